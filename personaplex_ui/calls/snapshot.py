@@ -1,0 +1,68 @@
+"""What can be seen of a call from outside, at one moment and after its end. Plain values for pages and APIs."""
+
+import enum
+from dataclasses import dataclass
+
+from personaplex_ui.calls.transcript import Line
+
+
+class Phase(enum.Enum):
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    LIVE = "live"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counters of one call. ``dropped_heard``: the caller's frames the model never heard;
+    ``dropped_said``: answers the caller never heard; ``lag_frames``: frames waiting on both ways now."""
+
+    dropped_heard: int = 0
+    dropped_said: int = 0
+    lag_frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One call now. Levels are dBFS of the last frame, -100 for silence.
+
+    ``place``: position in the queue, from 1, of ``waiting`` callers. ``preparing_progress`` in [0, 1].
+    ``reason``: the sentence that tells why the call ended. ``notes``: sentences the caller should see
+    (recording stopped, goodbye in 10 seconds).
+    """
+
+    call_id: str
+    phase: Phase
+    place: int = 0
+    waiting: int = 0
+    preparing_progress: float = 0.0
+    elapsed_sec: float = 0.0
+    max_sec: float = 0.0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    caller_level_dbfs: float = -100.0
+    assistant_level_dbfs: float = -100.0
+    figures: Figures = Figures()
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCall:
+    """What is kept of a call after its end.
+
+    ``caller_levels_dbfs`` and ``assistant_levels_dbfs`` hold one value a frame (80 ms), on the same
+    clock as the lines and the recording. ``recorded`` tells whether a WAV of it can be fetched.
+    """
+
+    call_id: str
+    started_at: float
+    duration_sec: float
+    voice: str
+    reason: str
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    caller_levels_dbfs: tuple[float, ...]
+    assistant_levels_dbfs: tuple[float, ...]
+    recorded: bool
+    figures: Figures = Figures()

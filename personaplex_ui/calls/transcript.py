@@ -1,0 +1,72 @@
+"""The transcript of a call: pieces of text as they come, grouped into lines, written out in three formats.
+
+Knows text and times only.
+"""
+
+import json
+from dataclasses import dataclass
+
+NEW_LINE_AFTER_SEC = 1.2
+"""A pause in the text of at least this long begins a new line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One utterance: ``start_sec`` and ``end_sec`` count from the start of the live call."""
+
+    start_sec: float
+    end_sec: float
+    text: str
+
+
+class Transcript:
+    """Collects what the assistant says."""
+
+    def __init__(self) -> None:
+        self._lines: list[Line] = []
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return tuple(Line(line.start_sec, line.end_sec, line.text.strip()) for line in self._lines)
+
+    def append(self, piece: str, start_sec: float, end_sec: float) -> None:
+        """Add ``piece`` as it is, heard from ``start_sec`` to ``end_sec``.
+
+        A piece that begins a word begins with a space; only such a piece can begin a line, so that no
+        word is cut in two.
+        """
+        last = self._lines[-1] if self._lines else None
+        begins_word = piece[:1].isspace()
+        if last is None or (begins_word and start_sec - last.end_sec >= NEW_LINE_AFTER_SEC):
+            self._lines.append(Line(start_sec, end_sec, piece))
+        else:
+            self._lines[-1] = Line(last.start_sec, end_sec, last.text + piece)
+
+
+def to_json(lines: tuple[Line, ...]) -> str:
+    return json.dumps(
+        [{"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text} for x in lines],
+        ensure_ascii=False,
+        indent=2,
+    )
+
+
+def to_txt(lines: tuple[Line, ...]) -> str:
+    return "".join(f"[{_clock(line.start_sec, '.')[3:8]}] {line.text}\n" for line in lines)
+
+
+def to_srt(lines: tuple[Line, ...]) -> str:
+    """SubRip: numbered cues with ``HH:MM:SS,mmm --> HH:MM:SS,mmm``."""
+    cues = [
+        f"{number}\n{_clock(line.start_sec, ',')} --> {_clock(line.end_sec, ',')}\n{line.text}\n"
+        for number, line in enumerate(lines, start=1)
+    ]
+    return "\n".join(cues)
+
+
+def _clock(sec: float, decimal_mark: str) -> str:
+    milliseconds = round(sec * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal_mark}{milliseconds:03}"

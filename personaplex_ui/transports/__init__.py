@@ -1,0 +1,1 @@
+"""How sound comes and goes. A transport knows its wire and converts; it knows no model."""
