@@ -19,6 +19,7 @@ class FrameQueue(Generic[Item]):
     """
 
     def __init__(self, capacity: int = 6, target: int = 1, patience: int = 6) -> None:
+        assert 1 <= target <= capacity
         self._items: deque[Item] = deque()
         self._capacity = capacity
         self._target = target

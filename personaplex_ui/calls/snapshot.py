@@ -1,4 +1,4 @@
-"""What can be seen of a call from outside, at one moment and after its end. Plain values for pages and APIs."""
+"""What can be seen of a call from outside, at one moment and after its end, as plain values."""
 
 import enum
 from dataclasses import dataclass

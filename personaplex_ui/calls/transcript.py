@@ -27,7 +27,9 @@ class Transcript:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        return tuple(Line(line.start_sec, line.end_sec, line.text.strip()) for line in self._lines)
+        """The lines so far that hold more than white space."""
+        lines = (Line(line.start_sec, line.end_sec, line.text.strip()) for line in self._lines)
+        return tuple(line for line in lines if line.text)
 
     def append(self, piece: str, start_sec: float, end_sec: float) -> None:
         """Add ``piece`` as it is, heard from ``start_sec`` to ``end_sec``.
@@ -52,16 +54,24 @@ def to_json(lines: tuple[Line, ...]) -> str:
 
 
 def to_txt(lines: tuple[Line, ...]) -> str:
-    return "".join(f"[{_clock(line.start_sec, '.')[3:8]}] {line.text}\n" for line in lines)
+    """One line each: ``[MM:SS] text``, from the first hour on ``[HH:MM:SS] text``."""
+    return "".join(
+        f"[{_clock(line.start_sec, '.')[:8].removeprefix('00:')}] {_unbroken(line.text)}\n" for line in lines
+    )
 
 
 def to_srt(lines: tuple[Line, ...]) -> str:
     """SubRip: numbered cues with ``HH:MM:SS,mmm --> HH:MM:SS,mmm``."""
     cues = [
-        f"{number}\n{_clock(line.start_sec, ',')} --> {_clock(line.end_sec, ',')}\n{line.text}\n"
+        f"{number}\n{_clock(line.start_sec, ',')} --> {_clock(line.end_sec, ',')}\n{_unbroken(line.text)}\n"
         for number, line in enumerate(lines, start=1)
     ]
     return "\n".join(cues)
+
+
+def _unbroken(text: str) -> str:
+    """``text`` on one line: an empty line within it would end its SubRip cue."""
+    return " ".join(text.split())
 
 
 def _clock(sec: float, decimal_mark: str) -> str:

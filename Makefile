@@ -1,0 +1,84 @@
+# One command for each thing one does here; `make` lists them.
+# Set-up runs once for each state of the requirements files and needs no network after that: a stamp in
+# .venv carries their hash.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-tools check format lock clean
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
+DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
+
+# Else pyright asks the network for a newer version of itself on each run.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment wins over .env, as in `PORT=8000 make demo`.
+demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
+	@given=$$(export -p); \
+	if [ -f .env ]; then set -a; . ./.env; set +a; eval "$$given"; fi; \
+	exec $(PYTHON) app.py
+
+test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
+	@$(PYTHON) -m pytest $(ARGS)
+
+test-tools:
+	@scripts/install-test-tools.sh
+
+check: $(DEV) ## Lint, formatting, types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m pyright
+
+format: $(DEV) ## Format the code and mend what the linter can
+	@$(PYTHON) -m ruff check --fix-only .
+	@$(PYTHON) -m ruff format .
+
+lock: ## Resolve requirements*.in into requirements*.txt, keeping the versions that still fit (needs uv)
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@sed -i '2a -r requirements.txt' requirements-dev.txt
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+clean: ## Remove .venv, caches and what the tests left; recordings stay
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .gradio test-output
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PYTHON):
+	@rm -rf $(VENV)
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --python '>=3.11,<3.14' $(VENV); \
+	elif python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		python3 -m venv $(VENV); \
+	else \
+		echo "personaplex_ui needs Python 3.11 or newer as python3, which is $$(python3 --version 2>&1 || true)." >&2; \
+		exit 1; \
+	fi
+
+# Only the last state of the files has a stamp, so that going back to an older one installs it again.
+$(RUNTIME): | $(PYTHON)
+	@$(call install,requirements.txt)
+	@rm -f $(VENV)/.runtime-* $(VENV)/.dev-*
+	@touch $@
+
+$(DEV): | $(PYTHON)
+	@$(call install,requirements-dev.txt)
+	@rm -f $(VENV)/.runtime-* $(VENV)/.dev-*
+	@touch $(RUNTIME) $@
+
+define install
+	echo "Installing $(1) into $(VENV)"; \
+	if command -v uv >/dev/null; then \
+		uv pip install --python $(PYTHON) -r $(1); \
+	else \
+		$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip; \
+		$(PYTHON) -m pip install --disable-pip-version-check -r $(1); \
+	fi
+endef

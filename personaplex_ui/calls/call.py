@@ -1,0 +1,324 @@
+"""One call: waiting -> preparing -> live -> ended. Frames in, frames and text out; it knows no wire.
+
+A transport feeds it with ``hear`` and drains it with ``next_answer``; a page follows it with ``watch``.
+Everything happens on the event loop. Session time starts when the call goes live and is counted in samples.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from personaplex_ui.audio.frame_queue import FrameQueue
+from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Frame, FrameCutter, Samples
+from personaplex_ui.audio.levels import rms_dbfs
+from personaplex_ui.audio.recording import StereoRecording
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.level_track import LevelTrack
+from personaplex_ui.calls.snapshot import Figures, Phase, Snapshot
+from personaplex_ui.calls.transcript import Transcript
+from personaplex_ui.calls.watchdog import Watchdog
+from personaplex_ui.engine.lines import Ticket
+from personaplex_ui.engine.seat import Seat
+from personaplex_ui.engine.speech_model import Answer, Sampling
+from personaplex_ui.engine.worker import Engine
+from personaplex_ui.errors import CallOver, PersonaplexError, SpeakQueueFull
+
+log = logging.getLogger(__name__)
+
+WATCH_EVERY_SEC = 0.2
+LATE_FRAME_SEC = 0.05
+"""Frames that wait this long for their tick on average are cut anew, at the next quiet moment."""
+
+QUIET_DBFS = -50.0
+RELOCK_EVERY_FRAMES = 125
+USUAL_CHUNK_SAMPLES = 480
+"""20 ms, what a WebRTC or phone packet holds."""
+
+
+class Call:
+    """``run`` is the whole life; it never raises for what happens in a call, but tells it in ``reason``."""
+
+    def __init__(
+        self,
+        call_id: str,
+        settings: CallSettings,
+        engine: Engine,
+        max_sec: float,
+        start_recording: Callable[[], StereoRecording | None] = lambda: None,
+        paced: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.call_id = call_id
+        self.settings = settings
+        self.phase = Phase.WAITING
+        self.reason = ""
+        self.notes: list[str] = []
+        self.recording: StereoRecording | None = None
+        self.transcript = Transcript()
+        self.caller_levels = LevelTrack()
+        self.assistant_levels = LevelTrack()
+        self.live = asyncio.Event()
+        self.over = asyncio.Event()
+        self.max_sec = max_sec
+        self._engine = engine
+        self._start_recording = start_recording
+        self._paced = paced
+        self._clock = clock
+        self._scope = asyncio.timeout(None)
+        self._running = False
+        self._ticket: Ticket | None = None
+        self._seat: Seat | None = None
+        self._figures = Figures()
+        self._progress = 0.0
+        self._live_at = 0.0
+        self._duration_sec = 0.0
+        self._heard_samples = 0
+        self._heard_frames = 0
+        self._cutter = FrameCutter()
+        self._playout = FrameQueue[Answer]() if paced else FrameQueue[Answer](64, 64)
+        self._playable = asyncio.Event()
+        self._watchers: set[asyncio.Event] = set()
+        self._watchdog = Watchdog(max_sec)
+
+    # Life ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the call until it ends, for whatever reason; afterwards ``reason`` tells it in a sentence."""
+        try:
+            async with self._scope:
+                self._running = True
+                if not self.reason:
+                    await self._serve()
+        except TimeoutError:
+            pass  # hang_up
+        except PersonaplexError as error:
+            self.reason = self.reason or str(error)
+        except asyncio.CancelledError:
+            self.reason = self.reason or "The server ended the call."
+            raise
+        except Exception:
+            log.exception("Call %s failed.", self.call_id)
+            self.reason = self.reason or "Something failed on our side. Please call again."
+        finally:
+            self.phase = Phase.ENDED
+            self.over.set()
+            self._playable.set()
+            self._changed()
+
+    async def _serve(self) -> None:
+        self._engine.model  # noqa: B018  refuses at once, with words, while there is no model
+        ticket = self._ticket = self._engine.lines.ask(self._changed)
+        try:
+            await self._wait_for_line(ticket)
+            assert ticket.line is not None
+            self.phase = Phase.PREPARING
+            self._changed()
+            persona, sampling = self.settings.persona, self.settings.sampling
+            seat = await self._engine.take_seat(
+                ticket.line, persona, sampling, self._deliver, self._report_progress, self._paced
+            )
+            try:
+                await self._go_live(seat)
+            finally:
+                self._duration_sec = self.elapsed_sec
+                self._figures = self._current_figures()
+                self.phase = Phase.ENDED
+                self._seat = None
+                await asyncio.shield(seat.leave())
+        finally:
+            self._engine.lines.release(ticket)
+
+    async def _wait_for_line(self, ticket: Ticket) -> None:
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            while ticket.line is None:
+                changed.clear()
+                await changed.wait()
+        finally:
+            self._watchers.discard(changed)
+
+    async def _go_live(self, seat: Seat) -> None:
+        self._seat = seat
+        self._live_at = self._clock()
+        self._watchdog.start(self._live_at)
+        self.recording = self._start_recording()
+        self.phase = Phase.LIVE
+        self.live.set()
+        self._changed()
+        while self._paced:
+            await asyncio.sleep(WATCH_EVERY_SEC)
+            await self._check_on(seat)
+        await self.over.wait()  # until hang_up
+
+    async def _check_on(self, seat: Seat) -> None:
+        verdict = self._watchdog.check(self._clock())
+        if verdict.hang_up:
+            self.hang_up(verdict.hang_up)
+        if verdict.goodbye:
+            self.notes.append(verdict.note)
+            with contextlib.suppress(SpeakQueueFull, TimeoutError):
+                async with asyncio.timeout(WATCH_EVERY_SEC):
+                    await seat.speak(verdict.goodbye)
+        if self.recording is not None and self.recording.failed is not None:
+            note = str(self.recording.failed)
+            if note not in self.notes:
+                self.notes.append(note)
+        self._changed()
+
+    def hang_up(self, reason: str) -> None:
+        """End the call now, in whatever phase. The first reason given stays."""
+        if self.phase is Phase.ENDED or self.reason:
+            return
+        self.reason = reason
+        if self._running:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    # Sound -----------------------------------------------------------------------------------------
+
+    def hear(self, samples: Samples) -> None:
+        """Sound of the caller that just came in: shape ``[n]``, float32, 24 kHz. Ignored unless live."""
+        seat = self._seat
+        if seat is None:
+            return
+        now = self._clock()
+        if self._paced and not self._heard_samples:
+            self._lock_phase(seat, len(samples), len(samples))
+        frames = self._cutter.cut(samples)
+        self._heard_samples += len(samples)
+        self._watchdog.heard(now)
+        if self.recording is not None:
+            self.recording.place_caller(samples, self._session_samples())
+        for frame in frames:
+            self._hear_frame(seat, frame)
+
+    def _hear_frame(self, seat: Seat, frame: Frame) -> None:
+        level = rms_dbfs(frame)
+        self.caller_levels.set(self.elapsed_sec - FRAME_SEC, level)
+        seat.hear(frame)
+        self._heard_frames += 1
+        if self._paced and self._heard_frames % RELOCK_EVERY_FRAMES == 0 and level < QUIET_DBFS:
+            _, _, wait_sec = seat.waiting_frames()
+            if wait_sec > LATE_FRAME_SEC:
+                self._lock_phase(seat, USUAL_CHUNK_SAMPLES, 0)
+
+    def _lock_phase(self, seat: Seat, chunk_samples: int, uncut_samples: int) -> None:
+        """Leave out up to a frame of sound, so that from now on frames complete just before a tick."""
+        skip = seat.samples_to_skip(chunk_samples)
+        if skip is not None:
+            self._cutter.skip((skip + uncut_samples) % FRAME_SAMPLES)
+
+    def _deliver(self, answer: Answer | PersonaplexError) -> None:
+        if isinstance(answer, PersonaplexError):
+            self.hang_up(str(answer))
+            return
+        self._watchdog.answered(self._clock())
+        if answer.text:
+            self.transcript.append(answer.text, self.elapsed_sec, self.elapsed_sec + FRAME_SEC)
+            self._changed()
+        self._playout.put(answer)
+        self._playable.set()
+
+    async def next_answer(self, timeout_sec: float | None = None) -> Frame | None:
+        """The next frame for the caller to hear, as soon as there is one; None after ``timeout_sec``.
+
+        It counts as heard from now on: the recording shows it here.
+
+        Raises:
+            CallOver: the call has ended.
+        """
+        try:
+            async with asyncio.timeout(timeout_sec):
+                while not len(self._playout):
+                    if self.over.is_set():
+                        raise CallOver(self.reason)
+                    self._playable.clear()
+                    await self._playable.wait()
+        except TimeoutError:
+            return None
+        answer = self._playout.take()
+        assert answer is not None
+        self.assistant_levels.set(self.elapsed_sec, rms_dbfs(answer.frame))
+        if self.recording is not None:
+            self.recording.place_assistant(answer.frame, self._session_samples() + FRAME_SAMPLES)
+        return answer.frame
+
+    # Changes and views -----------------------------------------------------------------------------
+
+    def change_sampling(self, sampling: Sampling) -> None:
+        """Use other temperatures and top-k from the next frame on."""
+        self.settings = CallSettings(self.settings.persona, sampling, self.settings.record)
+        if self._seat is not None:
+            self._seat.change_sampling(sampling)
+
+    async def speak(self, text: str) -> None:
+        """Make the assistant say ``text``.
+
+        Raises:
+            CallOver: the call is not live.
+            SpeakQueueFull: ten texts wait already.
+        """
+        if self._seat is None:
+            raise CallOver("The call is not live, so nothing can be said in it.")
+        await self._seat.speak(text)
+
+    @property
+    def elapsed_sec(self) -> float:
+        """Session time; of an ended call, its length. A clip's time is that of its sound."""
+        if self._seat is None:
+            return self._duration_sec
+        if not self._paced:
+            return self._heard_samples / SAMPLE_RATE_HZ
+        return self._clock() - self._live_at
+
+    def _session_samples(self) -> int:
+        return round(self.elapsed_sec * SAMPLE_RATE_HZ)
+
+    def _report_progress(self, progress: float) -> None:
+        self._progress = progress
+        self._changed()
+
+    def _current_figures(self) -> Figures:
+        if self._seat is None:
+            return self._figures
+        waiting, dropped, _ = self._seat.waiting_frames()
+        return Figures(dropped, self._playout.dropped, waiting + len(self._playout))
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            call_id=self.call_id,
+            phase=self.phase,
+            place=self._ticket.place if self._ticket else 0,
+            waiting=self._ticket.waiting if self._ticket else 0,
+            preparing_progress=self._progress,
+            elapsed_sec=self.elapsed_sec,
+            max_sec=self.max_sec,
+            reason=self.reason,
+            notes=tuple(self.notes),
+            lines=self.transcript.lines,
+            caller_level_dbfs=self.caller_levels.now,
+            assistant_level_dbfs=self.assistant_levels.now,
+            figures=self._current_figures(),
+        )
+
+    def _changed(self) -> None:
+        for watcher in self._watchers:
+            watcher.set()
+
+    async def watch(self) -> AsyncIterator[Snapshot]:
+        """Snapshots as things change, at most one every 0.2 s: a slow reader gets fewer, never old ones."""
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            while True:
+                changed.clear()
+                snapshot = self.snapshot()
+                yield snapshot
+                if snapshot.phase is Phase.ENDED and self.over.is_set():
+                    return
+                await asyncio.sleep(WATCH_EVERY_SEC)
+                await changed.wait()
+        finally:
+            self._watchers.discard(changed)

@@ -1,0 +1,123 @@
+"""Opens calls, knows the ones that are going on, and keeps what is left of them for their owners."""
+
+import asyncio
+import logging
+import time
+
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
+from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.snapshot import EndedCall
+from personaplex_ui.engine.worker import Engine
+
+log = logging.getLogger(__name__)
+
+EXPIRE_EVERY_SEC = 600.0
+RECORDING_CLOSES_WITHIN_SEC = 3.0
+
+
+class Switchboard:
+    """Owns every call from ``open`` until it is in the archive."""
+
+    def __init__(self, engine: Engine, archive: Archive, max_call_sec: float) -> None:
+        self.engine = engine
+        self.archive = archive
+        self.calls: dict[str, Call] = {}
+        self._max_call_sec = max_call_sec
+        self._writer = RecordingWriter()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._janitor: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Repair what a crash left, then expire old recordings every ten minutes."""
+        await asyncio.to_thread(self.archive.load)
+        self._janitor = asyncio.create_task(self._expire())
+
+    async def close(
+        self, reason: str = "The server is shutting down. Please call again in a minute."
+    ) -> None:
+        """End all calls with words; returns when their recordings are closed."""
+        if self._janitor is not None:
+            self._janitor.cancel()
+        for call in self.calls.values():
+            call.hang_up(reason)
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=RECORDING_CLOSES_WITHIN_SEC)
+        await asyncio.to_thread(self._writer.close)
+
+    def open(self, settings: CallSettings, owner: str = "", paced: bool = True) -> Call:
+        """Begin a call; it asks for a line at once. ``owner``: the key of who may fetch it later, if any."""
+        call_id = self.archive.new_call_id()
+        started_at = time.time()
+
+        def start_recording() -> StereoRecording | None:
+            if not (settings.record and paced and owner):
+                return None
+            begun = asyncio.get_running_loop().run_in_executor(
+                None, self.archive.begin, owner, call_id, started_at, settings.persona.voice
+            )
+            begun.add_done_callback(_log_failure)
+            return StereoRecording(self.archive.recording_path(call_id), self._writer)
+
+        call = Call(call_id, settings, self.engine, self._max_call_sec, start_recording, paced)
+        self.calls[call_id] = call
+        task = asyncio.create_task(self._run(call, owner, started_at), name=f"call {call_id[:6]}")
+        self._tasks[call_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(call_id))
+        return call
+
+    async def ended(self, call: Call) -> None:
+        """Wait until ``call`` is in the archive (recording closed)."""
+        if call.call_id in self._tasks:
+            await asyncio.wait([self._tasks[call.call_id]])
+
+    async def _run(self, call: Call, owner: str, started_at: float) -> None:
+        log.info("Call %s began (voice %s).", call.call_id[:6], call.settings.persona.voice)
+        try:
+            await call.run()
+            if call.live.is_set() and owner:
+                await self._keep(call, owner, started_at)
+        finally:
+            self.calls.pop(call.call_id, None)
+            log.info("Call %s ended after %.1f s: %s", call.call_id[:6], call.elapsed_sec, call.reason)
+
+    async def _keep(self, call: Call, owner: str, started_at: float) -> None:
+        recorded = await self._close_recording(call)
+        snapshot = call.snapshot()
+        ended = EndedCall(
+            call_id=call.call_id,
+            started_at=started_at,
+            duration_sec=snapshot.elapsed_sec,
+            voice=call.settings.persona.voice,
+            reason=call.reason,
+            notes=tuple(call.notes),
+            lines=snapshot.lines,
+            caller_levels_dbfs=call.caller_levels.until(snapshot.elapsed_sec),
+            assistant_levels_dbfs=call.assistant_levels.until(snapshot.elapsed_sec),
+            recorded=recorded,
+            figures=snapshot.figures,
+        )
+        await asyncio.to_thread(self.archive.add, owner, ended)
+
+    @staticmethod
+    async def _close_recording(call: Call) -> bool:
+        if call.recording is None:
+            return False
+        closed = asyncio.wrap_future(call.recording.finish(round(call.elapsed_sec * SAMPLE_RATE_HZ)))
+        done, _ = await asyncio.wait([closed], timeout=RECORDING_CLOSES_WITHIN_SEC)
+        failed = call.recording.failed
+        if failed is not None and str(failed) not in call.notes:
+            call.notes.append(str(failed))
+        return bool(done) and closed.result() is not None
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.to_thread(self.archive.expire, time.time())
+            await asyncio.sleep(EXPIRE_EVERY_SEC)
+
+
+def _log_failure(done: "asyncio.Future[None]") -> None:
+    if not done.cancelled() and done.exception() is not None:
+        log.error("The archive could not note that a call began.", exc_info=done.exception())

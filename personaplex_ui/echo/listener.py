@@ -1,0 +1,75 @@
+"""Hears where an utterance begins and ends. Knows levels only; it understands nothing."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from personaplex_ui.audio.frames import FRAME_SEC, Frame, Samples
+from personaplex_ui.audio.levels import rms_dbfs
+
+SPEECH_DBFS = -45.0
+"""Louder than this is speech, in a quiet room."""
+
+SPEECH_OVER_NOISE_DB = 10.0
+"""In a noisy room, speech must stand out this much."""
+
+PAUSE_FRAMES = 7
+"""0.56 s: the first whole number of frames over the half second that ends an utterance."""
+
+KEPT_BEFORE_FRAMES = 2
+KEPT_AFTER_FRAMES = 2
+MAX_UTTERANCE_SEC = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What was said between two pauses: samples of shape ``[n]``, and its level in dBFS."""
+
+    samples: Samples
+    level_dbfs: float
+
+
+class Listener:
+    """Takes frame after frame and returns each utterance once it is over."""
+
+    def __init__(self) -> None:
+        self._before: deque[Frame] = deque(maxlen=KEPT_BEFORE_FRAMES)
+        self._utterance: deque[Frame] = deque(maxlen=int(MAX_UTTERANCE_SEC / FRAME_SEC))
+        self._quiet_frames = 0
+        self._noise_dbfs = -70.0
+        self.speech_frames = 0
+        """How many frames of speech came in a row, up to now."""
+
+    @property
+    def hearing(self) -> bool:
+        """Whether an utterance is going on (short pauses included)."""
+        return bool(self._utterance)
+
+    def hear(self, frame: Frame) -> Utterance | None:
+        """Take one frame of shape ``[1920]``; returns the utterance that ended with it, if one did."""
+        level = rms_dbfs(frame)
+        speech = level > max(SPEECH_DBFS, self._noise_dbfs + SPEECH_OVER_NOISE_DB)
+        self._follow_noise(level)
+        self.speech_frames = self.speech_frames + 1 if speech else 0
+        if not self._utterance:
+            if speech:
+                self._utterance.extend([*self._before, frame])
+            self._before.append(frame)
+            return None
+        self._utterance.append(frame)
+        self._quiet_frames = 0 if speech else self._quiet_frames + 1
+        if self._quiet_frames < PAUSE_FRAMES:
+            return None
+        frames = list(self._utterance)[: KEPT_AFTER_FRAMES - PAUSE_FRAMES]
+        self._utterance.clear()
+        self._before.clear()
+        self._quiet_frames = 0
+        samples = np.concatenate(frames)
+        return Utterance(samples, rms_dbfs(samples))
+
+    def _follow_noise(self, level: float) -> None:
+        # Down at once, up by 3 dB a second: speech does not lift it much, a fan that starts does.
+        self._noise_dbfs = (
+            min(level, self._noise_dbfs + 3.0 * FRAME_SEC) if level > -90.0 else self._noise_dbfs
+        )

@@ -1,0 +1,140 @@
+"""Decides what the engine does next: step the callers, go on with a preparation, or wait.
+
+Knows slots, frames and deadlines; no model, no threads, no clock of its own. Its owner holds the lock.
+
+*Paced* callers speak in real time and are stepped together once a tick. *Unpaced* ones (clips) ride along
+in every tick and are also stepped between ticks, as far as there is time. Preparations go on chunk by
+chunk in the same gaps; where the gaps are too small, one chunk a tick is allowed all the same, so that
+nobody waits for ever.
+"""
+
+from dataclasses import dataclass, field
+
+from personaplex_ui.audio.frame_queue import FrameQueue
+from personaplex_ui.audio.frames import FRAME_SEC, Frame
+from personaplex_ui.engine.tick_clock import TickClock
+
+COST_MEMORY = 0.8
+"""Weight of the past in the running mean of what a step or a chunk costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Step these slots with these frames."""
+
+    heard: dict[int, Frame]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Do the next chunk of the preparation for this slot."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do for ``sec`` seconds, or (None) until something comes in."""
+
+    sec: float | None
+
+
+Action = Step | Prepare | Wait
+
+
+@dataclass(slots=True)
+class Seat:
+    """One slot in use."""
+
+    paced: bool
+    queue: FrameQueue[tuple[float, Frame]]
+    wait_sec: float = 0.0
+    """Running mean of how long a frame waited for its tick."""
+
+
+@dataclass(slots=True)
+class Costs:
+    step_sec: float = 0.0
+    chunk_sec: float = 0.0
+
+
+@dataclass(slots=True)
+class Scheduler:
+    seats: dict[int, Seat] = field(default_factory=dict[int, Seat])
+    clock: TickClock = field(default_factory=TickClock)
+    costs: Costs = field(default_factory=Costs)
+    _preparing: list[int] = field(default_factory=list[int])
+    _chunk_owed: bool = False
+
+    def prepare(self, slot: int) -> None:
+        self._preparing.append(slot)
+
+    def prepared(self, slot: int) -> None:
+        self._preparing = [other for other in self._preparing if other != slot]
+
+    def join(self, slot: int, paced: bool) -> None:
+        # An unpaced caller sends no more than it gets answered, so nothing of it may be dropped.
+        queue = FrameQueue[tuple[float, Frame]]() if paced else FrameQueue[tuple[float, Frame]](64, 64)
+        self.seats[slot] = Seat(paced, queue)
+
+    def leave(self, slot: int) -> None:
+        self.prepared(slot)
+        self.seats.pop(slot, None)
+        if not any(seat.paced for seat in self.seats.values()):
+            self.clock.stop()
+
+    def hear(self, slot: int, frame: Frame, now: float) -> None:
+        """A frame of shape ``[1920]`` came in. Late ones for a slot that was left are ignored."""
+        seat = self.seats.get(slot)
+        if seat is not None:
+            seat.queue.put((now, frame))
+            if seat.paced:
+                self.clock.start(now)
+
+    def next_action(self, now: float) -> Action:
+        paced = [seat for seat in self.seats.values() if seat.paced]
+        if self.clock.running and any(seat.queue for seat in paced):
+            complete = all(seat.queue for seat in paced)
+            if now >= (self.clock.earliest if complete else self.clock.due):
+                self.clock.ticked(now, complete)
+                self._chunk_owed = True
+                return Step(self._take(now, list(self.seats)))
+            next_tick = self.clock.earliest if complete else self.clock.due
+        elif self.clock.running and now >= self.clock.due:
+            self.clock.ticked(now, complete=False)
+            next_tick = self.clock.earliest
+        else:
+            next_tick = self.clock.earliest if self.clock.running else None
+        return self._between_ticks(now, next_tick)
+
+    def _between_ticks(self, now: float, next_tick: float | None) -> Action:
+        spare_sec = FRAME_SEC if next_tick is None else next_tick - now
+        if self._preparing and (self._chunk_owed or self.costs.chunk_sec <= spare_sec):
+            self._chunk_owed = False
+            slot = self._preparing.pop(0)
+            self._preparing.append(slot)
+            return Prepare(slot)
+        unpaced = [slot for slot, seat in self.seats.items() if not seat.paced and seat.queue]
+        if unpaced and (next_tick is None or self.costs.step_sec <= spare_sec):
+            return Step(self._take(now, unpaced))
+        return Wait(None if next_tick is None else max(0.0, next_tick - now))
+
+    def _take(self, now: float, slots: list[int]) -> dict[int, Frame]:
+        heard: dict[int, Frame] = {}
+        for slot in slots:
+            seat = self.seats[slot]
+            item = seat.queue.take()
+            if item is not None:
+                arrived, heard[slot] = item
+                seat.wait_sec = COST_MEMORY * seat.wait_sec + (1 - COST_MEMORY) * (now - arrived)
+        return heard
+
+    def spent(self, action: Action, sec: float) -> None:
+        """``action`` took ``sec`` seconds: remembered to judge what fits between two ticks."""
+        match action:
+            case Step():
+                self.costs.step_sec = COST_MEMORY * self.costs.step_sec + (1 - COST_MEMORY) * sec
+            case Prepare():
+                self.costs.chunk_sec = COST_MEMORY * self.costs.chunk_sec + (1 - COST_MEMORY) * sec
+            case Wait():
+                pass

@@ -1,0 +1,96 @@
+"""A caller's place in the engine: what a call may do with its slot, from the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from personaplex_ui.audio.frames import Frame
+from personaplex_ui.engine.speech_model import Answer, Sampling
+from personaplex_ui.errors import PersonaplexError
+
+if TYPE_CHECKING:
+    from personaplex_ui.engine.worker import Engine
+
+Deliver = Callable[[Answer | PersonaplexError], None]
+
+
+class Seat:
+    """Made by ``Engine.take_seat``; its owner must ``leave``."""
+
+    def __init__(
+        self,
+        engine: "Engine",
+        slot: int,
+        sampling: Sampling,
+        deliver: Deliver,
+        on_progress: Callable[[float], None],
+        joined: "asyncio.Future[None]",
+        paced: bool,
+    ) -> None:
+        self._engine = engine
+        self.slot = slot
+        self.sampling = sampling
+        self.deliver = deliver
+        self.on_progress = on_progress
+        self.paced = paced
+        self._joined = joined
+
+    def has_joined(self) -> None:
+        if not self._joined.done():
+            self._joined.set_result(None)
+
+    def fail(self, error: PersonaplexError) -> None:
+        """The model cannot serve this seat: whoever waits to join, or the call, gets the error."""
+        if self._joined.done():
+            self.deliver(error)
+        else:
+            self._joined.set_exception(error)
+
+    def hear(self, frame: Frame) -> None:
+        """Give the model the next frame, shape ``[1920]``. Never waits; see ``FrameQueue``."""
+        self._engine.hear(self.slot, frame)
+
+    def samples_to_skip(self, chunk_samples: int) -> int | None:
+        return self._engine.samples_to_skip(chunk_samples)
+
+    def waiting_frames(self) -> tuple[int, int, float]:
+        return self._engine.waiting_frames(self.slot)
+
+    def change_sampling(self, sampling: Sampling) -> None:
+        model = self._engine.model
+        self._engine.command(lambda: model.change_sampling(self.slot, sampling))
+
+    async def speak(self, text: str) -> None:
+        """Have the voice say ``text``.
+
+        Raises:
+            SpeakQueueFull: ten texts wait already.
+        """
+        model = self._engine.model
+        await self._ask(lambda: model.speak(self.slot, text))
+
+    async def leave(self) -> None:
+        """Free the slot; returns when the model has let go of it. A second time changes nothing."""
+        await self._ask(lambda: self._engine.free(self))
+
+    async def _ask(self, function: Callable[[], None]) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def settle(error: Exception | None) -> None:
+            if done.cancelled():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        def run() -> None:
+            try:
+                function()
+            except Exception as error:
+                self._engine.post(lambda error=error: settle(error))
+            else:
+                self._engine.post(lambda: settle(None))
+
+        self._engine.command(run)
+        await done

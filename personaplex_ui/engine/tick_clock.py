@@ -1,0 +1,70 @@
+"""When the engine ticks: once a frame's time, as soon as the frames of all callers are complete.
+
+A caller's frames complete every 80 ms at a moment of their own. The clock expects the next complete set
+at ``expected``, waits a little longer for late ones, and follows the callers slowly, since no two sound
+cards agree on the length of a second. Pure arithmetic on times in seconds; it never reads a clock.
+"""
+
+import math
+
+from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ
+
+JITTER_SEC = 0.012
+"""How early a complete set may be stepped, and how long a tick waits for a caller who is late."""
+
+SLEW_SEC = 0.002
+"""The most the expected moment moves in one tick. 2 ms in 80 is far more than sound cards drift."""
+
+
+class TickClock:
+    def __init__(self) -> None:
+        self._expected: float | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._expected is not None
+
+    def stop(self) -> None:
+        """Nobody is live: the next caller's first frame starts the clock anew."""
+        self._expected = None
+
+    def start(self, now: float) -> None:
+        """A first frame is complete ``now``; it need not wait."""
+        if self._expected is None:
+            self._expected = now
+
+    @property
+    def earliest(self) -> float:
+        """From here on a tick may happen if the frames of all callers are there."""
+        assert self._expected is not None
+        return self._expected - JITTER_SEC
+
+    @property
+    def due(self) -> float:
+        """From here on a tick waits for nobody."""
+        assert self._expected is not None
+        return self._expected + JITTER_SEC
+
+    def ticked(self, now: float, complete: bool) -> None:
+        """A tick began ``now``; ``complete`` tells whether every caller had a frame in it.
+
+        Ticks that were missed meanwhile are left out: nobody is served twice to make up for them.
+        """
+        assert self._expected is not None
+        late = max(-SLEW_SEC, min(SLEW_SEC, now - self._expected)) if complete else 0.0
+        self._expected += FRAME_SEC + late
+        missed = math.floor((now - self.due) / FRAME_SEC) + 1
+        if missed > 0:
+            self._expected += missed * FRAME_SEC
+
+    def samples_to_skip(self, now: float, chunk_samples: int) -> int | None:
+        """How much a new caller's first frame must be put off so that its frames complete just before a tick.
+
+        The caller's sound arrives in chunks of ``chunk_samples``, the last one ``now``; the answer counts
+        samples after that chunk and is a multiple of the chunk, under one frame. None: any moment will do,
+        since nobody else is live.
+        """
+        if self._expected is None:
+            return None
+        ahead_sec = (self._expected - JITTER_SEC / 2 - now) % FRAME_SEC
+        return int(ahead_sec * SAMPLE_RATE_HZ / chunk_samples) * chunk_samples

@@ -1,0 +1,75 @@
+"""A clip as a caller: a file's sound goes in as fast as the engine takes it, as much sound comes out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples, pad_to_frames
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.snapshot import Phase, Snapshot
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.calls.transcript import Line
+from personaplex_ui.errors import CallOver, EngineUnavailable
+
+FRAMES_AHEAD = 2
+"""Frames given before their answers are asked for: the engine never waits for us, nor is anything dropped."""
+
+ANSWER_WITHIN_SEC = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClipAnswer:
+    """``samples`` of the clip's own length, and what was said, on the same clock."""
+
+    samples: Samples
+    lines: tuple[Line, ...]
+
+
+async def converse(
+    samples: Samples,
+    settings: CallSettings,
+    switchboard: Switchboard,
+    on_progress: Callable[[Snapshot, float], None] = lambda snapshot, part: None,
+) -> ClipAnswer:
+    """Hold a conversation in which the caller says ``samples`` (mono, 24 kHz, shape ``[n]``).
+
+    Waits for a line like everyone. ``on_progress`` gets the call's state and the part of the clip that was
+    heard. On cancellation the line is freed.
+
+    Raises:
+        PersonaplexError: the call was refused or ended before the clip did; the text says why.
+    """
+    call = switchboard.open(settings, paced=False)
+    try:
+        async for snapshot in call.watch():
+            on_progress(snapshot, 0.0)
+            if snapshot.phase is not Phase.WAITING and snapshot.phase is not Phase.PREPARING:
+                break
+        if not call.live.is_set():
+            raise EngineUnavailable(call.reason)
+        frames = pad_to_frames(samples).reshape(-1, FRAME_SAMPLES)
+        answers = await _exchange(call, list(frames), on_progress)
+        return ClipAnswer(np.concatenate(answers)[: len(samples)], call.transcript.lines)
+    except CallOver as over:
+        raise EngineUnavailable(str(over)) from over
+    finally:
+        call.hang_up("The clip is over.")
+
+
+async def _exchange(
+    call: Call, frames: list[Frame], on_progress: Callable[[Snapshot, float], None]
+) -> list[Frame]:
+    answers: list[Frame] = []
+    for number in range(len(frames) + FRAMES_AHEAD):
+        if number < len(frames):
+            call.hear(frames[number])
+        if number >= FRAMES_AHEAD:
+            answer = await call.next_answer(ANSWER_WITHIN_SEC)
+            if answer is None:
+                raise EngineUnavailable("The speech engine stopped answering. Please try again in a minute.")
+            answers.append(answer)
+            if number % 12 == 0:
+                on_progress(call.snapshot(), len(answers) / len(frames))
+    return answers

@@ -1,0 +1,49 @@
+"""A few seconds of each voice, spoken by the model itself once and kept."""
+
+import asyncio
+import io
+from collections.abc import Collection
+
+import numpy as np
+import soundfile
+
+from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAMES_PER_SEC, SAMPLE_RATE_HZ
+from personaplex_ui.calls.call_settings import CallSettings, check_voice
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.transports.clip import converse
+
+PREVIEW_SEC = 6.0
+PREVIEW_SEED = 1
+
+
+class Previews:
+    """Makes a preview by a short call in which the caller says nothing; it waits for a line like everyone."""
+
+    def __init__(self, switchboard: Switchboard, voices: Collection[str], text_prompt: str) -> None:
+        self._switchboard = switchboard
+        self._voices = voices
+        self._text_prompt = text_prompt
+        self._kept: dict[str, bytes] = {}
+        self._making = asyncio.Lock()
+
+    async def wav_of(self, voice: str) -> bytes:
+        """The preview as a WAV file.
+
+        Raises:
+            InvalidInput: there is no such voice.
+            PersonaplexError: the model cannot speak now.
+        """
+        name = check_voice(voice, self._voices)
+        async with self._making:
+            if name not in self._kept:
+                self._kept[name] = await self._make(name)
+        return self._kept[name]
+
+    async def _make(self, name: str) -> bytes:
+        silence = np.zeros(int(PREVIEW_SEC * FRAMES_PER_SEC) * FRAME_SAMPLES, dtype=np.float32)
+        settings = CallSettings(Persona(name, self._text_prompt), Sampling(seed=PREVIEW_SEED), record=False)
+        answer = await converse(silence, settings, self._switchboard)
+        file = io.BytesIO()
+        soundfile.write(file, answer.samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+        return file.getvalue()

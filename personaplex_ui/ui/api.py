@@ -1,0 +1,137 @@
+"""The endpoints for ``gradio_client``: /voices, /presets and /converse. The docstrings are their manual."""
+
+# Gradio and FastRTC are typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import asyncio
+import math
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components.api_component import Api
+from gradio.events import api
+from gradio.utils import get_upload_folder
+
+from personaplex_ui.audio.clip_file import read_clip, write_wav
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.calls.call_settings import check_settings
+from personaplex_ui.calls.snapshot import Phase, Snapshot
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.presets import PRESETS
+from personaplex_ui.transports.clip import converse
+from personaplex_ui.voices import Voice
+
+
+class PageApi:
+    """What programs may call. Values are checked here and not before, so that each error is a sentence."""
+
+    def __init__(
+        self, switchboard: Switchboard, voices: Sequence[Voice], default_voice: str, max_clip_sec: float
+    ) -> None:
+        self._switchboard = switchboard
+        self._voices = voices
+        self._default_voice = default_voice
+        self._max_clip_sec = max_clip_sec
+
+    def add_endpoints(self) -> None:
+        """Add the endpoints to the ``gr.Blocks`` being built."""
+
+        def voices() -> list[dict[str, str]]:
+            """The voices to choose from: name, group and label of each."""
+            return [{"name": v.name, "group": v.group, "label": v.label} for v in self._voices]
+
+        def presets() -> list[dict[str, str]]:
+            """Roles to start from: title, group and text prompt of each."""
+            return [{"title": p.title, "group": p.group, "text_prompt": p.text_prompt} for p in PRESETS]
+
+        api(voices, api_name="voices")
+        api(presets, api_name="presets")
+        audio = gr.Audio(type="filepath", visible=False, label="audio")
+        answer = gr.Audio(type="filepath", visible=False, label="answer")
+        # Gradio types a schema as dict[str, str], though it takes any JSON schema.
+        schema: dict[str, Any] = {
+            "seed": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "array": {"type": "array", "items": {"type": "object"}},
+        }
+        values = [
+            Api(self._default_voice, {"type": "string"}, "voice"),
+            Api("", {"type": "string"}, "text_prompt"),
+            Api(0.7, {"type": "number"}, "text_temperature"),
+            Api(0.8, {"type": "number"}, "audio_temperature"),
+            Api(25, {"type": "integer"}, "text_top_k"),
+            Api(250, {"type": "integer"}, "audio_top_k"),
+            Api(None, schema["seed"], "seed"),
+        ]
+        transcript = Api(None, schema["array"], "transcript")
+        gr.Button(visible=False).click(
+            self.converse, [audio, *values], [answer, transcript], api_name="converse", concurrency_limit=None
+        )
+
+    async def converse(
+        self,
+        audio: str | None,
+        voice: Any = None,
+        text_prompt: Any = "",
+        text_temperature: Any = 0.7,
+        audio_temperature: Any = 0.8,
+        text_top_k: Any = 25,
+        audio_top_k: Any = 250,
+        seed: Any = None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  how Gradio finds it
+    ) -> tuple[str, list[dict[str, Any]]]:
+        """Talk to the assistant with a recording: what it hears is the file, what it says comes back.
+
+        The answer is a WAV file (24 kHz, mono) of the same length as the clip, on the same clock. The
+        transcript lists what the assistant said as {"start_sec", "end_sec", "text"}. The call waits for a
+        free line like every other caller.
+        """
+        try:
+            if not audio:
+                raise InvalidInput(
+                    "audio", "There is no audio file. Please send a recording of what you say."
+                )
+            settings = check_settings(
+                [v.name for v in self._voices],
+                voice=voice or self._default_voice,
+                text_prompt=text_prompt,
+                text_temperature=text_temperature,
+                audio_temperature=audio_temperature,
+                text_top_k=text_top_k,
+                audio_top_k=audio_top_k,
+                seed=seed,
+                record=False,
+            )
+            samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)
+            answer = await converse(
+                samples, settings, self._switchboard, lambda s, part: _report(progress, s, part)
+            )
+        except PersonaplexError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        path = await asyncio.to_thread(_keep, answer.samples)
+        lines = [
+            {"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text}
+            for x in answer.lines
+        ]
+        return path, lines
+
+
+def _keep(samples: Samples) -> str:
+    # In Gradio's own cache: it serves files from there as they are, and deletes them after a day.
+    folder = Path(get_upload_folder()) / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    write_wav(folder / "answer.wav", samples)
+    return str(folder / "answer.wav")
+
+
+def _report(progress: gr.Progress, snapshot: Snapshot, part: float) -> None:
+    match snapshot.phase:
+        case Phase.WAITING:
+            progress(0.0, desc=f"Waiting: place {snapshot.place} of {snapshot.waiting}")
+        case Phase.PREPARING:
+            progress(0.0, desc="Preparing the voice and role")
+        case Phase.LIVE | Phase.ENDED:
+            progress(min(1.0, math.floor(part * 100) / 100), desc="Talking")

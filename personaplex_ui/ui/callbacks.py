@@ -1,0 +1,156 @@
+"""What happens when the page's controls are used: values of its components in, HTML out."""
+
+# Gradio and FastRTC are typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import gradio as gr
+
+from personaplex_ui.calls.call_settings import (
+    MAX_AUDIO_TOP_K,
+    MAX_PROMPT_CHARACTERS,
+    MAX_TEXT_TOP_K,
+    CallSettings,
+    check_prompt,
+    check_seed,
+    check_settings,
+    check_temperature,
+    check_top_k,
+)
+from personaplex_ui.calls.snapshot import Phase, Snapshot
+from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.presets import PRESETS
+from personaplex_ui.transports.preview import Previews
+from personaplex_ui.transports.webrtc import BrowserCalls
+from personaplex_ui.ui import render
+from personaplex_ui.web.visitor import visitor_key
+
+ENGINE_WATCHED_EVERY_SEC = 0.5
+
+CallView = tuple[str, str, object, object]
+"""HTML of the status, the transcript, the result of the call and the list of earlier ones; ``gr.skip()`` in
+a place leaves it as it is."""
+
+
+class PageCallbacks:
+    """The functions of the page; one object for all visitors, so nothing of a visitor is kept in it."""
+
+    def __init__(self, calls: BrowserCalls, previews: Previews, voices: Sequence[str]) -> None:
+        self.calls = calls
+        self._switchboard = calls.switchboard
+        self._previews = previews
+        self._voices = voices
+
+    def read_settings(self, values: Sequence[object]) -> tuple[CallSettings, str]:
+        """Settings and owner of a call, from the page's inputs in the order of ``blocks.call_inputs``.
+
+        Raises:
+            InvalidInput: a value cannot be used.
+        """
+        owner, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, record = values
+        settings = check_settings(
+            self._voices,
+            voice=voice,
+            text_prompt=prompt,
+            text_temperature=text_temp,
+            audio_temperature=audio_temp,
+            text_top_k=text_k,
+            audio_top_k=audio_k,
+            seed=seed,
+            record=record,
+        )
+        return settings, str(owner)
+
+    def load(self, request: gr.Request) -> tuple[str, str]:
+        """When the page opens: the visitor's key, and the calls they made before."""
+        cookies: dict[str, str] = request.cookies
+        owner = visitor_key(cookies)
+        return owner, self._history(owner)
+
+    async def watch_engine(self) -> AsyncIterator[str]:
+        """The banner about the engine, until it is ready or has failed."""
+        engine = self._switchboard.engine
+        while engine.state is EngineState.LOADING:
+            yield render.engine_html("loading", "PersonaPlex", engine.message, engine.progress)
+            await asyncio.sleep(ENGINE_WATCHED_EVERY_SEC)
+        if engine.state is EngineState.READY:
+            name = engine.model.name
+            yield render.engine_html("echo" if name == "echo" else "ready", name)
+        else:
+            yield render.engine_html("failed", "PersonaPlex", engine.message)
+
+    async def follow(self, webrtc_id: str, owner: str) -> AsyncIterator[CallView]:
+        """All that is to be seen of a call, from its start until its recording can be fetched."""
+        refusal = self.calls.refusal_of(webrtc_id)
+        call = self.calls.call_of(webrtc_id)
+        if call is None:
+            ended = Snapshot(webrtc_id, Phase.ENDED, reason=refusal or "The call could not begin.")
+            yield render.status_html(ended), render.transcript_html((), False), gr.skip(), gr.skip()
+            return
+        yield render.status_html(call.snapshot()), render.transcript_html((), True), "", gr.skip()
+        async for snapshot in call.watch():
+            live = snapshot.phase is not Phase.ENDED
+            yield (
+                render.status_html(snapshot),
+                render.transcript_html(snapshot.lines, live),
+                gr.skip(),
+                gr.skip(),
+            )
+        await self._switchboard.ended(call)
+        kept = self._switchboard.archive.get(owner, call.call_id)
+        snapshot = call.snapshot()
+        yield (
+            render.status_html(snapshot),
+            render.transcript_html(snapshot.lines, False),
+            render.result_html(kept) if kept else "",
+            self._history(owner),
+        )
+
+    def _history(self, owner: str) -> str:
+        return render.history_html(self._switchboard.archive.calls_of(owner) if owner else ())
+
+    async def preview(self, voice: str) -> str:
+        """A player for a few seconds of ``voice``."""
+        try:
+            await self._previews.wav_of(voice)
+        except PersonaplexError as error:
+            return render.field_message_html(str(error))
+        return render.preview_html(f"voices/{voice}/preview.wav", f"Preview of {voice}")
+
+    @staticmethod
+    def choose_preset(title: str) -> object:
+        """The text of a preset; a preset of one's own leaves the box as it is."""
+        unchanged: object = gr.skip()
+        return next((preset.text_prompt for preset in PRESETS if preset.title == title), unchanged)
+
+    @staticmethod
+    def check_role(prompt: str) -> tuple[str, str]:
+        """Counter and message beside the role."""
+        counter = render.prompt_counter_html(len(prompt or ""), MAX_PROMPT_CHARACTERS)
+        try:
+            check_prompt(prompt)
+        except InvalidInput as error:
+            return counter, render.field_message_html(str(error))
+        return counter, render.field_message_html("")
+
+    @staticmethod
+    def check_sampling(
+        text_temperature: object,
+        audio_temperature: object,
+        text_top_k: object,
+        audio_top_k: object,
+        seed: object,
+    ) -> str:
+        """Message beside the advanced settings."""
+        try:
+            check_temperature(text_temperature, "text_temperature")
+            check_temperature(audio_temperature, "audio_temperature")
+            check_top_k(text_top_k, "text_top_k", MAX_TEXT_TOP_K)
+            check_top_k(audio_top_k, "audio_top_k", MAX_AUDIO_TOP_K)
+            check_seed(seed)
+        except InvalidInput as error:
+            return render.field_message_html(str(error))
+        return render.field_message_html("")

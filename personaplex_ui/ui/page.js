@@ -1,0 +1,369 @@
+/* Mends in the page what FastRTC's component (elem_id "call", FastRTC 0.0.34) leaves undone: names of its
+   buttons, microphone errors in words, microphones and connections that outlive their call. And keeps our own
+   HTML usable while Gradio replaces it: announcements, the transcript's scroll position, local times.
+
+   The component is only looked at from outside: its DOM tells the state, and the browser's functions it calls
+   (getUserMedia, RTCPeerConnection, AudioContext) are wrapped. Everything else on the page gets the originals. */
+(() => {
+  "use strict";
+  if (window.personaplex) return;
+
+  // Same as the track_constraints given to the component; they are how its requests are told from others'.
+  const TRACK = {
+    echoCancellation: true, noiseSuppression: true, autoGainControl: true,
+    channelCount: 1, sampleRate: { ideal: 24000 },
+  };
+  const NO_PEER_AFTER_MS = 12000; // the server gave no answer to the first request of a call
+  const NOT_OPEN_AFTER_MS = 25000;
+  const CLOSE_PEERS_AFTER_MS = 1000; // FastRTC closes its own after 500
+  const DOUBLE_CLICK_MS = 700;
+  const SLOW_PERMISSION_MS = 1500;
+
+  const SAY = {
+    insecure: "The microphone works only on a secure page: open this page over https or on localhost.",
+    noRtc: "This browser cannot make calls: WebRTC is missing or switched off.",
+    permission: "Please allow the microphone in the browser's question.",
+    unplugged: "The microphone was disconnected. Hang up, connect it and call again.",
+    lost: "The connection was lost. Press the button to call again.",
+    failed: "The connection could not be made. A firewall or VPN may be in the way: try another network.",
+    noAnswer: "The server does not answer. Press the button to try again, or reload the page.",
+    NotFoundError: "No microphone was found. Connect one and press the button again.",
+    NotAllowedError:
+      "The microphone is blocked. Allow it for this page (beside the address, or in the system's settings)" +
+      " and press the button again.",
+    NotReadableError: "The microphone is in use by another program. Close that program and press again.",
+    OverconstrainedError: "The microphone cannot do what a call needs. Choose another and press again.",
+  };
+  SAY.SecurityError = SAY.NotAllowedError;
+  SAY.AbortError = SAY.NotReadableError;
+
+  // ---------------------------------------------------------------- the component, seen from outside
+
+  const component = () => document.getElementById("call");
+  const find = (selector) => component()?.querySelector(selector) ?? null;
+  const talkButton = () => find(".button-wrap > button");
+  const accessButton = () => find('[title="grant webcam access"] > button'); // shown before the first call
+  const deviceList = () => find("select.select-wrap");
+
+  /** FastRTC's own state: "closed", "waiting" or "open"; null while it is not in the page. */
+  function stateShown() {
+    const button = talkButton();
+    if (!button) return accessButton() ? "closed" : null;
+    if (button.querySelector('[title="spinner"]')) return "waiting";
+    return button.querySelector('[title="stop recording"]') ? "open" : "closed";
+  }
+
+  // ---------------------------------------------------------------- one call
+
+  /** idle -> asking (for the microphone) -> starting (FastRTC connects) -> live -> idle */
+  let phase = "idle";
+  let state = null;
+  let microphone = null; // the stream of the call that is starting or live
+  let lastMicrophone = null;
+  let chosenDevice = null;
+  let message = "";
+  let passing = false; // a click of ours, to be let through
+  let pressed = false;
+  let endedAt = 0;
+  let timers = [];
+  const peers = new Set();
+  const forcedStates = new WeakMap();
+  const contexts = new Set();
+
+  function say(sentence) {
+    message = sentence;
+    sweep();
+  }
+
+  /** A click that wants a call: the microphone first, so that what fails there fails in words. */
+  async function begin() {
+    phase = "asking";
+    say("");
+    const slow = setTimeout(() => say(SAY.permission), SLOW_PERMISSION_MS);
+    try {
+      microphone = await openMicrophone();
+    } catch (error) {
+      phase = "idle";
+      say(SAY[error?.name] ?? SAY[error?.message] ?? `The microphone could not be opened (${error?.name}).`);
+      return;
+    } finally {
+      clearTimeout(slow);
+    }
+    phase = "starting";
+    pressed = false;
+    timers = [
+      setTimeout(() => peers.size || giveUp(SAY.noAnswer), NO_PEER_AFTER_MS),
+      setTimeout(() => giveUp(peers.size ? SAY.failed : SAY.noAnswer), NOT_OPEN_AFTER_MS),
+    ];
+    say("");
+    press();
+  }
+
+  /** Before the first call FastRTC shows another button, which only asks for the microphone; sweep() calls
+      this again when the real one has taken its place. */
+  function press() {
+    const button = talkButton() ?? accessButton();
+    pressed = button !== null && button === talkButton();
+    passing = true;
+    button?.click();
+    passing = false;
+  }
+
+  function giveUp(sentence) {
+    dropPeers([...peers]);
+    end();
+    say(sentence);
+  }
+
+  function end() {
+    phase = "idle";
+    endedAt = Date.now();
+    timers.forEach(clearTimeout);
+    microphone?.getTracks().forEach((track) => track.stop());
+    microphone = null;
+    contexts.forEach((context) => context.close());
+    contexts.clear();
+    const left = [...peers];
+    setTimeout(() => left.forEach((peer) => peer.close()), CLOSE_PEERS_AFTER_MS);
+  }
+
+  function onStateChange(before) {
+    if (state === "open" && phase !== "starting") {
+      dropPeers([...peers]); // an attempt given up long ago got through: its microphone is gone
+    } else if (state === "open") {
+      phase = "live";
+      timers.forEach(clearTimeout);
+      say("");
+      // FastRTC keeps its two mute marks from one call to the next, but not what they stand for.
+      unmute("mic", () => microphone?.getAudioTracks().forEach((track) => (track.enabled = false)));
+      unmute("audio", () => { find("audio").muted = true; });
+    } else if (state !== "waiting" && (before === "open" || before === "waiting")) {
+      if (state === null) dropPeers([...peers]); // Gradio took the component away in the middle of a call
+      end();
+    }
+  }
+
+  function unmute(kind, mute) {
+    const button = find(`.mute-button[aria-label="unmute ${kind}"]`);
+    if (!button) return;
+    mute();
+    button.click();
+  }
+
+  // ---------------------------------------------------------------- what FastRTC asks of the browser
+
+  const devices = navigator.mediaDevices;
+  const getUserMedia = devices?.getUserMedia?.bind(devices);
+
+  async function openMicrophone() {
+    if (!getUserMedia) throw new Error("insecure");
+    if (!window.RTCPeerConnection) throw new Error("noRtc");
+    const audio = chosenDevice ? { ...TRACK, deviceId: { ideal: chosenDevice } } : TRACK;
+    const stream = await getUserMedia({ audio });
+    stream.getAudioTracks().forEach((track) =>
+      track.addEventListener("ended", () => stream === microphone && say(SAY.unplugged)));
+    lastMicrophone = stream;
+    return stream;
+  }
+
+  if (getUserMedia) {
+    devices.getUserMedia = async (constraints) => {
+      const audio = constraints?.audio;
+      if (audio?.sampleRate?.ideal !== TRACK.sampleRate.ideal) return getUserMedia(constraints);
+      if (phase === "starting" && microphone) return microphone;
+      // After a call, and when another device is chosen, FastRTC asks only to learn a name: nothing is opened.
+      chosenDevice = audio.deviceId?.exact ?? chosenDevice;
+      return lastMicrophone ?? new MediaStream();
+    };
+  }
+
+  if (window.RTCPeerConnection) {
+    window.RTCPeerConnection = class extends window.RTCPeerConnection {
+      constructor(...settings) {
+        super(...settings);
+        peers.add(this);
+        this.addEventListener("connectionstatechange", () => {
+          if (!peers.has(this)) return;
+          if (this.connectionState === "closed") dropPeers([this]); // by the server; FastRTC does not look
+          if (phase === "idle" || !["disconnected", "failed"].includes(this.connectionState)) return;
+          say(phase === "live" ? SAY.lost : SAY.failed);
+        });
+      }
+      get connectionState() {
+        return forcedStates.get(this) ?? super.connectionState;
+      }
+      close() {
+        peers.delete(this);
+        super.close();
+      }
+    };
+  }
+
+  /** Makes FastRTC believe that these are disconnected: it then shows its button again. */
+  function dropPeers(dropped) {
+    for (const peer of dropped) {
+      peers.delete(peer);
+      forcedStates.set(peer, "disconnected");
+      peer.dispatchEvent(new Event("connectionstatechange"));
+      peer.close();
+    }
+  }
+
+  if (window.AudioContext) {
+    // FastRTC opens one for its wave in every call and never closes it.
+    window.AudioContext = class extends window.AudioContext {
+      createMediaStreamSource(stream) {
+        if (stream === microphone || stream === find("audio")?.srcObject) contexts.add(this);
+        return super.createMediaStreamSource(stream);
+      }
+      async close() {
+        if (this.state !== "closed") await super.close();
+      }
+    };
+  }
+
+  // ---------------------------------------------------------------- clicks and keys
+
+  addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    if (passing || !button || (button !== talkButton() && button !== accessButton())) return;
+    if (deviceList()) return; // FastRTC takes this click to close its list
+    if (stateShown() === "open") return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (phase === "idle" && Date.now() - endedAt > DOUBLE_CLICK_MS) begin();
+  }, true);
+
+  const closeDeviceList = () => document.body.click(); // FastRTC listens for a click outside
+  const focusDeviceButton = () => find(".button-wrap > button.icon")?.focus();
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.target !== deviceList()) return;
+    closeDeviceList();
+    setTimeout(focusDeviceButton);
+  }, true);
+  addEventListener("change", (event) => {
+    if (event.target === deviceList()) setTimeout(focusDeviceButton);
+  }, true);
+  addEventListener("focusout", (event) => {
+    if (event.target === deviceList() && event.relatedTarget) closeDeviceList();
+  }, true);
+
+  addEventListener("pagehide", () => {
+    dropPeers([...peers]);
+    end();
+  });
+
+  // ---------------------------------------------------------------- names of the component's controls
+
+  function set(element, name, value) {
+    if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
+  }
+
+  function nameControls() {
+    const busy = phase === "asking" || phase === "starting";
+    const shown = busy ? "waiting" : phase === "live" && state === "open" ? "open" : "closed";
+    set(component(), "data-call", shown);
+    set(component(), "data-stuck", String(shown === "closed" && state === "waiting"));
+    const name = { closed: "Start the call", waiting: "Connecting…", open: "Hang up" }[shown];
+    for (const button of [talkButton(), accessButton()]) {
+      set(button, "aria-label", name);
+      set(button, "aria-disabled", String(busy));
+      button?.querySelectorAll("[title]").forEach((icon) => set(icon, "aria-hidden", "true"));
+    }
+    for (const button of component()?.querySelectorAll(".mute-button") ?? []) {
+      const [, muted, kind] = /^(un)?mute (mic|audio)$/.exec(button.getAttribute("aria-label")) ?? [];
+      if (!kind) continue; // ours already; FastRTC writes its own again when the state changes
+      set(button, "aria-label", kind === "mic" ? "Mute the microphone" : "Mute the assistant");
+      set(button, "aria-pressed", String(Boolean(muted)));
+    }
+    set(find('button[aria-label="select input source"]'), "aria-label", "Choose the microphone");
+    const list = deviceList();
+    if (list && list.getAttribute("aria-label") !== "Microphone") {
+      set(list, "aria-label", "Microphone");
+      list.focus();
+    }
+    // The wave is drawn 60 times a second for the whole visit, unseen or not; the meters do better.
+    component()?.querySelectorAll(".wave-path").forEach((path) => path.remove());
+  }
+
+  // ---------------------------------------------------------------- our own HTML
+
+  const log = { element: null, follow: true, top: 0, focused: false };
+
+  addEventListener("scroll", ({ target }) => {
+    if (target !== log.element || !target.isConnected) return;
+    log.top = target.scrollTop;
+    log.follow = target.scrollTop + target.clientHeight >= target.scrollHeight - 24;
+  }, true);
+  addEventListener("focusin", ({ target }) => { log.focused = target === log.element; });
+
+  /** Gradio replaces the whole transcript for each word: put scroll position and focus back. */
+  function keepTranscript() {
+    const element = document.querySelector(".pp-transcript");
+    if (!element || element === log.element) return;
+    log.element = element;
+    if (element.scrollHeight <= element.clientHeight) log.follow = true;
+    element.scrollTop = log.follow ? element.scrollHeight : log.top;
+    if (log.focused && document.activeElement === document.body) element.focus({ preventScroll: true });
+  }
+
+  const announced = new Map();
+  let announcer = null;
+
+  /** One live region that stays: regions that come and go with Gradio's updates are read out unreliably. */
+  function announce() {
+    if (!announcer && document.body) {
+      announcer = document.createElement("div");
+      announcer.setAttribute("role", "status");
+      announcer.setAttribute("aria-live", "polite");
+      announcer.style.cssText = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
+      document.body.append(announcer);
+    }
+    for (const element of document.querySelectorAll("[data-announce]")) {
+      const kind = element.classList[0];
+      const words = element.dataset.announce;
+      if (announced.has(kind) && announced.get(kind) !== words) announcer.textContent = words;
+      announced.set(kind, words);
+    }
+  }
+
+  function localTimes() {
+    for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
+      const date = new Date(time.dateTime);
+      time.dataset.local = "";
+      if (!Number.isNaN(date.valueOf())) {
+        time.textContent = date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+      }
+    }
+  }
+
+  function focusableWhereItScrolls() {
+    for (const element of document.querySelectorAll(".pp-scrolls")) {
+      const scrolls =
+        element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
+      if (scrolls) set(element, "tabindex", "0");
+      else if (document.activeElement !== element) element.removeAttribute("tabindex");
+    }
+  }
+
+  function sweep() {
+    const before = state;
+    state = stateShown();
+    if (state !== before) onStateChange(before);
+    if (phase === "starting" && !pressed && talkButton()) press();
+    nameControls();
+    const place = document.getElementById("mic-message");
+    if (place && place.textContent !== message) place.textContent = message;
+    announce();
+    localTimes();
+    keepTranscript();
+    focusableWhereItScrolls();
+  }
+
+  new MutationObserver(sweep).observe(document.documentElement, {
+    subtree: true, childList: true, attributes: true,
+    attributeFilter: ["aria-label", "title", "data-announce"],
+  });
+  addEventListener("resize", focusableWhereItScrolls);
+  window.personaplex = { get phase() { return phase; } };
+})();

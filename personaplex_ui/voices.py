@@ -1,0 +1,39 @@
+"""The voices a caller can choose: their names, and the catalogue file that lists them.
+
+Knows names only; no sound and no embeddings.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+CATALOGUE_PATH = Path(__file__).parent.parent / "voices" / "catalogue.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """``name`` as the model knows it (``NATF2``), ``label`` as people see it, under the title ``group``."""
+
+    name: str
+    group: str
+    label: str
+
+
+def load_catalogue(path: Path) -> tuple[Voice, ...]:
+    """Read a JSON list of objects with ``name``, ``group`` and ``label``, in the order of the file.
+
+    Raises:
+        ValueError: the file holds no such list, or a name twice.
+    """
+    try:
+        voices = tuple(Voice(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path.name} must be a list of voices with name, group and label.") from error
+    if len({voice.name for voice in voices}) != len(voices):
+        raise ValueError(f"{path.name} lists a voice twice.")
+    return voices
+
+
+def canonical_voice_name(name: str) -> str:
+    """``NATF2`` for ``NATF2.pt``: older clients name the file."""
+    return name.strip().removesuffix(".pt")

@@ -1,0 +1,109 @@
+"""The plain HTTP of the app: health, voices, and what is left of a visitor's calls."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from personaplex_ui.calls import transcript
+from personaplex_ui.calls.snapshot import EndedCall
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.transports.preview import Previews
+from personaplex_ui.voices import Voice
+from personaplex_ui.web.visitor import visitor_key
+
+FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
+    "json": (transcript.to_json, "application/json"),
+    "txt": (transcript.to_txt, "text/plain; charset=utf-8"),
+    "srt": (transcript.to_srt, "application/x-subrip; charset=utf-8"),
+}
+
+CallId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$")]
+
+
+def build_router(
+    switchboard: Switchboard, previews: Previews, voices: Sequence[Voice], default_voice: str
+) -> APIRouter:
+    router = APIRouter()
+    engine = switchboard.engine
+
+    @router.get("/health", summary="Whether calls can be taken")
+    async def health() -> JSONResponse:
+        """200 when calls can be taken, 503 while the model loads or when it could not be loaded."""
+        if engine.state is not EngineState.READY:
+            body: dict[str, Any] = {
+                "status": engine.state.value,
+                "message": engine.message,
+                "progress": round(engine.progress, 3),
+            }
+            return JSONResponse(body, status_code=503)
+        model = engine.model
+        return JSONResponse(
+            {
+                "status": "healthy",
+                "model": model.name,
+                "device": model.device,
+                "gpu_memory_allocated_mb": round(model.memory_allocated_mb(), 1),
+                "lines": engine.lines.capacity,
+                "lines_free": engine.lines.free,
+                "waiting": engine.lines.waiting,
+            }
+        )
+
+    @router.get("/voices", summary="The voices to choose from")
+    async def list_voices() -> dict[str, Any]:
+        return {"voices": [f"{voice.name}.pt" for voice in voices], "default": f"{default_voice}.pt"}
+
+    @router.get("/voices/{name}/preview.wav", summary="A few seconds of one voice", response_class=Response)
+    async def preview(name: str) -> Response:
+        try:
+            wav = await previews.wav_of(name)
+        except InvalidInput as error:
+            raise HTTPException(404, str(error)) from error
+        except PersonaplexError as error:
+            raise HTTPException(503, str(error)) from error
+        return Response(wav, media_type="audio/wav", headers={"Cache-Control": "max-age=3600"})
+
+    @router.get("/calls/{call_id}/recording.wav", summary="The recording of a call of yours")
+    async def recording(call_id: CallId, request: Request, download: bool = False) -> FileResponse:
+        """Stereo WAV: left the caller, right the assistant. Only for the browser that made the call."""
+        path = switchboard.archive.recording_of(visitor_key(request.cookies), call_id)
+        if path is None:
+            raise HTTPException(404, GONE)
+        disposition = "attachment" if download else "inline"
+        return FileResponse(
+            path,
+            media_type="audio/wav",
+            filename=f"personaplex-{call_id[:8]}.wav",
+            content_disposition_type=disposition,
+        )
+
+    @router.get(
+        "/calls/{call_id}/transcript.{extension}",
+        summary="The transcript of a call of yours",
+        response_class=Response,
+    )
+    async def download_transcript(call_id: CallId, extension: str, request: Request) -> Response:
+        """As ``json``, ``txt`` or ``srt``. Only for the browser that made the call."""
+        call = switchboard.archive.get(visitor_key(request.cookies), call_id)
+        if call is None or extension not in FORMATS:
+            raise HTTPException(404, GONE)
+        return _transcript(call, extension)
+
+    return router
+
+
+GONE = (
+    "There is no such call of yours any more. "
+    "Calls are kept for a limited time, for the browser that made them."
+)
+
+
+def _transcript(call: EndedCall, extension: str) -> Response:
+    write, media_type = FORMATS[extension]
+    name = f"personaplex-{call.call_id[:8]}.{extension}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(write(call.lines), media_type=media_type, headers=headers)

@@ -1,0 +1,79 @@
+"""The browser's cookie: a random key that makes a visitor the owner of their calls. It identifies nobody.
+
+An ASGI middleware that also keeps the page from asking other hosts for anything.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "personaplex_visitor"
+KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+# Gradio's page asks Google for a connection it does not use and cdnjs for a script that only embedding
+# pages need.
+FOREIGN = re.compile(
+    rb"<link[^>]+(?:fonts\.googleapis\.com|fonts\.gstatic\.com)[^>]*>"
+    rb"|<script[^>]+cdnjs\.cloudflare\.com[^>]*>\s*</script>"
+)
+
+
+def visitor_key(cookies: Mapping[str, str]) -> str:
+    """The visitor's key, or an empty text when the browser sent none (or a forged shape)."""
+    key = cookies.get(COOKIE, "")
+    return key if KEY_PATTERN.fullmatch(key) else ""
+
+
+class VisitorMiddleware:
+    """Gives each visitor of the page a key, and strips foreign hosts from the page's HTML."""
+
+    def __init__(self, app: ASGIApp, page: str = "/") -> None:
+        self._app = app
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != self._page or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+        body = b""
+
+        async def rewrite(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            if message["type"] != "http.response.body" or start is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            page = FOREIGN.sub(b"", body)
+            headers = MutableHeaders(raw=start["headers"])
+            headers["content-length"] = str(len(page))
+            if not _has_key(scope):
+                headers.append("set-cookie", _new_cookie(scope))
+            await send(start)
+            await send({"type": "http.response.body", "body": page})
+
+        await self._app(scope, receive, rewrite)
+
+
+def _has_key(scope: Scope) -> bool:
+    try:
+        cookies = SimpleCookie(Headers(scope=scope).get("cookie", ""))
+    except CookieError:
+        return False
+    return bool(visitor_key({name: morsel.value for name, morsel in cookies.items()}))
+
+
+def _new_cookie(scope: Scope) -> str:
+    cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Path=/; HttpOnly; Max-Age=31536000"
+    secure = scope["scheme"] == "https" or Headers(scope=scope).get("x-forwarded-proto") == "https"
+    # A Space is shown inside a frame of another site: there only a partitioned cookie is kept.
+    return cookie + ("; SameSite=None; Secure; Partitioned" if secure else "; SameSite=Lax")

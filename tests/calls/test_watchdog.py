@@ -1,0 +1,46 @@
+from personaplex_ui.calls.watchdog import GOODBYE, Verdict, Watchdog
+
+
+def watchdog(max_sec: float = 600.0) -> Watchdog:
+    dog = Watchdog(max_sec)
+    dog.start(0.0)
+    return dog
+
+
+def alive(dog: Watchdog, now: float) -> Verdict:
+    dog.heard(now)
+    dog.answered(now)
+    return dog.check(now)
+
+
+def test_a_healthy_call_goes_on():
+    dog = watchdog()
+    assert all(alive(dog, now / 5) == Verdict() for now in range(500))
+
+
+def test_goodbye_is_said_once_ten_seconds_before_the_end():
+    dog = watchdog(60)
+    said = [now for now in range(60) if alive(dog, float(now)).goodbye == GOODBYE]
+    assert said == [50]
+    assert "after 1 minute" in alive(dog, 60.0).hang_up
+
+
+def test_the_limit_is_told_in_words():
+    assert "10 minutes." in alive(watchdog(), 600.0).hang_up
+    assert "1 minute and 30 seconds." in alive(watchdog(90), 90.0).hang_up
+
+
+def test_a_caller_without_packets_is_gone():
+    dog = watchdog()
+    alive(dog, 1.0)
+    assert dog.check(8.9) == Verdict()
+    assert "connection was lost" in dog.check(9.0).hang_up
+
+
+def test_an_engine_that_answers_nothing_ends_the_call_with_words():
+    dog = watchdog()
+    alive(dog, 1.0)
+    dog.heard(5.9)
+    assert dog.check(5.9) == Verdict()
+    dog.heard(6.0)
+    assert "engine" in dog.check(6.0).hang_up

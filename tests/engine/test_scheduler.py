@@ -1,0 +1,153 @@
+import numpy as np
+
+from personaplex_ui.audio.frames import FRAME_SEC
+from personaplex_ui.engine.scheduler import Prepare, Scheduler, Step, Wait
+
+FRAME = np.zeros(1920, dtype=np.float32)
+
+
+def live(*slots: int, paced: bool = True) -> Scheduler:
+    scheduler = Scheduler()
+    for slot in slots:
+        scheduler.join(slot, paced)
+    return scheduler
+
+
+def stepped(action: object) -> list[int]:
+    assert isinstance(action, Step)
+    return sorted(action.heard)
+
+
+def test_with_nobody_there_it_waits_for_ever():
+    assert Scheduler().next_action(0.0) == Wait(None)
+
+
+def test_a_lone_caller_is_stepped_as_soon_as_its_frame_is_complete():
+    scheduler = live(0)
+    for tick in range(50):
+        now = tick * FRAME_SEC
+        scheduler.hear(0, FRAME, now)
+        assert stepped(scheduler.next_action(now)) == [0]
+        assert isinstance(scheduler.next_action(now), Wait)
+
+
+def test_all_callers_are_stepped_together_once_the_last_is_there():
+    scheduler = live(0, 1, 2)
+    scheduler.hear(0, FRAME, 0.0)
+    assert isinstance(scheduler.next_action(0.0), Wait)
+    scheduler.hear(1, FRAME, 0.004)
+    scheduler.hear(2, FRAME, 0.006)
+    assert stepped(scheduler.next_action(0.006)) == [0, 1, 2]
+
+
+def test_a_tick_waits_for_a_late_caller_only_as_long_as_jitter_explains():
+    scheduler = live(0, 1)
+    scheduler.hear(0, FRAME, 0.0)
+    waited = scheduler.next_action(0.0)
+    assert isinstance(waited, Wait)
+    assert waited.sec is not None
+    assert 0 < waited.sec < 0.02
+    assert stepped(scheduler.next_action(waited.sec)) == [0]
+
+
+def test_two_frames_at_once_are_not_stepped_in_one_tick_time():
+    scheduler = live(0)
+    scheduler.hear(0, FRAME, 0.0)
+    scheduler.hear(0, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [0]
+    then = scheduler.next_action(0.001)
+    assert isinstance(then, Wait)
+    assert then.sec is not None
+    assert then.sec > FRAME_SEC / 2
+
+
+def test_a_lag_of_a_second_is_gone_within_a_second_and_counted():
+    scheduler = live(0)
+    now = 0.0
+    for _ in range(13):  # the engine was stuck and heard nothing
+        scheduler.hear(0, FRAME, now)
+        now += FRAME_SEC
+    for _ in range(12):
+        scheduler.hear(0, FRAME, now)
+        action = scheduler.next_action(now)
+        assert isinstance(action, Step)
+        now += FRAME_SEC
+    queue = scheduler.seats[0].queue
+    assert len(queue) <= 1
+    assert queue.dropped + len(queue) == 13
+
+
+def test_clips_are_stepped_without_waiting_and_ride_along_in_ticks():
+    scheduler = live(0)
+    scheduler.join(1, paced=False)
+    scheduler.hear(1, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [1]
+    scheduler.hear(0, FRAME, 0.0)
+    scheduler.hear(1, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [0, 1]
+
+
+def test_a_clip_never_delays_a_live_callers_tick():
+    scheduler = live(0)
+    scheduler.join(1, paced=False)
+    scheduler.costs.step_sec = 0.03
+    scheduler.hear(0, FRAME, 0.0)
+    scheduler.next_action(0.0)
+    scheduler.hear(1, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.02)) == [1]
+    scheduler.hear(1, FRAME, 0.05)
+    assert isinstance(scheduler.next_action(0.05), Wait)
+
+
+def test_clips_lose_no_frame():
+    scheduler = live(0, paced=False)
+    for _ in range(30):
+        scheduler.hear(0, FRAME, 0.0)
+    assert sum(isinstance(scheduler.next_action(0.0), Step) for _ in range(40)) == 30
+    assert scheduler.seats[0].queue.dropped == 0
+
+
+def test_preparations_take_turns_in_the_gaps():
+    scheduler = live(0)
+    scheduler.prepare(1)
+    scheduler.prepare(2)
+    scheduler.hear(0, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [0]
+    turns = [scheduler.next_action(0.001) for _ in range(4)]
+    assert turns == [Prepare(1), Prepare(2), Prepare(1), Prepare(2)]
+
+
+def test_a_chunk_too_long_for_the_gap_still_gets_one_turn_a_tick():
+    scheduler = live(0)
+    scheduler.prepare(1)
+    scheduler.costs.chunk_sec = 0.5
+    scheduler.hear(0, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [0]
+    assert scheduler.next_action(0.001) == Prepare(1)
+    assert isinstance(scheduler.next_action(0.002), Wait)
+
+
+def test_who_left_is_neither_stepped_nor_prepared_nor_waited_for():
+    scheduler = live(0, 1)
+    scheduler.prepare(2)
+    scheduler.leave(1)
+    scheduler.leave(2)
+    scheduler.hear(1, FRAME, 0.0)
+    scheduler.hear(0, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [0]
+    scheduler.leave(0)
+    assert scheduler.next_action(1.0) == Wait(None)
+
+
+def test_a_caller_who_sends_nothing_does_not_stop_the_others():
+    scheduler = live(0, 1)
+    served = 0
+    for frame in range(200):
+        now, end = frame * FRAME_SEC, (frame + 1) * FRAME_SEC
+        scheduler.hear(0, FRAME, now)
+        while now < end:
+            action = scheduler.next_action(now)
+            served += isinstance(action, Step)
+            now += action.sec + 1e-6 if isinstance(action, Wait) and action.sec is not None else 0.001
+    assert served >= 199
+    assert scheduler.seats[0].queue.dropped == 0

@@ -1,0 +1,68 @@
+"""A speech model for tests: repeats each frame at once, and does what a test tells it to do wrong."""
+
+import threading
+from collections.abc import Mapping
+
+from personaplex_ui.audio.frames import Frame
+from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
+from personaplex_ui.errors import InvalidInput, SpeakQueueFull
+
+
+class FakeModel:
+    """``going`` cleared: the next step blocks until it is set. ``fail_steps``: so many steps raise."""
+
+    name = "fake"
+    device = "cpu"
+
+    def __init__(self, slots: int = 4, chunks: int = 1) -> None:
+        self.slots = slots
+        self.chunks = chunks
+        self.going = threading.Event()
+        self.going.set()
+        self.fail_steps = 0
+        self.steps: list[tuple[int, ...]] = []
+        self.joined: dict[int, tuple[PreparedPersona, Sampling]] = {}
+        self.closed_preparations = 0
+        self.spoken: list[tuple[int, str]] = []
+
+    def prepare(self, persona: Persona) -> Preparation:
+        if persona.voice == "nobody":
+            raise InvalidInput("voice", "There is no voice “nobody”.")
+        return self._chunks(persona)
+
+    def _chunks(self, persona: Persona) -> Preparation:
+        try:
+            for chunk in range(self.chunks):
+                if persona.text_prompt == "break":
+                    raise RuntimeError("a fault of the model")
+                yield (chunk + 1) / self.chunks
+        except GeneratorExit:
+            self.closed_preparations += 1
+            raise
+        return persona
+
+    def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
+        self.joined[slot] = (persona, sampling)
+
+    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+        assert set(heard) <= set(self.joined)
+        self.going.wait(10)
+        self.steps.append(tuple(sorted(heard)))
+        if self.fail_steps:
+            self.fail_steps -= 1
+            raise RuntimeError("a fault of the model")
+        return {slot: Answer(frame, " word") for slot, frame in heard.items()}
+
+    def leave(self, slot: int) -> None:
+        self.joined.pop(slot, None)
+
+    def change_sampling(self, slot: int, sampling: Sampling) -> None:
+        self.joined[slot] = (self.joined[slot][0], sampling)
+
+    def speak(self, slot: int, text: str) -> None:
+        if text == "one too many":
+            raise SpeakQueueFull("Ten texts wait already.")
+        self.spoken.append((slot, text))
+
+    def memory_allocated_mb(self) -> float:
+        return 0.0

@@ -1,0 +1,170 @@
+"""Settings: defaults, what is accepted, what is refused and in which words, and that secrets stay hidden."""
+
+import re
+from dataclasses import FrozenInstanceError, asdict, fields
+from pathlib import Path
+
+import pytest
+
+from personaplex_ui.errors import SettingsError
+from personaplex_ui.settings import EngineChoice, LogLevel, Secret, Settings
+
+ENV_EXAMPLE = Path(__file__).parent.parent / ".env.example"
+
+TURN = {"TURN_URLS": "turn:a.example:3478", "TURN_USERNAME": "ann", "TURN_CREDENTIAL": "hunter2"}
+
+
+def test_an_empty_mapping_gives_the_defaults() -> None:
+    settings = Settings.from_mapping({})
+    assert settings == Settings(
+        engine=EngineChoice.AUTO,
+        port=7860,
+        host="0.0.0.0",
+        device="auto",
+        hf_token=None,
+        hf_repo="nvidia/personaplex-7b-v1",
+        max_calls=4,
+        max_waiting=20,
+        max_call_seconds=600,
+        recordings_dir=Path("recordings"),
+        recordings_keep_hours=24.0,
+        voices_dir=None,
+        default_voice_prompt="NATF2",
+        default_text_prompt="You enjoy having a good conversation.",
+        max_upload_mb=64,
+        server_url=None,
+        turn_urls=(),
+        turn_username=None,
+        turn_credential=None,
+        log_level=LogLevel.INFO,
+    )
+    assert settings.ice_servers == []
+
+
+def test_an_empty_value_means_not_set() -> None:
+    empty = {field.name.upper(): " " for field in fields(Settings)}
+    assert Settings.from_mapping(empty) == Settings.from_mapping({})
+
+
+def test_other_variables_are_ignored() -> None:
+    assert Settings.from_mapping({"PATH": "/bin", "port": "1"}) == Settings.from_mapping({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("ENGINE", "echo", "engine", EngineChoice.ECHO),
+        ("ENGINE", " PersonaPlex ", "engine", EngineChoice.PERSONAPLEX),
+        ("PORT", "8080", "port", 8080),
+        ("HOST", "127.0.0.1", "host", "127.0.0.1"),
+        ("DEVICE", "cuda:1", "device", "cuda:1"),
+        ("HF_TOKEN", "hf_abc", "hf_token", Secret("hf_abc")),
+        ("HF_REPO", "someone/a-copy.v2", "hf_repo", "someone/a-copy.v2"),
+        ("MAX_CALLS", "64", "max_calls", 64),
+        ("MAX_WAITING", "0", "max_waiting", 0),
+        ("MAX_CALL_SECONDS", "15", "max_call_seconds", 15),
+        ("RECORDINGS_DIR", "/data/recordings", "recordings_dir", Path("/data/recordings")),
+        ("RECORDINGS_KEEP_HOURS", "0.5", "recordings_keep_hours", 0.5),
+        ("VOICES_DIR", "/data/voices", "voices_dir", Path("/data/voices")),
+        ("DEFAULT_VOICE_PROMPT", "VARM3.pt", "default_voice_prompt", "VARM3"),
+        ("DEFAULT_VOICE_PROMPT", "VARM3", "default_voice_prompt", "VARM3"),
+        ("DEFAULT_TEXT_PROMPT", "You are Ann.", "default_text_prompt", "You are Ann."),
+        ("MAX_UPLOAD_MB", "1", "max_upload_mb", 1),
+        ("SERVER_URL", "https://talk.example.org/", "server_url", "https://talk.example.org"),
+        (
+            "SERVER_URL",
+            "https://talk.example.org:8443/app",
+            "server_url",
+            "https://talk.example.org:8443/app",
+        ),
+        ("LOG_LEVEL", "DEBUG", "log_level", LogLevel.DEBUG),
+    ],
+)
+def test_a_value_is_read(name: str, value: str, field: str, expected: object) -> None:
+    assert getattr(Settings.from_mapping({name: value}), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("ENGINE", "parrot", "one of auto, echo, personaplex"),
+        ("PORT", "0", "a whole number from 1 to 65535"),
+        ("PORT", "http", "a whole number from 1 to 65535"),
+        ("DEVICE", "cuda:", "auto, cpu, cuda, or one GPU"),
+        ("DEVICE", "tpu", "auto, cpu, cuda, or one GPU"),
+        ("HF_REPO", "personaplex", "a repository, as in owner/name"),
+        ("MAX_CALLS", "0", "a whole number from 1 to 64"),
+        ("MAX_CALLS", "65", "a whole number from 1 to 64"),
+        ("MAX_CALLS", "2.5", "a whole number from 1 to 64"),
+        ("MAX_WAITING", "-1", "a whole number from 0 to 1000"),
+        ("MAX_CALL_SECONDS", "14", "a whole number from 15 to 86400"),
+        ("RECORDINGS_KEEP_HOURS", "0", "a number above 0"),
+        ("RECORDINGS_KEEP_HOURS", "nan", "a number above 0"),
+        ("RECORDINGS_KEEP_HOURS", "inf", "a number above 0"),
+        ("RECORDINGS_KEEP_HOURS", "a day", "a number above 0"),
+        ("DEFAULT_VOICE_PROMPT", "../NATF2.pt", "a voice's name"),
+        ("MAX_UPLOAD_MB", "0", "a whole number from 1 to 4096"),
+        ("SERVER_URL", "http://example.org", "the public address of this server"),
+        ("SERVER_URL", "https://", "the public address of this server"),
+        ("SERVER_URL", "https://example.org/?a=b", "the public address of this server"),
+        ("TURN_URLS", "https://turn.example.org", "a list of URLs"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
+    name: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_mapping({name: value})
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{name} is {value!r}, but it must be {allowed}")
+    assert sentence.endswith(".")
+
+
+def test_turn_servers_become_ice_servers() -> None:
+    settings = Settings.from_mapping(
+        TURN | {"TURN_URLS": "turn:a.example:3478, turns:b.example:443?transport=tcp,"}
+    )
+    assert settings.ice_servers == [
+        {
+            "urls": ["turn:a.example:3478", "turns:b.example:443?transport=tcp"],
+            "username": "ann",
+            "credential": "hunter2",
+        }
+    ]
+
+
+def test_a_stun_server_needs_no_credential() -> None:
+    assert Settings.from_mapping({"TURN_URLS": "stun:a.example:3478"}).ice_servers == [
+        {"urls": ["stun:a.example:3478"]}
+    ]
+
+
+@pytest.mark.parametrize("missing", ["TURN_USERNAME", "TURN_CREDENTIAL"])
+def test_a_turn_server_without_its_credential_is_refused(missing: str) -> None:
+    with pytest.raises(SettingsError, match=f"TURN_URLS .* {missing}") as refused:
+        Settings.from_mapping({name: value for name, value in TURN.items() if name != missing})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_secrets_are_masked_wherever_settings_are_printed() -> None:
+    settings = Settings.from_mapping(TURN | {"HF_TOKEN": "hf_abc"})
+    for shown in (repr(settings), str(settings), f"{settings.hf_token}", str(asdict(settings))):
+        assert "hf_abc" not in shown
+        assert "hunter2" not in shown
+    assert settings.hf_token is not None
+    assert settings.hf_token.reveal() == "hf_abc"
+    assert settings.hf_token != Secret("hf_abd")
+    assert len({settings.hf_token, Secret("hf_abc")}) == 1
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings.from_mapping({})
+    with pytest.raises(FrozenInstanceError):
+        settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_example_file_shows_every_variable_with_its_default() -> None:
+    shown = dict(re.findall(r'^# ([A-Z_]+)="?(.*?)"?$', ENV_EXAMPLE.read_text(), re.MULTILINE))
+    assert shown.keys() == {field.name.upper() for field in fields(Settings)}
+    assert Settings.from_mapping(shown) == Settings.from_mapping({})
