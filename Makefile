@@ -55,10 +55,10 @@ $(PYTHON):
 	@rm -rf $(VENV)
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --python '>=3.11,<3.14' $(VENV); \
-	elif python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	elif python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 		python3 -m venv $(VENV); \
 	else \
-		echo "personaplex_ui needs Python 3.11 or newer as python3, which is $$(python3 --version 2>&1 || true)." >&2; \
+		echo "personaplex_ui needs Python 3.11 or newer as python3, which is $$(python3 --version 2>/dev/null || echo missing)." >&2; \
 		exit 1; \
 	fi
 

@@ -1,5 +1,6 @@
 """Entry point: reads the environment and serves the app. A Hugging Face Space starts this file too."""
 
+import contextlib
 import os
 import sys
 
@@ -9,7 +10,7 @@ if __name__ == "__main__":
     from personaplex_ui.settings import Settings
 
     try:
-        settings = Settings.from_mapping(os.environ)
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(Settings.from_mapping(os.environ))
     except SettingsError as error:
-        sys.exit(f"{error}")
-    serve(settings)
+        sys.exit(str(error))

@@ -17,6 +17,7 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.echo.model import EchoModel
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.worker import Engine, ReportLoading
+from personaplex_ui.errors import SettingsError
 from personaplex_ui.settings import Settings
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.webrtc import BrowserCalls
@@ -34,9 +35,18 @@ SPARE_CONNECTIONS = 16
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """The whole app. Nothing is loaded or started before its lifespan begins."""
+    """The whole app. Nothing is loaded or started before its lifespan begins.
+
+    Raises:
+        SettingsError: the default voice is not in the catalogue.
+    """
     voices = load_catalogue(CATALOGUE_PATH)
     names = [voice.name for voice in voices]
+    if settings.default_voice_prompt not in names:
+        raise SettingsError(
+            f"DEFAULT_VOICE_PROMPT is {settings.default_voice_prompt!r}, but there is no such voice. "
+            f"Use one of {', '.join(names)}."
+        )
     load = functools.partial(load_model, settings, names)
     engine = Engine(load, settings.max_calls, settings.max_waiting)
     archive = Archive(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time)

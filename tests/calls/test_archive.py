@@ -1,0 +1,491 @@
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.audio.recording import RecordingWriter, StereoRecording, part_path
+from personaplex_ui.calls import archive as archive_module
+from personaplex_ui.calls.archive import CALLS_IN_ALL, CALLS_PER_OWNER, Archive
+from personaplex_ui.calls.snapshot import EndedCall, Figures
+from personaplex_ui.calls.transcript import Line
+from personaplex_ui.errors import InvalidInput
+
+KEEP_SEC = 3_600.0
+NOW = 1_700_000_000.0
+ANN, BOB = "key of Ann", "key of Bob"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "recordings"
+
+
+@pytest.fixture
+def archive(directory: Path, clock: Clock) -> Archive:
+    return Archive(directory, KEEP_SEC, clock)
+
+
+@pytest.fixture
+def writer() -> Iterator[RecordingWriter]:
+    writer = RecordingWriter()
+    yield writer
+    writer.close()
+
+
+def ended(call_id: str, started_at: float = NOW, recorded: bool = False) -> EndedCall:
+    return EndedCall(
+        call_id=call_id,
+        started_at=started_at,
+        duration_sec=2.0,
+        voice="NATF2",
+        reason="You hung up.",
+        notes=("The recording stopped at 0:01.",),
+        lines=(Line(0.5, 1.25, "Grüße — 日本"),),
+        caller_levels_dbfs=(-100.0, -20.0, 0.0),
+        assistant_levels_dbfs=(-31.0, -100.0, -47.0),
+        recorded=recorded,
+        figures=Figures(dropped_heard=1, dropped_said=2, lag_frames=3),
+    )
+
+
+def record(path: Path, writer: RecordingWriter, finish: bool = True) -> None:
+    """Two seconds of sound at ``path``, or still in progress."""
+    recording = StereoRecording(path, writer)
+    sound = np.full(SAMPLE_RATE_HZ * 2, 0.5, dtype=np.float32)
+    recording.place_caller(sound, len(sound))
+    recording.place_assistant(sound, len(sound))
+    writer.submit(lambda: None).result()
+    if finish:
+        assert recording.finish(len(sound)).result() == path
+
+
+def recorded_call(archive: Archive, writer: RecordingWriter, owner: str = ANN, at: float = NOW) -> EndedCall:
+    """A whole recorded call as the switchboard does it."""
+    call = ended(archive.new_call_id(), at, recorded=True)
+    archive.begin(owner, call.call_id, at, call.voice)
+    record(archive.recording_path(call.call_id), writer)
+    archive.add(owner, call)
+    return call
+
+
+def restarted(directory: Path, clock: Clock) -> Archive:
+    archive = Archive(directory, KEEP_SEC, clock)
+    archive.load()
+    return archive
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+# Whose call it is --------------------------------------------------------------------------------------
+
+
+def test_ids_cannot_be_guessed_and_make_a_path(archive: Archive, directory: Path) -> None:
+    ids = {archive.new_call_id() for _ in range(1_000)}
+    assert len(ids) == 1_000
+    for call_id in ids:
+        assert re.fullmatch(r"[A-Za-z0-9_-]{22}", call_id)
+        assert archive.recording_path(call_id) == directory / f"call-{call_id}.wav"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "a" * 21,
+        "a" * 23,
+        "../" + "a" * 19,
+        "a" * 22 + "\n",
+        "a" * 21 + "/",
+        "a" * 21 + "é",
+        "a" * 21 + "\0",
+    ],
+)
+def test_what_is_no_id_comes_near_no_path(archive: Archive, bad: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        archive.recording_path(bad)
+    assert refused.value.field == "call_id"
+    assert archive.get(ANN, bad) is None
+    assert archive.recording_of(ANN, bad) is None
+
+
+def test_only_the_owner_gets_a_call(archive: Archive, writer: RecordingWriter) -> None:
+    call = recorded_call(archive, writer)
+    path = archive.recording_path(call.call_id)
+    assert archive.get(ANN, call.call_id) == call
+    assert archive.recording_of(ANN, call.call_id) == path
+    assert archive.calls_of(ANN) == (call,)
+    for stranger in (BOB, "", "é", hashlib.sha256(ANN.encode()).hexdigest()):
+        assert archive.get(stranger, call.call_id) is None
+        assert archive.recording_of(stranger, call.call_id) is None
+        assert archive.calls_of(stranger) == ()
+    assert archive.get(ANN, archive.new_call_id()) is None
+
+
+def test_an_empty_owner_is_nobody(archive: Archive) -> None:
+    call = ended(archive.new_call_id())
+    archive.add("", call)
+    assert archive.get("", call.call_id) is None
+    assert archive.calls_of("") == ()
+
+
+def test_newest_first(archive: Archive) -> None:
+    calls = [ended(archive.new_call_id(), NOW + at) for at in (3, 1, 2)]
+    for call in calls:
+        archive.add(ANN, call)
+    assert [call.started_at - NOW for call in archive.calls_of(ANN)] == [3, 2, 1]
+
+
+def test_a_call_without_a_recording_leaves_nothing_on_the_disk(archive: Archive, directory: Path) -> None:
+    call = ended(archive.new_call_id())
+    archive.add(ANN, call)
+    assert archive.recording_of(ANN, call.call_id) is None
+    assert not directory.exists()
+
+
+def test_a_recording_that_vanished(archive: Archive, writer: RecordingWriter) -> None:
+    call = recorded_call(archive, writer)
+    archive.recording_path(call.call_id).unlink()
+    assert archive.recording_of(ANN, call.call_id) is None
+    assert archive.get(ANN, call.call_id) is not None
+
+
+# Bounds ------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_keeps_the_newest(archive: Archive) -> None:
+    other = ended(archive.new_call_id(), NOW - 1)
+    archive.add(BOB, other)
+    for at in range(CALLS_PER_OWNER + 3):
+        archive.add(ANN, ended(archive.new_call_id(), NOW + at))
+    assert [call.started_at - NOW for call in archive.calls_of(ANN)] == list(
+        range(CALLS_PER_OWNER + 2, 2, -1)
+    )
+    assert archive.calls_of(BOB) == (other,)
+
+
+def test_there_is_an_end_to_all_calls(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert CALLS_IN_ALL == 2_000
+    monkeypatch.setattr(archive_module, "CALLS_IN_ALL", 5)
+    for at in range(8):
+        archive.add(f"owner {at}", ended(archive.new_call_id(), NOW + at))
+    assert [len(archive.calls_of(f"owner {at}")) for at in range(8)] == [0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_long_calls_cannot_fill_the_memory(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_module, "LEVELS_IN_ALL", 1_000)
+    for at in range(5):
+        call = replace(ended(archive.new_call_id(), NOW + at), caller_levels_dbfs=(-20.0,) * 300)
+        archive.add(ANN, call)
+    assert [call.started_at - NOW for call in archive.calls_of(ANN)] == [4, 3, 2]
+
+
+def test_levels_are_kept_as_whole_decibels(archive: Archive) -> None:
+    call = replace(ended(archive.new_call_id()), caller_levels_dbfs=(-100.0, -33.4, -33.6, 0.2, 600.0))
+    archive.add(ANN, call)
+    assert archive.calls_of(ANN)[0].caller_levels_dbfs == (-100.0, -33.0, -34.0, 0.0, 100.0)
+
+
+def test_what_leaves_the_memory_for_want_of_room_is_back_after_a_restart(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = recorded_call(archive, writer)
+    with monkeypatch.context() as small:
+        small.setattr(archive_module, "CALLS_IN_ALL", 1)
+        archive.add(BOB, ended(archive.new_call_id(), NOW + 1))
+    assert archive.calls_of(ANN) == ()
+    archive.expire(NOW + 10)
+    assert restarted(directory, clock).calls_of(ANN) == (call,)
+
+
+# After a restart ---------------------------------------------------------------------------------------
+
+
+def test_recorded_calls_come_back_to_their_owners(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    one, two = recorded_call(archive, writer, ANN), recorded_call(archive, writer, BOB, NOW + 1)
+    later = restarted(directory, clock)
+    assert later.calls_of(ANN) == (one,)
+    assert later.calls_of(BOB) == (two,)
+    assert later.recording_of(ANN, one.call_id) == archive.recording_path(one.call_id)
+    assert later.recording_of(ANN, two.call_id) is None
+
+
+def test_the_sidecar_is_private_and_does_not_tell_the_owner(
+    archive: Archive, directory: Path, writer: RecordingWriter
+) -> None:
+    call = recorded_call(archive, writer)
+    sidecar = directory / f"call-{call.call_id}.json"
+    assert names(directory) == [sidecar.name, f"call-{call.call_id}.wav"]
+    assert stat.S_IMODE(sidecar.stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    text = sidecar.read_text()
+    assert ANN not in text
+    assert json.loads(text)["owner_sha256"] == hashlib.sha256(ANN.encode()).hexdigest()
+
+
+def test_a_call_cut_off_by_a_crash_comes_back_with_what_was_recorded(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    call_id = archive.new_call_id()
+    archive.begin(ANN, call_id, NOW, "NATF2")
+    path = archive.recording_path(call_id)
+    record(path, writer, finish=False)
+    later = restarted(directory, clock)
+    (call,) = later.calls_of(ANN)
+    assert (call.call_id, call.started_at, call.voice) == (call_id, NOW, "NATF2")
+    assert call.reason == "The server stopped during this call."
+    assert call.recorded
+    assert call.duration_sec == 2.0
+    assert later.recording_of(ANN, call_id) == path
+    assert not part_path(path).exists()
+    assert restarted(directory, clock).calls_of(ANN) == (call,)
+
+
+def test_a_crash_between_the_end_of_the_recording_and_of_the_call(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    call_id = archive.new_call_id()
+    archive.begin(ANN, call_id, NOW, "NATF2")
+    record(archive.recording_path(call_id), writer)
+    (call,) = restarted(directory, clock).calls_of(ANN)
+    assert call.duration_sec == 2.0
+
+
+def test_a_crash_before_anything_was_recorded_leaves_nothing(
+    archive: Archive, directory: Path, clock: Clock
+) -> None:
+    archive.begin(ANN, archive.new_call_id(), NOW, "NATF2")
+    assert len(names(directory)) == 1
+    assert restarted(directory, clock).calls_of(ANN) == ()
+    assert names(directory) == []
+
+
+def test_a_recording_without_a_sidecar_is_nobodys_but_expires(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    path = archive.recording_path(archive.new_call_id())
+    record(path, writer, finish=False)
+    os.utime(part_path(path), (NOW, NOW))
+    later = restarted(directory, clock)
+    assert names(directory) == [path.name]
+    for owner in (ANN, ""):
+        assert later.calls_of(owner) == ()
+    later.expire(NOW + KEEP_SEC)
+    assert path.exists()
+    later.expire(NOW + KEEP_SEC + 1)
+    assert not path.exists()
+
+
+def test_a_call_whose_recording_was_deleted_comes_back_without_it(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    call = recorded_call(archive, writer)
+    archive.recording_path(call.call_id).unlink()
+    assert restarted(directory, clock).calls_of(ANN) == (replace(call, recorded=False),)
+
+
+def test_when_nothing_was_recorded_after_all_the_sidecar_goes(archive: Archive, directory: Path) -> None:
+    call = ended(archive.new_call_id(), recorded=False)
+    archive.begin(ANN, call.call_id, NOW, "NATF2")
+    archive.add(ANN, call)
+    assert names(directory) == []
+    assert archive.calls_of(ANN) == (call,)
+
+
+def test_a_beginning_noted_after_the_end_does_not_undo_it(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    call = ended(archive.new_call_id(), recorded=True)
+    record(archive.recording_path(call.call_id), writer)
+    archive.add(ANN, call)
+    archive.begin(ANN, call.call_id, NOW, "NATF2")  # it waited for a thread
+    assert restarted(directory, clock).calls_of(ANN) == (call,)
+    archive.expire(NOW + KEEP_SEC + 10)
+    assert names(directory) == []
+
+
+def sidecar_with(good: str, **changes: object) -> str:
+    return json.dumps(json.loads(good) | changes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "another"},
+        {"call_id": "x" * 22},
+        {"call_id": 7},
+        {"started_at": "soon"},
+        {"started_at": None},
+        {"duration_sec": True},
+        {"duration_sec": float("nan")},
+        {"lines": [{"text": "no times"}]},
+        {"lines": 5},
+        {"notes": [5]},
+        {"caller_levels_dbfs": ["loud"]},
+        {"figures": {"unknown": 1}},
+        {"figures": []},
+        {"owner_sha256": None},
+    ],
+)
+def test_a_sidecar_that_makes_no_sense_harms_no_other(
+    archive: Archive,
+    directory: Path,
+    clock: Clock,
+    writer: RecordingWriter,
+    change: dict[str, object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad, good = recorded_call(archive, writer), recorded_call(archive, writer)
+    sidecar = directory / f"call-{bad.call_id}.json"
+    sidecar.write_text(sidecar_with(sidecar.read_text(), **change))
+    assert restarted(directory, clock).calls_of(ANN) == (good,)
+    assert sidecar.exists()
+    assert sidecar.name in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000])
+def test_a_sidecar_that_is_no_json(archive: Archive, directory: Path, clock: Clock, content: bytes) -> None:
+    directory.mkdir()
+    sidecar = directory / f"call-{archive.new_call_id()}.json"
+    sidecar.write_bytes(content)
+    assert restarted(directory, clock).calls_of(ANN) == ()
+    assert sidecar.read_bytes() == content
+
+
+def test_a_first_start(directory: Path, clock: Clock) -> None:
+    assert restarted(directory, clock).calls_of(ANN) == ()
+    assert not directory.exists()
+
+
+# Expiry ------------------------------------------------------------------------------------------------
+
+
+def test_calls_go_when_their_time_has_come(
+    archive: Archive, directory: Path, writer: RecordingWriter
+) -> None:
+    old, new = recorded_call(archive, writer), recorded_call(archive, writer, ANN, NOW + 100)
+    archive.expire(NOW + 2 + KEEP_SEC)  # it took two seconds
+    assert len(archive.calls_of(ANN)) == 2
+    archive.expire(NOW + 2 + KEEP_SEC + 0.001)
+    assert archive.calls_of(ANN) == (new,)
+    assert archive.get(ANN, old.call_id) is None
+    assert names(directory) == [f"call-{new.call_id}.json", f"call-{new.call_id}.wav"]
+
+
+def test_what_expired_while_the_server_was_down_goes_at_the_start(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    recorded_call(archive, writer)
+    clock.now = NOW + KEEP_SEC + 3
+    assert restarted(directory, clock).calls_of(ANN) == ()
+    assert names(directory) == []
+
+
+def test_a_call_in_progress_is_never_touched(
+    archive: Archive, directory: Path, writer: RecordingWriter
+) -> None:
+    call = ended(archive.new_call_id(), recorded=True)
+    archive.begin(ANN, call.call_id, NOW, "NATF2")
+    path = archive.recording_path(call.call_id)
+    record(path, writer, finish=False)
+    for file in directory.iterdir():
+        os.utime(file, (NOW, NOW))
+    before = names(directory)
+    archive.expire(NOW + 100 * KEEP_SEC)
+    assert names(directory) == before
+    part_path(path).replace(path)  # its recording is closed, the call not yet in the archive
+    archive.expire(NOW + 100 * KEEP_SEC)
+    assert path.exists()
+
+
+def test_files_that_are_not_ours_are_never_touched(archive: Archive, directory: Path) -> None:
+    directory.mkdir()
+    call_id = archive.new_call_id()
+    foreign = ["holiday.wav", "notes.json", f"{call_id}.wav", f"call-{call_id}x.wav", f"call-{call_id}.mp3"]
+    foreign += [f"call-{call_id}.part.wav", f"call-{call_id[1:]}.json", "call-.wav", ".keep"]
+    for name in foreign:
+        (directory / name).write_text("mine")
+        os.utime(directory / name, (NOW, NOW))
+    (directory / f"call-{call_id}.wav").mkdir()
+    os.utime(directory / f"call-{call_id}.wav", (NOW, NOW))
+    before = names(directory)
+    archive.load()
+    archive.expire(NOW + 100 * KEEP_SEC)
+    assert names(directory) == before
+
+
+def test_leftovers_of_ours_go_when_they_are_old(archive: Archive, directory: Path) -> None:
+    directory.mkdir()
+    for ending in (".json", ".json.new", ".wav"):
+        file = directory / f"call-{archive.new_call_id()}{ending}"
+        file.write_text("broken")
+        os.utime(file, (NOW, NOW))
+    archive.expire(NOW + KEEP_SEC)
+    assert len(names(directory)) == 3
+    archive.expire(NOW + KEEP_SEC + 1)
+    assert names(directory) == []
+
+
+# What a disk does --------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_keeps_no_call_from_its_owner(
+    archive: Archive,
+    directory: Path,
+    clock: Clock,
+    writer: RecordingWriter,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    call = ended(archive.new_call_id(), recorded=True)
+    archive.begin(ANN, call.call_id, NOW, call.voice)
+    record(archive.recording_path(call.call_id), writer)
+
+    def full(path: str, flags: int) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive_module, "_private", full)
+    archive.add(ANN, call)
+    assert "No space left" in caplog.text
+    assert archive.calls_of(ANN) == (call,)
+    assert archive.recording_of(ANN, call.call_id) is not None
+    monkeypatch.undo()
+    (later,) = restarted(directory, clock).calls_of(ANN)  # the sidecar of the beginning is still whole
+    assert later.reason == "The server stopped during this call."
+
+
+def test_a_directory_that_cannot_be_used_breaks_no_call(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "file").write_text("in the way")
+    archive = Archive(tmp_path / "file", KEEP_SEC, clock)
+    archive.load()
+    call = ended(archive.new_call_id(), recorded=True)
+    archive.begin(ANN, call.call_id, NOW, call.voice)
+    archive.add(ANN, call)
+    assert archive.calls_of(ANN) == (call,)
+    assert archive.recording_of(ANN, call.call_id) is None
+    archive.expire(NOW + 100 * KEEP_SEC)
+    assert archive.calls_of(ANN) == ()
