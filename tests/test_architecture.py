@@ -136,7 +136,7 @@ def test_a_file_keeps_to_its_place(path: str) -> None:
         ),
         ("transports/webrtc.py", "from personaplex_ui.engine.worker import Worker"),
         ("transports/webrtc.py", "from personaplex_ui.engine import speech_model, worker"),
-        ("ui/blocks.py", "from personaplex_ui.transports.webrtc import CallHandler"),
+        ("ui/blocks.py", "from personaplex_ui.settings import Settings"),
         ("ui/blocks.py", "from personaplex_ui import server"),
         ("web/routes.py", "from personaplex_ui.settings import Settings"),
         ("web/routes.py", "from personaplex_ui import settings"),

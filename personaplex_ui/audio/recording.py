@@ -12,7 +12,6 @@ import logging
 import os
 import queue
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -73,14 +72,14 @@ class RecordingWriter:
     def __init__(self, open_file: OpenFile = create_file) -> None:
         self._open_file = open_file
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._files: weakref.WeakSet[PartFile] = weakref.WeakSet()
+        self._files: set[PartFile] = set()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
     def file(self, path: Path) -> "PartFile":
-        """The file in progress for the recording ``path``; what is done with it is to be submitted."""
+        """A new file for the recording ``path``. What is done with it is to be submitted; ``finish`` ends it."""
         file = PartFile(path, self._open_file)
         with self._lock:
             self._files.add(file)
@@ -95,6 +94,10 @@ class RecordingWriter:
                 raise RecordingFailed("The recording stopped because the server is shutting down.")
             self._jobs.put(partial(_run_job, job, future))
         return future
+
+    def finish(self, file: "PartFile", samples: int) -> "Future[Path | None]":
+        """Submit the end of ``file``; see ``PartFile.finish``."""
+        return self.submit(partial(self._finish, file, samples))
 
     def close(self, timeout_sec: float = 10.0) -> None:
         """Write what is queued, finish what is in progress, wait for the disk at most ``timeout_sec``."""
@@ -114,7 +117,12 @@ class RecordingWriter:
         with self._lock:
             unfinished = list(self._files)
         for file in unfinished:
-            file.finish(None)
+            self._finish(file, None)
+
+    def _finish(self, file: "PartFile", samples: int | None) -> Path | None:
+        with self._lock:
+            self._files.discard(file)
+        return file.finish(samples)
 
 
 def _run_job(job: Callable[[], T], future: "Future[T]") -> None:
@@ -262,11 +270,11 @@ class StereoRecording:
         if self._finished is None:
             if self.failed is None:
                 self._hand_over(duration_samples)
-            finished = self._submit(partial(self._file.finish, duration_samples))
-            if finished is None:
-                finished = Future[Path | None]()
-                finished.set_result(None)
-            self._finished = finished
+            try:
+                self._finished = self._writer.finish(self._file, duration_samples)
+            except RecordingFailed:
+                self._finished = Future()
+                self._finished.set_result(None)
         return self._finished
 
     def _place(self, track: "_Track", samples: Samples, end_sample: int) -> None:
@@ -302,12 +310,11 @@ class StereoRecording:
         if until > last and self._failed is None:
             self._failed = stopped(last, "it has reached the 4 GiB that a WAV file can hold")
 
-    def _submit(self, job: Callable[[], T]) -> "Future[T] | None":
+    def _submit(self, job: Callable[[], None]) -> None:
         try:
-            return self._writer.submit(job)
+            self._writer.submit(job)
         except RecordingFailed as error:
             self._failed = self._failed or error
-            return None
 
 
 class _Track:

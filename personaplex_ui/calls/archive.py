@@ -261,7 +261,7 @@ def _from_json(text: str) -> _Kept:
     values: Any = json.loads(text)
     if values["format"] != FORMAT:
         raise ValueError("unknown format")
-    figures: dict[str, Any] = values["figures"]
+    figures: dict[str, Any] = dict(values["figures"])
     call = EndedCall(
         call_id=_text(values["call_id"]),
         started_at=_number(values["started_at"]),

@@ -222,6 +222,12 @@
     };
   }
 
+  window.Audio = class extends window.Audio {
+    constructor(src) {
+      super(...(/\/pop-sounds\.mp3$/.test(src) ? [] : [src])); // FastRTC's, from another host and never played
+    }
+  };
+
   // ---------------------------------------------------------------- clicks and keys
 
   addEventListener("click", (event) => {
@@ -274,6 +280,7 @@
       const [, muted, kind] = /^(un)?mute (mic|audio)$/.exec(button.getAttribute("aria-label")) ?? [];
       if (!kind) continue; // ours already; FastRTC writes its own again when the state changes
       set(button, "aria-label", kind === "mic" ? "Mute the microphone" : "Mute the assistant");
+      set(button, "data-kind", kind);
       set(button, "aria-pressed", String(Boolean(muted)));
     }
     set(find('button[aria-label="select input source"]'), "aria-label", "Choose the microphone");
@@ -319,11 +326,12 @@
       announcer.style.cssText = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
       document.body.append(announcer);
     }
+    if (!announcer) return;
     for (const element of document.querySelectorAll("[data-announce]")) {
-      const kind = element.classList[0];
+      const place = element.closest("[id]")?.id; // Gradio's component, which stays while its HTML is replaced
       const words = element.dataset.announce;
-      if (announced.has(kind) && announced.get(kind) !== words) announcer.textContent = words;
-      announced.set(kind, words);
+      if (announced.has(place) && announced.get(place) !== words) announcer.textContent = words;
+      announced.set(place, words);
     }
   }
 

@@ -1,5 +1,5 @@
-import resource
 import struct
+import tracemalloc
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def tone(sec: float, rate_hz: int = 24_000, amplitude: float = 0.5) -> Samples:
     )
 
 
-def write(path: Path, sound: np.ndarray[Any, Any], rate_hz: int = 24_000, **options: str) -> Path:
+def write(path: Path, sound: np.ndarray[Any, Any], rate_hz: int = 24_000, **options: Any) -> Path:
     """``sound``: ``[n]`` or ``[n, channels]``."""
     soundfile.write(path, sound, rate_hz, **options)  # pyright: ignore[reportUnknownMemberType]
     return path
@@ -48,9 +48,10 @@ def refusal(path: Path, max_sec: float = MAX_SEC) -> str:
     return str(refused.value)
 
 
-def pitch_and_peak(sound: Samples) -> tuple[float, float]:
-    spectrum = np.abs(np.fft.rfft(sound))
-    return float(np.argmax(spectrum) * 24_000 / len(sound)), float(np.abs(sound).max())
+def pitch_and_rms(sound: Samples) -> tuple[float, float]:
+    inner = sound[4_000:-4_000]  # codecs blur the edges
+    spectrum = np.abs(np.fft.rfft(inner))
+    return float(np.argmax(spectrum) * 24_000 / len(inner)), float(np.sqrt(np.mean(inner**2)))
 
 
 WRITERS: dict[str, Callable[[Path, Samples], Path]] = {
@@ -79,9 +80,9 @@ def test_formats(tmp_path: Path, name: str) -> None:
     assert sound.dtype == np.float32
     assert sound.ndim == 1
     assert len(sound) == pytest.approx(72_000, abs=1_000)  # codecs pad
-    pitch_hz, peak = pitch_and_peak(sound)
+    pitch_hz, rms = pitch_and_rms(sound)
     assert pitch_hz == pytest.approx(440, abs=1)
-    assert peak == pytest.approx(0.5, rel=0.25)
+    assert rms == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
 def test_a_name_that_lies_does_not_matter(tmp_path: Path) -> None:
@@ -93,10 +94,7 @@ def test_a_name_that_lies_does_not_matter(tmp_path: Path) -> None:
 def test_rates(tmp_path: Path, rate_hz: int) -> None:
     sound = read_clip(write(tmp_path / "a.wav", tone(2.0, rate_hz), rate_hz), MAX_SEC)
     assert len(sound) == 48_000
-    pitch_hz, peak = pitch_and_peak(sound)
-    assert pitch_hz == pytest.approx(440, abs=1)
-    assert peak == pytest.approx(0.5, abs=0.1)  # the edges ring
-    assert np.abs(sound[1_000:-1_000]).max() == pytest.approx(0.5, abs=0.002)
+    assert np.abs(sound - tone(2.0))[1_000:-1_000].max() < 0.001
 
 
 @pytest.mark.parametrize("format_", ["WAV", "WAVEX", "FLAC"])
@@ -282,12 +280,15 @@ def test_two_hours_are_refused_without_decoding_them(tmp_path: Path, monkeypatch
 def test_two_hours_without_a_length_are_decoded_no_further_than_allowed(tmp_path: Path) -> None:
     """ADTS AAC tells no length. One packet of silence, 700,000 times over, is 4 hours in 5 MB."""
     packet = encode(tmp_path / "a.aac", "aac", np.zeros(24_000, dtype=np.float32)).read_bytes()
-    packet = b"\xff" + packet.split(b"\xff\xf1")[3][:0] + b"\xf1" + packet.split(b"\xff\xf1")[3]
+    packet = b"\xff\xf1" + packet.split(b"\xff\xf1")[3]
     path = tmp_path / "long.aac"
     path.write_bytes(packet * 700_000)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert "longer" in refusal(path, max_sec=60.0)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB
+    tracemalloc.start()
+    try:
+        assert "longer" in refusal(path, max_sec=20.0)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000  # 20 s are 2 MB, 4 hours 1.4 GB
+    finally:
+        tracemalloc.stop()
 
 
 def test_exactly_as_long_as_allowed_is_allowed_padding_of_a_codec_too(tmp_path: Path) -> None:

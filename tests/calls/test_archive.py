@@ -347,7 +347,7 @@ def sidecar_with(good: str, **changes: object) -> str:
         {"notes": [5]},
         {"caller_levels_dbfs": ["loud"]},
         {"figures": {"unknown": 1}},
-        {"figures": []},
+        {"figures": 5},
         {"owner_sha256": None},
     ],
 )
