@@ -20,7 +20,7 @@ from typing import Any
 
 from personaplex_ui.audio.clip_file import WAV_HEADER_BYTES
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.audio.recording import BYTES_PER_SAMPLE, part_path, repair_recordings
+from personaplex_ui.audio.recording_file import BYTES_PER_SAMPLE, part_path, repair_recordings
 from personaplex_ui.calls.snapshot import EndedCall, Figures
 from personaplex_ui.calls.transcript import Line
 from personaplex_ui.errors import InvalidInput

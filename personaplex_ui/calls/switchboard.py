@@ -110,7 +110,8 @@ class Switchboard:
         failed = call.recording.failed
         if failed is not None and str(failed) not in call.notes:
             call.notes.append(str(failed))
-        return bool(done) and closed.result() is not None
+        # A disk that is still writing may finish later; the archive looks for the file when it is asked for.
+        return closed.result() is not None if done else True
 
     async def _expire(self) -> None:
         while True:

@@ -45,14 +45,25 @@ def test_a_backlog_that_stays_is_cut_back_to_the_target() -> None:
 
 
 def test_patience_starts_anew_when_the_backlog_was_gone_for_one_take() -> None:
-    queue = filled(2, capacity=6, target=1, patience=3)
-    for item in range(2, 40):
-        queue.take()
-        if item % 3:  # backlogs of two frames, never for three takes in a row
-            queue.put(item)
-        if len(queue) == 0:
-            queue.put(item)
+    queue = FrameQueue[int](capacity=6, target=1, patience=3)
+    taken: list[int | None] = []
+    for item in range(0, 90, 3):  # of every three takes, two find a backlog
+        queue.put(item)
+        queue.put(item + 1)
+        taken.append(queue.take())
+        queue.put(item + 2)
+        taken += [queue.take(), queue.take()]
+    assert taken == list(range(90))
     assert queue.dropped == 0
+
+
+def test_patience_starts_anew_after_a_cut() -> None:
+    queue = filled(4, capacity=6, target=1, patience=2)
+    assert [queue.take(), queue.take()] == [0, 3]  # cut
+    queue.put(4)
+    queue.put(5)
+    assert [queue.take(), queue.take()] == [4, 5]  # a burst right after it is not
+    assert queue.dropped == 2
 
 
 @pytest.mark.parametrize("target", [1, 2, 3])
@@ -76,7 +87,7 @@ def test_clearing_forgets_the_backlog_and_its_age() -> None:
     queue = filled(4, patience=2)
     queue.take()
     queue.clear()
-    assert queue.take() is None
+    assert len(queue) == 0
     for item in range(2):
         queue.put(item)
     assert queue.take() == 0  # one take over target since, not two

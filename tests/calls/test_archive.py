@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.audio.recording import RecordingWriter, StereoRecording, part_path
+from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
+from personaplex_ui.audio.recording_file import part_path
 from personaplex_ui.calls import archive as archive_module
 from personaplex_ui.calls.archive import CALLS_IN_ALL, CALLS_PER_OWNER, Archive
 from personaplex_ui.calls.snapshot import EndedCall, Figures
@@ -208,7 +209,7 @@ def test_levels_are_kept_as_whole_decibels(archive: Archive) -> None:
     assert archive.calls_of(ANN)[0].caller_levels_dbfs == (-100.0, -33.0, -34.0, 0.0, 100.0)
 
 
-def test_what_leaves_the_memory_for_want_of_room_is_back_after_a_restart(
+def test_what_leaves_the_memory_for_want_of_room_stays_on_the_disk_until_it_expires(
     archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = recorded_call(archive, writer)
@@ -216,8 +217,12 @@ def test_what_leaves_the_memory_for_want_of_room_is_back_after_a_restart(
         small.setattr(archive_module, "CALLS_IN_ALL", 1)
         archive.add(BOB, ended(archive.new_call_id(), NOW + 1))
     assert archive.calls_of(ANN) == ()
-    archive.expire(NOW + 10)
+    for file in directory.iterdir():
+        os.utime(file, (NOW, NOW))
+    archive.expire(NOW + KEEP_SEC)
     assert restarted(directory, clock).calls_of(ANN) == (call,)
+    archive.expire(NOW + KEEP_SEC + 1)
+    assert names(directory) == []
 
 
 # After a restart ---------------------------------------------------------------------------------------
