@@ -26,6 +26,7 @@
     unplugged: "The microphone was disconnected. Hang up, connect it and call again.",
     lost: "The connection was lost. Press the button to call again.",
     failed: "The connection could not be made. A firewall or VPN may be in the way: try another network.",
+    refused: "The call could not be started. Press the button to try again.",
     noAnswer: "The server does not answer. Press the button to try again, or reload the page.",
     NotFoundError: "No microphone was found. Connect one and press the button again.",
     NotAllowedError:
@@ -64,7 +65,8 @@
   let message = "";
   let passing = false; // a click of ours, to be let through
   let pressed = false;
-  let endedAt = 0;
+  let peerMade = false;
+  let hungUpAt = 0;
   let timers = [];
   const peers = new Set();
   const forcedStates = new WeakMap();
@@ -78,6 +80,7 @@
   /** A click that wants a call: the microphone first, so that what fails there fails in words. */
   async function begin() {
     phase = "asking";
+    pressed = false;
     say("");
     const slow = setTimeout(() => say(SAY.permission), SLOW_PERMISSION_MS);
     try {
@@ -90,13 +93,13 @@
       clearTimeout(slow);
     }
     phase = "starting";
-    pressed = false;
+    peerMade = false;
     timers = [
-      setTimeout(() => peers.size || giveUp(SAY.noAnswer), NO_PEER_AFTER_MS),
-      setTimeout(() => giveUp(peers.size ? SAY.failed : SAY.noAnswer), NOT_OPEN_AFTER_MS),
+      setTimeout(() => peerMade || giveUp(SAY.noAnswer), NO_PEER_AFTER_MS),
+      setTimeout(() => giveUp(SAY.failed), NOT_OPEN_AFTER_MS),
     ];
-    say("");
     press();
+    say("");
   }
 
   /** Before the first call FastRTC shows another button, which only asks for the microphone; sweep() calls
@@ -117,7 +120,6 @@
 
   function end() {
     phase = "idle";
-    endedAt = Date.now();
     timers.forEach(clearTimeout);
     microphone?.getTracks().forEach((track) => track.stop());
     microphone = null;
@@ -128,17 +130,16 @@
   }
 
   function onStateChange(before) {
-    if (state === "open" && phase !== "starting") {
-      dropPeers([...peers]); // an attempt given up long ago got through: its microphone is gone
-    } else if (state === "open") {
+    if (state === "open") {
       phase = "live";
       timers.forEach(clearTimeout);
-      say("");
       // FastRTC keeps its two mute marks from one call to the next, but not what they stand for.
-      unmute("mic", () => microphone?.getAudioTracks().forEach((track) => (track.enabled = false)));
+      unmute("mic", () => microphone?.getAudioTracks().forEach((track) => { track.enabled = false; }));
       unmute("audio", () => { find("audio").muted = true; });
+      say("");
     } else if (state !== "waiting" && (before === "open" || before === "waiting")) {
       if (state === null) dropPeers([...peers]); // Gradio took the component away in the middle of a call
+      if (phase === "starting" && !message) say(SAY.refused);
       end();
     }
   }
@@ -158,8 +159,12 @@
   async function openMicrophone() {
     if (!getUserMedia) throw new Error("insecure");
     if (!window.RTCPeerConnection) throw new Error("noRtc");
-    const audio = chosenDevice ? { ...TRACK, deviceId: { ideal: chosenDevice } } : TRACK;
-    const stream = await getUserMedia({ audio });
+    const wanted = chosenDevice ? { ...TRACK, deviceId: { exact: chosenDevice } } : TRACK;
+    const stream = await getUserMedia({ audio: wanted }).catch((error) => {
+      if (!chosenDevice || error.name === "NotAllowedError") throw error;
+      chosenDevice = null; // unplugged since
+      return getUserMedia({ audio: TRACK });
+    });
     stream.getAudioTracks().forEach((track) =>
       track.addEventListener("ended", () => stream === microphone && say(SAY.unplugged)));
     lastMicrophone = stream;
@@ -180,7 +185,10 @@
   if (window.RTCPeerConnection) {
     window.RTCPeerConnection = class extends window.RTCPeerConnection {
       constructor(...settings) {
+        // An attempt that was given up can come back when a slow server answers at last: one is enough.
+        if (phase !== "starting" || peerMade) throw new Error("This call was given up.");
         super(...settings);
+        peerMade = true;
         peers.add(this);
         this.addEventListener("connectionstatechange", () => {
           if (!peers.has(this)) return;
@@ -234,10 +242,13 @@
     const button = event.target instanceof Element ? event.target.closest("button") : null;
     if (passing || !button || (button !== talkButton() && button !== accessButton())) return;
     if (deviceList()) return; // FastRTC takes this click to close its list
-    if (stateShown() === "open") return;
+    if (stateShown() === "open") {
+      hungUpAt = Date.now();
+      return;
+    }
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (phase === "idle" && Date.now() - endedAt > DOUBLE_CLICK_MS) begin();
+    if (phase === "idle" && Date.now() - hungUpAt > DOUBLE_CLICK_MS) begin();
   }, true);
 
   const closeDeviceList = () => document.body.click(); // FastRTC listens for a click outside

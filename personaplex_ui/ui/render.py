@@ -77,7 +77,7 @@ def result_html(call: EndedCall) -> str:
     else:
         player = '<p class="pp-empty">There is no recording of this call.</p>'
     return (
-        f'<section class="pp-result" aria-label="Your last call"><h3>Your last call</h3>'
+        f'<section class="pp-result" aria-label="Your last call"><h2>Your last call</h2>'
         f'<p class="pp-about">{about}</p>{reason}{_notes(call.notes)}{player}'
         f'<p class="pp-downloads">Download: {_downloads(call)}</p>{timeline_svg(call)}</section>'
     )
@@ -153,7 +153,7 @@ def field_message_html(sentence: str) -> str:
 
 def prompt_counter_html(used: int, limit: int) -> str:
     over = " pp-over" if used > limit else ""
-    words = f"{used} of {limit} tokens" + (f": {used - limit} too many" if over else "")
+    words = f"{used} of {limit} characters" + (f": {used - limit} too many" if over else "")
     return f'<p class="pp-counter{over}">{words}</p>'
 
 
@@ -166,7 +166,7 @@ def preview_html(src: str, label: str) -> str:
 
 def _status(kind: str, words: str, ticking: str, notes: Sequence[str], below: str) -> str:
     """``words`` are announced when they change, ``ticking`` (HTML) never."""
-    announced = _text(" ".join([words, *notes]))
+    announced = _text(" ".join([words if words.endswith((".", "…")) else f"{words}.", *notes]))
     return (
         f'<div class="pp-status pp-status-{kind}" data-announce="{announced}">'
         f'<p class="pp-state"><span class="pp-dot" aria-hidden="true"></span><strong>{_text(words)}</strong>'
