@@ -87,9 +87,9 @@ def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> 
 
 def _persona_column(callbacks: PageCallbacks, options: PageOptions) -> list[Any]:
     """Voice, role, advanced; returns the inputs of a call in the order ``read_settings`` takes them."""
-    with gr.Row(elem_id="voice-row", equal_height=True):
+    with gr.Row(elem_id="voice-row"):
         voice = gr.Dropdown(
-            [(f"{voice.group}: {voice.label}", voice.name) for voice in options.voices],
+            [(f"{voice.label} · {voice.name}", voice.name) for voice in options.voices],
             value=options.default_voice,
             label="Voice",
             elem_id="voice",

@@ -281,7 +281,7 @@
     const shown = busy ? "waiting" : phase === "live" && state === "open" ? "open" : "closed";
     set(component(), "data-call", shown);
     set(component(), "data-stuck", String(shown === "closed" && state === "waiting"));
-    const name = { closed: "Start the call", waiting: "Connecting…", open: "Hang up" }[shown];
+    const name = { closed: "Talk: start the call", waiting: "Connecting…", open: "Hang up" }[shown];
     for (const button of [talkButton(), accessButton()]) {
       set(button, "aria-label", name);
       set(button, "aria-disabled", String(busy));
