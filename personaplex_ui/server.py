@@ -18,8 +18,7 @@ from personaplex_ui.echo.model import EchoModel
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.worker import Engine, ReportLoading
 from personaplex_ui.errors import EngineUnavailable, SettingsError
-from personaplex_ui.settings import Engine as EngineKind
-from personaplex_ui.settings import Settings
+from personaplex_ui.settings import EngineChoice, Settings
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui.api import PageApi
@@ -101,7 +100,7 @@ def load_model(settings: Settings, voices: list[str], report: ReportLoading) -> 
     Raises:
         EngineUnavailable: the engine that was asked for is not part of this version.
     """
-    if settings.engine is EngineKind.PERSONAPLEX:
+    if settings.engine is EngineChoice.PERSONAPLEX:
         raise EngineUnavailable("This version has the echo engine only. Set ENGINE=echo, or leave it out.")
     report("Starting the echo engine.", 0.0)
     return EchoModel(settings.max_calls, voices)
