@@ -110,6 +110,7 @@ class Call:
     async def _serve(self) -> None:
         self._engine.model  # noqa: B018  refuses at once, with words, while there is no model
         ticket = self._ticket = self._engine.lines.ask(self._changed)
+        self._changed()
         try:
             await self._wait_for_line(ticket)
             assert ticket.line is not None

@@ -17,6 +17,9 @@ SPEECH_OVER_NOISE_DB = 10.0
 PAUSE_FRAMES = 7
 """0.56 s: the first whole number of frames over the half second that ends an utterance."""
 
+SHORTEST_SPEECH_FRAMES = 2
+"""A single loud frame is a cough or a click, and nothing to be said back."""
+
 KEPT_BEFORE_FRAMES = 2
 KEPT_AFTER_FRAMES = 2
 MAX_UTTERANCE_SEC = 30.0
@@ -37,6 +40,7 @@ class Listener:
         self._before: deque[Frame] = deque(maxlen=KEPT_BEFORE_FRAMES)
         self._utterance: deque[Frame] = deque(maxlen=int(MAX_UTTERANCE_SEC / FRAME_SEC))
         self._quiet_frames = 0
+        self._loud_frames = 0
         self._noise_dbfs = -70.0
         self.speech_frames = 0
         """How many frames of speech came in a row, up to now."""
@@ -55,17 +59,22 @@ class Listener:
         if not self._utterance:
             if speech:
                 self._utterance.extend([*self._before, frame])
+                self._loud_frames = 1
             self._before.append(frame)
             return None
         self._utterance.append(frame)
+        self._loud_frames += speech
         self._quiet_frames = 0 if speech else self._quiet_frames + 1
         if self._quiet_frames < PAUSE_FRAMES:
             return None
-        frames = list(self._utterance)[: KEPT_AFTER_FRAMES - PAUSE_FRAMES]
+        frames = list(self._utterance)
+        loud, self._loud_frames = self._loud_frames, 0
         self._utterance.clear()
-        self._before.clear()
+        self._before.extend(frames)
         self._quiet_frames = 0
-        samples = np.concatenate(frames)
+        if loud < SHORTEST_SPEECH_FRAMES:
+            return None
+        samples = np.concatenate(frames[: KEPT_AFTER_FRAMES - PAUSE_FRAMES])
         return Utterance(samples, rms_dbfs(samples))
 
     def _follow_noise(self, level: float) -> None:

@@ -105,7 +105,11 @@ class Scheduler:
             next_tick = self.clock.earliest
         else:
             next_tick = self.clock.earliest if self.clock.running else None
-        return self._between_ticks(now, next_tick)
+        action = self._between_ticks(now, next_tick)
+        if action == Wait(0.0):
+            # The time of the tick has come but no frame has: the next one ends the wait, or the tick's last moment.
+            return Wait(max(0.0, self.clock.due - now))
+        return action
 
     def _between_ticks(self, now: float, next_tick: float | None) -> Action:
         spare_sec = FRAME_SEC if next_tick is None else next_tick - now

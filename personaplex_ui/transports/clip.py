@@ -17,6 +17,7 @@ FRAMES_AHEAD = 2
 """Frames given before their answers are asked for: the engine never waits for us, nor is anything dropped."""
 
 ANSWER_WITHIN_SEC = 60.0
+NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ async def converse(
             raise EngineUnavailable(call.reason)
         frames = pad_to_frames(samples).reshape(-1, FRAME_SAMPLES)
         answers = await _exchange(call, list(frames), on_progress)
-        return ClipAnswer(np.concatenate(answers)[: len(samples)], call.transcript.lines)
+        said = np.concatenate([*answers, NOTHING])[: len(samples)]
+        return ClipAnswer(said, call.transcript.lines)
     except CallOver as over:
         raise EngineUnavailable(str(over)) from over
     finally:

@@ -7,6 +7,7 @@ Knows FastRTC's handler interface; all that is peculiar about the component itse
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from aiortc.exceptions import InvalidStateError
 from av import AudioFrame, AudioResampler
 from fastrtc import AsyncStreamHandler, CloseStream
 from fastrtc.utils import create_message
@@ -110,7 +112,7 @@ class BrowserCall(AsyncStreamHandler):
             self._send("fetch_output")
         except Exception:
             log.exception("A browser call could not begin.")
-            self._refusal = "Something failed on our side. Please reload the page and call again."
+            self._give_up("Something failed on our side. Please reload the page and call again.")
 
     def _read_arguments(self) -> tuple[str, CallSettings, str]:
         # latest_args is ["__webrtc_value__", webrtc_id, *inputs] in Blocks.
@@ -135,9 +137,14 @@ class BrowserCall(AsyncStreamHandler):
         yield from self._packets.resample(frame)
 
     async def receive(self, frame: Sound) -> None:
-        if self._call is not None:
+        if self._call is None or self._refusal:
+            return
+        try:
             _, samples = frame
             self._call.hear(samples.reshape(-1).astype(np.float32) / 32768.0)
+        except Exception:
+            log.exception("A browser call failed while it received.")
+            self._give_up("Something failed on our side. Please call again.")
 
     async def emit(self) -> Sound | CloseStream | None:
         """The next sound to send, at the pace it is heard; silence while there is none."""
@@ -172,6 +179,11 @@ class BrowserCall(AsyncStreamHandler):
         self._pacer.sent(now, len(answer) / SAMPLE_RATE_HZ)
         return SAMPLE_RATE_HZ, (np.clip(answer, -1.0, 1.0) * 32767.0).astype(np.int16).reshape(1, -1)
 
+    def _give_up(self, sentence: str) -> None:
+        self._refusal = sentence
+        if self._call is not None:
+            self._call.hang_up(sentence)
+
     async def shutdown(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  FastRTC awaits it
         """The peer connection is gone."""
         self._closed = True
@@ -188,4 +200,5 @@ class BrowserCall(AsyncStreamHandler):
 
     def _send(self, kind: str) -> None:
         if self.channel is not None:
-            self.channel.send(create_message(kind, []))  # type: ignore[arg-type]
+            with contextlib.suppress(InvalidStateError):  # the page was left meanwhile
+                self.channel.send(create_message(kind, []))  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
 """The plain HTTP of the app: health, voices, and what is left of a visitor's calls."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from personaplex_ui.calls import transcript
@@ -20,8 +20,6 @@ FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
     "txt": (transcript.to_txt, "text/plain; charset=utf-8"),
     "srt": (transcript.to_srt, "application/x-subrip; charset=utf-8"),
 }
-
-CallId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$")]
 
 
 def build_router(
@@ -68,7 +66,7 @@ def build_router(
         return Response(wav, media_type="audio/wav", headers={"Cache-Control": "max-age=3600"})
 
     @router.get("/calls/{call_id}/recording.wav", summary="The recording of a call of yours")
-    async def recording(call_id: CallId, request: Request, download: bool = False) -> FileResponse:
+    async def recording(call_id: str, request: Request, download: bool = False) -> FileResponse:
         """Stereo WAV: left the caller, right the assistant. Only for the browser that made the call."""
         path = switchboard.archive.recording_of(visitor_key(request.cookies), call_id)
         if path is None:
@@ -86,7 +84,7 @@ def build_router(
         summary="The transcript of a call of yours",
         response_class=Response,
     )
-    async def download_transcript(call_id: CallId, extension: str, request: Request) -> Response:
+    async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
         """As ``json``, ``txt`` or ``srt``. Only for the browser that made the call."""
         call = switchboard.archive.get(visitor_key(request.cookies), call_id)
         if call is None or extension not in FORMATS:

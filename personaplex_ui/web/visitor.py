@@ -6,9 +6,9 @@ An ASGI middleware that also keeps the page from asking other hosts for anything
 import re
 import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "personaplex_visitor"
@@ -44,7 +44,7 @@ class VisitorMiddleware:
 
         async def rewrite(message: Message) -> None:
             nonlocal start, body
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and _is_html(message):
                 start = message
                 return
             if message["type"] != "http.response.body" or start is None:
@@ -64,16 +64,19 @@ class VisitorMiddleware:
         await self._app(scope, receive, rewrite)
 
 
+def _is_html(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")
+
+
 def _has_key(scope: Scope) -> bool:
-    try:
-        cookies = SimpleCookie(Headers(scope=scope).get("cookie", ""))
-    except CookieError:
-        return False
-    return bool(visitor_key({name: morsel.value for name, morsel in cookies.items()}))
+    # Starlette's parser takes what browsers send; the standard library's gives up at the first odd cookie.
+    return bool(visitor_key(cookie_parser(Headers(scope=scope).get("cookie", ""))))
 
 
 def _new_cookie(scope: Scope) -> str:
     cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Path=/; HttpOnly; Max-Age=31536000"
-    secure = scope["scheme"] == "https" or Headers(scope=scope).get("x-forwarded-proto") == "https"
+    # Of several proxies the first one is the browser's.
+    forwarded = Headers(scope=scope).get("x-forwarded-proto", "").split(",")[0].strip()
+    secure = "https" in (scope["scheme"], forwarded)
     # A Space is shown inside a frame of another site: there only a partitioned cookie is kept.
     return cookie + ("; SameSite=None; Secure; Partitioned" if secure else "; SameSite=Lax")

@@ -151,3 +151,17 @@ def test_a_caller_who_sends_nothing_does_not_stop_the_others():
             now += action.sec + 1e-6 if isinstance(action, Wait) and action.sec is not None else 0.001
     assert served >= 199
     assert scheduler.seats[0].queue.dropped == 0
+
+
+def test_while_no_frame_comes_it_never_spins():
+    scheduler = live(0)
+    scheduler.hear(0, FRAME, 0.0)
+    scheduler.next_action(0.0)
+    now, looked = 0.0, 0
+    while now < 10 * FRAME_SEC:
+        action = scheduler.next_action(now)
+        assert isinstance(action, Wait)
+        assert action.sec is not None
+        now += action.sec + 1e-6
+        looked += 1
+    assert looked <= 30
