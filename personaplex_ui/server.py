@@ -20,6 +20,7 @@ from personaplex_ui.engine.worker import Engine, ReportLoading
 from personaplex_ui.errors import EngineUnavailable, SettingsError
 from personaplex_ui.settings import EngineChoice, Settings
 from personaplex_ui.transports.preview import Previews
+from personaplex_ui.transports.turn import IceServers, choose_source
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.blocks import PageOptions, build_page
@@ -75,12 +76,13 @@ def build_app(settings: Settings) -> FastAPI:
     app.add_middleware(VisitorMiddleware)
     app.include_router(build_router(switchboard, previews, voices, settings.default_voice_prompt))
     callbacks = PageCallbacks(BrowserCalls(switchboard), previews, names)
+    hf_token = settings.hf_token.reveal() if settings.hf_token else None
     options = PageOptions(
         voices,
         settings.default_voice_prompt,
         settings.default_text_prompt,
         settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
-        settings.ice_servers,
+        IceServers(choose_source(settings.ice_servers, settings.space_id, hf_token)),
     )
     page = build_page(
         callbacks,
@@ -121,12 +123,18 @@ GOODBYES_ARRIVE_SEC = 0.3
 CONNECTIONS_CLOSE_WITHIN_SEC = 1
 
 
+def _is_no_cancelled_request(record: logging.LogRecord) -> bool:
+    # Each page holds a stream open; at the end uvicorn cancels them and logs each as an exception.
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def serve(settings: Settings) -> None:
     """Build the app and serve it until SIGTERM or SIGINT."""
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs the addresses of callers
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancelled_request)
     app = build_app(settings)
     config = uvicorn.Config(
         app,

@@ -81,6 +81,7 @@ class Settings:
     turn_urls: tuple[str, ...]
     turn_username: str | None
     turn_credential: Secret | None
+    space_id: str | None
     log_level: LogLevel
 
     @classmethod
@@ -117,6 +118,7 @@ class Settings:
             turn_urls=given.ice_urls("TURN_URLS"),
             turn_username=given.text("TURN_USERNAME"),
             turn_credential=given.secret("TURN_CREDENTIAL"),
+            space_id=given.text("SPACE_ID"),
             log_level=given.one_of("LOG_LEVEL", LogLevel.INFO),
         )
         # Without both, browsers refuse the whole configuration, and no call would come about.

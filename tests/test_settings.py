@@ -36,6 +36,7 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
         turn_urls=(),
         turn_username=None,
         turn_credential=None,
+        space_id=None,
         log_level=LogLevel.INFO,
     )
     assert settings.ice_servers == []

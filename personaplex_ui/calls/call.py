@@ -32,7 +32,7 @@ LATE_FRAME_SEC = 0.05
 """Frames that wait this long for their tick on average are cut anew, at the next quiet moment."""
 
 QUIET_DBFS = -50.0
-RELOCK_EVERY_FRAMES = 125
+RELOCK_EVERY_FRAMES = 25
 USUAL_CHUNK_SAMPLES = 480
 """20 ms, what a WebRTC or phone packet holds."""
 
@@ -76,6 +76,7 @@ class Call:
         self._duration_sec = 0.0
         self._heard_samples = 0
         self._heard_frames = 0
+        self._answers = 0
         self._cutter = FrameCutter()
         self._playout = FrameQueue[Answer]() if paced else FrameQueue[Answer](64, 64)
         self._playable = asyncio.Event()
@@ -121,6 +122,8 @@ class Call:
                 ticket.line, persona, sampling, self._deliver, self._report_progress, self._paced
             )
             try:
+                if self.settings.sampling != sampling:  # changed on the page meanwhile
+                    seat.change_sampling(self.settings.sampling)
                 await self._go_live(seat)
             finally:
                 self._duration_sec = self.elapsed_sec
@@ -217,8 +220,11 @@ class Call:
             return
         self._watchdog.answered(self._clock())
         if answer.text:
-            self.transcript.append(answer.text, self.elapsed_sec, self.elapsed_sec + FRAME_SEC)
+            # A clip's clock is its sound: answer k belongs to frame k, however far ahead the caller is.
+            said_at = self.elapsed_sec if self._paced else self._answers * FRAME_SEC
+            self.transcript.append(answer.text, said_at, said_at + FRAME_SEC)
             self._changed()
+        self._answers += 1
         self._playout.put(answer)
         self._playable.set()
 

@@ -1,6 +1,7 @@
 """Opens calls, knows the ones that are going on, and keeps what is left of them for their owners."""
 
 import asyncio
+import contextvars
 import logging
 import time
 
@@ -15,7 +16,9 @@ from personaplex_ui.engine.worker import Engine
 log = logging.getLogger(__name__)
 
 EXPIRE_EVERY_SEC = 600.0
-RECORDING_CLOSES_WITHIN_SEC = 3.0
+CALLS_END_WITHIN_SEC = 2.5
+RECORDING_CLOSES_WITHIN_SEC = 1.0
+"""Together with the wait for calls under 5 s: so long a shutdown may take, whatever the disk does."""
 
 
 class Switchboard:
@@ -44,8 +47,8 @@ class Switchboard:
         for call in self.calls.values():
             call.hang_up(reason)
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=RECORDING_CLOSES_WITHIN_SEC)
-        await asyncio.to_thread(self._writer.close)
+            await asyncio.wait(self._tasks.values(), timeout=CALLS_END_WITHIN_SEC)
+        await asyncio.to_thread(self._writer.close, RECORDING_CLOSES_WITHIN_SEC)
 
     def open(self, settings: CallSettings, owner: str = "", paced: bool = True) -> Call:
         """Begin a call; it asks for a line at once. ``owner``: the key of who may fetch it later, if any."""
@@ -63,7 +66,11 @@ class Switchboard:
 
         call = Call(call_id, settings, self.engine, self._max_call_sec, start_recording, paced)
         self.calls[call_id] = call
-        task = asyncio.create_task(self._run(call, owner, started_at), name=f"call {call_id[:6]}")
+        # In a context of its own: a transport's context variables (FastRTC's hold the whole peer connection)
+        # would live as long as anybody still looks at the ended call.
+        context = contextvars.Context()
+        run = self._run(call, owner, started_at)
+        task = asyncio.create_task(run, name=f"call {call_id[:6]}", context=context)
         self._tasks[call_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(call_id))
         return call

@@ -18,7 +18,7 @@ PAUSE_FRAMES = 7
 """0.56 s: the first whole number of frames over the half second that ends an utterance."""
 
 SHORTEST_SPEECH_FRAMES = 2
-"""A single loud frame is a cough or a click, and nothing to be said back."""
+"""Fewer loud frames in a row are a cough or clicks, and nothing to be said back."""
 
 KEPT_BEFORE_FRAMES = 2
 KEPT_AFTER_FRAMES = 2
@@ -40,7 +40,7 @@ class Listener:
         self._before: deque[Frame] = deque(maxlen=KEPT_BEFORE_FRAMES)
         self._utterance: deque[Frame] = deque(maxlen=int(MAX_UTTERANCE_SEC / FRAME_SEC))
         self._quiet_frames = 0
-        self._loud_frames = 0
+        self._spoken = False
         self._noise_dbfs = -70.0
         self.speech_frames = 0
         """How many frames of speech came in a row, up to now."""
@@ -56,23 +56,22 @@ class Listener:
         speech = level > max(SPEECH_DBFS, self._noise_dbfs + SPEECH_OVER_NOISE_DB)
         self._follow_noise(level)
         self.speech_frames = self.speech_frames + 1 if speech else 0
+        self._spoken |= self.speech_frames >= SHORTEST_SPEECH_FRAMES
         if not self._utterance:
             if speech:
                 self._utterance.extend([*self._before, frame])
-                self._loud_frames = 1
             self._before.append(frame)
             return None
         self._utterance.append(frame)
-        self._loud_frames += speech
         self._quiet_frames = 0 if speech else self._quiet_frames + 1
         if self._quiet_frames < PAUSE_FRAMES:
             return None
         frames = list(self._utterance)
-        loud, self._loud_frames = self._loud_frames, 0
+        spoken, self._spoken = self._spoken, False
         self._utterance.clear()
         self._before.extend(frames)
         self._quiet_frames = 0
-        if loud < SHORTEST_SPEECH_FRAMES:
+        if not spoken:
             return None
         samples = np.concatenate(frames[: KEPT_AFTER_FRAMES - PAUSE_FRAMES])
         return Utterance(samples, rms_dbfs(samples))

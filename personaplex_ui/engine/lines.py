@@ -11,7 +11,7 @@ from personaplex_ui.errors import LinesBusy
 class Ticket:
     """A caller's claim to a line. ``line`` is the slot it got, or None while it waits.
 
-    ``on_change`` is called whenever its place or its line changes.
+    ``on_change`` is called whenever its line, its place or the number of those who wait changes.
     """
 
     def __init__(self, lines: "Lines", on_change: Callable[[], None]) -> None:
@@ -62,15 +62,15 @@ class Lines:
         elif len(self._queue) >= self._max_waiting:
             raise LinesBusy("All lines are taken and the queue is full. Please try again in a few minutes.")
         else:
+            self._tell(self._queue)
             self._queue.append(ticket)
         return ticket
 
     def release(self, ticket: Ticket) -> None:
         """Give the line back, or leave the queue. Doing it twice changes nothing."""
         if ticket in self._queue:
-            behind = self._queue[self._queue.index(ticket) + 1 :]
             self._queue.remove(ticket)
-            self._tell(behind)
+            self._tell(self._queue)
         elif ticket.line is not None:
             line, ticket.line = ticket.line, None
             if self._queue:

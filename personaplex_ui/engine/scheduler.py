@@ -100,16 +100,11 @@ class Scheduler:
                 self._chunk_owed = True
                 return Step(self._take(now, list(self.seats)))
             next_tick = self.clock.earliest if complete else self.clock.due
-        elif self.clock.running and now >= self.clock.due:
-            self.clock.ticked(now, complete=False)
+        elif self.clock.running and now < self.clock.earliest:
             next_tick = self.clock.earliest
         else:
-            next_tick = self.clock.earliest if self.clock.running else None
-        action = self._between_ticks(now, next_tick)
-        if action == Wait(0.0):
-            # The time of the tick has come but no frame has: the next one ends the wait, or the tick's last moment.
-            return Wait(max(0.0, self.clock.due - now))
-        return action
+            next_tick = None  # the first frame to come ends the wait, and is stepped at once if it is late
+        return self._between_ticks(now, next_tick)
 
     def _between_ticks(self, now: float, next_tick: float | None) -> Action:
         spare_sec = FRAME_SEC if next_tick is None else next_tick - now

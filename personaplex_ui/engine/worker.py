@@ -256,6 +256,7 @@ class Engine:
                 model.join(slot, done.value, seat.sampling)
             except Exception:
                 log.exception("The speech model could not take a caller in slot %d.", slot)
+                self._end_preparation(slot)
                 self._fail([seat])
                 return
             with self._wake:

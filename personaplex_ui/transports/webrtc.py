@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,17 @@ from personaplex_ui.transports.pacing import Pacer
 log = logging.getLogger(__name__)
 
 ARGUMENTS_WITHIN_SEC = 10.0
-STOPPED_WITHIN_SEC = 0.5
-KEPT_ENDED = 50
+GOODBYE_ARRIVES_SEC = 1.0
+KEPT_ENDED = 10
 SILENCE_SEC = 0.02
 SILENCE = np.zeros((1, int(SILENCE_SEC * SAMPLE_RATE_HZ)), dtype=np.int16)
 
 ReadSettings = Callable[[Sequence[object]], tuple[CallSettings, str]]
 """Makes of the values of the page's inputs the settings of a call and the key of its owner.
 Raises ``InvalidInput``."""
+
+ClosePeer = Callable[[str], Awaitable[None]]
+"""Closes the peer connection of a WebRTC id, if it is still there."""
 
 Sound = tuple[int, npt.NDArray[np.int16]]
 
@@ -67,7 +70,7 @@ class BrowserCalls:
         return self._refusals.get(webrtc_id, "")
 
     def _forget_ended(self) -> None:
-        # Pages ask within a second; what 50 later connections have pushed aside nobody will ask for.
+        # Pages ask within a second; what 10 later connections have pushed aside nobody will ask for.
         ended = [key for key, call in self._calls.items() if call.over.is_set()]
         for key in ended[:-KEPT_ENDED]:
             del self._calls[key]
@@ -82,10 +85,11 @@ class BrowserCall(AsyncStreamHandler):
     show the raw text and leave the peer connection open for ever.
     """
 
-    def __init__(self, calls: BrowserCalls, read_settings: ReadSettings) -> None:
+    def __init__(self, calls: BrowserCalls, read_settings: ReadSettings, close_peer: ClosePeer) -> None:
         super().__init__("mono", output_sample_rate=SAMPLE_RATE_HZ, input_sample_rate=SAMPLE_RATE_HZ)
         self._calls = calls
         self._read_settings = read_settings
+        self._close_peer = close_peer
         self._call: Call | None = None
         self._refusal = ""
         self._closed = False
@@ -93,7 +97,7 @@ class BrowserCall(AsyncStreamHandler):
         self._packets = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
 
     def copy(self) -> "BrowserCall":
-        return BrowserCall(self._calls, self._read_settings)
+        return BrowserCall(self._calls, self._read_settings, self._close_peer)
 
     async def start_up(self) -> None:
         try:
@@ -123,7 +127,7 @@ class BrowserCall(AsyncStreamHandler):
     def set_args(self, args: list[Any]) -> None:
         """The page sends its inputs when the call begins, and again whenever one changes."""
         super().set_args(args)
-        if self._call is None or self._call.phase is not Phase.LIVE:
+        if self._call is None or self._call.phase is Phase.ENDED:
             return
         try:
             _, settings, _ = self._read_arguments()
@@ -191,12 +195,14 @@ class BrowserCall(AsyncStreamHandler):
             self._call.hang_up("You hung up.")
 
     async def _stop_asking(self) -> None:
-        # FastRTC asks for sound until the track is stopped, and where the connection failed it never is.
-        await asyncio.sleep(STOPPED_WITHIN_SEC)
+        # FastRTC asks for sound until the track is stopped, and where the connection failed it never is. A
+        # client that does not hang up when it is told to would hold its connection for ever.
+        await asyncio.sleep(GOODBYE_ARRIVES_SEC)
         clear_queue: Any = self._clear_queue
         track = getattr(clear_queue, "__self__", None)
         if track is not None:
             track.stop()
+            await self._close_peer(track.context.webrtc_id)
 
     def _send(self, kind: str) -> None:
         if self.channel is not None:

@@ -19,6 +19,8 @@ from aiortc import RTCPeerConnection
 from aiortc.sdp import SessionDescription
 from fastrtc import WebRTC
 
+from personaplex_ui.transports.turn import IceServers, RelayUnavailable
+
 log = logging.getLogger(__name__)
 
 CONNECTED_WITHIN_SEC = 10.0
@@ -37,10 +39,11 @@ TRACK_CONSTRAINTS = {
 }
 
 
-def build_component(max_connections: int, ice_servers: list[dict[str, Any]]) -> WebRTC:
+def build_component(max_connections: int, ice_servers: IceServers) -> WebRTC:
     """The talk button and its wave, inside a ``gr.Blocks``. Give it its handler with ``attach``."""
     ice.CONSENT_INTERVAL = CONSENT_INTERVAL_SEC
     ice.CONSENT_FAILURES = CONSENT_FAILURES
+    logging.getLogger("aiortc.rtcrtpsender").addFilter(_is_no_ended_stream)
     component = WebRTC(
         label="Call",
         show_label=False,
@@ -50,13 +53,18 @@ def build_component(max_connections: int, ice_servers: list[dict[str, Any]]) -> 
         full_screen=False,
         track_constraints=TRACK_CONSTRAINTS,
         button_labels={"start": "Talk", "stop": "Hang up", "waiting": "Connecting…"},
-        rtc_configuration={"iceServers": ice_servers} if ice_servers else None,
-        # Without a list of its own aiortc would ask Google's STUN server.
-        server_rtc_configuration={"iceServers": ice_servers},
+        # Every page can read both values, so the real ones are given when a call asks (``turn``, ``offer``).
+        rtc_configuration=None,
+        server_rtc_configuration={"iceServers": []},
     )
     component.concurrency_limit = max_connections
-    _guard_offers(component)
+    _guard_offers(component, ice_servers)
     return component
+
+
+def _is_no_ended_stream(record: logging.LogRecord) -> bool:
+    # FastRTC ends a track by giving aiortc nothing instead of a frame, which aiortc logs as an exception.
+    return "'NoneType' object has no attribute 'pts'" not in record.getMessage()
 
 
 def attach(component: WebRTC, handler: Any, inputs: list[Any], max_connections: int) -> None:
@@ -93,11 +101,15 @@ def check_offer(body: object) -> str:
         # aiortc's parser raises whatever its string handling raises (ValueError, IndexError, AssertionError).
         return "malformed_sdp"
     sends_audio = any(m.kind == "audio" and m.direction in ("sendrecv", "sendonly") for m in media)
-    has_channel = any(m.kind == "application" for m in media)
-    return "" if sends_audio and has_channel else "offer_without_microphone"
+    if not sends_audio or not any(m.kind == "application" for m in media):
+        return "offer_without_microphone"
+    # Without these no connection can come about, yet aiortc would answer and wait for it.
+    secured = all(m.dtls and m.dtls.fingerprints for m in media)
+    known = all(m.ice and m.ice.usernameFragment and m.ice.password for m in media)
+    return "" if secured and known else "offer_without_keys"
 
 
-def _guard_offers(component: WebRTC) -> None:
+def _guard_offers(component: WebRTC, ice_servers: IceServers) -> None:
     handle_offer: Any = component.handle_offer
     connection_timeout = component.connection_timeout
 
@@ -108,17 +120,28 @@ def _guard_offers(component: WebRTC) -> None:
         webrtc_id: str = body["webrtc_id"]
         known = webrtc_id in component.pcs
         try:
+            if body["type"] == "offer":
+                component.server_rtc_configuration = await ice_servers.for_server()
             return await handle_offer(body, component.set_additional_outputs(webrtc_id))
-        except Exception:
-            log.info("An offer could not be used.", exc_info=True)
+        except RelayUnavailable:
+            return _refusal("no_relay")  # its page has been given the words by turn()
+        except Exception as error:  # whatever aiortc makes of what a stranger sent
+            log.info("An offer could not be used: %s", error)
             if not known:
-                await _forget(component, webrtc_id)
+                await close_peer(component, webrtc_id)
             return _refusal("unusable_offer")
 
     async def shorter_timeout(pc: RTCPeerConnection, webrtc_id: str, time_limit: float) -> None:
         await connection_timeout(pc, webrtc_id, min(time_limit, CONNECTED_WITHIN_SEC))
 
+    async def turn(_: Any) -> dict[str, Any]:
+        try:
+            return await ice_servers.for_page()
+        except RelayUnavailable as error:
+            return {"error": str(error)}
+
     component.offer = _as_server_function(offer)
+    component.turn = _as_server_function(turn)
     component.connection_timeout = shorter_timeout
 
 
@@ -131,7 +154,8 @@ def _refusal(problem: str) -> dict[str, Any]:
     return {"status": "failed", "meta": {"error": problem}}
 
 
-async def _forget(component: WebRTC, webrtc_id: str) -> None:
+async def close_peer(component: WebRTC, webrtc_id: str) -> None:
+    """Close the peer connection and forget it; one that is gone already does not matter."""
     pc = component.pcs.pop(webrtc_id, None)
     if pc is not None:
         await pc.close()

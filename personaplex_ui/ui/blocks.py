@@ -1,5 +1,6 @@
 """The page: left who speaks, right the call. Layout and wiring only; what happens is in ``callbacks``."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import gradio as gr
 from personaplex_ui.calls.call_settings import MAX_PROMPT_CHARACTERS
 from personaplex_ui.presets import PRESETS
 from personaplex_ui.transports import webrtc_component
+from personaplex_ui.transports.turn import IceServers
 from personaplex_ui.transports.webrtc import BrowserCall
 from personaplex_ui.ui import render
 from personaplex_ui.ui.api import PageApi
@@ -27,7 +29,7 @@ class PageOptions:
     default_voice: str
     default_prompt: str
     max_connections: int
-    ice_servers: list[dict[str, Any]]
+    ice_servers: IceServers
 
 
 def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> gr.Blocks:
@@ -60,7 +62,8 @@ def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> 
         with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
             history = gr.HTML(render.history_html(()), elem_id="history")
 
-        handler = BrowserCall(callbacks.calls, callbacks.read_settings)
+        close_peer = functools.partial(webrtc_component.close_peer, component)
+        handler = BrowserCall(callbacks.calls, callbacks.read_settings, close_peer)
         webrtc_component.attach(component, handler, [owner, *persona_inputs], options.max_connections)
         component.state_change(
             callbacks.follow,

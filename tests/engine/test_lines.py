@@ -20,19 +20,22 @@ def test_a_freed_line_goes_to_who_waited_longest_and_everyone_behind_is_told():
     lines, told = Lines(1, 5), list[str]()
     holder = ask(lines)
     waiting = [ask(lines, told, name) for name in "abc"]
+    assert told == ["a", "a", "b"]
+    told.clear()
     lines.release(holder)
     assert [ticket.line for ticket in waiting] == [0, None, None]
     assert [ticket.place for ticket in waiting] == [0, 1, 2]
     assert told == ["a", "b", "c"]
 
 
-def test_leaving_the_queue_moves_only_those_behind():
+def test_leaving_the_queue_moves_those_behind_and_all_are_told_how_many_wait():
     lines, told = Lines(1, 5), list[str]()
     ask(lines)
     waiting = [ask(lines, told, name) for name in "abc"]
+    told.clear()
     lines.release(waiting[1])
     assert [ticket.place for ticket in waiting] == [1, 0, 2]
-    assert told == ["c"]
+    assert told == ["a", "c"]
 
 
 def test_releasing_twice_gives_the_line_to_one_caller_only():

@@ -1,0 +1,1 @@
+"""Measures what the documentation claims: calls on a real engine against the real clock, without any wire."""

@@ -1,0 +1,43 @@
+"""The command line: ``python -m personaplex_ui.bench echo``. Each sub-command is a module of its own."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from personaplex_ui.bench import echo
+from personaplex_ui.bench.report import Report
+
+
+class Command(Protocol):
+    """A module that measures one engine. ``SUMMARY``: what, in half a line."""
+
+    @property
+    def SUMMARY(self) -> str: ...  # noqa: N802  a constant of the module
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    async def measure(self, given: argparse.Namespace) -> Report: ...
+
+
+COMMANDS: dict[str, Command] = {"echo": echo}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``arguments`` are those of the command line after the program's name, by default its own."""
+    parser = argparse.ArgumentParser(
+        prog="python -m personaplex_ui.bench",
+        description="Latency, CPU and memory of calls, measured in real time on this machine.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        command.add_arguments(added)
+        added.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    given = parser.parse_args(arguments)
+    report = asyncio.run(COMMANDS[given.command].measure(given))
+    print(report.to_json() if given.json else report.to_table())
+
+
+if __name__ == "__main__":
+    main()

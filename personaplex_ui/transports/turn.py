@@ -1,0 +1,206 @@
+"""The ICE servers of calls: those of the settings, Cloudflare's on a Hugging Face Space, or none.
+
+A browser on the same machine or in the same network reaches this server without any; through a firewall, or a
+platform that lets no UDP in, a TURN server has to relay. Knows the credentials' source, age and failures; who
+wants a call, and FastRTC's component, are unknown here.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+from aiortc import RTCConfiguration, RTCIceServer
+from fastrtc import (
+    get_cloudflare_turn_credentials_async,  # pyright: ignore[reportUnknownVariableType]  its options are untyped
+)
+
+from personaplex_ui.errors import PersonaplexError
+
+log = logging.getLogger(__name__)
+
+IceServer: TypeAlias = dict[str, Any]
+"""One entry of ``RTCConfiguration.iceServers``, as browsers spell it, its credential in clear."""
+
+Fetch: TypeAlias = Callable[[str, int], Awaitable[object]]
+"""From a Hugging Face token and a lifetime in seconds to ``{"iceServers": [...]}``, to be checked."""
+
+LIFETIME_SEC = 86_400
+"""Asked for: a relayed call ends when its credentials do, and calls wait in the queue before they last."""
+
+KEPT_SEC = 300.0
+"""One fetch serves all who ask in this time. Half of what FastRTC usually asks for, if ours is cut."""
+
+USABLE_SEC = LIFETIME_SEC / 2
+"""While no new credentials can be had, older ones are given out up to this age."""
+
+RETRY_AFTER_SEC = 10.0
+"""A failure is told to all who ask in this time: a page asks once more, by its offer, right after."""
+
+FETCH_WITHIN_SEC = 5.0
+"""The page gives up on a server that is silent for 12 s."""
+
+NO_TOKEN = (
+    "Calls cannot reach this Space yet. Whoever runs it must give it the secret HF_TOKEN, or TURN_URLS with "
+    "TURN_USERNAME and TURN_CREDENTIAL."
+)
+TOKEN_REFUSED = (
+    "Calls cannot reach this Space: the relay refused its HF_TOKEN. Whoever runs it must set a valid token."
+)
+UNREACHABLE = "The relay that calls to this Space need cannot be reached now. Please try again in a minute."
+
+
+class RelayUnavailable(PersonaplexError):
+    """Calls need a TURN server, and there is none to be had now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Always the same servers; none at all is fine wherever browsers reach this server directly."""
+
+    servers: tuple[IceServer, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FromCloudflare:
+    """Cloudflare's TURN servers, as FastRTC gives them to owners of a Hugging Face token."""
+
+    hf_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A Space without any: no browser could reach it."""
+
+
+Source: TypeAlias = Fixed | FromCloudflare | Missing
+
+
+def choose_source(given: Sequence[IceServer], space_id: str | None, hf_token: str | None) -> Source:
+    """Where ICE servers come from. ``given``: those of TURN_URLS, which win; only a Space has an id."""
+    if given or not space_id:
+        return Fixed(tuple(given))
+    return FromCloudflare(hf_token) if hf_token else Missing()
+
+
+class IceServers:
+    """The ICE servers of the moment, for pages and for the server's own ends of calls."""
+
+    def __init__(
+        self, source: Source, fetch: Fetch | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._source = source
+        self._fetch = fetch or _fetch_from_cloudflare
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._servers: list[IceServer] = []
+        self._fetched_at: float | None = None
+        self._failure = ""
+        self._failed_at: float | None = None
+
+    async def for_page(self) -> dict[str, Any]:
+        """A browser's ``RTCConfiguration``.
+
+        Raises:
+            RelayUnavailable: with the words for the page.
+        """
+        servers = await self._current()
+        return {"iceServers": servers} if servers else {}
+
+    async def for_server(self) -> RTCConfiguration:
+        """The same for aiortc, which uses the first STUN and the first TURN URL of all and no other.
+
+        Raises:
+            RelayUnavailable: with the words for the page.
+        """
+        # An empty list, since without one aiortc would ask Google's STUN server.
+        return RTCConfiguration(
+            iceServers=[
+                RTCIceServer(
+                    urls=server["urls"], username=server.get("username"), credential=server.get("credential")
+                )
+                for server in await self._current()
+            ]
+        )
+
+    async def _current(self) -> list[IceServer]:
+        match self._source:
+            case Fixed(servers):
+                return list(servers)
+            case Missing():
+                raise RelayUnavailable(NO_TOKEN)
+            case FromCloudflare(hf_token):
+                async with self._one_at_a_time:
+                    if not self._is_younger(self._fetched_at, KEPT_SEC):
+                        await self._renew(hf_token)
+                    return list(self._servers)
+
+    async def _renew(self, hf_token: str) -> None:
+        """Fetch, or make do with what there is."""
+        if not self._is_younger(self._failed_at, RETRY_AFTER_SEC):
+            try:
+                async with asyncio.timeout(FETCH_WITHIN_SEC):
+                    answer = await self._fetch(hf_token, LIFETIME_SEC)
+                self._servers = servers_in(answer)
+                self._fetched_at, self._failed_at = self._clock(), None
+                return
+            except Exception as error:
+                # FastRTC raises bare Exception, httpx and JSON theirs. Their texts quote what the other side
+                # says, so neither log nor page gets them.
+                status = _http_status(error)
+                log.warning(
+                    "No TURN credentials: %s%s", type(error).__name__, f", HTTP {status}" if status else ""
+                )
+                self._failure = TOKEN_REFUSED if status in (401, 403) else UNREACHABLE
+                self._failed_at = self._clock()
+        if not self._is_younger(self._fetched_at, USABLE_SEC):
+            raise RelayUnavailable(self._failure)
+
+    def _is_younger(self, moment: float | None, age_sec: float) -> bool:
+        return moment is not None and self._clock() - moment < age_sec
+
+
+def servers_in(answer: object) -> list[IceServer]:
+    """The servers in the answer of a TURN service; Cloudflare has sent one object as well as a list.
+
+    Raises:
+        ValueError: there is no TURN server with credentials in it.
+    """
+    entries = cast(dict[str, object], answer).get("iceServers") if isinstance(answer, dict) else None
+    if isinstance(entries, dict):
+        entries = [cast(object, entries)]
+    if not isinstance(entries, list):
+        raise ValueError("no iceServers in the answer")
+    servers = [server for entry in cast(list[object], entries) if (server := _server_of(entry))]
+    if not any("credential" in server for server in servers):
+        raise ValueError("no TURN server in the answer")
+    return servers
+
+
+def _server_of(entry: object) -> IceServer | None:
+    """One entry with only what is known of it; None when a browser would refuse it."""
+    if not isinstance(entry, dict):
+        return None
+    entry = cast(dict[str, object], entry)
+    urls = entry.get("urls")
+    urls = cast(list[object], urls) if isinstance(urls, list) else [urls]
+    usable = [url for url in urls if isinstance(url, str) and re.match(r"(stun|turn)s?:[^\s/]+$", url)]
+    if not usable:
+        return None
+    username, credential = entry.get("username"), entry.get("credential")
+    if isinstance(username, str) and isinstance(credential, str) and username and credential:
+        return {"urls": usable, "username": username, "credential": credential}
+    return None if any(url.startswith("turn") for url in usable) else {"urls": usable}
+
+
+def _http_status(error: Exception) -> int | None:
+    """The status of the service's answer, which FastRTC puts into a sentence."""
+    found = re.match(r"Failed to get TURN credentials: (\d{3})\b", str(error))
+    return int(found[1]) if found else None
+
+
+async def _fetch_from_cloudflare(hf_token: str, lifetime_sec: int) -> object:
+    return cast(object, await get_cloudflare_turn_credentials_async(hf_token=hf_token, ttl=lifetime_sec))

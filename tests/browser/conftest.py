@@ -1,0 +1,42 @@
+"""For tests in a real browser: one app for all of them, one Chromium a module, and logs beside failures."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.browser.chromium import chromium, make_microphone
+from tests.end_to_end.app_process import AppProcess, add_logs, running_app
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    add_logs(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_microphone(tmp_path_factory.mktemp("microphone"))
+
+
+@pytest.fixture(scope="session")
+def app(microphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """With the settings of a fresh clone. Asks for the microphone first: without it nothing is started."""
+    with running_app(tmp_path_factory.mktemp("app")) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    # For one module only: while it runs, no other test could start an event loop.
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, microphone: Path) -> Iterator[Browser]:
+    with chromium(playwright, microphone) as browser:
+        yield browser

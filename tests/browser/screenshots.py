@@ -1,0 +1,59 @@
+"""Takes the pictures in docs/: python -m tests.browser.screenshots docs/screenshots
+
+Wide and narrow, light and dark, before, in and after a call on the echo engine.
+"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.chromium import TalkPage, chromium, make_microphone, open_context
+from tests.end_to_end.app_process import AppProcess, running_app
+
+SIZES = {1280: 900, 390: 844}
+COLOURS = 128
+MAX_BYTES = 150_000
+
+
+def take_all(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        microphone = make_microphone(Path(scratch))
+        with (
+            running_app(Path(scratch)) as app,
+            sync_playwright() as playwright,
+            chromium(playwright, microphone) as browser,
+        ):
+            for mode in ("light", "dark"):
+                take_a_call(browser, app, folder, mode)
+
+
+def take_a_call(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
+    with open_context(browser, dark=mode == "dark") as context:
+        talk = TalkPage(context, app.url)
+        take(talk, folder, mode, "before")
+        talk.start()
+        talk.lines.nth(1).wait_for()  # it is answering
+        take(talk, folder, mode, "in")
+        talk.hang_up()
+        talk.wait_for_result()
+        take(talk, folder, mode, "after")
+
+
+def take(talk: TalkPage, folder: Path, mode: str, moment: str) -> None:
+    for width, height in SIZES.items():
+        talk.page.set_viewport_size({"width": width, "height": height})
+        picture = Image.open(io.BytesIO(talk.page.screenshot(full_page=True))).convert("RGB")
+        path = folder / f"{moment}-{mode}-{width}.png"
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        size = path.stat().st_size
+        assert size <= MAX_BYTES, f"{path} has {size} bytes"
+        print(f"{path} {picture.width} x {picture.height}, {size // 1000} kB")
+
+
+if __name__ == "__main__":
+    take_all(Path(sys.argv[1]))

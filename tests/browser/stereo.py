@@ -1,0 +1,46 @@
+"""What a stereo recording of a call holds: where each side speaks, and whether one echoes the other."""
+
+import io
+
+import numpy as np
+import soundfile
+import soxr
+
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
+from personaplex_ui.audio.levels import rms_dbfs
+
+BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
+SPEECH_DBFS = -45.0
+
+
+def read_stereo(wav: bytes) -> tuple[Samples, Samples]:
+    """Left and right of a WAV of 24 kHz, each ``[n]``."""
+    sound, rate_hz = soundfile.read(io.BytesIO(wav), dtype="float32")
+    samples = np.asarray(sound, dtype=np.float32)
+    assert rate_hz == SAMPLE_RATE_HZ
+    assert samples.ndim == 2, "one channel only"
+    assert samples.shape[1] == 2
+    return samples[:, 0], samples[:, 1]
+
+
+def spoken(samples: Samples) -> tuple[int, int]:
+    """Where speech begins and ends, in samples; it must be there."""
+    blocks = samples[: len(samples) // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
+    loud = [number for number, block in enumerate(blocks) if rms_dbfs(block) > SPEECH_DBFS]
+    assert loud, "nobody speaks"
+    return loud[0] * BLOCK_SAMPLES, (loud[-1] + 1) * BLOCK_SAMPLES
+
+
+def likeness(said: Samples, heard: Samples, ratio: float) -> float:
+    """How well ``said``, played ``ratio`` times as fast, fits into ``heard`` at its best: 1 is exactly."""
+    played: Samples = soxr.resample(said, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ)  # pyright: ignore[reportUnknownVariableType]
+    pattern = played.astype(np.float64)
+    places = len(heard) - len(pattern) + 1
+    if places < 1:
+        return 0.0
+    length = len(heard) + len(pattern)
+    spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(pattern, length))
+    products = np.fft.irfft(spectrum, length)[:places]
+    energy = np.cumsum(np.concatenate([[0.0], heard.astype(np.float64) ** 2]))
+    norms = np.linalg.norm(pattern) * np.sqrt(energy[len(pattern) :][:places] - energy[:places])
+    return float(np.max(np.abs(products) / np.maximum(norms, 1e-3 * np.max(norms))))

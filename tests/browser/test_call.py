@@ -1,0 +1,283 @@
+"""A call as a person makes it: Chromium with a spoken microphone, the page, the recording afterwards.
+
+One call is held for most tests here (``held``): it takes as long as it takes to be greeted, to speak and
+to be answered.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Playwright, Request, Route, expect
+
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
+from personaplex_ui.audio.levels import rms_dbfs
+from personaplex_ui.echo.sentences import GREETING
+from personaplex_ui.echo.voice import pitch_ratio
+from tests.browser.chromium import TalkPage, chromium, open_context
+from tests.browser.stereo import likeness, read_stereo, spoken
+from tests.end_to_end.app_process import AppProcess, wait_until
+
+VOICE = "NATF2"
+HEARD_LINE = re.compile(r"(\d+\.\d) s.* (-\d+) dBFS\.$")
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@dataclass
+class HeldCall:
+    """What was seen while it was live, and what is left of it."""
+
+    talk: TalkPage
+    foreign: list[str]
+    """Requests to other hosts; all were aborted."""
+
+    energies: list[float] = field(default_factory=list[float])
+    """Of what the browser received: before the call, after the greeting, after the answer."""
+
+    lines_shown: list[str] = field(default_factory=list[str])
+    wav: bytes = b""
+    sidecar: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def channels(self) -> tuple[Samples, Samples]:
+        return read_stereo(self.wav)
+
+    def address(self, file: str) -> str:
+        return f"{self.talk.page.url}calls/{self.sidecar['call_id']}/{file}"
+
+
+@pytest.fixture(scope="module")
+def visitor(browser: Browser) -> Iterator[tuple[BrowserContext, list[str]]]:
+    """A browser that reaches this machine alone, and a list of what it wanted from elsewhere."""
+    context = open_context(browser)
+    foreign: list[str] = []
+
+    def note(request: Request) -> None:
+        if is_foreign(request.url):
+            foreign.append(request.url)
+
+    def stay_here(route: Route) -> None:
+        if is_foreign(route.request.url):
+            route.abort()
+        else:
+            route.continue_()
+
+    context.on("request", note)
+    context.route("**/*", stay_here)
+    yield context, foreign
+    context.close()
+
+
+def is_foreign(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob") and parts.hostname not in ("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="module")
+def held(visitor: tuple[BrowserContext, list[str]], app: AppProcess) -> HeldCall:
+    context, foreign = visitor
+    talk = TalkPage(context, app.url)
+    call = HeldCall(talk, foreign)
+    talk.start()
+    talk.wait_live()
+    call.energies.append(talk.inbound_energy())
+    expect(talk.lines.first).to_contain_text(GREETING)
+    call.energies.append(talk.inbound_energy())
+    expect(talk.lines.nth(1)).to_contain_text(HEARD_LINE)
+    talk.wait_live()
+    call.lines_shown = talk.lines.all_inner_texts()
+    call.energies.append(talk.inbound_energy())
+    talk.hang_up()
+    talk.wait_for_result()
+    source = talk.result.locator("audio").get_attribute("src")
+    call.wav = found(context.request.get(f"{app.url}/{source}"))
+    call.sidecar = json.loads(next(app.recordings.glob("call-*.json")).read_text())
+    return call
+
+
+def found(answer: APIResponse) -> bytes:
+    assert answer.status == 200, answer.text()
+    return answer.body()
+
+
+def test_the_browser_plays_what_the_server_says(held: HeldCall):
+    before, after_greeting, after_answer = held.energies
+    assert before < after_greeting < after_answer
+
+
+def test_the_transcript_shows_while_the_call_is_live(held: HeldCall):
+    greeting, heard = held.lines_shown
+    assert GREETING in greeting
+    assert HEARD_LINE.search(heard)
+
+
+def test_the_page_shows_player_downloads_and_timeline(held: HeldCall):
+    audio = held.talk.result.locator("audio")
+    wait_until(lambda: audio.evaluate("audio => audio.readyState") >= 1, 20, "the player knows its recording")
+    assert audio.evaluate("audio => audio.duration") == pytest.approx(held.sidecar["duration_sec"], abs=0.2)
+    links = held.talk.result.get_by_role("link").all()
+    kinds = {urlsplit(link.get_attribute("href") or "").path.rsplit(".", 1)[-1] for link in links}
+    assert kinds == {"wav", "txt", "srt", "json"}
+    for link in links:
+        found(held.talk.context.request.get(f"{held.talk.page.url}{link.get_attribute('href')}"))
+    expect(held.talk.result.locator("svg").first).to_be_visible()
+
+
+def test_the_recording_is_as_long_as_the_call(held: HeldCall):
+    left, _ = held.channels
+    assert len(left) / SAMPLE_RATE_HZ == pytest.approx(held.sidecar["duration_sec"], abs=0.2)
+
+
+def test_each_speaks_on_its_own_side_when_it_should(held: HeldCall):
+    left, right = held.channels
+    start, end = spoken(left)
+    heard_sec = float(HEARD_LINE.search(held.lines_shown[1])[1])  # type: ignore[index]
+    assert (end - start) / SAMPLE_RATE_HZ == pytest.approx(heard_sec, abs=0.5)
+    greeting_start, greeting_end = spoken(right[:start])
+    assert greeting_start < SAMPLE_RATE_HZ
+    assert greeting_end > 3 * SAMPLE_RATE_HZ
+    assert rms_dbfs(left[:greeting_end]) < -60
+    assert rms_dbfs(right[start:end]) < -60
+
+
+def test_the_assistant_says_it_back_in_the_voices_pitch(held: HeldCall):
+    left, right = held.channels
+    start, end = spoken(left)
+    said, answer = left[start:end], right[end:]
+    right_pitch = likeness(said, answer, pitch_ratio(VOICE))
+    wrong_pitches = [likeness(said, answer, pitch_ratio(voice)) for voice in ("NATF1", "NATF3", "NATM0")]
+    assert right_pitch > 0.5
+    assert max(wrong_pitches) < 0.5 * right_pitch
+
+
+def test_the_transcript_downloads_in_three_formats(held: HeldCall):
+    def text(extension: str) -> str:
+        address = held.address(f"transcript.{extension}")
+        return found(held.talk.context.request.get(address)).decode()
+
+    lines = json.loads(text("json"))
+    assert [line["text"] in shown for line, shown in zip(lines, held.lines_shown, strict=True)] == [
+        True,
+        True,
+    ]
+    assert 0 <= lines[0]["start_sec"] < lines[0]["end_sec"] <= lines[1]["start_sec"] < lines[1]["end_sec"]
+    assert lines[1]["end_sec"] <= held.sidecar["duration_sec"] + 0.2
+    assert [line.split("] ")[1] for line in text("txt").splitlines()] == [line["text"] for line in lines]
+    first, second = text("srt").strip().split("\n\n")
+    assert re.fullmatch(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n" + re.escape(GREETING), first)
+    assert second.splitlines()[2] == lines[1]["text"]
+
+
+@pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.txt", "transcript.srt"])
+def test_another_browser_cannot_fetch_it(held: HeldCall, browser: Browser, app: AppProcess, file: str):
+    with open_context(browser) as stranger:
+        assert stranger.request.get(held.address(file)).status == 404
+        assert stranger.request.get(app.url).status == 200  # now it has a cookie, of its own
+        assert stranger.request.get(held.address(file)).status == 404
+
+
+def test_no_microphone_stays_on(held: HeldCall):
+    assert held.talk.microphones_opened() > 0
+    assert held.talk.live_microphones() == 0
+
+
+def test_the_page_takes_a_second_call(held: HeldCall):
+    held.talk.start()
+    held.talk.lines.first.wait_for()
+    assert held.talk.live_microphones() == 1
+    held.talk.hang_up()
+    held.talk.page.get_by_role("button", name="Your earlier calls").click()
+    expect(held.talk.page.locator("#history").get_by_role("row")).to_have_count(3)  # and the head
+    assert held.talk.live_microphones() == 0
+
+
+def test_the_page_asks_no_other_host(held: HeldCall):
+    assert held.foreign == []
+
+
+# Before a call --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def talk(browser: Browser, app: AppProcess) -> Iterator[TalkPage]:
+    with open_context(browser) as context:
+        yield TalkPage(context, app.url)
+
+
+def test_a_voice_can_be_heard_before(talk: TalkPage):
+    talk.page.get_by_role("button", name="Listen").click()
+    player = talk.page.locator("#preview audio")
+    player.wait_for()
+    wait_until(lambda: player.evaluate("audio => audio.currentTime") > 0, 20, "the preview plays")
+    assert player.evaluate("audio => audio.duration") > 3
+
+
+def test_the_keyboard_starts_a_call_and_ends_it(talk: TalkPage):
+    talk.page.locator("body").click(position={"x": 1, "y": 1})
+    for _ in range(40):
+        talk.page.keyboard.press("Tab")
+        if talk.start_button.evaluate("button => button === document.activeElement"):
+            break
+    talk.page.keyboard.press("Enter")
+    talk.wait_live()
+    expect(talk.hang_up_button).to_be_focused()
+    talk.page.keyboard.press("Enter")
+    expect(talk.status).to_contain_text("Ended")
+
+
+def test_a_role_with_control_characters_is_refused_in_words(talk: TalkPage):
+    talk.role.fill("You are\x07 kind.")
+    expect(talk.page.locator("#prompt-message")).to_contain_text("control characters")
+    talk.start()
+    expect(talk.status).to_contain_text("control characters")
+    assert talk.live_microphones() == 0
+
+
+def test_a_role_that_is_too_long_is_refused_in_words(talk: TalkPage):
+    talk.role.evaluate("box => box.removeAttribute('maxlength')")
+    talk.role.fill("x" * 2_001)
+    expect(talk.page.locator("#prompt-message")).to_contain_text("at most 2,000")
+
+
+def test_a_seed_that_is_no_number_is_refused_in_words(talk: TalkPage, app: AppProcess):
+    talk.page.get_by_role("button", name="Advanced").click()
+    talk.page.get_by_label("Seed").fill("forty-two")
+    expect(talk.page.locator("#sampling-message")).to_contain_text("whole number")
+    talk.start()
+    expect(talk.status).to_contain_text("The seed must be a whole number")
+    expect(talk.start_button).to_be_enabled()
+    app.wait_for_lines(4)
+    talk.page.get_by_label("Seed").fill("42")
+    expect(talk.page.locator("#sampling-message")).not_to_contain_text("whole number")
+    talk.start()
+    talk.wait_live()
+
+
+# Without a microphone -------------------------------------------------------------------------------
+
+
+def test_a_missing_microphone_is_told_in_words(playwright: Playwright, app: AppProcess):
+    with chromium(playwright, microphone=None) as browser:
+        talk = TalkPage(open_context(browser), app.url)
+        for _ in range(2):
+            talk.start()
+            expect(talk.microphone_message).to_contain_text("No microphone was found")
+            expect(talk.start_button).to_be_enabled()
+
+
+def test_a_blocked_microphone_is_told_in_words_and_the_call_begins_once_it_is_allowed(
+    browser: Browser, app: AppProcess
+):
+    with open_context(browser, allowed=False) as context:
+        talk = TalkPage(context, app.url)
+        talk.start()
+        expect(talk.microphone_message).to_contain_text("The microphone is blocked")
+        context.grant_permissions(["microphone"])
+        talk.start()
+        talk.wait_live()
+        expect(talk.microphone_message).to_be_empty()

@@ -1,0 +1,231 @@
+"""Clips on a fake model: sound of equal length comes back, and whatever happens, the line is free again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.snapshot import Phase, Snapshot
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.errors import EngineUnavailable, PersonaplexError
+from personaplex_ui.transports import clip
+from personaplex_ui.transports.clip import ClipAnswer, converse
+from tests.fake_model import FakeModel
+
+SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+async def engine(model: FakeModel) -> AsyncIterator[Engine]:
+    engine = Engine(lambda report: model, max_calls=1, max_waiting=2)
+    await engine.start()
+    await until(lambda: engine.state is EngineState.READY)
+    yield engine
+    model.going.set()
+    await engine.close()
+
+
+@pytest.fixture
+async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
+    switchboard = Switchboard(engine, Archive(tmp_path / "recordings", 3600.0, lambda: 0.0), 600.0)
+    yield switchboard
+    await switchboard.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10.0):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def sound(samples: int) -> Samples:
+    return np.linspace(-0.5, 0.5, samples, dtype=np.float32)
+
+
+class Progress:
+    """Keeps what a clip reports."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.parts: list[float] = []
+
+    def report(self, snapshot: Snapshot, part: float) -> None:
+        self.snapshots.append(snapshot)
+        self.parts.append(part)
+
+    @property
+    def phase(self) -> Phase | None:
+        return self.snapshots[-1].phase if self.snapshots else None
+
+
+async def all_is_free(switchboard: Switchboard) -> None:
+    lines = switchboard.engine.lines
+    await until(lambda: not switchboard.calls)
+    assert (lines.free, lines.waiting) == (lines.capacity, 0)
+
+
+@pytest.mark.parametrize("length", [0, 1, 1_919, 1_920, 1_921, 3_839, 3_840, 50_001])
+async def test_the_answer_is_as_long_as_the_clip_and_nothing_of_it_is_lost(
+    switchboard: Switchboard, length: int
+):
+    samples = sound(length)
+    answer = await converse(samples, SETTINGS, switchboard)
+    assert answer.samples.dtype == np.float32
+    assert np.array_equal(answer.samples, samples)
+    await all_is_free(switchboard)
+
+
+async def test_a_long_clip_is_heard_once_and_in_order(switchboard: Switchboard, model: FakeModel):
+    samples = sound(200 * 1_920)
+    answer = await converse(samples, SETTINGS, switchboard)
+    assert np.array_equal(answer.samples, samples)
+    assert model.steps == [(0,)] * 200
+
+
+async def test_the_transcript_is_on_the_clips_clock(switchboard: Switchboard):
+    answer = await converse(sound(25 * 1_920), SETTINGS, switchboard)
+    [line] = answer.lines
+    assert line.text == " ".join(["word"] * 25)
+    assert 0.0 <= line.start_sec <= 0.25
+    assert 2.0 - 0.25 <= line.end_sec <= 2.0 + 0.08 + 1e-6
+
+
+async def test_persona_and_sampling_are_those_that_were_asked_for(switchboard: Switchboard, model: FakeModel):
+    model.going.clear()
+    settings = CallSettings(Persona("VARM3", "You are CitySan."), Sampling(seed=3, text_top_k=7))
+    running = asyncio.create_task(converse(sound(1_920), settings, switchboard))
+    await until(lambda: 0 in model.joined)
+    assert model.joined[0] == (settings.persona, settings.sampling)
+    model.going.set()
+    await running
+
+
+async def test_progress_is_told_from_the_queue_to_the_end(switchboard: Switchboard):
+    progress = Progress()
+    await converse(sound(100 * 1_920), SETTINGS, switchboard, progress.report)
+    phases = [snapshot.phase for snapshot in progress.snapshots]
+    assert phases[0] is Phase.WAITING
+    assert phases[-1] is Phase.LIVE
+    assert progress.parts[0] == 0.0
+    assert all(before <= after for before, after in pairwise(progress.parts))
+    assert len([part for part in progress.parts if 0.0 < part <= 1.0]) >= 8
+    assert progress.parts[-1] > 0.9
+
+
+async def test_a_clip_waits_for_a_line_like_everyone(switchboard: Switchboard):
+    first = switchboard.open(SETTINGS)
+    await first.live.wait()
+    progress = Progress()
+    waiting = asyncio.create_task(converse(sound(1_920), SETTINGS, switchboard, progress.report))
+    await until(lambda: bool(progress.snapshots) and progress.snapshots[-1].place == 1)
+    assert progress.phase is Phase.WAITING
+    assert not waiting.done()
+    first.hang_up("You hung up.")
+    answer = await waiting
+    assert len(answer.samples) == 1_920
+    await all_is_free(switchboard)
+
+
+async def test_cancelled_while_it_waits_it_leaves_the_queue(switchboard: Switchboard):
+    first = switchboard.open(SETTINGS)
+    await first.live.wait()
+    waiting = asyncio.create_task(converse(sound(1_920), SETTINGS, switchboard))
+    await until(lambda: switchboard.engine.lines.waiting == 1)
+    await cancelled(waiting)
+    await until(lambda: switchboard.engine.lines.waiting == 0)
+    assert list(switchboard.calls.values()) == [first]
+    first.hang_up("You hung up.")
+    await all_is_free(switchboard)
+
+
+async def test_cancelled_while_it_is_heard_it_frees_its_line(switchboard: Switchboard, model: FakeModel):
+    model.going.clear()
+    running = asyncio.create_task(converse(sound(50 * 1_920), SETTINGS, switchboard))
+    await until(lambda: 0 in model.joined)
+    await asyncio.sleep(0.25)
+    await cancelled(running)
+    model.going.set()
+    await all_is_free(switchboard)
+    assert model.joined == {}
+
+
+async def cancelled(task: "asyncio.Task[ClipAnswer]") -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_fault_of_the_engine_is_told_in_a_sentence(switchboard: Switchboard, model: FakeModel):
+    model.fail_steps = 1
+    with pytest.raises(EngineUnavailable, match="failed on our side") as failed:
+        await converse(sound(50 * 1_920), SETTINGS, switchboard)
+    assert "a fault of the model" not in str(failed.value)
+    await all_is_free(switchboard)
+    assert len((await converse(sound(1_920), SETTINGS, switchboard)).samples) == 1_920
+
+
+async def test_an_engine_that_is_stuck_does_not_keep_the_clip(
+    switchboard: Switchboard, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(clip, "ANSWER_WITHIN_SEC", 0.05)
+    model.going.clear()
+    with pytest.raises(EngineUnavailable, match="stopped answering"):
+        await converse(sound(50 * 1_920), SETTINGS, switchboard)
+    model.going.set()
+    await all_is_free(switchboard)
+
+
+async def test_a_server_that_closes_tells_the_clip(switchboard: Switchboard, model: FakeModel):
+    model.going.clear()
+    running = asyncio.create_task(converse(sound(50 * 1_920), SETTINGS, switchboard))
+    await until(lambda: 0 in model.joined)
+    await asyncio.sleep(0.25)
+    for call in switchboard.calls.values():
+        call.hang_up("The server is shutting down.")
+    model.going.set()
+    with pytest.raises(EngineUnavailable, match="shutting down"):
+        await running
+
+
+async def test_with_the_queue_full_the_clip_is_refused(switchboard: Switchboard):
+    calls = [switchboard.open(SETTINGS) for _ in range(3)]
+    await until(lambda: switchboard.engine.lines.waiting == 2)
+    with pytest.raises(PersonaplexError, match="try again"):
+        await converse(sound(1_920), SETTINGS, switchboard)
+    for call in calls:
+        call.hang_up("You hung up.")
+    await all_is_free(switchboard)
+
+
+async def test_an_unknown_voice_is_refused(switchboard: Switchboard):
+    with pytest.raises(PersonaplexError, match="no voice"):
+        await converse(sound(1_920), CallSettings(Persona("nobody", "")), switchboard)
+    await all_is_free(switchboard)
+
+
+async def test_while_the_model_loads_the_clip_is_refused(tmp_path: Path):
+    engine = Engine(lambda report: FakeModel(), 1)
+    switchboard = Switchboard(engine, Archive(tmp_path, 3600.0, lambda: 0.0), 600.0)
+    with pytest.raises(EngineUnavailable, match="being loaded"):
+        await converse(sound(1_920), SETTINGS, switchboard)
+    await switchboard.close()
+
+
+async def test_nothing_of_a_clip_is_kept(switchboard: Switchboard, tmp_path: Path):
+    await converse(sound(20 * 1_920), SETTINGS, switchboard)
+    await all_is_free(switchboard)
+    assert switchboard.archive.calls_of("") == ()
+    assert not (tmp_path / "recordings").exists()
