@@ -65,6 +65,7 @@
   let message = "";
   let passing = false; // a click of ours, to be let through
   let pressed = false;
+  let refocus = false;
   let peerMade = false;
   let hungUpAt = 0;
   let timers = [];
@@ -107,6 +108,11 @@
   function press() {
     const button = talkButton() ?? accessButton();
     pressed = button !== null && button === talkButton();
+    if (!pressed) refocus = button !== null && button === document.activeElement;
+    else if (refocus) {
+      button.focus(); // a keyboard's user stays where they were, though the button is another one
+      refocus = false;
+    }
     passing = true;
     button?.click();
     passing = false;

@@ -188,7 +188,7 @@ def test_no_microphone_stays_on(held: HeldCall):
 
 def test_the_page_takes_a_second_call(held: HeldCall):
     held.talk.start()
-    held.talk.lines.first.wait_for()
+    held.talk.wait_live()
     assert held.talk.live_microphones() == 1
     held.talk.hang_up()
     held.talk.page.get_by_role("button", name="Your earlier calls").click()

@@ -119,7 +119,7 @@ def running_app(folder: Path, script: Path = ROOT / "app.py", **variables: str) 
         yield app
     finally:
         app.close()
-    assert app.exceptions() == [], "The app logged exceptions."
+    assert app.exceptions() == []
 
 
 def wait_until(true: Callable[[], T], within_sec: float, what: str, every_sec: float = 0.1) -> T:

@@ -1,11 +1,13 @@
-"""The API as programs use it: the real ``gradio_client`` against the app as a process, and plain HTTP."""
+"""The API as programs use it: gradio_client against the app in another process, and plain HTTP.
 
-import re
-import wave
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+There is one line, so that a line that is lost shows at once.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,152 +16,245 @@ import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
+from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.echo.sentences import GREETING
-from tests.end_to_end.app_process import AppProcess, running_app
+from personaplex_ui.presets import PRESETS
+from personaplex_ui.voices import CATALOGUE_PATH, load_catalogue
+from tests.end_to_end.app_process import AppProcess, running_app, wait_until
+from tests.end_to_end.caller import LIVE, CallerProcess
 
-SPEECH_SEC = 2.0
+MAX_UPLOAD_MB = 2
+GREETED_SEC = 6.0
+SPOKEN_SEC = 1.5
+ANSWERED_SEC = 3.5
+
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with running_app(tmp_path_factory.mktemp("app"), MAX_CALLS="1", MAX_UPLOAD_MB="8") as app:
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder, MAX_CALLS="1", MAX_UPLOAD_MB=str(MAX_UPLOAD_MB)) as app:
         yield app
 
 
 @pytest.fixture(scope="module")
 def client(app: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(app.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+    return Client(app.url, verbose=False, download_files=str(tmp_path_factory.mktemp("answers")))
 
 
-@pytest.fixture(autouse=True)
-def no_line_is_lost(app: AppProcess) -> Iterator[None]:
-    yield
-    app.wait_for_lines(1)
-
-
-def clip(path: Path, sec: float = 14.0, rate_hz: int = 24_000, channels: int = 1) -> Path:
-    """Quiet for 7 s, then a tone of 300 Hz for 2 s, then quiet."""
-    time = np.arange(int(sec * rate_hz)) / rate_hz
-    speech = 0.2 * np.sin(2 * np.pi * 300 * time) * ((time >= 7) & (time < 7 + SPEECH_SEC))
-    soundfile.write(path, np.repeat(speech[:, None], channels, axis=1), rate_hz)
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Silence for the greeting, a tone, silence for the answer; at another rate than ours."""
+    rate_hz = 16_000
+    time_sec = np.arange(int(SPOKEN_SEC * rate_hz)) / rate_hz
+    tone = 0.3 * np.sin(2 * np.pi * 300 * time_sec)
+    parts = [np.zeros(int(GREETED_SEC * rate_hz)), tone, np.zeros(int(ANSWERED_SEC * rate_hz))]
+    path = tmp_path_factory.mktemp("clip") / "clip.flac"
+    soundfile.write(path, np.concatenate(parts), rate_hz)
     return path
 
 
-def converse(client: Client, path: Path, **values: Any) -> tuple[str, list[dict[str, Any]]]:
-    return client.predict(handle_file(str(path)), **values, api_name="/converse")
+@pytest.fixture
+def holder(app: AppProcess) -> Iterator[CallerProcess]:
+    """Somebody who is on the only line."""
+    caller = CallerProcess(app.url)
+    caller.start()
+    caller.wait_for(LIVE)
+    yield caller
+    caller.close()
+    app.wait_for_lines(1)
 
 
-def test_only_the_three_endpoints_are_seen(client: Client):
-    seen: Any = cast(Any, client).view_api(return_format="dict", print_info=False)
-    assert set(seen["named_endpoints"]) == {"/voices", "/presets", "/converse"}
-    assert seen["unnamed_endpoints"] == {}
+def samples_of(path: str) -> Samples:
+    samples, rate_hz = soundfile.read(path, dtype="float32")
+    assert rate_hz == SAMPLE_RATE_HZ
+    assert samples.ndim == 1
+    return samples
 
 
-def test_each_endpoint_has_a_manual(client: Client):
-    manual: Any = cast(Any, client).view_api(return_format="str", print_info=False)
-    for name in ("voice", "text_prompt", "text_temperature", "audio_top_k", "seed"):
-        assert re.search(rf"\b{name}\b", manual)
+def test_three_endpoints_are_listed_and_nothing_else(client: Client):
+    listed: Any = client.view_api(return_format="dict", print_info=False)
+    assert set(listed["named_endpoints"]) == {"/voices", "/presets", "/converse"}
+    assert listed["unnamed_endpoints"] == {}
+    assert all(endpoint["description"] for endpoint in listed["named_endpoints"].values())
 
 
-def test_voices_and_presets(client: Client):
-    voices = client.predict(api_name="/voices")
-    assert len(voices) == 18
-    assert voices[0] == {"name": "NATF0", "group": "Natural female", "label": "Natural female 0"}
-    presets = client.predict(api_name="/presets")
-    assert {"title", "group", "text_prompt"} == set(presets[0])
+def test_voices_and_presets(client: Client, app: AppProcess):
+    names = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
+    voices: Any = client.predict(api_name="/voices")
+    assert [voice["name"] for voice in voices] == names
+    presets: Any = client.predict(api_name="/presets")
+    assert [preset["text_prompt"] for preset in presets] == [preset.text_prompt for preset in PRESETS]
+    listed = httpx.get(f"{app.url}/voices").json()
+    assert listed == {"voices": [f"{name}.pt" for name in names], "default": "NATF2.pt"}
 
 
-def test_a_conversation_gives_sound_of_equal_length_and_text(client: Client, tmp_path: Path):
-    path = clip(tmp_path / "question.wav")
-    answer, lines = converse(client, path, voice="NATM1", text_prompt="Be kind.", seed=3)
-    sound, rate_hz = soundfile.read(answer)
-    assert (rate_hz, sound.shape) == (24_000, (14 * 24_000,))
-    assert lines[0]["text"] == GREETING
-    assert "dBFS" in lines[1]["text"]
-    assert lines[1]["start_sec"] >= 7 + SPEECH_SEC
-    said_back = sound[int(9.5 * 24_000) : int(11.5 * 24_000)]
-    loudest_hz = np.argmax(np.abs(np.fft.rfft(said_back))) * 24_000 / len(said_back)
-    assert loudest_hz == pytest.approx(300 * 2 ** (-3 / 12), abs=2)
+def test_a_conversation_answers_with_sound_of_equal_length_and_a_transcript(client: Client, clip: Path):
+    answer: Any = client.predict(audio=handle_file(clip), voice="NATF1.pt", seed=1, api_name="/converse")
+    path, transcript = answer
+    said = samples_of(path)
+    assert len(said) / SAMPLE_RATE_HZ == pytest.approx(GREETED_SEC + SPOKEN_SEC + ANSWERED_SEC, abs=0.001)
+    greeting, heard = transcript
+    assert greeting["text"] == GREETING
+    assert "dBFS" in heard["text"]
+    spoken_until = int((GREETED_SEC + SPOKEN_SEC) * SAMPLE_RATE_HZ)
+    assert rms_dbfs(said[: 4 * SAMPLE_RATE_HZ]) > -40
+    assert rms_dbfs(said[int((GREETED_SEC + 0.3) * SAMPLE_RATE_HZ) : spoken_until]) < -80
+    assert rms_dbfs(said[spoken_until:]) > -40
+    # The line is where its sound is, on the clock of the clip.
+    answer_starts_sec = (spoken_until + np.argmax(np.abs(said[spoken_until:]) > 0.01)) / SAMPLE_RATE_HZ
+    assert heard["start_sec"] == pytest.approx(answer_starts_sec, abs=0.5)
+    assert heard["end_sec"] <= len(said) / SAMPLE_RATE_HZ + 0.2
 
 
-def test_a_seed_gives_the_same_answer_again(client: Client, tmp_path: Path):
-    path = clip(tmp_path / "question.wav")
-    first, again = (converse(client, path, seed=8) for _ in range(2))
-    assert first[1] == again[1]
-    assert np.array_equal(soundfile.read(first[0])[0], soundfile.read(again[0])[0])
+def test_the_same_seed_gives_the_same_answer(client: Client, clip: Path):
+    answers: Any = [client.predict(audio=handle_file(clip), seed=7, api_name="/converse") for _ in range(2)]
+    assert answers[0][1] == answers[1][1]
+    assert np.array_equal(samples_of(answers[0][0]), samples_of(answers[1][0]))
 
 
-@pytest.mark.parametrize(("rate_hz", "channels"), [(96_000, 2), (8_000, 1), (48_000, 8)])
-def test_any_rate_and_number_of_channels(client: Client, tmp_path: Path, rate_hz: int, channels: int):
-    answer, _ = converse(client, clip(tmp_path / "odd.wav", 2.0, rate_hz, channels))
-    assert soundfile.info(answer).frames == 2 * 24_000
+def test_a_clip_waits_for_a_line_and_is_told_its_place(client: Client, clip: Path, holder: CallerProcess):
+    job = client.submit(audio=handle_file(clip), api_name="/converse")
+
+    def told() -> str:
+        progress = job.status().progress_data
+        return str(progress[0].desc) if progress else ""
+
+    wait_until(lambda: told() == "Waiting: place 1 of 1", 20, "the clip is told its place")
+    assert not job.done()
+    holder.hang_up()
+    answer: Any = job.result(timeout=60)
+    assert answer[1][0]["text"] == GREETING
 
 
-def test_clips_wait_for_a_line_and_all_are_served(client: Client, tmp_path: Path):
-    path = clip(tmp_path / "question.wav")
-    with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(converse, client, path, seed=1) for _ in range(3)]
-        answers = [future.result() for future in waiting]
-    assert [lines for _, lines in answers] == [answers[0][1]] * 3
+def test_a_program_that_is_gone_leaves_the_queue(app: AppProcess, clip: Path, holder: CallerProcess):
+    source = (
+        "import sys; from gradio_client import Client, handle_file\n"
+        "client = Client(sys.argv[1], verbose=False)\n"
+        "client.submit(audio=handle_file(sys.argv[2]), api_name='/converse').result()"
+    )
+    program = subprocess.Popen([sys.executable, "-c", source, app.url, str(clip)])
+    try:
+        wait_until(lambda: waiting(app) == 1, 30, "the program waits")
+    finally:
+        program.kill()
+        program.wait()
+    wait_until(lambda: waiting(app) == 0, 20, "its place is free again")
+
+
+def waiting(app: AppProcess) -> int:
+    return int(httpx.get(f"{app.url}/health").json()["waiting"])
+
+
+# Bad input ------------------------------------------------------------------------------------------
+
+
+def write_silence(sec: float, rate_hz: int = 8_000, channels: int = 1) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        silence = np.zeros((int(sec * rate_hz), channels), dtype=np.int16)
+        soundfile.write(path, silence, rate_hz, format="WAV" if sec < 5 else "FLAC")
+
+    return write
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("write", "sentence"),
     [
-        ({"voice": "NOBODY"}, "no voice"),
-        ({"voice": "../../etc/passwd"}, "no voice"),
-        ({"text_prompt": "x" * 2001}, "2,001 characters"),
-        ({"text_prompt": "bell\x07"}, "control characters"),
-        ({"seed": "abc"}, "whole number"),
-        ({"text_temperature": 0}, "above 0"),
-        ({"audio_temperature": -1}, "above 0"),
-        ({"text_top_k": 0}, "from 1 to"),
-        ({"audio_top_k": 1.5}, "whole number"),
+        (None, "no audio file"),
+        (lambda path: path.write_text("This is a letter."), "cannot be read as audio"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (write_silence(0), "0 seconds"),
+        (write_silence(7_200), "this one is 120:00"),
+    ],
+    ids=["nothing", "text", "no bytes", "0 s", "2 hours"],
+)
+def test_a_bad_file_is_refused_in_words(
+    client: Client, app: AppProcess, tmp_path: Path, write: Callable[[Path], object] | None, sentence: str
+):
+    path = tmp_path / "clip.wav"
+    if write is not None:
+        write(path)
+    with pytest.raises(AppError, match=sentence):
+        client.predict(audio=handle_file(path) if write else None, api_name="/converse")
+    assert app.free_lines() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("voice", "../../etc/passwd", "no voice"),
+        ("voice", 5, "no voice"),
+        ("text_prompt", "x" * 2_001, "2,001 characters"),
+        ("text_prompt", "You are\x00 kind.", "control characters"),
+        ("text_prompt", ["a"], "must be a text"),
+        ("text_temperature", 0, "text temperature must be"),
+        ("audio_temperature", -1, "audio temperature must be"),
+        ("audio_temperature", "warm", "audio temperature must be"),
+        ("text_top_k", 0, "text top-k must be"),
+        ("audio_top_k", 2.5, "audio top-k must be"),
+        ("seed", "forty-two", "seed must be"),
+        ("seed", -2, "seed must be"),
+        ("seed", {"a": 1}, "seed must be"),
     ],
 )
-def test_bad_values_get_a_sentence(client: Client, tmp_path: Path, values: dict[str, Any], words: str):
-    with pytest.raises(AppError, match=re.escape(words)):
-        converse(client, clip(tmp_path / "question.wav", 1.0), **values)
+def test_a_bad_value_is_refused_in_words(
+    client: Client, app: AppProcess, clip: Path, name: str, value: object, sentence: str
+):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(audio=handle_file(clip), **{name: value}, api_name="/converse")
+    assert app.free_lines() == 1
 
 
-def test_bad_files_get_a_sentence(client: Client, tmp_path: Path):
-    text = tmp_path / "text.wav"
-    text.write_text("This is no sound at all. " * 100)
-    empty = tmp_path / "empty.wav"
-    soundfile.write(empty, np.zeros(0), 24_000)
-    long = tmp_path / "long.wav"
-    with wave.open(str(long), "wb") as file:
-        file.setparams((1, 1, 1_000, 0, "NONE", ""))
-        file.writeframes(bytes([128]) * 7_200 * 1_000)
-    for path, words in ((text, "audio"), (empty, "sound"), (long, "minutes")):
-        with pytest.raises(AppError) as caught:
-            converse(client, path)
-        assert words in str(caught.value).lower(), caught.value
-        assert "Traceback" not in str(caught.value)
+@pytest.mark.parametrize(("rate_hz", "channels"), [(96_000, 1), (44_100, 8)])
+def test_odd_formats_are_taken(client: Client, tmp_path: Path, rate_hz: int, channels: int):
+    path = tmp_path / "clip.wav"
+    write_silence(1.0, rate_hz, channels)(path)
+    answer: Any = client.predict(audio=handle_file(path), text_prompt="", api_name="/converse")
+    assert len(samples_of(answer[0])) == SAMPLE_RATE_HZ
 
 
-def test_no_file_at_all_gets_a_sentence(client: Client):
-    with pytest.raises(AppError, match="no audio file"):
-        client.predict(None, api_name="/converse")
+def test_an_upload_that_is_too_big_is_refused(app: AppProcess):
+    sound = b"RIFF" + bytes(MAX_UPLOAD_MB * 2**20)
+    answer = httpx.post(f"{app.url}/gradio_api/upload", files={"files": ("clip.wav", sound)}, timeout=30)
+    assert answer.status_code == 413
 
 
-def test_an_upload_over_the_limit_is_refused(app: AppProcess):
-    response = httpx.post(f"{app.url}/gradio_api/upload", files={"files": ("big.wav", bytes(9 << 20))})
-    assert response.status_code == 413
+# Plain HTTP -----------------------------------------------------------------------------------------
 
 
-def test_health_and_voices_over_http(app: AppProcess):
-    health: dict[str, object] = httpx.get(f"{app.url}/health").json()
-    assert health["status"] == "healthy"
-    assert {"model", "device", "gpu_memory_allocated_mb", "lines", "lines_free", "waiting"} < set(health)
-    voices = httpx.get(f"{app.url}/voices").json()
-    assert voices["default"] == "NATF2.pt"
-    assert len(voices["voices"]) == 18
-    assert httpx.get(f"{app.url}/docs").status_code == 200
+def test_health(app: AppProcess):
+    answer = httpx.get(f"{app.url}/health")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "healthy",
+        "model": "echo",
+        "device": "cpu",
+        "gpu_memory_allocated_mb": 0.0,
+        "lines": 1,
+        "lines_free": 1,
+        "waiting": 0,
+    }
 
 
-@pytest.mark.parametrize("call_id", ["x", "..%2f..%2fetc%2fpasswd", "A" * 22, "%00" * 22, "a" * 5_000])
-def test_hostile_ids_find_nothing(app: AppProcess, call_id: str):
-    for file in ("recording.wav", "transcript.json", "transcript.exe"):
-        response = httpx.get(f"{app.url}/calls/{call_id}/{file}")
-        assert response.status_code == 404
+def test_the_routes_are_documented(app: AppProcess):
+    assert "swagger" in httpx.get(f"{app.url}/docs").text.lower()
+    paths = httpx.get(f"{app.url}/openapi.json").json()["paths"]
+    assert {"/health", "/voices", "/calls/{call_id}/recording.wav"} <= set(paths)
+
+
+@pytest.mark.parametrize(
+    "call_id",
+    ["x", "A" * 22, "A" * 5_000, "..%2f..%2f..%2fetc%2fpasswd", "%00", "call-*", "*", "%ff%fe", "';--"],
+)
+@pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.exe"])
+def test_hostile_call_ids_find_nothing(app: AppProcess, call_id: str, file: str):
+    cookies = {"personaplex_visitor": "A" * 43}
+    answer = httpx.get(f"{app.url}/calls/{call_id}/{file}", cookies=cookies)
+    assert answer.status_code in (404, 422)
+
+
+def test_a_voice_that_is_not_ours_has_no_preview(app: AppProcess):
+    assert httpx.get(f"{app.url}/voices/..%2f..%2fapp.py/preview.wav").status_code == 404
+    assert httpx.get(f"{app.url}/voices/nobody/preview.wav").status_code == 404
