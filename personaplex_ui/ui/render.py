@@ -153,7 +153,7 @@ def field_message_html(sentence: str) -> str:
 
 def prompt_counter_html(used: int, limit: int) -> str:
     over = " pp-over" if used > limit else ""
-    words = f"{used} of {limit} characters" + (f": {used - limit} too many" if over else "")
+    words = f"{used:,} of {limit:,} characters" + (f": {used - limit:,} too many" if over else "")
     return f'<p class="pp-counter{over}">{words}</p>'
 
 
