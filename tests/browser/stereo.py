@@ -1,8 +1,10 @@
 """What a stereo recording of a call holds: where each side speaks, and whether one echoes the other."""
 
 import io
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -11,6 +13,9 @@ from personaplex_ui.audio.levels import rms_dbfs
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 SPEECH_DBFS = -45.0
+PIECE_SAMPLES = SAMPLE_RATE_HZ * 2 // 5
+
+Sound: TypeAlias = npt.NDArray[np.float64]
 
 
 def read_stereo(wav: bytes) -> tuple[Samples, Samples]:
@@ -32,15 +37,27 @@ def spoken(samples: Samples) -> tuple[int, int]:
 
 
 def likeness(said: Samples, heard: Samples, ratio: float) -> float:
-    """How well ``said``, played ``ratio`` times as fast, fits into ``heard`` at its best: 1 is exactly."""
-    played: Samples = soxr.resample(said, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ)  # pyright: ignore[reportUnknownVariableType]
-    pattern = played.astype(np.float64)
-    places = len(heard) - len(pattern) + 1
+    """How well ``said``, played ``ratio`` times as fast, is found in ``heard``: 1 is exactly.
+
+    It is looked for in pieces, and the middling piece counts: a frame that was dropped on a busy machine
+    moves what follows it, and spoils the piece it falls into.
+    """
+    played = np.asarray(soxr.resample(said, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ), dtype=np.float64)
+    pieces = [played[at : at + PIECE_SAMPLES] for at in range(0, len(played) - PIECE_SAMPLES, PIECE_SAMPLES)]
+    loud = [piece for piece in pieces if rms_dbfs(piece.astype(np.float32)) > SPEECH_DBFS]
+    return float(np.median([_likeness_of_piece(piece, heard.astype(np.float64)) for piece in loud]))
+
+
+def _likeness_of_piece(piece: Sound, heard: Sound) -> float:
+    """The highest normalised cross-correlation."""
+    places = len(heard) - len(piece) + 1
     if places < 1:
         return 0.0
-    length = len(heard) + len(pattern)
-    spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(pattern, length))
+    length = len(heard) + len(piece)
+    spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(piece, length))
     products = np.fft.irfft(spectrum, length)[:places]
-    energy = np.cumsum(np.concatenate([[0.0], heard.astype(np.float64) ** 2]))
-    norms = np.linalg.norm(pattern) * np.sqrt(energy[len(pattern) :][:places] - energy[:places])
+    energy = np.cumsum(np.concatenate([[0.0], heard**2]))
+    norms = np.linalg.norm(piece) * np.sqrt(energy[len(piece) :][:places] - energy[:places])
+    if not norms.any():
+        return 0.0  # silence resembles nothing
     return float(np.max(np.abs(products) / np.maximum(norms, 1e-3 * np.max(norms))))
