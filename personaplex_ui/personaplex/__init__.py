@@ -1,0 +1,1 @@
+"""The PersonaPlex engine. The only folder that imports torch and moshi."""

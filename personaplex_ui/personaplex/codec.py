@@ -1,0 +1,111 @@
+"""Mimi for a batch of callers: sound to codes and back, frame by frame, with rows that come and go.
+
+Row r of the codec is row r of the stepper. The states are small (some MB a caller), so they are laid out anew
+when a row is added or removed, and a batch never holds an empty row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import torch
+from moshi.models.compression import MimiModel
+from moshi.modules.transformer import RingKVCache
+from torch import Tensor
+
+from personaplex_ui.personaplex.prompt import CODEBOOKS, SILENCE_CODES
+
+State = dict[str, Any]
+"""moshi's streaming state of all modules, by name."""
+
+
+class Codec:
+    def __init__(self, mimi: MimiModel) -> None:
+        self._mimi = mimi
+        self.device: torch.device = next(mimi.parameters()).device
+        self.rows = 0
+        mimi.set_num_codebooks(CODEBOOKS)
+        # The reference decodes the prompt's last silence, so a call's decoder starts with it (NOTES: even
+        # the PCM is the same then). It is the same for every persona.
+        self._primed = self._new_state(1)
+        silence = torch.from_numpy(SILENCE_CODES).to(self.device)[None, :, None]
+        self._use(self._primed)
+        self._mimi.decode(silence)
+        self._use(None)
+
+    def add_row(self) -> None:
+        """A new last row, as at the start of a call."""
+        self._lay_out([*range(self.rows), None])
+
+    def remove_row(self, row: int) -> None:
+        """Remove ``row``; the last row takes its place."""
+        kept: list[int | None] = list(range(self.rows - 1))
+        if row < self.rows - 1:
+            kept[row] = self.rows - 1
+        self._lay_out(kept)
+
+    def encode(self, sound: Tensor) -> Tensor:
+        """Frames ``[rows, 1920]`` to codes ``[rows, 8]``."""
+        return self._mimi.encode(sound[:, None])[:, :, 0]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes ``[rows, 8]`` to frames ``[rows, 1920]``."""
+        return self._mimi.decode(codes[:, :, None])[:, 0]
+
+    def set_active(self, active: Tensor) -> None:
+        """Only rows with True in ``active`` ``[rows]`` change their state from now on."""
+        self._mimi.set_exec_mask(active)
+
+    def encode_recording(self, frames: Tensor) -> Iterator[Tensor]:
+        """A recorded voice ``[n, 1920]`` as codes ``[8]``, frame by frame, beside the live rows."""
+        alone = self._new_state(1)
+        for frame in frames:
+            live = self._mimi.get_streaming_state() if self.rows else None
+            self._use(alone)
+            codes = self._mimi.encode(frame[None, None])[0, :, 0]
+            self._use(live)
+            yield codes
+
+    def _lay_out(self, sources: list[int | None]) -> None:
+        old = list(_batched(self._mimi.get_streaming_state())) if self.rows else []
+        state = self._new_state(len(sources)) if sources else None
+        if state is not None:
+            first = list(_batched(self._primed))
+            for number, (tensor, dim) in enumerate(_batched(state)):
+                for row, source in enumerate(sources):
+                    origin = (
+                        first[number][0].select(dim, 0)
+                        if source is None
+                        else old[number][0].select(dim, source)
+                    )
+                    tensor.select(dim, row).copy_(origin)
+        self._use(state)
+        self.rows = len(sources)
+
+    def _new_state(self, rows: int) -> State:
+        current = self._mimi.get_streaming_state() if self._mimi.is_streaming else None
+        self._use(None)
+        self._mimi.streaming_forever(rows)
+        state = self._mimi.get_streaming_state()
+        self._use(current)
+        return state
+
+    def _use(self, state: State | None) -> None:
+        if state is None:
+            self._mimi._stop_streaming()  # pyright: ignore[reportPrivateUsage]
+        else:
+            self._mimi.set_streaming_state(state)
+
+
+def _batched(state: State) -> Iterator[tuple[Tensor, int]]:
+    """All tensors of a state that hold something of each row, with the dimension of the rows, always in one
+    order."""
+    for module_state in state.values():
+        for field in fields(module_state):
+            value = getattr(module_state, field.name)
+            if isinstance(value, Tensor):
+                yield value, 0
+            elif isinstance(value, RingKVCache):
+                yield value.cache, 1
+                yield value.end_offset, 0
+        yield module_state.exec_mask, 0

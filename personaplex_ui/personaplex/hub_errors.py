@@ -1,0 +1,178 @@
+"""What the hub's client raises, in words: one sentence for each way to fail, with the next step.
+
+Knows exceptions and status codes; it neither asks the hub nor looks at the disk. The exceptions' own texts
+are never shown: they may hold addresses that sign in.
+"""
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from huggingface_hub.errors import (
+    FileMetadataError,
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+TOKENS_PAGE = "https://huggingface.co/settings/tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of the hub, and what is there already.
+
+    ``cache_lacks``: ``X lacks Y``, half a sentence. ``has_parts``: some file has arrived in part.
+    """
+
+    repo: str
+    revision: str
+    cache: Path
+    has_token: bool
+    cache_lacks: str
+    has_parts: bool
+
+
+def cause_of(error: Exception) -> BaseException:
+    """The error behind the one that says no more than that a file is not in the cache."""
+    return (error.__cause__ or error) if isinstance(error, LocalEntryNotFoundError) else error
+
+
+def is_misfit(error: BaseException) -> bool:
+    """Whether what has arrived of a file cannot be its beginning, so that going on from there cannot work."""
+    return (isinstance(error, requests.HTTPError) and _status(error) == 416) or (
+        type(error) is OSError and "Consistency check failed" in str(error)
+    )
+
+
+def in_words(error: BaseException, asked: Asked) -> str:
+    """What went wrong and what to do next."""
+    if isinstance(error, requests.HTTPError):
+        return _refused(error, _status(error), asked)
+    if isinstance(error, requests.RequestException):
+        return _unreachable(error, asked)
+    match error:
+        case _ if is_misfit(error):
+            return (
+                f"A file of {asked.repo} did not arrive as announced and was removed. Start the app again to "
+                "fetch it anew; if that fails too, check the proxy and HF_ENDPOINT, if they are set."
+            )
+        case OfflineModeIsEnabled():
+            return f"HF_HUB_OFFLINE is set, but {asked.cache_lacks}. Unset it once, so that it is fetched."
+        case FileMetadataError() | ValueError() | KeyError() | TypeError() | RuntimeError():
+            return _no_hub()
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return (
+                f"The disk of {asked.cache} is full. Make room there, or set HF_HOME to a folder on a larger "
+                "disk, and start the app again: the download goes on from where it was."
+            )
+        case OSError(errno=errno.EACCES | errno.EROFS | errno.EPERM):
+            return f"{asked.cache} cannot be written. Allow that, or set HF_HOME to a folder that can be."
+        case _:
+            return f"Fetching {asked.repo} failed; the log says why. Start the app again."
+
+
+def _status(error: requests.HTTPError) -> int:
+    return error.response.status_code if error.response is not None else 0
+
+
+def _refused(error: requests.HTTPError, status: int, asked: Asked) -> str:
+    """The hub answered, but not with what was asked for."""
+    page = f"https://huggingface.co/{asked.repo}"
+    match error:
+        case RevisionNotFoundError():
+            return (
+                f"{asked.repo} has no revision {asked.revision}. Set HF_REVISION to one it has, or unset it."
+            )
+        case GatedRepoError() if status == 403:
+            return (
+                f"{asked.repo} is given only to those who have accepted its licence. Accept it at {page} "
+                "with the account of HF_TOKEN, allow a fine-grained token to read gated repositories, "
+                "and start the app again."
+            )
+        case _ if status == 401 and asked.has_token:
+            return (
+                "The hub does not accept HF_TOKEN: it is mistyped, expired or revoked. "
+                f"Make a new one at {TOKENS_PAGE}, set HF_TOKEN to it and start the app again."
+            )
+        case GatedRepoError():
+            return (
+                f"{asked.repo} is given only to those who sign in, and HF_TOKEN is not set. Accept the "
+                f"licence at {page}, make a token at {TOKENS_PAGE}, set HF_TOKEN to it "
+                "and start the app again."
+            )
+        case RepositoryNotFoundError() if not asked.has_token:
+            return (
+                f"The hub has no public repository {asked.repo}. Correct HF_REPO, "
+                "or set HF_TOKEN to a token that may read it."
+            )
+        case RepositoryNotFoundError():
+            return (
+                f"The hub has no repository {asked.repo} that HF_TOKEN may read. Correct HF_REPO, "
+                "or let the token's account read it."
+            )
+        case _ if status == 403 and asked.has_token:
+            return f"HF_TOKEN may not read {asked.repo}. Allow it at {TOKENS_PAGE} and start the app again."
+        case _ if status in (401, 403):
+            return (
+                f"The hub asks for a token. Make one at {TOKENS_PAGE}, set HF_TOKEN to it "
+                "and start the app again."
+            )
+        case _ if status == 404:
+            return f"{asked.repo} lacks a file that the hub had listed. Start the app again."
+        case _ if is_misfit(error):
+            return (
+                f"A part of {asked.repo} that arrived earlier did not fit and was removed. "
+                "Start the app again to fetch it anew."
+            )
+        case _ if status == 429:
+            return (
+                "The hub says that it is asked too often from here. Wait some minutes and start the app "
+                "again; with HF_TOKEN set, more is allowed."
+            )
+        case _ if status >= 500:
+            return (
+                f"The hub has trouble of its own (error {status}), and {asked.cache_lacks}. "
+                "Start the app again in some minutes."
+            )
+        case _:
+            return (
+                f"The hub refuses what we ask (error {status}). Check HF_REPO, and HF_ENDPOINT if it is set."
+            )
+
+
+def _unreachable(error: requests.RequestException, asked: Asked) -> str:
+    """No answer came, or not all of it."""
+    match error:
+        case requests.exceptions.SSLError() | requests.exceptions.ProxyError():
+            return (
+                f"No secure connection to the hub can be made, and {asked.cache_lacks}. Check the proxy "
+                "(HTTPS_PROXY), its certificates (REQUESTS_CA_BUNDLE) and the clock of this machine."
+            )
+        case requests.exceptions.JSONDecodeError():
+            return _no_hub()
+        case _ if asked.has_parts:
+            return (
+                f"The download of {asked.repo} broke off. What has arrived is kept: check the network and "
+                "start the app again, and it goes on from there."
+            )
+        case requests.Timeout():
+            return (
+                f"The hub did not answer in time, and {asked.cache_lacks}. "
+                "Check the network and start the app again."
+            )
+        case _:
+            return (
+                f"The hub cannot be reached, and {asked.cache_lacks}. Check the network, and HF_ENDPOINT "
+                "if it is set; or set HF_REPO to a folder that holds the files."
+            )
+
+
+def _no_hub() -> str:
+    return (
+        "What answers is not the Hugging Face hub. Check HF_ENDPOINT, if it is set, the proxy, and whether "
+        "this network asks to sign in first."
+    )

@@ -1,0 +1,148 @@
+"""PersonaPlex as a speech model: personas prepared chunk by chunk and kept, callers stepped as one batch."""
+
+from collections import OrderedDict
+from collections.abc import Generator, Mapping
+
+import numpy as np
+import torch
+from moshi.models.compression import MimiModel
+from moshi.models.lm import LMModel
+
+from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame
+from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.personaplex.prompt import PresetVoice, RecordedVoice, lay_out, tagged
+from personaplex_ui.personaplex.stepper import Primed, Said, Stepper
+from personaplex_ui.personaplex.text import ForcedSpeech, PieceReader, Tokenizer
+from personaplex_ui.personaplex.voices import VoiceLibrary
+
+CHUNK_POSITIONS = 32
+"""Positions of a prompt in one forward pass between two ticks."""
+
+ROOM_FOR_THE_CALL = 16
+"""Positions that must be left in the window after a prompt."""
+
+
+class PersonaPlexModel:
+    """See ``SpeechModel``. ``step_tokens`` gives the tokens too, for the offline command and the tests."""
+
+    name = "personaplex"
+
+    def __init__(
+        self,
+        lm: LMModel,
+        mimi: MimiModel,
+        tokenizer: Tokenizer,
+        voices: VoiceLibrary,
+        slots: int,
+        persona_cache_bytes: int,
+        licence_note: str = "",
+    ) -> None:
+        self.slots = slots
+        self.voices = voices
+        self.licence_note = licence_note
+        self.stepper = Stepper(lm, mimi, slots)
+        self._lm = lm
+        self._tokenizer = tokenizer
+        self._kept: OrderedDict[Persona, Primed] = OrderedDict()
+        self._cache_bytes = persona_cache_bytes
+        self._readers: dict[int, PieceReader] = {}
+        self._speeches: dict[int, ForcedSpeech] = {}
+
+    @property
+    def device(self) -> str:
+        return str(self.stepper.temporal.device)
+
+    def prompt_tokens(self, text_prompt: str) -> int:
+        """How many positions the role takes."""
+        return len(self._tokenizer.encode(tagged(text_prompt))) if text_prompt.strip() else 0
+
+    @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
+    def prepare(self, persona: Persona) -> Preparation:
+        kept = self._kept.get(persona)
+        if kept is not None:
+            self._kept.move_to_end(persona)
+            return kept
+        primed = yield from self._prime(persona)
+        self._keep(persona, primed)
+        return primed
+
+    def _prime(self, persona: Persona) -> Generator[float, None, Primed]:
+        temporal = self.stepper.temporal
+        voice, embeddings = yield from self._voice(persona.voice)
+        role = tagged(persona.text_prompt)
+        tokens = self._tokenizer.encode(role) if role else []
+        plan = lay_out(voice, tokens, self._lm.initial_token_id, self._lm.text_initial_token_id)
+        longest = temporal.window - ROOM_FOR_THE_CALL
+        if plan.end > longest:
+            raise InvalidInput(
+                "text_prompt",
+                f"The role is too long: {len(tokens):,} tokens, and {len(tokens) - plan.end + longest:,} fit "
+                "with this voice. Please shorten it.",
+            )
+        given = torch.from_numpy(plan.tokens).to(temporal.device)
+        inputs = torch.cat([embeddings, temporal.embed(given[None])], dim=1)
+        key_values = temporal.new_key_values(1, plan.end)
+        hidden = inputs[:, -1]
+        for start in range(0, plan.end, CHUNK_POSITIONS):
+            chunk = inputs[:, start : start + CHUNK_POSITIONS]
+            end = start + chunk.shape[1]
+            position = torch.tensor([start], device=temporal.device)
+            hidden = temporal.forward(chunk, key_values, position, filled=end)[:, -1]
+            yield end / plan.end
+        return Primed(key_values, hidden, plan.end)
+
+    def _voice(self, name: str) -> Generator[float, None, tuple[PresetVoice | RecordedVoice, torch.Tensor]]:
+        temporal = self.stepper.temporal
+        preset = self.voices.preset(name, self._lm.dim)
+        if preset is not None:
+            voice, embeddings = preset
+            return voice, embeddings[:, 0].transpose(0, 1).to(temporal.device, temporal.dtype)
+        frames = torch.from_numpy(self.voices.recording(name).reshape(-1, FRAME_SAMPLES))
+        codes: list[torch.Tensor] = []
+        for frame_codes in self.stepper.codec.encode_recording(frames.to(temporal.device)):
+            codes.append(frame_codes)
+            yield 0.0
+        nothing = torch.zeros(1, 0, self._lm.dim, device=temporal.device, dtype=temporal.dtype)
+        return RecordedVoice(np.asarray(torch.stack(codes).cpu(), dtype=np.int64)), nothing
+
+    def _keep(self, persona: Persona, primed: Primed) -> None:
+        self._kept[persona] = primed
+        while sum(kept.size_bytes for kept in self._kept.values()) > self._cache_bytes and self._kept:
+            self._kept.popitem(last=False)
+
+    def forget_personas(self) -> None:
+        self._kept.clear()
+
+    def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
+        assert isinstance(persona, Primed)
+        self.stepper.join(slot, persona, sampling)
+        self._readers[slot] = PieceReader(self._tokenizer)
+        self._speeches[slot] = ForcedSpeech(self._tokenizer)
+
+    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+        return {
+            slot: Answer(np.clip(said.frame, -1.0, 1.0), self._readers[slot].push(int(said.tokens[0])))
+            for slot, said in self.step_tokens(heard).items()
+        }
+
+    def step_tokens(self, heard: Mapping[int, Frame]) -> Mapping[int, Said]:
+        """As ``step``, but the tokens with their sound."""
+        forced = {slot: self._speeches[slot].next_token() for slot in heard}
+        return self.stepper.step(heard, {slot: token for slot, token in forced.items() if token is not None})
+
+    def leave(self, slot: int) -> None:
+        if self._readers.pop(slot, None) is not None:
+            del self._speeches[slot]
+            self.stepper.leave(slot)
+
+    def change_sampling(self, slot: int, sampling: Sampling) -> None:
+        self.stepper.change_sampling(slot, sampling)
+
+    def speak(self, slot: int, text: str) -> None:
+        self._speeches[slot].add(text)
+
+    def memory_allocated_mb(self) -> float:
+        if self.stepper.temporal.device.type != "cuda":
+            return 0.0
+        return torch.cuda.memory_allocated(self.stepper.temporal.device) / 2**20

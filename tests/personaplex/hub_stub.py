@@ -1,0 +1,170 @@
+"""A small Hugging Face hub on loopback: what ``huggingface_hub`` asks for when it lists and downloads.
+
+Answers as huggingface.co does: the API lists sizes and hashes, large files are redirected to another address
+and can be asked for in part, refusals carry ``X-Error-Code``.
+"""
+
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
+
+LARGE_BYTES = 1_000_000
+"""Files from here on are kept in large file storage."""
+
+Refusal = tuple[int, dict[str, str]]
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    range_start: int | None
+    authorization: str | None
+
+
+@dataclass
+class HubStub:
+    """One repository. ``refuse``: the answer to requests it does not return None for."""
+
+    repo: str
+    files: dict[str, bytes]
+    commit: str = "a" * 40
+    refuse: Callable[[Request], Refusal | None] = lambda request: None
+    break_after: list[int] = field(default_factory=list[int])
+    """Each download of a large file takes one and breaks off after so many bytes."""
+    delay_sec: float = 0.0
+    chunk_delay_sec: float = 0.0
+    html: bool = False
+    requests: list[Request] = field(default_factory=list[Request])
+    url: str = ""
+
+    def paths(self, method: str) -> list[str]:
+        return [request.path for request in self.requests if request.method == method]
+
+    def listing(self) -> bytes:
+        siblings: list[dict[str, object]] = []
+        for name, content in self.files.items():
+            sibling: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": etag(content)}
+            if len(content) >= LARGE_BYTES:
+                sibling["lfs"] = {"sha256": etag(content), "size": len(content), "pointerSize": 135}
+            siblings.append(sibling)
+        return json.dumps({"id": self.repo, "sha": self.commit, "siblings": siblings}).encode()
+
+
+def etag(content: bytes) -> str:
+    algorithm = "sha256" if len(content) >= LARGE_BYTES else "sha1"
+    return hashlib.new(algorithm, content).hexdigest()
+
+
+@contextmanager
+def serving(stub: HubStub) -> Generator[HubStub]:
+    """Serve ``stub`` at ``stub.url``."""
+    handler = cast(type[_Handler], type("Handler", (_Handler,), {"stub": stub}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stub: HubStub
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, with_body: bool) -> None:
+        stub = self.stub
+        time.sleep(stub.delay_sec)
+        start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        request = Request(
+            self.command,
+            self.path.partition("?")[0],
+            int(start[1]) if start else None,
+            self.headers.get("Authorization"),
+        )
+        stub.requests.append(request)
+        refusal = stub.refuse(request)
+        if stub.html:
+            self._send(200, {"Content-Type": "text/html"}, b"<html>Please sign in.</html>" * with_body)
+        elif refusal is not None:
+            self._send(*refusal, b"{}" * with_body)
+        elif request.path.startswith("/api/models/"):
+            self._list(request)
+        elif request.path.startswith("/storage/"):
+            self._send_stored(request)
+        else:
+            self._resolve(request, with_body)
+
+    def _list(self, request: Request) -> None:
+        found = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", request.path)
+        if found is None or found[1] != self.stub.repo:
+            self._send(404, {"X-Error-Code": "RepoNotFound"}, b"{}")
+        elif found[2] not in ("main", self.stub.commit):
+            self._send(404, {"X-Error-Code": "RevisionNotFound"}, b"{}")
+        else:
+            self._send(200, {"Content-Type": "application/json"}, self.stub.listing())
+
+    def _resolve(self, request: Request, with_body: bool) -> None:
+        name = request.path.rpartition("/")[2]
+        content = self.stub.files.get(name)
+        if content is None:
+            self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
+            return
+        headers = {"X-Repo-Commit": self.stub.commit, "ETag": f'"{etag(content)}"'}
+        if len(content) >= LARGE_BYTES:
+            headers |= {
+                "X-Linked-Etag": f'"{etag(content)}"',
+                "X-Linked-Size": str(len(content)),
+                "Location": f"{self.stub.url}/storage/{name}?signature=secret-signature",
+            }
+            self._send(302, headers, b"")
+        else:
+            self._send(200, headers, content, with_body)
+
+    def _send_stored(self, request: Request) -> None:
+        content = self.stub.files[request.path.rpartition("/")[2]]
+        start = request.range_start or 0
+        if start and start >= len(content):
+            self._send(416, {"Content-Range": f"bytes */{len(content)}"}, b"")
+            return
+        headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        self.send_response(206 if start else 200)
+        for name, value in {**headers, "Content-Length": str(len(content) - start)}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        end = (
+            min(len(content), start + self.stub.break_after.pop(0)) if self.stub.break_after else len(content)
+        )
+        for first in range(start, end, 500_000):
+            time.sleep(self.stub.chunk_delay_sec)
+            self.wfile.write(content[first : min(end, first + 500_000)])
+        self.close_connection = self.close_connection or end < len(content)
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes, with_body: bool = True) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
