@@ -268,7 +268,7 @@ def _source(name: str, tensor: Tensor, file: SafetensorsFile) -> _Source:
 
 
 def _is_dropped(name: str) -> bool:
-    """Whether a tensor belongs to the depth steps that predict the caller's codebooks (NOTES, section 1)."""
+    """Whether a tensor belongs to the depth steps that predict the caller's codebooks."""
     by_step = re.fullmatch(
         r"(?:depformer_in|linears|(depformer_emb)"
         r"|depformer\.layers\.\d+\.(?:gating|self_attn\.in_projs|self_attn\.out_projs))\.(\d+)\..*",

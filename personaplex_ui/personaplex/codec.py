@@ -25,8 +25,8 @@ class Codec:
         self.device: torch.device = next(mimi.parameters()).device
         self.rows = 0
         mimi.set_num_codebooks(CODEBOOKS)
-        # The reference decodes the prompt's last silence, so a call's decoder starts with it (NOTES: even
-        # the PCM is the same then). It is the same for every persona.
+        # The reference decodes the prompt's last silence before a call, so a call's decoder starts with it:
+        # then even the sound is the same. It is the same for every persona.
         self._primed = self._new_state(1)
         silence = torch.from_numpy(SILENCE_CODES).to(self.device)[None, :, None]
         self._use(self._primed)
