@@ -2,7 +2,7 @@
 
 - An offer that is malformed answers 500 and keeps its place for ever; here it is refused and forgotten.
 - A client that never answers keeps its place for 30 s; here for 10.
-- A peer that is gone is noticed after 30 s; here after 12 (ICE consent checks, RFC 7675).
+- A closed tab is noticed after 30 s; here after 6 (ICE consent checks, RFC 7675).
 - Its internal functions are listed for API clients; here they are not.
 """
 
@@ -25,9 +25,7 @@ log = logging.getLogger(__name__)
 
 CONNECTED_WITHIN_SEC = 10.0
 CONSENT_INTERVAL_SEC = 2
-CONSENT_FAILURES = 6
-"""In a row, each within half a second: three would end live calls in a radio gap of 6 s. The line of a caller
-who is gone is free after 8 s all the same, by the watchdog."""
+CONSENT_FAILURES = 3
 MAX_SDP_CHARACTERS = 50_000
 MAX_ID_CHARACTERS = 64
 

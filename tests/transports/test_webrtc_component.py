@@ -240,7 +240,7 @@ def kept(component: WebRTC) -> list[str]:
 
 async def test_the_component_is_set_up_for_our_calls(component: WebRTC):
     assert component.concurrency_limit == 20
-    assert (ice.CONSENT_INTERVAL, ice.CONSENT_FAILURES) == (2, 6)
+    assert (ice.CONSENT_INTERVAL, ice.CONSENT_FAILURES) == (2, 3)
     assert "exact" not in repr(TRACK_CONSTRAINTS)
     assert component.server_rtc_configuration is not None
     assert component.server_rtc_configuration.iceServers == []
