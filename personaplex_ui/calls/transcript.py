@@ -5,6 +5,7 @@ Knows text and times only.
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 NEW_LINE_AFTER_SEC = 1.2
 """A pause in the text of at least this long begins a new line."""
@@ -45,12 +46,15 @@ class Transcript:
             self._lines[-1] = Line(last.start_sec, end_sec, last.text + piece)
 
 
+def to_records(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
+    """Plain values, as files and APIs give them: ``start_sec`` and ``end_sec`` to 0.01 s, ``text``."""
+    return [
+        {"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text} for x in lines
+    ]
+
+
 def to_json(lines: tuple[Line, ...]) -> str:
-    return json.dumps(
-        [{"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text} for x in lines],
-        ensure_ascii=False,
-        indent=2,
-    )
+    return json.dumps(to_records(lines), ensure_ascii=False, indent=2)
 
 
 def to_txt(lines: tuple[Line, ...]) -> str:

@@ -23,8 +23,9 @@ class Draw:
     greedy: Tensor
     largest_k: int
 
-    def rows(self, n: int) -> "Draw":
-        return Draw(self.temperature[:n], self.top_k[:n], self.greedy[:n], self.largest_k)
+    def rows(self, start: int, end: int) -> "Draw":
+        rows = slice(start, end)
+        return Draw(self.temperature[rows], self.top_k[rows], self.greedy[rows], self.largest_k)
 
     def copy_row(self, source: int, target: int) -> None:
         for values in (self.temperature, self.top_k, self.greedy):

@@ -24,7 +24,7 @@ from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.personaplex.codec import Codec
 from personaplex_ui.personaplex.depth import Depth
 from personaplex_ui.personaplex.prompt import CODEBOOKS, SILENCE_CODES, SINE_CODES
-from personaplex_ui.personaplex.sampling import Draw, new_draw, sample
+from personaplex_ui.personaplex.sampling import new_draw, sample
 from personaplex_ui.personaplex.temporal import KeyValues, Temporal
 
 LARGEST_TEXT_TOP_K = 500
@@ -96,10 +96,12 @@ class Stepper:
         self._draw_noise(row)
         one = slice(row, row + 1)
         text = sample(
-            self.temporal.text_logits(primed.hidden), self._text_noise[one], self._draw(self._text_draw, one)
+            self.temporal.text_logits(primed.hidden),
+            self._text_noise[one],
+            self._text_draw.rows(row, row + 1),
         )
         first = self._depth.forward(
-            text, primed.hidden, self._audio_noise[one], self._draw(self._audio_draw, one), codebooks=1
+            text, primed.hidden, self._audio_noise[one], self._audio_draw.rows(row, row + 1), codebooks=1
         )
         self._read[row] = torch.cat([text, first[0], self._silence[1:], self._sine])
 
@@ -142,10 +144,10 @@ class Stepper:
         filled = min(self._key_values.window, max(self._lengths) + 1)
         inputs = self.temporal.embed(read[:, :, None])
         hidden = self.temporal.forward(inputs, self._key_values.rows(0, n), self._positions[:n], filled)[:, 0]
-        text = sample(self.temporal.text_logits(hidden), self._text_noise[:n], self._text_draw.rows(n))
+        text = sample(self.temporal.text_logits(hidden), self._text_noise[:n], self._text_draw.rows(0, n))
         for slot, token in forced_text.items():
             text[self._slots.index(slot)] = token
-        codes = self._depth.forward(text, hidden, self._audio_noise[:n], self._audio_draw.rows(n))
+        codes = self._depth.forward(text, hidden, self._audio_noise[:n], self._audio_draw.rows(0, n))
 
         said = torch.cat([read[:, 1:2], codes[:, 1:]], dim=1)
         frames: Samples = to_numpy(self.codec.decode(said).float())
@@ -156,10 +158,6 @@ class Stepper:
         for row in active_rows:
             self._lengths[row] += 1
         return {self._slots[row]: Said(tokens[row], frames[row]) for row in active_rows}
-
-    @staticmethod
-    def _draw(draw: Draw, rows: slice) -> Draw:
-        return Draw(draw.temperature[rows], draw.top_k[rows], draw.greedy[rows], draw.largest_k)
 
     def _set_draws(self, row: int, sampling: Sampling) -> None:
         for draw, temperature, top_k in (

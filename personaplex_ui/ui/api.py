@@ -20,6 +20,7 @@ from personaplex_ui.audio.frames import Samples
 from personaplex_ui.calls.call_settings import check_settings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.calls.transcript import to_records
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.presets import PRESETS
 from personaplex_ui.transports.clip import converse
@@ -112,11 +113,7 @@ class PageApi:
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error
         path = await asyncio.to_thread(_keep, answer.samples)
-        lines = [
-            {"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text}
-            for x in answer.lines
-        ]
-        return path, lines
+        return path, to_records(answer.lines)
 
 
 def _keep(samples: Samples) -> str:
