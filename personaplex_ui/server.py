@@ -14,18 +14,18 @@ from fastapi import FastAPI
 from personaplex_ui import __version__
 from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.echo.model import EchoModel
-from personaplex_ui.engine.speech_model import SpeechModel
-from personaplex_ui.engine.worker import Engine, ReportLoading
-from personaplex_ui.errors import EngineUnavailable, SettingsError
-from personaplex_ui.settings import EngineChoice, Settings
+from personaplex_ui.engine.worker import Engine
+from personaplex_ui.engine_choice import load_echo, load_speech_model
+from personaplex_ui.errors import SettingsError
+from personaplex_ui.settings import Settings
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.turn import IceServers, choose_source
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
-from personaplex_ui.voices import CATALOGUE_PATH, load_catalogue
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.visitor import VisitorMiddleware
 
@@ -39,20 +39,21 @@ def build_app(settings: Settings) -> FastAPI:
     """The whole app. Nothing is loaded or started before its lifespan begins.
 
     Raises:
-        SettingsError: the default voice is not in the catalogue.
+        SettingsError: there is no such voice as the default one.
     """
-    voices = load_catalogue(CATALOGUE_PATH)
-    names = [voice.name for voice in voices]
-    if settings.default_voice_prompt not in names:
+    folders = (*([settings.voices_dir] if settings.voices_dir else []), CATALOGUE_PATH.parent)
+    default = settings.default_voice_prompt
+    voices = VoiceLibrary(load_catalogue(CATALOGUE_PATH), folders, default)
+    if default not in voices.names():
         raise SettingsError(
-            f"DEFAULT_VOICE_PROMPT is {settings.default_voice_prompt!r}, but there is no such voice. "
-            f"Use one of {', '.join(names)}."
+            f"DEFAULT_VOICE_PROMPT is {default!r}, but there is no such voice. "
+            f"Use one of {', '.join(voices.names())}."
         )
-    load = functools.partial(load_model, settings, names)
+    load = functools.partial(load_speech_model, settings, voices)
     engine = Engine(load, settings.max_calls, settings.max_waiting)
     archive = Archive(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time)
     switchboard = Switchboard(engine, archive, settings.max_call_seconds)
-    previews = Previews(switchboard, names, settings.default_text_prompt)
+    previews = Previews(switchboard, voices, settings.default_text_prompt)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -74,19 +75,19 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.state.switchboard = switchboard
     app.add_middleware(VisitorMiddleware)
-    app.include_router(build_router(switchboard, previews, voices, settings.default_voice_prompt))
-    callbacks = PageCallbacks(BrowserCalls(switchboard), previews, names)
+    app.include_router(build_router(switchboard, previews, voices))
+    use_echo = functools.partial(load_echo, settings, voices)
+    callbacks = PageCallbacks(BrowserCalls(switchboard), previews, voices, load, use_echo)
     hf_token = settings.hf_token.reveal() if settings.hf_token else None
     options = PageOptions(
         voices,
-        settings.default_voice_prompt,
         settings.default_text_prompt,
         settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
         IceServers(choose_source(settings.ice_servers, settings.space_id, hf_token)),
     )
     page = build_page(
         callbacks,
-        PageApi(switchboard, voices, settings.default_voice_prompt, settings.max_call_seconds),
+        PageApi(switchboard, voices, settings.max_call_seconds),
         options,
     )
     app.state.page = page
@@ -94,18 +95,6 @@ def build_app(settings: Settings) -> FastAPI:
     return gr.mount_gradio_app(
         app, page, path="/", max_file_size=f"{settings.max_upload_mb}mb", show_error=True, ssr_mode=False
     )
-
-
-def load_model(settings: Settings, voices: list[str], report: ReportLoading) -> SpeechModel:
-    """Runs in the engine's thread.
-
-    Raises:
-        EngineUnavailable: the engine that was asked for is not part of this version.
-    """
-    if settings.engine is EngineChoice.PERSONAPLEX:
-        raise EngineUnavailable("This version has the echo engine only. Set ENGINE=echo, or leave it out.")
-    report("Starting the echo engine.", 0.0)
-    return EchoModel(settings.max_calls, voices)
 
 
 class Server(uvicorn.Server):

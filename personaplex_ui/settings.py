@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.voices import canonical_voice_name
+from personaplex_ui.voices.catalogue import canonical_voice_name
 
 IceServer: TypeAlias = dict[str, str | list[str]]
 """One entry of ``RTCConfiguration.iceServers``, as browsers spell it."""
+
+
+YES, NO = ("1", "true", "yes", "on", "t"), ("0", "false", "no", "off", "f")
 
 
 class EngineChoice(enum.StrEnum):
@@ -68,6 +71,9 @@ class Settings:
     device: str
     hf_token: Secret | None
     hf_repo: str
+    hf_revision: str | None
+    cpu_offload: bool
+    persona_cache_mb: int
     max_calls: int
     max_waiting: int
     max_call_seconds: int
@@ -82,6 +88,7 @@ class Settings:
     turn_username: str | None
     turn_credential: Secret | None
     space_id: str | None
+    spaces_zero_gpu: bool
     log_level: LogLevel
 
     @classmethod
@@ -100,9 +107,10 @@ class Settings:
                 "DEVICE", "auto", r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda, or one GPU, as in cuda:0"
             ),
             hf_token=given.secret("HF_TOKEN"),
-            hf_repo=given.matching(
-                "HF_REPO", "nvidia/personaplex-7b-v1", r"[\w.-]+/[\w.-]+", "a repository, as in owner/name"
-            ),
+            hf_repo=given.text("HF_REPO") or "nvidia/personaplex-7b-v1",
+            hf_revision=given.text("HF_REVISION"),
+            cpu_offload=given.yes_or_no("CPU_OFFLOAD"),
+            persona_cache_mb=given.whole_number("PERSONA_CACHE_MB", 1_024, 0, 1_000_000),
             max_calls=given.whole_number("MAX_CALLS", 4, 1, 64),
             max_waiting=given.whole_number("MAX_WAITING", 20, 0, 1_000),
             max_call_seconds=given.whole_number("MAX_CALL_SECONDS", 600, 15, 86_400),
@@ -119,6 +127,7 @@ class Settings:
             turn_username=given.text("TURN_USERNAME"),
             turn_credential=given.secret("TURN_CREDENTIAL"),
             space_id=given.text("SPACE_ID"),
+            spaces_zero_gpu=given.yes_or_no("SPACES_ZERO_GPU"),
             log_level=given.one_of("LOG_LEVEL", LogLevel.INFO),
         )
         # Without both, browsers refuse the whole configuration, and no call would come about.
@@ -182,6 +191,12 @@ class _Given:
         if number is None or not least <= number <= most:
             raise _refusal(name, value, f"a whole number from {least} to {most}")
         return number
+
+    def yes_or_no(self, name: str) -> bool:
+        value = (self.text(name) or "0").lower()
+        if value not in (*YES, *NO):
+            raise _refusal(name, value, "1 or 0")
+        return value in YES
 
     def positive_number(self, name: str, default: float) -> float:
         value = self.text(name)

@@ -4,12 +4,20 @@ import threading
 from collections.abc import Mapping
 
 from personaplex_ui.audio.frames import Frame
-from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
+from personaplex_ui.engine.speech_model import (
+    Answer,
+    Persona,
+    Preparation,
+    PreparedPersona,
+    PromptSize,
+    Sampling,
+)
 from personaplex_ui.errors import InvalidInput, SpeakQueueFull
 
 
 class FakeModel:
-    """``going`` cleared: the next step blocks until it is set. ``fail_steps``: so many steps raise."""
+    """``going`` cleared: the next step blocks until it is set. ``fail_steps``: so many steps raise.
+    ``most_words``: a role of more does not fit, unless it is 0."""
 
     name = "fake"
     device = "cpu"
@@ -23,7 +31,13 @@ class FakeModel:
         self.steps: list[tuple[int, ...]] = []
         self.joined: dict[int, tuple[PreparedPersona, Sampling]] = {}
         self.closed_preparations = 0
+        self.licence_note = ""
+        self.clips_only = ""
+        self.most_words = 0
         self.spoken: list[tuple[int, str]] = []
+
+    def prompt_size(self, persona: Persona) -> PromptSize | None:
+        return PromptSize(len(persona.text_prompt.split()), self.most_words) if self.most_words else None
 
     def prepare(self, persona: Persona) -> Preparation:
         if persona.voice == "nobody":

@@ -14,7 +14,7 @@ MAX_LINES = 400
 ALL = "all"
 MAY_IMPORT = {
     "errors": (),
-    "voices": (),
+    "voices": ("audio", "errors"),
     "presets": (),
     "settings": ("errors", "voices"),
     "audio": ("errors",),
@@ -23,9 +23,10 @@ MAY_IMPORT = {
     "echo": ("engine.speech_model", "audio", "errors"),
     "personaplex": ("engine.speech_model", "audio", "voices", "errors"),
     "calls": ("engine", "audio", "voices", "errors"),
-    "transports": ("calls", "protocols", "engine.speech_model", "audio", "errors"),
+    "transports": ("calls", "protocols", "engine.speech_model", "audio", "voices", "errors"),
     "ui": ("transports", "web.visitor", "calls", "engine", "audio", "voices", "presets", "errors"),
     "web": ("transports.preview", "calls", "engine", "voices", "errors"),
+    "engine_choice": ("echo", "personaplex", "engine", "settings", "voices", "errors"),
     "server": ALL,
     "deploy": ALL,
     "bench": ALL,
@@ -34,7 +35,7 @@ MAY_IMPORT = {
 }
 READS_ENVIRONMENT = ("app", "bench", "offline")
 KNOWS_NO_ASYNCIO = ("audio", "protocols")
-KNOWS_TORCH = ("personaplex",)
+KNOWS_TORCH = ("personaplex", "bench")
 
 
 def sources() -> list[Path]:
@@ -140,7 +141,7 @@ def test_a_file_keeps_to_its_place(path: str) -> None:
         ("ui/blocks.py", "from personaplex_ui import server"),
         ("web/routes.py", "from personaplex_ui.settings import Settings"),
         ("web/routes.py", "from personaplex_ui import settings"),
-        ("errors.py", "from personaplex_ui.voices import Voice"),
+        ("errors.py", "from personaplex_ui.voices.catalogue import Voice"),
         ("__init__.py", "from personaplex_ui.server import build"),
         ("server.py", "import os\nport = os.environ['PORT']"),
         ("server.py", "from os import getenv"),

@@ -4,11 +4,11 @@ import argparse
 import asyncio
 
 from personaplex_ui.bench.load import measure_load
-from personaplex_ui.bench.report import Report
+from personaplex_ui.bench.load_report import LoadReport
 from personaplex_ui.bench.timed_model import TimedModel
 from personaplex_ui.echo.model import EchoModel
 from personaplex_ui.engine.worker import Engine, EngineState
-from personaplex_ui.voices import CATALOGUE_PATH, load_catalogue
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 
 SUMMARY = "the echo engine at 1, 4 and 8 calls"
 CALLS = (1, 4, 8)
@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which callers begin (1)")
 
 
-async def measure(given: argparse.Namespace) -> Report:
+async def measure(given: argparse.Namespace) -> LoadReport:
     """Measure one number of calls after the other, on one engine."""
     voices = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
-    model = TimedModel(EchoModel(max(CALLS), voices))
+    model = TimedModel(EchoModel(max(CALLS)))
     engine = Engine(lambda report: model, max(CALLS))
     await engine.start()
     while engine.state is EngineState.LOADING:  # noqa: ASYNC110  it has no event, and loads in no time
@@ -35,7 +35,7 @@ async def measure(given: argparse.Namespace) -> Report:
         loads = [await measure_load(engine, model, voices, n, given.seconds, given.seed) for n in CALLS]
     finally:
         await engine.close()
-    return Report(model.name, given.seconds, given.seed, tuple(loads))
+    return LoadReport(model.name, given.seconds, given.seed, tuple(loads))
 
 
 def _seconds(text: str) -> float:

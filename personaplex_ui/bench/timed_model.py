@@ -13,6 +13,7 @@ from personaplex_ui.engine.speech_model import (
     Persona,
     Preparation,
     PreparedPersona,
+    PromptSize,
     Sampling,
     SpeechModel,
 )
@@ -49,6 +50,17 @@ class TimedModel:
     @property
     def slots(self) -> int:
         return self._model.slots
+
+    @property
+    def licence_note(self) -> str:
+        return self._model.licence_note
+
+    @property
+    def clips_only(self) -> str:
+        return self._model.clips_only
+
+    def prompt_size(self, persona: Persona) -> PromptSize | None:
+        return self._model.prompt_size(persona)
 
     def prepare(self, persona: Persona) -> Preparation:
         return self._model.prepare(persona)

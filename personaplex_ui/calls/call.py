@@ -23,7 +23,7 @@ from personaplex_ui.engine.lines import Ticket
 from personaplex_ui.engine.seat import Seat
 from personaplex_ui.engine.speech_model import Answer, Sampling
 from personaplex_ui.engine.worker import Engine
-from personaplex_ui.errors import CallOver, PersonaplexError, SpeakQueueFull
+from personaplex_ui.errors import CallOver, EngineUnavailable, PersonaplexError, SpeakQueueFull
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,12 @@ class Call:
             self._changed()
 
     async def _serve(self) -> None:
-        self._engine.model  # noqa: B018  refuses at once, with words, while there is no model
+        model = self._engine.model  # refuses at once, with words, while there is no model
+        if self._paced and model.clips_only:
+            raise EngineUnavailable(model.clips_only)
+        size = model.prompt_size(self.settings.persona)
+        if size is not None:
+            size.check()
         ticket = self._ticket = self._engine.lines.ask(self._changed)
         self._changed()
         try:

@@ -5,12 +5,11 @@ Pure: values in, ``CallSettings`` or a sentence out.
 
 import math
 import unicodedata
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.voices import canonical_voice_name
+from personaplex_ui.voices.library import VoiceLibrary
 
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_TEMPERATURE = 2.0
@@ -50,19 +49,6 @@ def check_prompt(value: object) -> str:
     return value.strip()
 
 
-def check_voice(value: object, voices: Collection[str]) -> str:
-    """The voice's name without ``.pt``.
-
-    Raises:
-        InvalidInput: there is no such voice.
-    """
-    name = canonical_voice_name(value) if isinstance(value, str) else ""
-    if name not in voices:
-        shown = str(value)[:40] if isinstance(value, str) else "none"
-        raise InvalidInput("voice", f"There is no voice “{shown}”. Please choose one from the list.")
-    return name
-
-
 def check_temperature(value: object, field: str) -> float:
     """A temperature over 0 and at most 2."""
     number = _number(value)
@@ -100,7 +86,7 @@ def check_seed(value: object) -> int | None:
 
 
 def check_settings(
-    voices: Collection[str],
+    voices: VoiceLibrary,
     *,
     voice: object,
     text_prompt: object,
@@ -109,6 +95,7 @@ def check_settings(
     text_top_k: object = 25,
     audio_top_k: object = 250,
     seed: object = None,
+    greedy: object = False,
     record: object = True,
 ) -> CallSettings:
     """Check everything a caller chose.
@@ -116,13 +103,14 @@ def check_settings(
     Raises:
         InvalidInput: the first value that cannot be used, with its field and a sentence.
     """
-    persona = Persona(check_voice(voice, voices), check_prompt(text_prompt))
+    persona = Persona(voices.check(voice), check_prompt(text_prompt))
     sampling = Sampling(
         text_temperature=check_temperature(text_temperature, "text_temperature"),
         audio_temperature=check_temperature(audio_temperature, "audio_temperature"),
         text_top_k=check_top_k(text_top_k, "text_top_k", MAX_TEXT_TOP_K),
         audio_top_k=check_top_k(audio_top_k, "audio_top_k", MAX_AUDIO_TOP_K),
         seed=check_seed(seed),
+        greedy=greedy is True,
     )
     return CallSettings(persona, sampling, record=record is not False)
 

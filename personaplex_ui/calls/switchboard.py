@@ -12,6 +12,7 @@ from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.engine.worker import Engine
+from personaplex_ui.voices.library import shown_voice
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,14 @@ class Switchboard:
     def open(self, settings: CallSettings, owner: str = "", paced: bool = True) -> Call:
         """Begin a call; it asks for a line at once. ``owner``: the key of who may fetch it later, if any."""
         call_id = self.archive.new_call_id()
+        voice = shown_voice(settings.persona.voice)
         started_at = time.time()
 
         def start_recording() -> StereoRecording | None:
             if not (settings.record and paced and owner):
                 return None
             begun = asyncio.get_running_loop().run_in_executor(
-                None, self.archive.begin, owner, call_id, started_at, settings.persona.voice
+                None, self.archive.begin, owner, call_id, started_at, voice
             )
             begun.add_done_callback(_log_failure)
             return StereoRecording(self.archive.recording_path(call_id), self._writer)
@@ -81,7 +83,7 @@ class Switchboard:
             await asyncio.wait([self._tasks[call.call_id]])
 
     async def _run(self, call: Call, owner: str, started_at: float) -> None:
-        log.info("Call %s began (voice %s).", call.call_id[:6], call.settings.persona.voice)
+        log.info("Call %s began (voice %s).", call.call_id[:6], shown_voice(call.settings.persona.voice))
         try:
             await call.run()
             if call.live.is_set() and owner:
@@ -97,7 +99,7 @@ class Switchboard:
             call_id=call.call_id,
             started_at=started_at,
             duration_sec=snapshot.elapsed_sec,
-            voice=call.settings.persona.voice,
+            voice=shown_voice(call.settings.persona.voice),
             reason=call.reason,
             notes=tuple(call.notes),
             lines=snapshot.lines,

@@ -4,8 +4,11 @@ Knows text and times only.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from personaplex_ui.audio.frames import FRAME_SEC
 
 NEW_LINE_AFTER_SEC = 1.2
 """A pause in the text of at least this long begins a new line."""
@@ -44,6 +47,14 @@ class Transcript:
             self._lines.append(Line(start_sec, end_sec, piece))
         else:
             self._lines[-1] = Line(last.start_sec, end_sec, last.text + piece)
+
+
+def lines_of(pieces: Iterable[tuple[int, str]]) -> tuple[Line, ...]:
+    """The lines of a clip: ``pieces`` of text with the number of the frame each came with."""
+    transcript = Transcript()
+    for number, piece in pieces:
+        transcript.append(piece, number * FRAME_SEC, (number + 1) * FRAME_SEC)
+    return transcript.lines
 
 
 def to_records(lines: tuple[Line, ...]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@ silent when spoken over. Deterministic for a seed. Any number of callers in one 
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from personaplex_ui.echo.listener import Listener
 from personaplex_ui.echo.sentences import GREETING, describe, sound_of
 from personaplex_ui.echo.voice import Saying, pitch_ratio
 from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
-from personaplex_ui.errors import InvalidInput, SpeakQueueFull
+from personaplex_ui.errors import SpeakQueueFull
 
 INTERRUPTED_AFTER_FRAMES = 2
 """So many frames of speech in a row, and it falls silent: one alone may be a cough or a click."""
@@ -55,22 +55,22 @@ class EchoCaller:
 
 
 class EchoModel:
-    """See ``SpeechModel``."""
+    """See ``SpeechModel``. It speaks with any voice's name: the pitch follows from it."""
 
     name = "echo"
     device = "cpu"
+    licence_note = ""
+    clips_only = ""
 
-    def __init__(self, slots: int, voices: Sequence[str], greeting: str = GREETING) -> None:
+    def __init__(self, slots: int, greeting: str = GREETING) -> None:
         self.slots = slots
-        self._voices = frozenset(voices)
         self._greeting = greeting
         self._callers: dict[int, EchoCaller] = {}
 
+    def prompt_size(self, persona: Persona) -> None:
+        """The echo reads no role."""
+
     def prepare(self, persona: Persona) -> Preparation:
-        if persona.voice not in self._voices:
-            raise InvalidInput(
-                "voice", f"There is no voice {persona.voice!r}. Please choose one of the list."
-            )
         yield 1.0
         return pitch_ratio(persona.voice)
 

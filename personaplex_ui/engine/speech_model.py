@@ -6,9 +6,10 @@ Every method is called from the engine's one worker thread.
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from personaplex_ui.audio.frames import Frame
+from personaplex_ui.audio.frames import Frame, Samples
+from personaplex_ui.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,23 @@ class Sampling:
     audio_top_k: int = 250
     seed: int | None = None
     greedy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSize:
+    """How long a role is, in the model's tokens, and how long it may be beside the voice."""
+
+    tokens: int
+    most: int
+
+    def check(self) -> None:
+        """Raises InvalidInput when the role does not fit."""
+        if self.tokens > self.most:
+            raise InvalidInput(
+                "text_prompt",
+                f"The role is too long: it has {self.tokens:,} tokens, and {max(self.most, 0):,} fit "
+                "with this voice. Please shorten it.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,24 @@ class SpeechModel(Protocol):
         """How many callers it can hold at once."""
         ...
 
+    @property
+    def licence_note(self) -> str:
+        """What its users must be told of its licence; empty if nothing."""
+        ...
+
+    @property
+    def clips_only(self) -> str:
+        """Why it can answer clips but no live calls, and what to do about it; empty where it can do both."""
+        ...
+
+    def prompt_size(self, persona: Persona) -> PromptSize | None:
+        """How long the role is; None for a model that does not count tokens. From any thread.
+
+        Raises:
+            InvalidInput: the voice is unknown or cannot be used.
+        """
+        ...
+
     def prepare(self, persona: Persona) -> Preparation:
         """Begin to make ``persona`` ready. Kept personas may return at once.
 
@@ -107,3 +143,29 @@ class SpeechModel(Protocol):
     def memory_allocated_mb(self) -> float:
         """GPU memory in use by the model; 0 on a CPU."""
         ...
+
+
+@runtime_checkable
+class LentModel(Protocol):
+    """A speech model whose GPU is lent to it for one function at a time: it answers whole clips itself, on
+    any thread, and takes no calls (``clips_only`` says why)."""
+
+    def answer_clip(
+        self, samples: Samples, persona: Persona, sampling: Sampling
+    ) -> tuple[Samples, tuple[tuple[int, str], ...]]:
+        """As much sound as ``samples`` ``[n]`` (24 kHz), and the pieces of text with the number of the frame
+        they came with.
+
+        Raises:
+            InvalidInput: the voice is unknown, or the role does not fit.
+        """
+        ...
+
+
+def complete(preparation: Preparation) -> PreparedPersona:
+    """Run all of ``preparation`` at once, for where nothing has to come between its chunks."""
+    while True:
+        try:
+            next(preparation)
+        except StopIteration as done:
+            return done.value

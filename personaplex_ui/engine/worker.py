@@ -68,6 +68,8 @@ class Engine:
         self.state = EngineState.LOADING
         self.message = "The speech model is being loaded."
         self.progress = 0.0
+        self.failure = ""
+        """Why the model could not be loaded the last time; stays while another one is loaded instead."""
         self.figures = EngineFigures()
 
     # The event loop's side -------------------------------------------------------------------------
@@ -76,6 +78,16 @@ class Engine:
         """Start loading. Returns at once; watch ``state``, ``message`` and ``progress``."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+
+    def load_again(self, load: LoadModel) -> None:
+        """Load with ``load``, after loading has failed; in any other state, nothing happens."""
+        with self._wake:
+            if self.state is not EngineState.FAILED or self._closing:
+                return
+            self._load = load
+            self.state, self.message, self.progress = EngineState.LOADING, "The model is being loaded.", 0.0
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            self._thread.start()
 
     async def close(self) -> None:
         """Stop the thread after the step it is in. Calls should have ended before."""
@@ -167,12 +179,11 @@ class Engine:
             self._model = self._load(self._report_loading)
         except PersonaplexError as error:
             log.error("The speech model could not be loaded: %s", error)
-            self.state, self.message = EngineState.FAILED, str(error)
+            self._fail_loading(str(error))
             return
         except Exception:
             log.exception("The speech model could not be loaded.")
-            self.state = EngineState.FAILED
-            self.message = "The speech model could not be loaded; the server's log tells why."
+            self._fail_loading("The speech model could not be loaded; the server's log tells why.")
             return
         self.state, self.message, self.progress = EngineState.READY, "", 1.0
         while not self._closing:
@@ -182,6 +193,10 @@ class Engine:
             left_over = list(self._commands)
         for command in left_over:
             self._guarded(command)
+
+    def _fail_loading(self, sentence: str) -> None:
+        with self._wake:
+            self.state, self.message, self.failure = EngineState.FAILED, sentence, sentence
 
     def _report_loading(self, message: str, progress: float) -> None:
         log.info("%s (%.0f %%)", message, progress * 100)

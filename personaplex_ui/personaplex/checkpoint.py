@@ -31,6 +31,7 @@ from personaplex_ui.personaplex.checkpoint_files import (
     listed,
 )
 from personaplex_ui.personaplex.model_sizes import language_model_sizes
+from personaplex_ui.personaplex.offload import ON_HOST, device_bytes, move_layers_to_host
 from personaplex_ui.personaplex.prompt import CODEBOOKS
 from personaplex_ui.personaplex.safetensors_file import SafetensorsFile
 
@@ -53,8 +54,10 @@ def check_gpu_room(
     persona_cache_bytes: int = 0,
     int8_possible: bool = False,
     free_memory: FreeMemory = torch.cuda.mem_get_info,
+    cpu_offload: bool = False,
 ) -> None:
     """Whether model and calls will fit; needs ``config.json`` only. Does nothing on a CPU.
+    ``cpu_offload``: the temporal layers will stay in host memory.
 
     Raises:
         CheckpointUnusable: there is no room, or the config cannot be used.
@@ -62,7 +65,8 @@ def check_gpu_room(
     sizes = language_model_sizes(config)
     if device.type != "cuda":
         return
-    weights = _bytes_of(empty_language_model(sizes.moshi_arguments(), dtype))
+    model = empty_language_model(sizes.moshi_arguments(), dtype)
+    weights = device_bytes(model) if cpu_offload else _bytes_of(model)
     besides = GPU_RESERVE_BYTES + persona_cache_bytes
     call = sizes.key_value_bytes(dtype)
     needed = weights + max_calls * call + besides
@@ -72,6 +76,8 @@ def check_gpu_room(
     fitting = (free - weights - besides) // call
     helps = [f"MAX_CALLS={fitting}"] if fitting > 0 else []
     helps += ["QUANTIZE=int8, which halves the weights"] if int8_possible else []
+    offload_helps = not cpu_offload and device_bytes(model) + max_calls * call + besides <= free
+    helps += ["CPU_OFFLOAD=1, which is slow and for clips only"] if offload_helps else []
     helps += ["ending what else uses this GPU", "a GPU with more memory"]
     raise CheckpointUnusable(
         f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(weights)} for the weights, "
@@ -81,9 +87,14 @@ def check_gpu_room(
 
 
 def load_language_model(
-    files: CheckpointFiles, device: torch.device, dtype: torch.dtype, report: Report
+    files: CheckpointFiles,
+    device: torch.device,
+    dtype: torch.dtype,
+    report: Report,
+    cpu_offload: bool = False,
 ) -> LMModel:
-    """The model with the assistant's 8 depth steps, ready for inference.
+    """The model with the assistant's 8 depth steps, ready for inference. ``cpu_offload``: its temporal layers
+    stay in host memory, and are never all on ``device``.
 
     Raises:
         CheckpointUnusable: the file is not what PersonaPlex needs, or there is no room for it.
@@ -100,7 +111,8 @@ def load_language_model(
                 if read / total - told >= 0.05:
                     told = read / total
                     report(f"Loading the model: {read / 1e6:,.0f} of {total / 1e6:,.0f} MB.", told)
-                state[name] = file.read(source.name, device, dtype, source.first_row, source.rows)
+                place = torch.device("cpu") if cpu_offload and name.startswith(ON_HOST) else device
+                state[name] = file.read(source.name, place, dtype, source.first_row, source.rows)
                 read += state[name].nbytes
         except torch.OutOfMemoryError as error:
             raise CheckpointUnusable(
@@ -109,7 +121,11 @@ def load_language_model(
             ) from error
     report(f"Loading the model: {total / 1e6:,.0f} of {total / 1e6:,.0f} MB.", 1.0)
     model.load_state_dict(state, assign=True)
-    return _for_inference(model)
+    loaded = _for_inference(model)
+    if cpu_offload:
+        del state  # it holds the weights of all layers a second time
+        move_layers_to_host(loaded, device)
+    return loaded
 
 
 def load_codec(files: CheckpointFiles, device: torch.device) -> MimiModel:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from moshi.models.compression import MimiModel
 from moshi.modules.transformer import RingKVCache
+from moshi.utils.compile import no_compile
 from torch import Tensor
 
 from personaplex_ui.personaplex.prompt import CODEBOOKS, SILENCE_CODES
@@ -30,7 +31,7 @@ class Codec:
         self._primed = self._new_state(1)
         silence = torch.from_numpy(SILENCE_CODES).to(self.device)[None, :, None]
         self._use(self._primed)
-        self._mimi.decode(silence)
+        self.decode(silence[:, :, 0])
         self._use(None)
 
     def add_row(self) -> None:
@@ -46,11 +47,14 @@ class Codec:
 
     def encode(self, sound: Tensor) -> Tensor:
         """Frames ``[rows, 1920]`` to codes ``[rows, 8]``."""
-        return self._mimi.encode(sound[:, None])[:, :, 0]
+        # torch.compile, which moshi would use here, takes half a minute for the first frame.
+        with no_compile():
+            return self._mimi.encode(sound[:, None])[:, :, 0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes ``[rows, 8]`` to frames ``[rows, 1920]``."""
-        return self._mimi.decode(codes[:, :, None])[:, 0]
+        with no_compile():
+            return self._mimi.decode(codes[:, :, None])[:, 0]
 
     def set_active(self, active: Tensor) -> None:
         """Only rows with True in ``active`` ``[rows]`` change their state from now on."""
@@ -62,7 +66,7 @@ class Codec:
         for frame in frames:
             live = self._mimi.get_streaming_state() if self.rows else None
             self._use(alone)
-            codes = self._mimi.encode(frame[None, None])[0, :, 0]
+            codes = self.encode(frame[None])[0]
             self._use(live)
             yield codes
 

@@ -4,35 +4,54 @@ engine's thread.
 Each stage tells its progress; each failure is a sentence.
 """
 
-from dataclasses import dataclass
+import atexit
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from personaplex_ui.audio.frames import silent_frame
-from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.speech_model import Persona, Sampling, complete
+from personaplex_ui.errors import InvalidInput
 from personaplex_ui.personaplex.checkpoint import (
     check_gpu_room,
     load_codec,
     load_language_model,
     load_tokenizer,
 )
-from personaplex_ui.personaplex.checkpoint_files import CheckpointFiles, CheckpointUnusable, Report
+from personaplex_ui.personaplex.checkpoint_files import CheckpointFiles, CheckpointUnusable, Report, listed
 from personaplex_ui.personaplex.download import Hub, find_checkpoint
 from personaplex_ui.personaplex.model import PersonaPlexModel
+from personaplex_ui.personaplex.model_sizes import language_model_sizes
 from personaplex_ui.personaplex.text import Tokenizer
 from personaplex_ui.personaplex.voice_archive import unpack_voices
-from personaplex_ui.personaplex.voices import VoiceLibrary
+from personaplex_ui.personaplex.voice_preset import load_preset
+from personaplex_ui.personaplex.zero_gpu import NO_LIVE_CALLS, ZeroGpuModel
+from personaplex_ui.voices.library import VoiceLibrary
+
+log = logging.getLogger(__name__)
 
 WARM_UP_FRAMES = 2
+
+OFFLOADED_IS_SLOW = (
+    "CPU_OFFLOAD keeps the model in host memory, which is too slow for live calls. "
+    "Set QUANTIZE=int8 instead, or send a recording."
+)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By the names that people give, for those who may not know torch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Which model, and where it runs. ``device``: ``auto``, ``cpu`` or ``cuda``; ``dtype`` None: bfloat16
-    on a GPU, float32 on a CPU. ``voice_folders`` come before the checkpoint's own presets, unpacked into
-    ``unpack_into``."""
+    on a GPU, float32 on a CPU. ``voices``: the checkpoint's own presets are added to them, and
+    ``needed_voices`` must be among them. ``cpu_offload`` keeps the
+    temporal transformer in host memory; ``zero_gpu``: see ``zero_gpu.ZeroGpuModel``."""
 
     repo: str
     revision: str | None = None
@@ -41,8 +60,10 @@ class Source:
     dtype: torch.dtype | None = None
     slots: int = 1
     persona_cache_bytes: int = 1 << 30
-    voice_folders: tuple[Path, ...] = ()
-    unpack_into: Path = Path("voices")
+    voices: VoiceLibrary = field(default_factory=VoiceLibrary)
+    needed_voices: tuple[str, ...] = ()
+    cpu_offload: bool = False
+    zero_gpu: bool = False
 
 
 def choose_device(name: str) -> torch.device:
@@ -65,47 +86,88 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
 
     Raises:
         CheckpointUnusable: with what is wrong and what to do next.
+        InvalidInput: a needed voice is not there, or cannot be used.
     """
     device = choose_device(source.device)
     dtype = source.dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
 
     def check_room(config: dict[str, object]) -> None:
-        check_gpu_room(config, device, dtype, source.slots, source.persona_cache_bytes)
+        if source.zero_gpu:
+            return  # the GPU is not there yet
+        check_gpu_room(
+            config,
+            device,
+            dtype,
+            source.slots,
+            source.persona_cache_bytes,
+            cpu_offload=source.cpu_offload,
+        )
 
     files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, check_room)
-    lm = load_language_model(files, device, dtype, report)
-    model = PersonaPlexModel(
+    source.voices.offer_files_only(_unpacked_presets(files))
+    _check_voices(source, language_model_sizes(files.config).arguments["dim"])
+    lm = load_language_model(files, device, dtype, report, source.cpu_offload)
+    kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
+    model = kind(
         lm,
         load_codec(files, device),
         cast(Tokenizer, load_tokenizer(files)),
-        VoiceLibrary(_voice_folders(source, files)),
-        source.slots,
+        source.voices,
+        1 if source.zero_gpu else source.slots,
         source.persona_cache_bytes,
         files.licence_note,
+        _clips_only(source),
     )
     report("Warming up the model.", 1.0)
-    _warm_up(model)
+    if isinstance(model, ZeroGpuModel):
+        model.begin()
+    else:
+        _warm_up(model)
     return model
 
 
-def _voice_folders(source: Source, files: CheckpointFiles) -> tuple[Path, ...]:
+def _clips_only(source: Source) -> str:
+    if source.zero_gpu:
+        return NO_LIVE_CALLS
+    return OFFLOADED_IS_SLOW if source.cpu_offload else ""
+
+
+def _unpacked_presets(files: CheckpointFiles) -> Path | None:
     if files.voices is None:
-        return source.voice_folders
-    return (*source.voice_folders, unpack_voices(files.voices, source.unpack_into))
+        return None
+    # Some megabytes, unpacked anew at each start: a folder of the checkpoint may be read-only.
+    folder = tempfile.mkdtemp(prefix="personaplex-voices-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return unpack_voices(files.voices, Path(folder))
+
+
+def _check_voices(source: Source, dim: int) -> None:
+    # Before the weights: to load them takes minutes.
+    for voice in source.needed_voices:
+        try:
+            path = source.voices.path_of(voice)
+        except InvalidInput:
+            names = source.voices.names()
+            offered = f"There are: {listed(names)}." if names else "There are none; name a file."
+            raise InvalidInput("voice", f"There is no voice {voice}. {offered}") from None
+        if not source.voices.is_recording(voice):
+            load_preset(path, dim)
 
 
 def _warm_up(model: PersonaPlexModel) -> None:
-    # The first steps choose kernels and allocate; no caller should wait for that.
-    names = model.voices.names()
-    if not names:
-        return
-    preparation = model.prepare(Persona(names[0], ""))
-    while True:
-        try:
-            next(preparation)
-        except StopIteration as done:
-            model.join(0, done.value, Sampling(greedy=True))
-            break
-    for _ in range(WARM_UP_FRAMES):
-        model.step({0: silent_frame()})
-    model.leave(0)
+    # The first steps choose kernels and allocate; no caller should wait for that, nor for a voice's length.
+    usable = [name for name in model.voices.names() if _is_usable(model, name)]
+    if usable:
+        model.join(0, complete(model.prepare(Persona(usable[0], ""))), Sampling(greedy=True))
+        for _ in range(WARM_UP_FRAMES):
+            model.step({0: silent_frame()})
+        model.leave(0)
+
+
+def _is_usable(model: PersonaPlexModel, name: str) -> bool:
+    try:
+        model.prompt_size(Persona(name, ""))
+    except InvalidInput as error:
+        log.warning("The voice %s cannot be used: %s", name, error)
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,12 +10,25 @@ from moshi.models.compression import MimiModel
 from moshi.models.lm import LMModel
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame
-from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
-from personaplex_ui.errors import InvalidInput
-from personaplex_ui.personaplex.prompt import PresetVoice, RecordedVoice, lay_out, tagged
+from personaplex_ui.engine.speech_model import (
+    Answer,
+    Persona,
+    Preparation,
+    PreparedPersona,
+    PromptSize,
+    Sampling,
+)
+from personaplex_ui.personaplex.prompt import (
+    SILENCE_FRAMES,
+    PresetVoice,
+    RecordedVoice,
+    lay_out,
+    tagged,
+)
 from personaplex_ui.personaplex.stepper import Primed, Said, Stepper
 from personaplex_ui.personaplex.text import ForcedSpeech, PieceReader, Tokenizer
-from personaplex_ui.personaplex.voices import VoiceLibrary
+from personaplex_ui.personaplex.voice_preset import load_preset
+from personaplex_ui.voices.library import VoiceLibrary
 
 CHUNK_POSITIONS = 32
 """Positions of a prompt in one forward pass between two ticks."""
@@ -37,15 +51,18 @@ class PersonaPlexModel:
         slots: int,
         persona_cache_bytes: int,
         licence_note: str = "",
+        clips_only: str = "",
     ) -> None:
         self.slots = slots
         self.voices = voices
         self.licence_note = licence_note
+        self.clips_only = clips_only
         self.stepper = Stepper(lm, mimi, slots)
         self._lm = lm
         self._tokenizer = tokenizer
         self._kept: OrderedDict[Persona, Primed] = OrderedDict()
         self._cache_bytes = persona_cache_bytes
+        self._voice_positions: dict[tuple[Path, int], int] = {}
         self._readers: dict[int, PieceReader] = {}
         self._speeches: dict[int, ForcedSpeech] = {}
 
@@ -57,8 +74,27 @@ class PersonaPlexModel:
         """How many positions the role takes."""
         return len(self._tokenizer.encode(tagged(text_prompt))) if text_prompt.strip() else 0
 
+    def prompt_size(self, persona: Persona) -> PromptSize:
+        besides = self._positions_of_voice(persona.voice) + 2 * SILENCE_FRAMES + ROOM_FOR_THE_CALL
+        return PromptSize(self.prompt_tokens(persona.text_prompt), self.stepper.temporal.window - besides)
+
+    def _positions_of_voice(self, name: str) -> int:
+        if self.voices.is_upload(name):
+            return len(self.voices.recording(name)) // FRAME_SAMPLES
+        path = self.voices.path_of(name)
+        key = path, path.stat().st_mtime_ns
+        if key not in self._voice_positions:
+            if self.voices.is_recording(name):
+                positions = len(self.voices.recording(name)) // FRAME_SAMPLES
+            else:
+                # A preset also has tokens left over, for one position more.
+                positions = load_preset(path, self._lm.dim)[0].positions + 1
+            self._voice_positions[key] = positions
+        return self._voice_positions[key]
+
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def prepare(self, persona: Persona) -> Preparation:
+        self._forget_lost_voices()
         kept = self._kept.get(persona)
         if kept is not None:
             self._kept.move_to_end(persona)
@@ -73,13 +109,7 @@ class PersonaPlexModel:
         role = tagged(persona.text_prompt)
         tokens = self._tokenizer.encode(role) if role else []
         plan = lay_out(voice, tokens, self._lm.initial_token_id, self._lm.text_initial_token_id)
-        longest = temporal.window - ROOM_FOR_THE_CALL
-        if plan.end > longest:
-            raise InvalidInput(
-                "text_prompt",
-                f"The role is too long: {len(tokens):,} tokens, and {len(tokens) - plan.end + longest:,} fit "
-                "with this voice. Please shorten it.",
-            )
+        PromptSize(len(tokens), temporal.window - ROOM_FOR_THE_CALL - plan.end + len(tokens)).check()
         given = torch.from_numpy(plan.tokens).to(temporal.device)
         inputs = torch.cat([embeddings, temporal.embed(given[None])], dim=1)
         key_values = temporal.new_key_values(1, plan.end)
@@ -90,13 +120,12 @@ class PersonaPlexModel:
             position = torch.tensor([start], device=temporal.device)
             hidden = temporal.forward(chunk, key_values, position, filled=end)[:, -1]
             yield end / plan.end
-        return Primed(key_values, hidden, plan.end)
+        return Primed(key_values, hidden, temporal.text_logits(hidden), plan.end)
 
     def _voice(self, name: str) -> Generator[float, None, tuple[PresetVoice | RecordedVoice, torch.Tensor]]:
         temporal = self.stepper.temporal
-        preset = self.voices.preset(name, self._lm.dim)
-        if preset is not None:
-            voice, embeddings = preset
+        if not self.voices.is_recording(name):
+            voice, embeddings = load_preset(self.voices.path_of(name), self._lm.dim)
             return voice, embeddings[:, 0].transpose(0, 1).to(temporal.device, temporal.dtype)
         frames = torch.from_numpy(self.voices.recording(name).reshape(-1, FRAME_SAMPLES))
         codes: list[torch.Tensor] = []
@@ -111,6 +140,12 @@ class PersonaPlexModel:
         while sum(kept.size_bytes for kept in self._kept.values()) > self._cache_bytes and self._kept:
             self._kept.popitem(last=False)
 
+    def _forget_lost_voices(self) -> None:
+        """What was made of a recording that its user took back goes with it."""
+        for persona in list(self._kept):
+            if self.voices.is_lost_upload(persona.voice):
+                del self._kept[persona]
+
     def forget_personas(self) -> None:
         self._kept.clear()
 
@@ -121,10 +156,12 @@ class PersonaPlexModel:
         self._speeches[slot] = ForcedSpeech(self._tokenizer)
 
     def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
-        return {
-            slot: Answer(np.clip(said.frame, -1.0, 1.0), self._readers[slot].push(int(said.tokens[0])))
-            for slot, said in self.step_tokens(heard).items()
-        }
+        return {slot: self.answer(slot, said) for slot, said in self.step_tokens(heard).items()}
+
+    def answer(self, slot: int, said: Said) -> Answer:
+        """What was ``said`` in ``slot``, as its caller gets it. To be asked once for each, in their order,
+        since a letter can come in parts."""
+        return Answer(np.clip(said.frame, -1.0, 1.0), self._readers[slot].push(int(said.tokens[0])))
 
     def step_tokens(self, heard: Mapping[int, Frame]) -> Mapping[int, Said]:
         """As ``step``, but the tokens with their sound."""

@@ -33,16 +33,17 @@ LARGEST_AUDIO_TOP_K = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Primed:
-    """The model after a prompt: keys and values of its positions, one row; and its last hidden state ``[1,
-    dim]``."""
+    """The model after a prompt: keys and values of its positions, one row; its last hidden state ``[1,
+    dim]`` and the logits of the text token that follows ``[1, text_card]``."""
 
     key_values: KeyValues
     hidden: Tensor
+    text_logits: Tensor
     positions: int
 
     @property
     def size_bytes(self) -> int:
-        return self.key_values.tensor.nbytes + self.hidden.nbytes
+        return self.key_values.tensor.nbytes + self.hidden.nbytes + self.text_logits.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +85,16 @@ class Stepper:
         """Put a caller into ``slot``. Draws what the model needs to know before the first frame is heard:
         so the answer to frame k is there when frame k is, one frame earlier than the reference gives it."""
         row = len(self._slots)
-        self._slots.append(slot)
-        self.codec.add_row()
         primed_places = primed.key_values.tensor
         self._key_values.tensor[:, :, row : row + 1, :, : primed_places.shape[4]].copy_(primed_places)
         self._positions[row] = primed.positions
-        self._lengths.append(primed.positions)
         seed = torch.seed() if sampling.seed is None else sampling.seed
-        self._generators.append(torch.Generator(self._device).manual_seed(seed))
+        generator = torch.Generator(self._device).manual_seed(seed)
         self._set_draws(row, sampling)
-        self._draw_noise(row)
+        self._draw_noise(row, generator)
         one = slice(row, row + 1)
         text = sample(
-            self.temporal.text_logits(primed.hidden),
+            primed.text_logits,
             self._text_noise[one],
             self._text_draw.rows(row, row + 1),
         )
@@ -104,6 +102,11 @@ class Stepper:
             text, primed.hidden, self._audio_noise[one], self._audio_draw.rows(row, row + 1), codebooks=1
         )
         self._read[row] = torch.cat([text, first[0], self._silence[1:], self._sine])
+        self.codec.add_row()
+        # Last, so that a caller who could not join left nothing behind.
+        self._slots.append(slot)
+        self._lengths.append(primed.positions)
+        self._generators.append(generator)
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def leave(self, slot: int) -> None:
@@ -133,7 +136,7 @@ class Stepper:
         active_rows = [row for row, slot in enumerate(self._slots) if slot in heard]
         for row in active_rows:
             sound[row] = heard[self._slots[row]]
-            self._draw_noise(row)
+            self._draw_noise(row, self._generators[row])
         active = torch.zeros(n, dtype=torch.bool, device=self._device)
         active[active_rows] = True
         self.codec.set_active(active)
@@ -168,7 +171,6 @@ class Stepper:
             draw.top_k[row] = min(top_k, draw.largest_k)
             draw.greedy[row] = sampling.greedy
 
-    def _draw_noise(self, row: int) -> None:
-        generator = self._generators[row]
+    def _draw_noise(self, row: int, generator: torch.Generator) -> None:
         self._text_noise[row].exponential_(generator=generator)
         self._audio_noise[row].exponential_(generator=generator)

@@ -13,6 +13,7 @@ from moshi.utils.compile import no_compile
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from personaplex_ui.personaplex.offload import HostLayers
 from personaplex_ui.personaplex.prompt import CODEBOOKS
 
 
@@ -34,8 +35,10 @@ class KeyValues:
 class Temporal:
     def __init__(self, lm: LMModel) -> None:
         self._lm: Any = lm
-        self._layers: Any = list(lm.transformer.layers)
-        attention: Any = self._layers[0].self_attn
+        layers: Any = lm.transformer.layers
+        # Those in host memory are brought to the device one by one, anew each time they are gone through.
+        self._layers: Any = layers if isinstance(layers, HostLayers) else list(layers)
+        attention: Any = next(iter(layers)).self_attn
         self._heads: int = attention.num_heads
         self._head_dim: int = attention.embed_dim // attention.num_heads
         self.window: int = attention.context

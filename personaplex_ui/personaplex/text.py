@@ -44,7 +44,10 @@ class PieceReader:
         comes as several byte tokens appears with its last one."""
         if token in (END_OF_PADDING, TEXT_PADDING):
             return ""
-        piece = self._tokenizer.id_to_piece(token)
+        try:
+            piece = self._tokenizer.id_to_piece(token)
+        except IndexError:  # a model may know more numbers than its tokenizer has pieces
+            return ""
         byte = BYTE_PIECE.fullmatch(piece)
         if byte is not None:
             return self._bytes.decode(bytes([int(byte[1], 16)]))

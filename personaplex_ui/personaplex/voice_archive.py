@@ -7,7 +7,6 @@ Knows tar files; not what is in a voice.
 import gzip
 import hashlib
 import os
-import re
 import shutil
 import tarfile
 import tempfile
@@ -15,11 +14,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable, human_size
-
-VOICE_NAME = re.compile(r"\w[\w .()-]{0,63}")
-"""Of a voice and, with a suffix, of its file: no separators, not hidden."""
-
-SUFFIXES = (".pt", ".wav")
+from personaplex_ui.voices.library import SUFFIXES, VOICE_NAME
 
 MAX_MEMBERS = 500
 MAX_FILE_BYTES = 64_000_000

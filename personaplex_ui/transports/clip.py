@@ -1,5 +1,6 @@
 """A clip as a caller: a file's sound goes in as fast as the engine takes it, as much sound comes out."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.calls.transcript import Line
+from personaplex_ui.calls.transcript import Line, lines_of
+from personaplex_ui.engine.speech_model import LentModel
 from personaplex_ui.errors import CallOver, EngineUnavailable
 
 FRAMES_AHEAD = 2
@@ -42,6 +44,12 @@ async def converse(
     Raises:
         PersonaplexError: the call was refused or ended before the clip did; the text says why.
     """
+    model = switchboard.engine.model
+    if isinstance(model, LentModel):
+        said, pieces = await asyncio.to_thread(
+            model.answer_clip, samples, settings.persona, settings.sampling
+        )
+        return ClipAnswer(said, lines_of(pieces))
     call = switchboard.open(settings, paced=False)
     try:
         async for snapshot in call.watch():

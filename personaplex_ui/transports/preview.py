@@ -2,29 +2,33 @@
 
 import asyncio
 import io
-from collections.abc import Collection
+from collections import OrderedDict
 
 import numpy as np
 import soundfile
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAMES_PER_SEC, SAMPLE_RATE_HZ
-from personaplex_ui.calls.call_settings import CallSettings, check_voice
+from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.transports.clip import converse
+from personaplex_ui.voices.library import VoiceLibrary
 
 PREVIEW_SEC = 6.0
 PREVIEW_SEED = 1
+
+MOST_KEPT = 64
+"""Of 290 KB each: the presets of the model, and what visitors uploaded lately."""
 
 
 class Previews:
     """Makes a preview by a short call in which the caller says nothing; it waits for a line like everyone."""
 
-    def __init__(self, switchboard: Switchboard, voices: Collection[str], text_prompt: str) -> None:
+    def __init__(self, switchboard: Switchboard, voices: VoiceLibrary, text_prompt: str) -> None:
         self._switchboard = switchboard
         self._voices = voices
         self._text_prompt = text_prompt
-        self._kept: dict[str, bytes] = {}
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._making = asyncio.Lock()
 
     async def wav_of(self, voice: str) -> bytes:
@@ -34,11 +38,14 @@ class Previews:
             InvalidInput: there is no such voice.
             PersonaplexError: the model cannot speak now.
         """
-        name = check_voice(voice, self._voices)
+        name = self._voices.check(voice)
         async with self._making:
             if name not in self._kept:
                 self._kept[name] = await self._make(name)
-        return self._kept[name]
+            self._kept.move_to_end(name)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[name]
 
     async def _make(self, name: str) -> bytes:
         silence = np.zeros(int(PREVIEW_SEC * FRAMES_PER_SEC) * FRAME_SAMPLES, dtype=np.float32)

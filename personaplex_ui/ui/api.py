@@ -6,7 +6,6 @@
 import asyncio
 import math
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,15 @@ from personaplex_ui.calls.transcript import to_records
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.presets import PRESETS
 from personaplex_ui.transports.clip import converse
-from personaplex_ui.voices import Voice
+from personaplex_ui.voices.library import VoiceLibrary
 
 
 class PageApi:
     """What programs may call. Values are checked here and not before, so that each error is a sentence."""
 
-    def __init__(
-        self, switchboard: Switchboard, voices: Sequence[Voice], default_voice: str, max_clip_sec: float
-    ) -> None:
+    def __init__(self, switchboard: Switchboard, voices: VoiceLibrary, max_clip_sec: float) -> None:
         self._switchboard = switchboard
         self._voices = voices
-        self._default_voice = default_voice
         self._max_clip_sec = max_clip_sec
 
     def add_endpoints(self) -> None:
@@ -43,7 +39,7 @@ class PageApi:
 
         def voices() -> list[dict[str, str]]:
             """The voices to choose from: name, group and label of each."""
-            return [{"name": v.name, "group": v.group, "label": v.label} for v in self._voices]
+            return [{"name": v.name, "group": v.group, "label": v.label} for v in self._voices.offered()]
 
         def presets() -> list[dict[str, str]]:
             """Roles to start from: title, group and text prompt of each."""
@@ -55,17 +51,19 @@ class PageApi:
         answer = gr.Audio(type="filepath", visible=False, label="answer")
         # Gradio types a schema as dict[str, str], though it takes any JSON schema.
         schema: dict[str, Any] = {
+            "name": {"anyOf": [{"type": "string"}, {"type": "null"}]},
             "seed": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
             "array": {"type": "array", "items": {"type": "object"}},
         }
         values = [
-            Api(self._default_voice, {"type": "string"}, "voice"),
+            Api(None, schema["name"], "voice"),
             Api("", {"type": "string"}, "text_prompt"),
             Api(0.7, {"type": "number"}, "text_temperature"),
             Api(0.8, {"type": "number"}, "audio_temperature"),
             Api(25, {"type": "integer"}, "text_top_k"),
             Api(250, {"type": "integer"}, "audio_top_k"),
             Api(None, schema["seed"], "seed"),
+            Api(False, {"type": "boolean"}, "greedy"),
         ]
         transcript = Api(None, schema["array"], "transcript")
         gr.Button(visible=False).click(
@@ -82,13 +80,15 @@ class PageApi:
         text_top_k: Any = 25,
         audio_top_k: Any = 250,
         seed: Any = None,
+        greedy: Any = False,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  how Gradio finds it
     ) -> tuple[str, list[dict[str, Any]]]:
         """Talk to the assistant with a recording: what it hears is the file, what it says comes back.
 
         The answer is a WAV file (24 kHz, mono) of the same length as the clip, on the same clock. The
         transcript lists what the assistant said as {"start_sec", "end_sec", "text"}. The call waits for a
-        free line like every other caller.
+        free line like every other caller. Without a voice the default one speaks; without a seed each answer
+        is another one, and greedy takes the most likely token always.
         """
         try:
             if not audio:
@@ -96,14 +96,15 @@ class PageApi:
                     "audio", "There is no audio file. Please send a recording of what you say."
                 )
             settings = check_settings(
-                [v.name for v in self._voices],
-                voice=voice or self._default_voice,
+                self._voices,
+                voice=voice or self._voices.default,
                 text_prompt=text_prompt,
                 text_temperature=text_temperature,
                 audio_temperature=audio_temperature,
                 text_top_k=text_top_k,
                 audio_top_k=audio_top_k,
                 seed=seed,
+                greedy=greedy,
                 record=False,
             )
             samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)

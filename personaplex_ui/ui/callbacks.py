@@ -20,15 +20,20 @@ from personaplex_ui.calls.call_settings import (
     check_top_k,
 )
 from personaplex_ui.calls.snapshot import Phase, Snapshot
-from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.engine.speech_model import Persona, PromptSize
+from personaplex_ui.engine.worker import EngineState, LoadModel
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.presets import PRESETS
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui import render
+from personaplex_ui.ui.own_voice import OwnVoices
+from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.visitor import visitor_key
 
 ENGINE_WATCHED_EVERY_SEC = 0.5
+NAME = "PersonaPlex"
+SHOWN, HIDDEN = gr.update(visible=True), gr.update(visible=False)
 
 CallView = tuple[str, str, object, object]
 """HTML of the status, the transcript, the result of the call and the list of earlier ones; ``gr.skip()`` in
@@ -38,11 +43,21 @@ a place leaves it as it is."""
 class PageCallbacks:
     """The functions of the page; one object for all visitors, so nothing of a visitor is kept in it."""
 
-    def __init__(self, calls: BrowserCalls, previews: Previews, voices: Sequence[str]) -> None:
+    def __init__(
+        self,
+        calls: BrowserCalls,
+        previews: Previews,
+        voices: VoiceLibrary,
+        load: LoadModel,
+        load_echo: LoadModel,
+    ) -> None:
         self.calls = calls
+        self.own_voices = OwnVoices(voices)
         self._switchboard = calls.switchboard
         self._previews = previews
         self._voices = voices
+        self._load = load
+        self._load_echo = load_echo
 
     def read_settings(self, values: Sequence[object]) -> tuple[CallSettings, str]:
         """Settings and owner of a call, from the page's inputs in the order of ``blocks.call_inputs``.
@@ -50,7 +65,7 @@ class PageCallbacks:
         Raises:
             InvalidInput: a value cannot be used.
         """
-        owner, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, record = values
+        owner, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, greedy, record = values
         settings = check_settings(
             self._voices,
             voice=voice,
@@ -60,6 +75,7 @@ class PageCallbacks:
             text_top_k=text_k,
             audio_top_k=audio_k,
             seed=seed,
+            greedy=greedy,
             record=record,
         )
         return settings, str(owner)
@@ -70,17 +86,34 @@ class PageCallbacks:
         owner = visitor_key(cookies)
         return owner, self._history(owner)
 
-    async def watch_engine(self) -> AsyncIterator[str]:
-        """The banner about the engine, until it is ready or has failed."""
+    async def watch_engine(self) -> AsyncIterator[tuple[str, object]]:
+        """The banner about the engine, until it is ready or has failed; and whether to offer what helps."""
         engine = self._switchboard.engine
         while engine.state is EngineState.LOADING:
-            yield render.engine_html("loading", "PersonaPlex", engine.message, engine.progress)
+            yield render.engine_html("loading", NAME, engine.message, engine.progress), HIDDEN
             await asyncio.sleep(ENGINE_WATCHED_EVERY_SEC)
-        if engine.state is EngineState.READY:
-            name = engine.model.name
-            yield render.engine_html("echo" if name == "echo" else "ready", name)
+        if engine.state is not EngineState.READY:
+            yield render.engine_html("failed", NAME, engine.message), SHOWN
+        elif engine.model.name == "echo":
+            yield render.engine_html("echo", NAME, engine.failure), HIDDEN
         else:
-            yield render.engine_html("failed", "PersonaPlex", engine.message)
+            model = engine.model
+            note = " ".join(note for note in (model.clips_only, model.licence_note) if note)
+            yield render.engine_html("ready", NAME, note), HIDDEN
+
+    def try_again(self) -> None:
+        """Load the model once more, after it could not be loaded."""
+        self._switchboard.engine.load_again(self._load)
+
+    def use_echo(self) -> None:
+        """Take calls with the echo engine, since the model could not be loaded."""
+        self._switchboard.engine.load_again(self._load_echo)
+
+    def offer_voices(self, voice: str, request: gr.Request) -> object:
+        """The voices that the engine has, now that it is known; the chosen one stays if it is among them."""
+        choices = self.own_voices.choices(request)
+        known = any(name == voice for _, name in choices)
+        return gr.update(choices=choices, value=voice if known else self._voices.default)
 
     async def follow(self, webrtc_id: str, owner: str) -> AsyncIterator[CallView]:
         """All that is to be seen of a call, from its start until its recording can be fetched."""
@@ -114,6 +147,8 @@ class PageCallbacks:
 
     async def preview(self, voice: str) -> str:
         """A player for a few seconds of ``voice``."""
+        if not voice:
+            return render.field_message_html("Please choose a voice first.")
         try:
             await self._previews.wav_of(voice)
         except PersonaplexError as error:
@@ -126,15 +161,21 @@ class PageCallbacks:
         unchanged: object = gr.skip()
         return next((preset.text_prompt for preset in PRESETS if preset.title == title), unchanged)
 
-    @staticmethod
-    def check_role(prompt: str) -> tuple[str, str]:
+    def check_role(self, prompt: str, voice: str) -> tuple[str, str]:
         """Counter and message beside the role."""
         counter = render.prompt_counter_html(len(prompt or ""), MAX_PROMPT_CHARACTERS)
         try:
-            check_prompt(prompt)
+            size = self._prompt_size(Persona(voice, check_prompt(prompt)))
+            if size is not None:
+                counter = render.prompt_counter_html(size.tokens, size.most, "tokens")
+                size.check()
         except InvalidInput as error:
             return counter, render.field_message_html(str(error))
         return counter, render.field_message_html("")
+
+    def _prompt_size(self, persona: Persona) -> PromptSize | None:
+        engine = self._switchboard.engine
+        return engine.model.prompt_size(persona) if engine.state is EngineState.READY else None
 
     @staticmethod
     def check_sampling(

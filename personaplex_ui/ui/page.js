@@ -72,6 +72,7 @@
   const peers = new Set();
   const forcedStates = new WeakMap();
   const contexts = new Set();
+  const recorderStreams = new Set();
 
   function say(sentence) {
     message = sentence;
@@ -180,11 +181,28 @@
   if (getUserMedia) {
     devices.getUserMedia = async (constraints) => {
       const audio = constraints?.audio;
-      if (audio?.sampleRate?.ideal !== TRACK.sampleRate.ideal) return getUserMedia(constraints);
+      if (audio?.sampleRate?.ideal !== TRACK.sampleRate.ideal) {
+        const stream = await getUserMedia(constraints);
+        recorderStreams.add(stream);
+        return stream;
+      }
       if (phase === "starting" && microphone) return microphone;
       // After a call, and when another device is chosen, FastRTC asks only to learn a name: nothing is opened.
       chosenDevice = audio.deviceId?.exact ?? chosenDevice;
       return lastMicrophone ?? new MediaStream();
+    };
+  }
+
+  if (window.MediaRecorder) {
+    // Gradio's recorder (of one's own voice) leaves the streams open with which it looked for devices.
+    window.MediaRecorder = class extends window.MediaRecorder {
+      constructor(...settings) {
+        super(...settings);
+        this.addEventListener("stop", () => {
+          recorderStreams.forEach((stream) => stream.getTracks().forEach((track) => track.stop()));
+          recorderStreams.clear();
+        });
+      }
     };
   }
 

@@ -110,8 +110,9 @@ def engine_html(state: str, model_name: str, message: str = "", progress: float 
     name = _text(model_name)
     match state:
         case "echo":
+            failure = f"<p>PersonaPlex could not be loaded. {_text(message)}</p>" if message else ""
             return (
-                '<div class="pp-engine pp-engine-echo">'
+                f'<div class="pp-engine pp-engine-echo">{failure}'
                 "<p><strong>This is the echo engine:</strong> it repeats what you say in the chosen voice's "
                 "pitch; it does not understand you.</p>"
                 "<details><summary>To talk with PersonaPlex you need a GPU with 24 GB and access to the "
@@ -145,15 +146,16 @@ def engine_html(state: str, model_name: str, message: str = "", progress: float 
             )
 
 
-def field_message_html(sentence: str) -> str:
-    """A message beside a field; the element stays when there is none."""
-    role = ' role="alert"' if sentence else ""
-    return f'<p class="pp-field-message"{role}>{_text(sentence)}</p>'
+def field_message_html(sentence: str, good: bool = False) -> str:
+    """A message beside a field; the element stays when there is none. ``good``: it is no complaint."""
+    role = f' role="{"status" if good else "alert"}"' if sentence else ""
+    look = " pp-good" if good else ""
+    return f'<p class="pp-field-message{look}"{role}>{_text(sentence)}</p>'
 
 
-def prompt_counter_html(used: int, limit: int) -> str:
+def prompt_counter_html(used: int, limit: int, unit: str = "characters") -> str:
     over = " pp-over" if used > limit else ""
-    words = f"{used:,} of {limit:,} characters" + (f": {used - limit:,} too many" if over else "")
+    words = f"{used:,} of {limit:,} {unit}" + (f": {used - limit:,} too many" if over else "")
     return f'<p class="pp-counter{over}">{words}</p>'
 
 

@@ -1,6 +1,6 @@
 """The plain HTTP of the app: health, voices, and what is left of a visitor's calls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -12,7 +12,7 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.transports.preview import Previews
-from personaplex_ui.voices import Voice
+from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.visitor import visitor_key
 
 FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
@@ -22,9 +22,7 @@ FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
 }
 
 
-def build_router(
-    switchboard: Switchboard, previews: Previews, voices: Sequence[Voice], default_voice: str
-) -> APIRouter:
+def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibrary) -> APIRouter:
     router = APIRouter()
     engine = switchboard.engine
 
@@ -48,12 +46,13 @@ def build_router(
                 "lines": engine.lines.capacity,
                 "lines_free": engine.lines.free,
                 "waiting": engine.lines.waiting,
+                "message": engine.failure or model.clips_only,
             }
         )
 
     @router.get("/voices", summary="The voices to choose from")
     async def list_voices() -> dict[str, Any]:
-        return {"voices": [f"{voice.name}.pt" for voice in voices], "default": f"{default_voice}.pt"}
+        return {"voices": [f"{name}.pt" for name in voices.names()], "default": f"{voices.default}.pt"}
 
     @router.get("/voices/{name}/preview.wav", summary="A few seconds of one voice", response_class=Response)
     async def preview(name: str) -> Response:

@@ -4,8 +4,10 @@ import pytest
 
 from personaplex_ui.calls.call_settings import check_settings
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.library import VoiceLibrary
 
-VOICES = ["NATF2", "NATM1"]
+VOICES = VoiceLibrary([Voice(name, "Natural", name) for name in ("NATF2", "NATM1")])
 
 
 def check(**values: Any):

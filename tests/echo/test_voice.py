@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.echo.voice import Saying, pitch_ratio
-from personaplex_ui.voices import CATALOGUE_PATH, load_catalogue
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 
 VOICES = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
 

@@ -13,6 +13,7 @@ import torch
 
 from personaplex_ui.personaplex.loading import Source, load_personaplex
 from personaplex_ui.personaplex.model import PersonaPlexModel
+from personaplex_ui.voices.library import VoiceLibrary
 from tests.personaplex.parity import DATA, TINY
 
 SLOTS = 4
@@ -27,14 +28,13 @@ def own_voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def loaded(own_voices: Path, tmp_path_factory: pytest.TempPathFactory) -> PersonaPlexModel:
+def loaded(own_voices: Path) -> PersonaPlexModel:
     torch.set_num_threads(1)  # the model is so small that more threads only wait for each other
     source = Source(
         str(TINY),
         device="cpu",
         slots=SLOTS,
-        voice_folders=(own_voices,),
-        unpack_into=tmp_path_factory.mktemp("unpacked"),
+        voices=VoiceLibrary(folders=(own_voices,)),
     )
     return load_personaplex(source, lambda message, progress: None)
 

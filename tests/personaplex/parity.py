@@ -10,7 +10,7 @@ import numpy.typing as npt
 import soundfile
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples, pad_to_frames
-from personaplex_ui.engine.speech_model import Persona, Preparation, PreparedPersona
+from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.personaplex.model import PersonaPlexModel
 from personaplex_ui.personaplex.stepper import Said
 
@@ -47,14 +47,6 @@ def read_case(name: str) -> Case:
         expected["pcm_int16"].astype(np.float32) / 32_768,
         facts["prompt_positions"],
     )
-
-
-def finish(preparation: Preparation) -> PreparedPersona:
-    while True:
-        try:
-            next(preparation)
-        except StopIteration as done:
-            return done.value
 
 
 class Conversation:

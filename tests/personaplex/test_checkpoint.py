@@ -321,8 +321,10 @@ def test_no_room_for_so_many_calls() -> None:
 
 def test_no_room_for_one_call() -> None:
     sentence = refusal(lambda: room(1, 8e9))
-    assert "What helps: ending what else uses this GPU, or a GPU with more memory" in sentence
+    assert "What helps: CPU_OFFLOAD=1, which is slow and for clips only, or ending what else" in sentence
     assert "QUANTIZE" not in sentence
+    sentence = refusal(lambda: room(1, 2e9))
+    assert "What helps: ending what else uses this GPU, or a GPU with more memory" in sentence
 
 
 def test_other_sizes_need_other_room(tiny: CheckpointFiles) -> None:

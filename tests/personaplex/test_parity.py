@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from personaplex_ui.engine.speech_model import Sampling
+from personaplex_ui.engine.speech_model import Sampling, complete
 from personaplex_ui.personaplex import model as model_module
 from personaplex_ui.personaplex.model import PersonaPlexModel
 from personaplex_ui.personaplex.stepper import Primed
-from tests.personaplex.parity import CASES, Conversation, finish, play, read_case
+from tests.personaplex.parity import CASES, Conversation, play, read_case
 
 GREEDY = Sampling(greedy=True)
 
 
 def join(model: PersonaPlexModel, name: str, slot: int) -> Conversation:
     case = read_case(name)
-    primed = finish(model.prepare(case.persona))
+    primed = complete(model.prepare(case.persona))
     assert isinstance(primed, Primed)
     assert primed.positions == case.prompt_positions
     model.join(slot, primed, GREEDY)
@@ -40,9 +40,9 @@ def test_whatever_the_chunks_of_the_prompt(
 
 def test_with_a_kept_persona(model: PersonaPlexModel):
     case = read_case("voice_preset")
-    cold = finish(model.prepare(case.persona))
+    cold = complete(model.prepare(case.persona))
     conversation = join(model, "voice_preset", 0)
-    assert finish(model.prepare(case.persona)) is cold
+    assert complete(model.prepare(case.persona)) is cold
     play(model, conversation)
     conversation.assert_parity()
     again = join(model, "voice_preset", 0) if model.leave(0) is None else conversation
@@ -62,7 +62,7 @@ def test_three_in_one_batch_with_a_guest_who_comes_and_goes(model: PersonaPlexMo
         if tick in joins:
             conversations.append(join(model, *joins[tick]))
         if tick == guest_from:
-            model.join(guest_slot, finish(model.prepare(conversations[0].case.persona)), Sampling(seed=5))
+            model.join(guest_slot, complete(model.prepare(conversations[0].case.persona)), Sampling(seed=5))
         heard = {c.slot: c.next_frame for c in conversations if not c.over and (tick + c.slot) % 11}
         if guest_from <= tick < guest_until:
             heard[guest_slot] = rng.normal(0, 0.1, 1920).astype(np.float32)
@@ -102,7 +102,7 @@ def test_a_persona_that_is_prepared_while_others_are_live_disturbs_nobody(model:
 
 def test_a_seed_gives_the_same_tokens_whoever_else_is_on(model: PersonaPlexModel):
     case = read_case("voice_preset")
-    primed = finish(model.prepare(case.persona))
+    primed = complete(model.prepare(case.persona))
     frames = case.user[:30]
 
     def tokens_of(others: int) -> list[list[int]]:

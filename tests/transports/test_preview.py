@@ -16,9 +16,11 @@ from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.transports.preview import PREVIEW_SEC, PREVIEW_SEED, Previews
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.library import VoiceLibrary
 from tests.fake_model import FakeModel
 
-VOICES = ("NATF2", "NATM1", "nobody")
+VOICES = VoiceLibrary([Voice(name, "Natural", name) for name in ("NATF2", "NATM1", "nobody")])
 PREVIEW_FRAMES = 75
 
 

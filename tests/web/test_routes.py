@@ -22,7 +22,8 @@ from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.transports.preview import Previews
-from personaplex_ui.voices import Voice
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.visitor import COOKIE
 from tests.fake_model import FakeModel
@@ -68,8 +69,8 @@ async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboa
 
 def client_of(switchboard: Switchboard) -> AsyncClient:
     app = FastAPI()
-    previews = Previews(switchboard, [voice.name for voice in VOICES], "Be kind.")
-    app.include_router(build_router(switchboard, previews, VOICES, "NATF2"))
+    voices = VoiceLibrary(VOICES, default="NATF2")
+    app.include_router(build_router(switchboard, Previews(switchboard, voices, "Be kind."), voices))
     return AsyncClient(transport=ASGITransport(app), base_url="http://localhost")
 
 
@@ -104,6 +105,7 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, switchboard: Switc
         "lines": 1,
         "lines_free": 1,
         "waiting": 0,
+        "message": "",
     }
     calls = [switchboard.open(CallSettings(Persona("NATF2", ""))) for _ in range(2)]
     await calls[0].live.wait()

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-CATALOGUE_PATH = Path(__file__).parent.parent / "voices" / "catalogue.json"
+CATALOGUE_PATH = Path(__file__).parents[2] / "voices" / "catalogue.json"
 
 
 @dataclass(frozen=True, slots=True)

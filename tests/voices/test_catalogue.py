@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui.voices import CATALOGUE_PATH, Voice, canonical_voice_name, load_catalogue
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, Voice, canonical_voice_name, load_catalogue
 
 
 def test_the_catalogue_lists_the_18_voices_of_the_model() -> None:

@@ -1,36 +1,24 @@
-"""Voices: the archive of presets, presets, recordings, and the library that finds them by name."""
+"""Preset voices: the archive they come in, and what is in each."""
 
 import gzip
 import io
 import pickle
 import random
-import struct
 import tarfile
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyloudnorm
 import pytest
-import soundfile
 import torch
 
-from personaplex_ui.audio.clip_file import write_wav
-from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.personaplex import voice_archive, voices
+from personaplex_ui.personaplex import voice_archive, voice_preset
 from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable
 from personaplex_ui.personaplex.voice_archive import unpack_voices
-from personaplex_ui.personaplex.voice_recording import (
-    check_voice_recording,
-    prepare_recording,
-    read_voice_recording,
-)
-from personaplex_ui.personaplex.voices import VoiceLibrary, load_preset
+from personaplex_ui.personaplex.voice_preset import load_preset
 
 DATA = Path(__file__).parent.parent / "data"
-RECORDING = DATA / "cases/custom_voice_no_prompt/voice.wav"
 DIM = 32
 
 
@@ -231,7 +219,7 @@ def test_pickled_code_is_not_run(tmp_path: Path) -> None:
 
 def test_a_preset_that_is_too_large_or_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(good(), tmp_path / "x.pt")
-    monkeypatch.setattr(voices, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(voice_preset, "MAX_FILE_BYTES", 100)
     assert "it is too large" in refusal_of(tmp_path / "x.pt")
     assert "cannot be read" in refusal_of(tmp_path / "y.pt")
 
@@ -250,178 +238,3 @@ def test_whatever_is_damaged_is_loaded_or_refused(presets: Path, tmp_path: Path)
         except InvalidInput:
             refused += 1
     assert refused > 100
-
-
-# Recordings
-
-
-def speech(sec: float, level: float = 0.1) -> Samples:
-    """Noise that swells and fades five times a second, as syllables do."""
-    time = np.arange(int(sec * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    noise = np.random.default_rng(1).uniform(-1.0, 1.0, len(time))
-    return (level * noise * (0.6 + 0.4 * np.sin(2 * np.pi * 5 * time))).astype(np.float32)
-
-
-@pytest.mark.parametrize(
-    ("samples", "told"),
-    [
-        (speech(2.9), "needs 3 to 30 seconds of speech; this recording has 2.9. Record more"),
-        (speech(30.1), "this recording has 30.1. Cut it shorter"),
-        (np.zeros(0, dtype=np.float32), "this recording has 0.0. Record more"),
-        (np.zeros(96_000, dtype=np.float32), "is too quiet: -100 dB where it is loudest"),
-        (speech(5, 0.003), "is too quiet: "),
-        (np.clip(speech(5, 3.0), -1.0, 1.0), "is clipped: it is distorted where it is loudest"),
-        (np.concatenate([speech(2), np.zeros(96_000, np.float32)]), "is mostly silence: 67% of it"),
-    ],
-)
-def test_a_recording_that_cannot_be_used(samples: Samples, told: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        check_voice_recording(samples)
-    assert caught.value.field == "voice_file"
-    assert told in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "samples",
-    [
-        speech(3),
-        speech(30),
-        speech(5, 0.02),
-        np.concatenate([speech(3), np.zeros(48_000, np.float32)]),
-        np.where(np.arange(120_000) % 2_000 == 0, 1.0, speech(5)).astype(
-            np.float32
-        ),  # clicks are no clipping
-    ],
-)
-def test_a_recording_that_can_be_used(samples: Samples) -> None:
-    check_voice_recording(samples)
-
-
-def test_a_recording_is_prepared_as_the_reference_does() -> None:
-    sound, rate = soundfile.read(RECORDING)
-    loudness = pyloudnorm.Meter(rate).integrated_loudness(sound)
-    expected = pyloudnorm.normalize.loudness(sound, loudness, -24.0)
-    prepared = read_voice_recording(RECORDING)
-    assert prepared.dtype == np.float32
-    assert len(prepared) == -(-len(sound) // FRAME_SAMPLES) * FRAME_SAMPLES
-    assert np.array_equal(prepared[: len(sound)], expected.astype(np.float32))
-    assert not prepared[len(sound) :].any()
-
-
-def test_a_quiet_recording_is_made_louder_without_a_warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        prepared = prepare_recording(speech(4, 0.02))
-    assert pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(prepared.astype(float)) == pytest.approx(
-        -24, abs=0.3
-    )
-
-
-def test_a_file_that_is_no_sound(tmp_path: Path) -> None:
-    (tmp_path / "voice.wav").write_bytes(b"no sound")
-    with pytest.raises(InvalidInput, match="cannot be read as audio") as caught:
-        read_voice_recording(tmp_path / "voice.wav")
-    assert caught.value.field == "voice_file"
-
-
-# The library
-
-
-def test_names_of_all_folders_and_the_first_one_counts(presets: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.mkdir()
-    for name in (
-        "NATF0.pt",
-        "Zoë (calm).wav",
-        "anna.wav",
-        "anna.pt",
-        ".hidden.pt",
-        "notes.txt",
-        "catalogue.json",
-    ):
-        (own / name).write_bytes(b"")
-    (own / "folder.pt").mkdir()
-    library = VoiceLibrary([own, tmp_path / "missing", presets])
-    assert library.names() == ["NATF0", "NATM1", "Zoë (calm)", "anna"]
-    assert library.path_of("NATF0") == own / "NATF0.pt"
-    assert library.path_of("NATM1.pt") == presets / "NATM1.pt"
-    assert library.path_of("anna") == own / "anna.pt"
-    assert library.path_of("Zoë (calm).wav") == own / "Zoë (calm).wav"
-    (own / "NATF0.pt").unlink()
-    assert library.path_of("NATF0") == presets / "NATF0.pt"
-
-
-@pytest.mark.parametrize(
-    "name", ["", "..", "../own/anna", "/etc/passwd", "NATF0/../NATF0", "a\0b", "%2e%2e", "x" * 999]
-)
-def test_a_name_never_becomes_a_path(presets: Path, name: str) -> None:
-    library = VoiceLibrary([presets])
-
-    def preset(name: str) -> object:
-        return library.preset(name, DIM)
-
-    for ask in (library.path_of, preset, library.recording):
-        with pytest.raises(InvalidInput, match=r"There is no such voice\. Choose another one\.") as caught:
-            ask(name)
-        assert caught.value.field == "voice"
-
-
-def test_an_unknown_voice_is_named(presets: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"There is no voice NATF9\. Choose another one\."):
-        VoiceLibrary([presets]).path_of("NATF9.pt")
-
-
-def test_presets_and_recordings_are_told_apart(presets: Path, tmp_path: Path) -> None:
-    write_wav(tmp_path / "anna.wav", speech(4))
-    write_wav(tmp_path / "short.wav", speech(1))
-    library = VoiceLibrary([tmp_path, presets])
-    preset = library.preset("NATF0", DIM)
-    assert preset is not None
-    assert preset[0].positions == 56
-    assert library.preset("anna", DIM) is None
-    assert len(library.recording("anna")) == 50 * FRAME_SAMPLES
-    with pytest.raises(InvalidInput, match=r"this recording has 1\.0") as caught:
-        library.recording("short")
-    assert caught.value.field == "voice"
-
-
-def test_an_upload_is_kept_until_it_is_forgotten(tmp_path: Path) -> None:
-    library = VoiceLibrary([tmp_path])
-    name = library.keep_upload(RECORDING)
-    assert library.names() == []
-    assert library.preset(name, DIM) is None
-    assert np.array_equal(library.recording(name), read_voice_recording(RECORDING))
-    assert library.keep_upload(RECORDING) != name
-    library.forget_upload(name)
-    library.forget_upload(name)
-    with pytest.raises(InvalidInput, match="Choose another"):
-        library.recording(name)
-
-
-def test_the_oldest_upload_goes_when_there_are_too_many(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(voices, "MOST_UPLOADS", 2)
-    library = VoiceLibrary([tmp_path])
-    first, second = library.keep_upload(RECORDING), library.keep_upload(RECORDING)
-    library.recording(first)  # used, so the other one is the oldest
-    library.keep_upload(RECORDING)
-    library.recording(first)
-    with pytest.raises(InvalidInput):
-        library.recording(second)
-
-
-def test_an_upload_that_cannot_be_used_is_not_kept(tmp_path: Path) -> None:
-    write_wav(tmp_path / "upload.wav", speech(1))
-    with pytest.raises(InvalidInput, match="Record more") as caught:
-        VoiceLibrary([]).keep_upload(tmp_path / "upload.wav")
-    assert caught.value.field == "voice_file"
-
-
-def test_a_wav_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
-    write_wav(tmp_path / "upload.wav", speech(40))
-    content = bytearray((tmp_path / "upload.wav").read_bytes())
-    content[40:44] = struct.pack("<I", 2**31)
-    (tmp_path / "upload.wav").write_bytes(content)
-    with pytest.raises(InvalidInput):
-        VoiceLibrary([]).keep_upload(tmp_path / "upload.wav")

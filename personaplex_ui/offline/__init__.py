@@ -1,0 +1,1 @@
+"""The command line that answers recordings: ``python -m personaplex_ui.offline``."""

@@ -1,0 +1,69 @@
+"""The files of an answer: whether they can be written, and writing each of them whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from personaplex_ui.audio.clip_file import write_wav
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.calls.transcript import lines_of, to_json
+from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.offline.arguments import Clip
+
+
+class CannotWrite(PersonaplexError):
+    """An output cannot be written where it was asked for."""
+
+
+def check_outputs(clip: Clip) -> None:
+    """Whether the answer to ``clip`` can be written. Raises CannotWrite."""
+    for path in clip.outputs:
+        if not path.parent.is_dir():
+            raise CannotWrite(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
+        # What is no plain file, as /dev/null, would be replaced by one.
+        if path.exists() and not path.is_file():
+            raise CannotWrite(f"{path} cannot be written: it is there already and no file. Name another one.")
+        try:
+            with tempfile.TemporaryFile(dir=path.resolve().parent):
+                pass
+        except OSError as error:
+            raise _refusal(path, error) from error
+
+
+def write_answer(
+    clip: Clip, samples: Samples, tokens: npt.NDArray[np.int32], pieces: Sequence[tuple[int, str]]
+) -> None:
+    """Write all that was asked for; a file that was there is replaced. ``pieces``: number of a frame, and
+    the text that became known with it. Raises CannotWrite."""
+    _write_whole(clip.wav, lambda path: write_wav(path, samples))
+    text = to_json(lines_of(pieces)) + "\n"
+    _write_whole(clip.text, lambda path: path.write_text(text, encoding="utf-8"))
+    if clip.tokens is not None:
+        _write_whole(clip.tokens, lambda path: _save(path, tokens))
+
+
+def _save(path: Path, tokens: npt.NDArray[np.int32]) -> None:
+    with path.open("wb") as file:  # to a path without .npy, numpy would append it
+        np.save(file, tokens)
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    path = path.resolve()  # a link stays a link
+    beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    try:
+        write(beside)
+        beside.replace(path)
+    except OSError as error:
+        raise _refusal(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def _refusal(path: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"{path} cannot be written ({error.strerror}). Free or allow it, or name another one.")

@@ -1,0 +1,103 @@
+"""From a request to its files. What can be wrong is looked for before the model is loaded; torch is imported
+only then.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from personaplex_ui.audio.clip_file import read_clip
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.offline.answer_files import check_outputs, write_answer
+from personaplex_ui.offline.arguments import Clip, Request
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, canonical_voice_name
+from personaplex_ui.voices.library import VoiceLibrary
+
+if TYPE_CHECKING:
+    from personaplex_ui.personaplex.model import PersonaPlexModel
+
+LONGEST_INPUT_SEC = 3_600.0
+
+PERSONA_CACHE_BYTES = 1 << 28
+"""The one persona is made ready once: 500 positions of the 7B in bfloat16."""
+
+
+def answer_files(request: Request) -> None:
+    """Read, answer and write all recordings. Raises PersonaplexError; what was whole before is written."""
+    voices, voice = _find_voice(request)
+    for clip in request.clips:
+        check_outputs(clip)
+    recordings = [_read(clip) for clip in request.clips]
+    model = _load(request, voices, voice)
+    _answer(request, model, voice, recordings)
+
+
+def _find_voice(request: Request) -> tuple[VoiceLibrary, str]:
+    """The voices there are, and the name by which they know the one that was asked for."""
+    folder = request.voice_folder
+    if folder is not None and not folder.is_dir():
+        raise InvalidInput("voice", f"There is no folder {folder}. Correct --voice-prompt-dir.")
+    voices = VoiceLibrary(folders=(*([folder] if folder else []), CATALOGUE_PATH.parent))
+    path = Path(request.voice).expanduser()
+    if not (os.sep in request.voice or path.is_file()):
+        return voices, canonical_voice_name(request.voice)
+    name = voices.add_file(path)
+    if voices.is_recording(name):
+        try:
+            voices.recording(name)
+        except InvalidInput as error:
+            raise InvalidInput("voice", f"{path}: {error}") from error
+    return voices, name
+
+
+def _read(clip: Clip) -> Samples:
+    if not clip.input.is_file():
+        raise InvalidInput("audio", f"There is no file {clip.input}. Correct --input-wav.")
+    try:
+        return read_clip(clip.input, LONGEST_INPUT_SEC)
+    except InvalidInput as error:
+        raise InvalidInput("audio", f"{clip.input}: {error}") from error
+
+
+def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexModel":
+    # Read when moshi is imported. Its compiler would take half a minute, and we have none of it.
+    os.environ.setdefault("NO_TORCH_COMPILE", "1")
+    from personaplex_ui.personaplex.loading import DTYPES, Source, load_personaplex
+
+    source = Source(
+        request.model,
+        request.revision,
+        device=request.device,
+        dtype=DTYPES[request.dtype] if request.dtype else None,
+        slots=min(request.batch, len(request.clips)),
+        persona_cache_bytes=PERSONA_CACHE_BYTES,
+        voices=voices,
+        needed_voices=(voice,),
+        cpu_offload=request.cpu_offload,
+    )
+    with tqdm(total=100, bar_format="{desc} {percentage:3.0f}%|{bar}|", disable=None, leave=False) as bar:
+
+        def report(sentence: str, progress: float) -> None:
+            bar.n = round(progress * 100)
+            bar.set_description_str(sentence)
+
+        return load_personaplex(source, report)
+
+
+def _answer(request: Request, model: "PersonaPlexModel", voice: str, recordings: Sequence[Samples]) -> None:
+    from personaplex_ui.personaplex import clip_batch
+
+    persona = Persona(voice, request.text_prompt)
+    clips = [clip_batch.Clip(samples, persona, request.sampling) for samples in recordings]
+    with tqdm(total=sum(clip.frames for clip in clips), unit="frame", disable=None) as bar:
+
+        def count(done: int, total: int) -> None:
+            bar.update(done - bar.n)
+
+        for number, said in clip_batch.each_answer(model, clips, count):
+            write_answer(request.clips[number], said.samples, said.tokens, said.pieces)

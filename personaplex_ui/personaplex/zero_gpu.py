@@ -1,0 +1,54 @@
+"""PersonaPlex on a Space with ZeroGPU hardware, which lends a GPU to one decorated function at a time.
+
+The function runs in a process forked for it: nothing it changes is seen by the next one. Source: the
+``spaces`` package, 0.51.
+"""
+
+import spaces
+from spaces import zero
+from spaces.config import Config
+
+from personaplex_ui.audio.frames import FRAMES_PER_SEC, SAMPLE_RATE_HZ, Samples
+from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.personaplex.clip_batch import Clip, answer_clips
+from personaplex_ui.personaplex.model import PersonaPlexModel
+
+NO_LIVE_CALLS = (
+    "This Space runs on ZeroGPU, which lends a GPU for one clip at a time, so live calls cannot be held "
+    "here. Send a recording to the API's /converse, or duplicate the Space and choose an L4 as its hardware."
+)
+
+WAKE_SEC = 25.0
+"""To bring the weights to a GPU, and to prepare the persona."""
+
+FRAME_SEC = 0.04
+"""A frame on an H200 at the most: a quarter of it is the computing, the rest many small kernels."""
+
+LONGEST_SEC = 300
+
+Pieces = tuple[tuple[int, str], ...]
+
+
+def gpu_sec(samples: Samples, persona: Persona, sampling: Sampling) -> int:
+    """For how long a GPU is asked for; what is asked for counts against the visitor's quota."""
+    return min(LONGEST_SEC, round(WAKE_SEC + len(samples) / SAMPLE_RATE_HZ * FRAMES_PER_SEC * FRAME_SEC))
+
+
+class ZeroGpuModel(PersonaPlexModel):
+    """See ``LentModel``."""
+
+    def begin(self) -> None:
+        """Call once, when all weights are where they belong: the platform then takes them over."""
+
+        def answer_clip(samples: Samples, persona: Persona, sampling: Sampling) -> tuple[Samples, Pieces]:
+            [said] = answer_clips(self, [Clip(samples, persona, sampling)])
+            return said.samples, said.pieces
+
+        # Its arguments cross to the forked process, the model is there already.
+        self._answer_clip = spaces.GPU(duration=gpu_sec)(answer_clip)
+        if Config.zero_gpu:
+            zero.startup()  # else called by gr.Blocks.launch, which this app does not use
+
+    def answer_clip(self, samples: Samples, persona: Persona, sampling: Sampling) -> tuple[Samples, Pieces]:
+        self.prompt_size(persona).check()  # a role that does not fit costs no quota
+        return self._answer_clip(samples, persona, sampling)

@@ -1,0 +1,83 @@
+"""A visitor's own voice: checked, offered to this page alone, forgotten when it is left."""
+
+# Gradio is typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import gradio as gr
+
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.ui import render
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.library import VoiceLibrary
+
+LABEL = "Your own voice"
+CONSENT = "It is my voice, or the person speaking agreed that I use it here."
+NO_CONSENT = "Please tick the box first: a voice may be used only if the person it belongs to agreed."
+NO_RECORDING = "Please record or upload 3 to 30 seconds of one person speaking."
+READY = "Your voice is ready, and chosen above. It is kept until you leave this page."
+FORGOTTEN = "Your voice is forgotten."
+
+OwnVoiceView = tuple[object, str, object]
+"""Updates of the list of voices, the message and the recorder."""
+
+
+class OwnVoices:
+    """Who gave which recording, by Gradio's session: one page that is open somewhere."""
+
+    def __init__(self, voices: VoiceLibrary) -> None:
+        self._voices = voices
+        self._names: dict[str, str] = {}
+
+    def choices(self, request: gr.Request) -> list[tuple[str, str]]:
+        """Labels and names of all voices this page may choose, its own one first."""
+        own = self._names.get(str(request.session_hash))
+        return [*([(LABEL, own)] if own else []), *choices_of(self._voices.offered())]
+
+    async def use(self, path: str | None, consent: bool, request: gr.Request) -> OwnVoiceView:
+        """Check the recording at ``path`` and choose it."""
+        unchanged: object = gr.skip()
+        try:
+            if not consent:
+                raise InvalidInput("consent", NO_CONSENT)
+            if not path:
+                raise InvalidInput("voice_file", NO_RECORDING)
+            name = await asyncio.to_thread(self._keep, Path(path))
+        except InvalidInput as error:
+            return unchanged, render.field_message_html(str(error)), unchanged
+        self._forget(request)
+        self._names[str(request.session_hash)] = name
+        chosen = gr.update(choices=self.choices(request), value=name)
+        return chosen, render.field_message_html(READY, good=True), None
+
+    def forget(self, request: gr.Request) -> OwnVoiceView:
+        """The visitor takes the voice back."""
+        if not self._forget(request):
+            return gr.skip(), render.field_message_html(""), None
+        chosen = gr.update(choices=self.choices(request), value=self._voices.default)
+        return chosen, render.field_message_html(FORGOTTEN, good=True), None
+
+    def _keep(self, path: Path) -> str:
+        name = self._voices.keep_upload(path)
+        with contextlib.suppress(OSError):
+            path.unlink()  # Gradio would keep it for a day
+        return name
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed or reloaded."""
+        self._forget(request)
+
+    def _forget(self, request: gr.Request) -> bool:
+        name = self._names.pop(str(request.session_hash), None)
+        if name is not None:
+            self._voices.forget_upload(name)
+        return name is not None
+
+
+def choices_of(voices: Sequence[Voice]) -> list[tuple[str, str]]:
+    """Labels and names, as a dropdown takes them."""
+    return [(v.label if v.label == v.name else f"{v.label} · {v.name}", v.name) for v in voices]

@@ -1,0 +1,199 @@
+"""Which voices there are: those of the catalogue, files in folders, and recordings users uploaded.
+
+Knows names, files and recordings; not what is in a ``.pt`` file. A name is looked up in what the folders
+list and never becomes a path.
+"""
+
+import logging
+import re
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.voices.catalogue import Voice, canonical_voice_name
+from personaplex_ui.voices.recording import read_voice_recording
+
+VOICE_NAME = re.compile(r"\w[\w .()-]{0,63}")
+"""Of a voice and, with a suffix, of its file: no separators, not hidden."""
+
+SUFFIXES = (".pt", ".wav")
+
+MOST_UPLOADS = 100
+"""Of 30 s each they take 290 MB; the oldest is forgotten for a new one."""
+
+DROPPED_IN = "Dropped in"
+"""The group of voices that the catalogue does not list."""
+
+UPLOAD_PREFIX = "own-"
+UPLOAD_NAME = re.compile(r"own-[0-9a-f]{32}")
+
+log = logging.getLogger(__name__)
+
+
+class VoiceLibrary:
+    """``folders``: the first one that has a voice of a name counts. They are looked through at every
+    question, so that a voice dropped in is there at once. ``without_files``: voices of the catalogue are
+    offered even where no folder has them. May be asked from any thread."""
+
+    def __init__(
+        self,
+        catalogue: Sequence[Voice] = (),
+        folders: Sequence[Path] = (),
+        default: str = "",
+        without_files: bool = True,
+    ) -> None:
+        self._catalogue = tuple(catalogue)
+        self._folders = tuple(folders)
+        self._default = default
+        self._without_files = without_files
+        self._added: dict[str, Path] = {}
+        self._uploads: OrderedDict[str, Samples] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def offer_files_only(self, presets: Path | None) -> None:
+        """From now on a voice needs a file: the model that speaks was loaded, and ``presets`` is the folder
+        of its own voices, if it has any."""
+        with self._lock:
+            self._without_files = False
+            if presets is not None and presets not in self._folders:
+                self._folders = (*self._folders, presets)
+
+    def offer_catalogue(self) -> None:
+        """From now on no voice needs a file: the model that speaks has none."""
+        with self._lock:
+            self._without_files = True
+
+    def offered(self) -> list[Voice]:
+        """All that anybody may choose: the catalogue's first, in its order. What users uploaded is not
+        among them."""
+        paths = self._paths()
+        listed = [voice for voice in self._catalogue if self._without_files or voice.name in paths]
+        others = sorted(paths.keys() - {voice.name for voice in self._catalogue})
+        return [*listed, *(Voice(name, DROPPED_IN, name) for name in others)]
+
+    def names(self) -> list[str]:
+        """The names of ``offered``."""
+        return [voice.name for voice in self.offered()]
+
+    @property
+    def default(self) -> str:
+        """The voice of those who choose none: the one that was asked for, if it is offered."""
+        names = self.names()
+        return self._default if self._default in names or not names else names[0]
+
+    def check(self, value: object) -> str:
+        """The name by which a voice is known, ``value`` being what a caller gave: with or without ``.pt``.
+
+        Raises:
+            InvalidInput: there is no such voice, or an upload was forgotten.
+        """
+        name = canonical_voice_name(value) if isinstance(value, str) else ""
+        if not self.is_upload(name) and name not in self.names():
+            if name.startswith(UPLOAD_PREFIX):
+                raise InvalidInput("voice", "Your own voice was forgotten. Please give it again.")
+            shown = str(value)[:40] if isinstance(value, str) else "none"
+            raise InvalidInput("voice", f"There is no voice “{shown}”. Please choose one from the list.")
+        return name
+
+    def is_upload(self, name: str) -> bool:
+        """Whether ``name`` is a recording a user uploaded, and did not take back."""
+        with self._lock:
+            return name in self._uploads
+
+    def is_lost_upload(self, name: str) -> bool:
+        """Whether ``name`` was an upload and is forgotten."""
+        return name.startswith(UPLOAD_PREFIX) and not self.is_upload(name) and name not in self._paths()
+
+    def is_recording(self, name: str) -> bool:
+        """Whether ``name`` is a recording and no preset. Raises InvalidInput when no folder has it."""
+        return self.is_upload(name) or self.path_of(name).suffix.lower() != ".pt"
+
+    def path_of(self, name: str) -> Path:
+        """The file of the voice ``name``, with or without its suffix.
+
+        Raises:
+            InvalidInput: no folder has it.
+        """
+        paths = self._paths()
+        wanted = canonical_voice_name(name)
+        path = paths.get(name) or paths.get(wanted) or paths.get(wanted.removesuffix(".wav"))
+        if path is None:
+            which = f"no voice {wanted}" if VOICE_NAME.fullmatch(wanted) else "no such voice"
+            raise InvalidInput("voice", f"There is {which}. Choose another one.")
+        return path
+
+    def recording(self, name: str) -> Samples:
+        """The recorded voice ``name`` as Mimi is to encode it, whole frames. Raises InvalidInput."""
+        with self._lock:
+            if name in self._uploads:
+                self._uploads.move_to_end(name)
+                return self._uploads[name]
+        return read_voice_recording(self.path_of(name), "voice")
+
+    def add_file(self, path: Path) -> str:
+        """Offer one file, wherever it is; returns the name it is known by, which no other voice has.
+
+        For paths that the owner of this machine gave, never for what came in a request.
+
+        Raises:
+            InvalidInput: there is no such file, or it is of another kind.
+        """
+        if path.suffix.lower() not in SUFFIXES:
+            raise InvalidInput("voice", f"{path} is no voice: its name must end in .pt or .wav.")
+        if not path.is_file():
+            raise InvalidInput("voice", f"There is no file {path}. Correct the path, or name a preset.")
+        name = canonical_voice_name(str(path.resolve()))
+        with self._lock:
+            self._added[name] = path
+        return name
+
+    def keep_upload(self, path: Path) -> str:
+        """Check and keep a user's own recording until it is forgotten. Returns a name nobody can guess.
+
+        Raises:
+            InvalidInput: for ``voice_file``; it cannot be used.
+        """
+        samples = read_voice_recording(path)
+        name = f"{UPLOAD_PREFIX}{secrets.token_hex(16)}"
+        with self._lock:
+            self._uploads[name] = samples
+            while len(self._uploads) > MOST_UPLOADS:
+                self._uploads.popitem(last=False)
+        return name
+
+    def forget_upload(self, name: str) -> None:
+        """Drop a recording of ``keep_upload``; one that is gone already does not matter."""
+        with self._lock:
+            self._uploads.pop(name, None)
+
+    def _paths(self) -> dict[str, Path]:
+        with self._lock:
+            paths, folders = dict(self._added), self._folders
+        for folder in folders:
+            for path in _files(folder):
+                paths.setdefault(path.stem, path)
+        return paths
+
+
+def shown_voice(name: str) -> str:
+    """What to call the voice ``name`` in logs and lists: the name of an upload is the key to it."""
+    return "your own" if UPLOAD_NAME.fullmatch(name) else name
+
+
+def _files(folder: Path) -> list[Path]:
+    """The voices of ``folder``; of two with one name the ``.pt`` comes first."""
+    try:
+        return [
+            path
+            for path in sorted(folder.iterdir())
+            if path.suffix.lower() in SUFFIXES and VOICE_NAME.fullmatch(path.stem) and path.is_file()
+        ]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.warning("The voices in %s cannot be listed: %s.", folder, error.strerror)
+        return []
