@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from personaplex_ui.audio.frames import FrameCutter
 from personaplex_ui.bench.__main__ import main
 from personaplex_ui.bench.caller import Caller
-from personaplex_ui.bench.report import COLUMNS, Load, Report
+from personaplex_ui.bench.load_report import COLUMNS, Load, LoadReport
 from personaplex_ui.bench.timed_model import TimedModel, stamp, stamp_of
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.engine.speech_model import Persona, Sampling
@@ -33,7 +33,7 @@ LOAD = Load(
     dropped_said=0,
     most_lag_frames=1,
 )
-REPORT = Report("echo", 10.0, 1, (LOAD, replace(LOAD, calls=8, tick_ms=2.0)))
+REPORT = LoadReport("echo", 10.0, 1, (LOAD, replace(LOAD, calls=8, tick_ms=2.0)))
 
 
 def test_the_echo_bench_measures_one_four_and_eight_calls(capsys: pytest.CaptureFixture[str]):

@@ -1,16 +1,18 @@
-"""The command line: ``python -m personaplex_ui.bench echo``. Each sub-command is a module of its own."""
+"""The command line: ``python -m personaplex_ui.bench echo`` or ``model``. Each is a module of its own."""
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from personaplex_ui.bench import echo
+from personaplex_ui.bench import echo, model
 from personaplex_ui.bench.report import Report
+from personaplex_ui.errors import PersonaplexError
 
 
 class Command(Protocol):
-    """A module that measures one engine. ``SUMMARY``: what, in half a line."""
+    """A module that measures one thing. ``SUMMARY``: what, in half a line."""
 
     @property
     def SUMMARY(self) -> str: ...  # noqa: N802  a constant of the module
@@ -20,14 +22,14 @@ class Command(Protocol):
     async def measure(self, given: argparse.Namespace) -> Report: ...
 
 
-COMMANDS: dict[str, Command] = {"echo": echo}
+COMMANDS: dict[str, Command] = {"echo": echo, "model": model}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """``arguments`` are those of the command line after the program's name, by default its own."""
     parser = argparse.ArgumentParser(
         prog="python -m personaplex_ui.bench",
-        description="Latency, CPU and memory of calls, measured in real time on this machine.",
+        description="Speed, latency, CPU and memory, measured in real time on this machine.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
@@ -35,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command.add_arguments(added)
         added.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args(arguments)
-    report = asyncio.run(COMMANDS[given.command].measure(given))
+    try:
+        report = asyncio.run(COMMANDS[given.command].measure(given))
+    except PersonaplexError as refused:
+        sys.exit(str(refused))
     print(report.to_json() if given.json else report.to_table())
 
 

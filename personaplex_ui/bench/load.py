@@ -13,7 +13,7 @@ import numpy as np
 
 from personaplex_ui.audio.frames import FRAME_SEC
 from personaplex_ui.bench.caller import Caller
-from personaplex_ui.bench.report import Load
+from personaplex_ui.bench.load_report import Load
 from personaplex_ui.bench.timed_model import TimedModel
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.engine.speech_model import Persona, Sampling

@@ -1,85 +1,31 @@
-"""What was measured, as a table for people and as JSON for programs."""
+"""What every measurement gives: a table for people and JSON for programs."""
 
-import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One number of calls.
+class Report(Protocol):
+    """What one sub-command measured."""
 
-    ``latency_*``: from the moment a frame is complete until its answer is out of the call.
-    ``cpu_percent_per_call``: of one core, all threads together. ``memory_mb_per_call``: growth of the
-    resident memory since before these calls. ``tick_ms``: mean of the steps with the most calls in them.
-    Counters as in ``Figures``.
-    """
+    def to_json(self) -> str: ...
 
-    calls: int
-    frames: int
-    latency_p50_ms: float
-    latency_p95_ms: float
-    cpu_percent_per_call: float
-    memory_mb_per_call: float
-    tick_ms: float
-    dropped_heard: int
-    dropped_said: int
-    most_lag_frames: int
+    def to_table(self) -> str: ...
 
 
-COLUMNS = {
-    "calls": "calls",
-    "latency_p50_ms": "latency p50 ms",
-    "latency_p95_ms": "p95 ms",
-    "cpu_percent_per_call": "CPU/call %",
-    "memory_mb_per_call": "memory/call MB",
-    "tick_ms": "tick ms",
-    "frames": "frames",
-    "dropped_heard": "dropped heard",
-    "dropped_said": "said",
-    "most_lag_frames": "lag frames",
-}
+def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
+    """``rows`` as lines; the first ``left`` columns begin, the others end, below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines: list[str] = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells))
+    return lines
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    engine: str
-    seconds: float
-    seed: int
-    loads: tuple[Load, ...]
-
-    @property
-    def tick_cost_ratio(self) -> float:
-        """What a tick of the most calls costs, over one of the fewest."""
-        return self.loads[-1].tick_ms / self.loads[0].tick_ms
-
-    def to_json(self) -> str:
-        values = asdict(self) | {"tick_cost_ratio": self.tick_cost_ratio, "machine": _machine()}
-        return json.dumps(values, indent=2)
-
-    def to_table(self) -> str:
-        rows = [list(COLUMNS.values())]
-        for load in self.loads:
-            values = asdict(load)
-            rows.append([_short(values[name]) for name in COLUMNS])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
-        first, last = self.loads[0].calls, self.loads[-1].calls
-        return "\n".join(
-            [
-                f"{self.engine} engine, {self.seconds:g} s at each number of calls, {_machine()}",
-                "",
-                *lines,
-                "",
-                f"tick cost, {last} calls / {first} call: {self.tick_cost_ratio:.2f}",
-            ]
-        )
-
-
-def _short(value: float) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _machine() -> str:
+def machine() -> str:
     return f"{os.cpu_count()} cores, Python {platform.python_version()}"
