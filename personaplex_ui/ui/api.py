@@ -23,6 +23,7 @@ from personaplex_ui.calls.transcript import to_records
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.presets import PRESETS
 from personaplex_ui.transports.clip import converse
+from personaplex_ui.ui.abandoned import while_wanted
 from personaplex_ui.voices.library import VoiceLibrary
 
 
@@ -108,8 +109,8 @@ class PageApi:
                 record=False,
             )
             samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)
-            answer = await converse(
-                samples, settings, self._switchboard, lambda s, part: _report(progress, s, part)
+            answer = await while_wanted(
+                converse(samples, settings, self._switchboard, lambda s, part: _report(progress, s, part))
             )
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error

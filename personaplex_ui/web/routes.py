@@ -37,6 +37,7 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
             }
             return JSONResponse(body, status_code=503)
         model = engine.model
+        note = engine.failure or model.clips_only
         return JSONResponse(
             {
                 "status": "healthy",
@@ -46,8 +47,8 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
                 "lines": engine.lines.capacity,
                 "lines_free": engine.lines.free,
                 "waiting": engine.lines.waiting,
-                "message": engine.failure or model.clips_only,
             }
+            | ({"message": note} if note else {})
         )
 
     @router.get("/voices", summary="The voices to choose from")

@@ -105,7 +105,6 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, switchboard: Switc
         "lines": 1,
         "lines_free": 1,
         "waiting": 0,
-        "message": "",
     }
     calls = [switchboard.open(CallSettings(Persona("NATF2", ""))) for _ in range(2)]
     await calls[0].live.wait()
@@ -282,3 +281,8 @@ async def test_a_recording_that_has_expired_is_gone_and_the_transcript_is_not(
     assert response.status_code == 404
     assert "any more" in response.json()["detail"]
     assert (await client.get(f"/calls/{call.call_id}/transcript.txt", headers=OWNER)).status_code == 200
+
+
+async def test_a_model_for_clips_only_says_so(client: AsyncClient, model: FakeModel):
+    model.clips_only = "Calls cannot be held here."
+    assert (await client.get("/health")).json()["message"] == "Calls cannot be held here."
