@@ -9,7 +9,7 @@ import sys
 from personaplex_ui.echo.model import EchoModel
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.worker import ReportLoading
-from personaplex_ui.settings import EngineChoice, Settings
+from personaplex_ui.settings import EngineChoice, Quantize, Settings
 from personaplex_ui.voices.library import VoiceLibrary
 
 GPU_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -67,5 +67,6 @@ def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLo
         voices=voices,
         cpu_offload=settings.cpu_offload,
         zero_gpu=settings.spaces_zero_gpu,
+        quantize=settings.quantize is Quantize.INT8,
     )
     return load_personaplex(source, report)

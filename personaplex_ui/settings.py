@@ -29,6 +29,13 @@ class EngineChoice(enum.StrEnum):
     PERSONAPLEX = "personaplex"
 
 
+class Quantize(enum.StrEnum):
+    """``int8``: the weights of the layers take one byte each."""
+
+    NONE = "none"
+    INT8 = "int8"
+
+
 class LogLevel(enum.StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -73,6 +80,7 @@ class Settings:
     hf_repo: str
     hf_revision: str | None
     cpu_offload: bool
+    quantize: Quantize
     persona_cache_mb: int
     max_calls: int
     max_waiting: int
@@ -110,7 +118,8 @@ class Settings:
             hf_repo=given.text("HF_REPO") or "nvidia/personaplex-7b-v1",
             hf_revision=given.text("HF_REVISION"),
             cpu_offload=given.yes_or_no("CPU_OFFLOAD"),
-            persona_cache_mb=given.whole_number("PERSONA_CACHE_MB", 1_024, 0, 1_000_000),
+            quantize=given.one_of("QUANTIZE", Quantize.NONE),
+            persona_cache_mb=given.whole_number("PERSONA_CACHE_MB", 512, 0, 1_000_000),
             max_calls=given.whole_number("MAX_CALLS", 4, 1, 64),
             max_waiting=given.whole_number("MAX_WAITING", 20, 0, 1_000),
             max_call_seconds=given.whole_number("MAX_CALL_SECONDS", 600, 15, 86_400),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.settings import EngineChoice, LogLevel, Secret, Settings
+from personaplex_ui.settings import EngineChoice, LogLevel, Quantize, Secret, Settings
 
 ENV_EXAMPLE = Path(__file__).parent.parent / ".env.example"
 
@@ -25,7 +25,8 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
         hf_repo="nvidia/personaplex-7b-v1",
         hf_revision=None,
         cpu_offload=False,
-        persona_cache_mb=1_024,
+        quantize=Quantize.NONE,
+        persona_cache_mb=512,
         max_calls=4,
         max_waiting=20,
         max_call_seconds=600,
@@ -69,6 +70,8 @@ def test_other_variables_are_ignored() -> None:
         ("HF_REVISION", "9f3a", "hf_revision", "9f3a"),
         ("CPU_OFFLOAD", "1", "cpu_offload", True),
         ("CPU_OFFLOAD", "No", "cpu_offload", False),
+        ("QUANTIZE", "INT8", "quantize", Quantize.INT8),
+        ("QUANTIZE", "none", "quantize", Quantize.NONE),
         ("SPACES_ZERO_GPU", "true", "spaces_zero_gpu", True),
         ("PERSONA_CACHE_MB", "0", "persona_cache_mb", 0),
         ("MAX_CALLS", "64", "max_calls", 64),
@@ -104,6 +107,7 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
         ("DEVICE", "cuda:", "auto, cpu, cuda, or one GPU"),
         ("DEVICE", "tpu", "auto, cpu, cuda, or one GPU"),
         ("CPU_OFFLOAD", "maybe", "1 or 0"),
+        ("QUANTIZE", "int4", "one of none, int8"),
         ("PERSONA_CACHE_MB", "-1", "a whole number from 0 to 1000000"),
         ("MAX_CALLS", "0", "a whole number from 1 to 64"),
         ("MAX_CALLS", "65", "a whole number from 1 to 64"),

@@ -8,6 +8,7 @@ chunk in the same gaps; where the gaps are too small, one chunk a tick is allowe
 nobody waits for ever.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from personaplex_ui.audio.frame_queue import FrameQueue
@@ -107,7 +108,11 @@ class Scheduler:
         return self._between_ticks(now, next_tick)
 
     def _between_ticks(self, now: float, next_tick: float | None) -> Action:
-        spare_sec = FRAME_SEC if next_tick is None else next_tick - now
+        if next_tick is not None:
+            spare_sec = next_tick - now
+        else:
+            # Where nobody is live, nobody can be late: a chunk may take as long as it does.
+            spare_sec = FRAME_SEC if self.clock.running else math.inf
         if self._preparing and (self._chunk_owed or self.costs.chunk_sec <= spare_sec):
             self._chunk_owed = False
             slot = self._preparing.pop(0)

@@ -79,12 +79,14 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
-    def load_again(self, load: LoadModel) -> None:
-        """Load with ``load``, after loading has failed; in any other state, nothing happens."""
+    def load_again(self, load: LoadModel, instead: bool = False) -> None:
+        """Load with ``load``, after loading has failed; in any other state, nothing happens. ``instead``: it
+        is another model, so why the first one failed is still worth telling."""
         with self._wake:
             if self.state is not EngineState.FAILED or self._closing:
                 return
             self._load = load
+            self.failure = self.failure if instead else ""
             self.state, self.message, self.progress = EngineState.LOADING, "The model is being loaded.", 0.0
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()

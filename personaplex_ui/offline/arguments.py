@@ -8,7 +8,7 @@ from typing import Protocol
 
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.settings import Settings
+from personaplex_ui.settings import Quantize, Settings
 
 LARGEST_BATCH = 64
 
@@ -41,6 +41,7 @@ class Request:
     revision: str | None
     device: str
     dtype: str | None
+    quantize: bool
     cpu_offload: bool
     voice: str
     voice_folder: Path | None
@@ -57,6 +58,7 @@ class _Given(argparse.Namespace):
     revision: str | None = None
     device: str
     dtype: str | None = None
+    quantize: str
     cpu_offload: bool = False
     voice_prompt: str
     voice_prompt_dir: Path | None = None
@@ -87,6 +89,7 @@ def read_request(arguments: Sequence[str] | None) -> Request:
             given.revision,
             given.device,
             given.dtype,
+            given.quantize == Quantize.INT8,
             given.cpu_offload,
             given.voice_prompt,
             given.voice_prompt_dir,
@@ -167,6 +170,12 @@ def _add_model(model: _Options, defaults: Settings) -> None:
         "--dtype",
         choices=("float32", "bfloat16"),
         help="of the numbers; else bfloat16 on a GPU, float32 on a CPU",
+    )
+    model.add_argument(
+        "--quantize",
+        choices=[choice.value for choice in Quantize],
+        default=defaults.quantize.value,
+        help="int8: the weights take half the memory, with nearly the same answers",
     )
     model.add_argument(
         "--cpu-offload", action="store_true", help="keep the weights in host memory: slow, for small GPUs"

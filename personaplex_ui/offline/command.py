@@ -8,12 +8,16 @@ from personaplex_ui.offline.arguments import read_request
 
 INTERRUPTED = 130
 
-FULL = "The memory was full. Answer fewer recordings at once with --batch, or add --cpu-offload on a GPU."
+FULL = (
+    "The memory was full. Answer fewer recordings at once with --batch, or add --quantize int8; on a GPU, "
+    "--cpu-offload helps too."
+)
 
 UNEXPECTED = "This failed in a way nobody thought of; please report it with these words:"
 
 AS_OPTIONS = (
     ("CPU_OFFLOAD=1", "--cpu-offload"),
+    ("QUANTIZE=", "--quantize "),
     ("DEVICE=", "--device "),
     ("DEVICE", "--device"),
     ("HF_REPO", "--model"),

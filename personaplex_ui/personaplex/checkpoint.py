@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -30,6 +31,7 @@ from personaplex_ui.personaplex.checkpoint_files import (
     human_size,
     listed,
 )
+from personaplex_ui.personaplex.int8 import choose_way, quantize_layers, read_quantized
 from personaplex_ui.personaplex.model_sizes import language_model_sizes
 from personaplex_ui.personaplex.offload import ON_HOST, device_bytes, move_layers_to_host
 from personaplex_ui.personaplex.prompt import CODEBOOKS
@@ -38,7 +40,8 @@ from personaplex_ui.personaplex.safetensors_file import SafetensorsFile
 log = logging.getLogger(__name__)
 
 GPU_RESERVE_BYTES = 1_000_000_000
-"""Besides weights and calls: Mimi (0.4 GB), the states of prompts in the making, CUDA's own work space."""
+"""Besides weights and calls: Mimi (0.4 GB), the states of prompts in the making, CUDA's own work space, and
+of int8 one layer's weights as they were (0.2 GB), where no kernel multiplies by int8."""
 
 FreeMemory = Callable[[torch.device], tuple[int, int]]
 """Free and total bytes of a GPU, as ``torch.cuda.mem_get_info``."""
@@ -52,12 +55,12 @@ def check_gpu_room(
     dtype: torch.dtype,
     max_calls: int,
     persona_cache_bytes: int = 0,
-    int8_possible: bool = False,
+    quantize: bool = False,
     free_memory: FreeMemory = torch.cuda.mem_get_info,
     cpu_offload: bool = False,
 ) -> None:
     """Whether model and calls will fit; needs ``config.json`` only. Does nothing on a CPU.
-    ``cpu_offload``: the temporal layers will stay in host memory.
+    ``quantize``: the layers will be int8; ``cpu_offload``: the temporal ones will stay in host memory.
 
     Raises:
         CheckpointUnusable: there is no room, or the config cannot be used.
@@ -66,7 +69,9 @@ def check_gpu_room(
     if device.type != "cuda":
         return
     model = empty_language_model(sizes.moshi_arguments(), dtype)
-    weights = device_bytes(model) if cpu_offload else _bytes_of(model)
+    if quantize:
+        quantize_layers(model)
+    weights = _device_bytes(model, cpu_offload)
     besides = GPU_RESERVE_BYTES + persona_cache_bytes
     call = sizes.key_value_bytes(dtype)
     needed = weights + max_calls * call + besides
@@ -75,8 +80,12 @@ def check_gpu_room(
         return
     fitting = (free - weights - besides) // call
     helps = [f"MAX_CALLS={fitting}"] if fitting > 0 else []
-    helps += ["QUANTIZE=int8, which halves the weights"] if int8_possible else []
     offload_helps = not cpu_offload and device_bytes(model) + max_calls * call + besides <= free
+    if not quantize:
+        quantize_layers(model)
+        fitting = (free - _device_bytes(model, cpu_offload) - besides) // call
+        still = f" and leaves room for MAX_CALLS={fitting}" if fitting < max_calls else ""
+        helps += [f"QUANTIZE=int8, which halves the weights{still}"] if fitting > 0 else []
     helps += ["CPU_OFFLOAD=1, which is slow and for clips only"] if offload_helps else []
     helps += ["ending what else uses this GPU", "a GPU with more memory"]
     raise CheckpointUnusable(
@@ -86,15 +95,20 @@ def check_gpu_room(
     )
 
 
+def _device_bytes(model: LMModel, cpu_offload: bool) -> int:
+    return device_bytes(model) if cpu_offload else _bytes_of(model)
+
+
 def load_language_model(
     files: CheckpointFiles,
     device: torch.device,
     dtype: torch.dtype,
     report: Report,
     cpu_offload: bool = False,
+    quantize: bool = False,
 ) -> LMModel:
     """The model with the assistant's 8 depth steps, ready for inference. ``cpu_offload``: its temporal layers
-    stay in host memory, and are never all on ``device``.
+    stay in host memory, and are never all on ``device``. ``quantize``: see ``int8``.
 
     Raises:
         CheckpointUnusable: the file is not what PersonaPlex needs, or there is no room for it.
@@ -103,6 +117,7 @@ def load_language_model(
     model = empty_language_model(sizes.moshi_arguments(), dtype)
     with SafetensorsFile(files.weights) as file:
         sources = _sources(model, file, sizes.released_depth_steps)
+        quantized = quantize_layers(model) if quantize else {}
         total = _bytes_of(model)
         state: dict[str, Tensor] = {}
         read, told = 0, -1.0
@@ -112,8 +127,14 @@ def load_language_model(
                     told = read / total
                     report(f"Loading the model: {read / 1e6:,.0f} of {total / 1e6:,.0f} MB.", told)
                 place = torch.device("cpu") if cpu_offload and name.startswith(ON_HOST) else device
-                state[name] = file.read(source.name, place, dtype, source.first_row, source.rows)
-                read += state[name].nbytes
+                if name in quantized:
+                    scale = name.removesuffix("weight") + "scale"
+                    rows_of = partial(_rows_of, file, source, place)
+                    state[name], state[scale] = read_quantized(rows_of, quantized[name], place, dtype)
+                    read += state[name].nbytes + state[scale].nbytes
+                else:
+                    state[name] = file.read(source.name, place, dtype, source.first_row, source.rows)
+                    read += state[name].nbytes
         except torch.OutOfMemoryError as error:
             raise CheckpointUnusable(
                 f"The memory of {device} was full after {human_size(read)} of {human_size(total)} of "
@@ -122,10 +143,15 @@ def load_language_model(
     report(f"Loading the model: {total / 1e6:,.0f} of {total / 1e6:,.0f} MB.", 1.0)
     model.load_state_dict(state, assign=True)
     loaded = _for_inference(model)
+    choose_way(loaded, device, dtype)
     if cpu_offload:
         del state  # it holds the weights of all layers a second time
         move_layers_to_host(loaded, device)
     return loaded
+
+
+def _rows_of(file: SafetensorsFile, source: "_Source", place: torch.device, first: int, count: int) -> Tensor:
+    return file.read(source.name, place, torch.float32, source.first_row + first, count)
 
 
 def load_codec(files: CheckpointFiles, device: torch.device) -> MimiModel:

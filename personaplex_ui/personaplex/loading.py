@@ -50,8 +50,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Source:
     """Which model, and where it runs. ``device``: ``auto``, ``cpu`` or ``cuda``; ``dtype`` None: bfloat16
     on a GPU, float32 on a CPU. ``voices``: the checkpoint's own presets are added to them, and
-    ``needed_voices`` must be among them. ``cpu_offload`` keeps the
-    temporal transformer in host memory; ``zero_gpu``: see ``zero_gpu.ZeroGpuModel``."""
+    ``needed_voices`` must be among them. ``cpu_offload`` keeps the temporal transformer in host memory;
+    ``quantize`` its weights and the depth transformer's as int8; ``zero_gpu``: see
+    ``zero_gpu.ZeroGpuModel``."""
 
     repo: str
     revision: str | None = None
@@ -64,6 +65,7 @@ class Source:
     needed_voices: tuple[str, ...] = ()
     cpu_offload: bool = False
     zero_gpu: bool = False
+    quantize: bool = False
 
 
 def choose_device(name: str) -> torch.device:
@@ -78,7 +80,13 @@ def choose_device(name: str) -> torch.device:
         raise CheckpointUnusable(
             "DEVICE asks for a GPU, but PyTorch finds none. Check it with nvidia-smi, or set DEVICE=cpu."
         )
-    return torch.device(name)
+    device = torch.device(name)
+    if ":" in name and device.index >= torch.cuda.device_count():
+        raise CheckpointUnusable(
+            f"DEVICE is {name}, but PyTorch finds {torch.cuda.device_count()} GPU(s), counted from cuda:0. "
+            "Set it to one of them, or to cuda."
+        )
+    return device
 
 
 def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
@@ -89,7 +97,22 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
         InvalidInput: a needed voice is not there, or cannot be used.
     """
     device = choose_device(source.device)
+    if device.type == "cuda" and not source.zero_gpu:
+        torch.cuda.empty_cache()  # what an attempt that failed left behind counts as used
+    try:
+        return _load(source, device, report)
+    except torch.OutOfMemoryError as error:
+        raise CheckpointUnusable(
+            f"The memory of {device} was full when the weights were there. End what else uses it, lower "
+            "MAX_CALLS, or take a larger one."
+        ) from error
+
+
+def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexModel:
     dtype = source.dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+
+    # A GPU of ZeroGPU has room for the whole weights, and nothing can be tried on it yet.
+    quantize = source.quantize and not source.zero_gpu
 
     def check_room(config: dict[str, object]) -> None:
         if source.zero_gpu:
@@ -100,13 +123,14 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
             dtype,
             source.slots,
             source.persona_cache_bytes,
+            quantize,
             cpu_offload=source.cpu_offload,
         )
 
     files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, check_room)
     source.voices.offer_files_only(_unpacked_presets(files))
     _check_voices(source, language_model_sizes(files.config).arguments["dim"])
-    lm = load_language_model(files, device, dtype, report, source.cpu_offload)
+    lm = load_language_model(files, device, dtype, report, source.cpu_offload, quantize)
     kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
     model = kind(
         lm,

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable, human_size
+from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable
 
 CHUNK_BYTES = 16 * 2**20
 MAX_HEADER_BYTES = 100_000_000
@@ -188,10 +188,10 @@ class SafetensorsFile:
         )
 
     def _cut_short(self, whole: int | None) -> CheckpointUnusable:
-        size = human_size(self._path.stat().st_size)
-        there = f"only {size} are there" if whole is None else f"{size} of {human_size(whole)} are there"
+        size = self._path.stat().st_size
+        there = f"only {size:,}" if whole is None else f"{size:,} of {whole:,}"
         return CheckpointUnusable(
-            f"{self.name} is cut short: {there}. {self._remedy[0].upper()}{self._remedy[1:]}"
+            f"{self.name} is cut short: {there} bytes are there. {self._remedy[0].upper()}{self._remedy[1:]}"
         )
 
     @property

@@ -40,6 +40,8 @@ class Previews:
         """
         name = self._voices.check(voice)
         async with self._making:
+            for lost in [kept for kept in self._kept if self._voices.is_lost_upload(kept)]:
+                del self._kept[lost]
             if name not in self._kept:
                 self._kept[name] = await self._make(name)
             self._kept.move_to_end(name)

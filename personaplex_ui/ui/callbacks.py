@@ -28,7 +28,7 @@ from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui import render
 from personaplex_ui.ui.own_voice import OwnVoices
-from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.voices.library import VoiceLibrary, shown_voice
 from personaplex_ui.web.visitor import visitor_key
 
 ENGINE_WATCHED_EVERY_SEC = 0.5
@@ -107,7 +107,7 @@ class PageCallbacks:
 
     def use_echo(self) -> None:
         """Take calls with the echo engine, since the model could not be loaded."""
-        self._switchboard.engine.load_again(self._load_echo)
+        self._switchboard.engine.load_again(self._load_echo, instead=True)
 
     def offer_voices(self, voice: str, request: gr.Request) -> object:
         """The voices that the engine has, now that it is known; the chosen one stays if it is among them."""
@@ -153,7 +153,7 @@ class PageCallbacks:
             await self._previews.wav_of(voice)
         except PersonaplexError as error:
             return render.field_message_html(str(error))
-        return render.preview_html(f"voices/{voice}/preview.wav", f"Preview of {voice}")
+        return render.preview_html(f"voices/{voice}/preview.wav", f"Preview of {shown_voice(voice)}")
 
     @staticmethod
     def choose_preset(title: str) -> object:
@@ -175,7 +175,10 @@ class PageCallbacks:
 
     def _prompt_size(self, persona: Persona) -> PromptSize | None:
         engine = self._switchboard.engine
-        return engine.model.prompt_size(persona) if engine.state is EngineState.READY else None
+        if engine.state is not EngineState.READY:
+            return None
+        self._voices.check(persona.voice)  # has better words for an own voice that was forgotten
+        return engine.model.prompt_size(persona)
 
     @staticmethod
     def check_sampling(

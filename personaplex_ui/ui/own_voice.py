@@ -32,6 +32,7 @@ class OwnVoices:
     def __init__(self, voices: VoiceLibrary) -> None:
         self._voices = voices
         self._names: dict[str, str] = {}
+        self._checking: set[str] = set()
 
     def choices(self, request: gr.Request) -> list[tuple[str, str]]:
         """Labels and names of all voices this page may choose, its own one first."""
@@ -41,16 +42,23 @@ class OwnVoices:
     async def use(self, path: str | None, consent: bool, request: gr.Request) -> OwnVoiceView:
         """Check the recording at ``path`` and choose it."""
         unchanged: object = gr.skip()
+        session = str(request.session_hash)
         try:
             if not consent:
                 raise InvalidInput("consent", NO_CONSENT)
             if not path:
                 raise InvalidInput("voice_file", NO_RECORDING)
+            self._checking.add(session)
             name = await asyncio.to_thread(self._keep, Path(path))
         except InvalidInput as error:
+            self._checking.discard(session)
             return unchanged, render.field_message_html(str(error)), unchanged
+        if session not in self._checking:  # the page was left meanwhile
+            self._voices.forget_upload(name)
+            return unchanged, render.field_message_html(""), None
+        self._checking.discard(session)
         self._forget(request)
-        self._names[str(request.session_hash)] = name
+        self._names[session] = name
         chosen = gr.update(choices=self.choices(request), value=name)
         return chosen, render.field_message_html(READY, good=True), None
 
@@ -69,6 +77,7 @@ class OwnVoices:
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed or reloaded."""
+        self._checking.discard(str(request.session_hash))
         self._forget(request)
 
     def _forget(self, request: gr.Request) -> bool:

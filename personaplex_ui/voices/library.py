@@ -51,6 +51,7 @@ class VoiceLibrary:
         self._default = default
         self._without_files = without_files
         self._added: dict[str, Path] = {}
+        self._presets: Path | None = None
         self._uploads: OrderedDict[str, Samples] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -59,8 +60,7 @@ class VoiceLibrary:
         of its own voices, if it has any."""
         with self._lock:
             self._without_files = False
-            if presets is not None and presets not in self._folders:
-                self._folders = (*self._folders, presets)
+            self._presets = presets
 
     def offer_catalogue(self) -> None:
         """From now on no voice needs a file: the model that speaks has none."""
@@ -172,7 +172,8 @@ class VoiceLibrary:
 
     def _paths(self) -> dict[str, Path]:
         with self._lock:
-            paths, folders = dict(self._added), self._folders
+            paths = dict(self._added)
+            folders = (*self._folders, *([self._presets] if self._presets else []))
         for folder in folders:
             for path in _files(folder):
                 paths.setdefault(path.stem, path)

@@ -104,6 +104,15 @@ def test_as_a_process(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.json", "0.npy", "0.wav"]
 
 
+def test_int8_weights_answer_in_full_length(tmp_path: Path):
+    options = ["--quantize", "int8", *options_of("voice_preset")]
+    assert main([*MODEL, *options, *files(tmp_path, 0, USER)]) == 0
+    expected = read_case("voice_preset").tokens
+    tokens = np.load(tmp_path / "0.npy")
+    assert len(tokens) >= len(expected)
+    assert not np.array_equal(tokens[: len(expected)], expected), "nothing was quantized"
+
+
 def test_two_inputs_in_one_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     other = DATA / "cases" / "custom_voice_no_prompt" / "user.wav"
     rows: list[int] = []
@@ -280,6 +289,7 @@ def test_a_role_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[
         (torch.OutOfMemoryError("CUDA out of memory"), 1, "The memory was full."),
         (ZeroDivisionError("by zero"), 1, "please report it with these words: ZeroDivisionError: by zero"),
         (CheckpointUnusable("What helps: MAX_CALLS=2, or CPU_OFFLOAD=1."), 1, "--batch 2, or --cpu-offload."),
+        (CheckpointUnusable("What helps: QUANTIZE=int8, which"), 1, "helps: --quantize int8, which"),
     ],
 )
 def test_never_a_traceback(

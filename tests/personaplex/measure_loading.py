@@ -1,6 +1,7 @@
 """Loads a language model in a process of its own and prints the memory that it took, in bytes, as JSON.
 
-``python -m tests.personaplex.measure_loading WEIGHTS CONFIG DTYPE``: CONFIG is JSON, DTYPE a name of torch's.
+``python -m tests.personaplex.measure_loading WEIGHTS CONFIG DTYPE QUANTIZE``: CONFIG is JSON, DTYPE a name of
+torch's, QUANTIZE none or int8.
 """
 
 import json
@@ -25,7 +26,9 @@ def main() -> None:
     files = CheckpointFiles(config, weights, weights, weights, None, None, "measured", "")
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
     before = memory("VmRSS")
-    model = load_language_model(files, torch.device("cpu"), dtype, lambda sentence, share: None)
+    model = load_language_model(
+        files, torch.device("cpu"), dtype, lambda sentence, share: None, quantize=sys.argv[4] == "int8"
+    )
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     print(json.dumps({"kept": kept, "peak": memory("VmHWM") - before}))
 
