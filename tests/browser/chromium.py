@@ -4,6 +4,7 @@ Knows the page by what people see and screen readers say (roles, names), and by 
 """
 
 import contextlib
+import re
 import shutil
 import subprocess
 from collections.abc import Generator
@@ -25,6 +26,9 @@ QUIET_BEFORE_SEC = 6.0
 """The greeting takes 5.8 s at the pitch 1, and less in the higher voices: it is not spoken over."""
 
 QUIET_AFTER_SEC = 5.0
+HEARD_LEVEL = 35
+"""Per cent of a meter, -39 dBFS."""
+
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 
 FLAGS = [
@@ -112,6 +116,11 @@ def open_context(
     return context
 
 
+def plain(text: str) -> str:
+    """``text`` as a browser shows it, every stretch of white space one space."""
+    return " ".join(text.split())
+
+
 class TalkPage:
     """The page, opened and ready for a call."""
 
@@ -128,13 +137,30 @@ class TalkPage:
         self.role = self.page.locator("#prompt textarea")
         self.start_button.wait_for()
         # What Gradio asks the server for when the page opens has come: the page is the visitor's.
-        self.page.locator("#engine").get_by_text("echo engine").first.wait_for()
+        engine = self.page.locator("#engine")
+        expect(engine).to_contain_text(re.compile("echo engine|is ready"))
+        if "is ready" in engine.inner_text():
+            # The voices are those of the model, and it counts the role in its tokens.
+            expect(self.page.locator("#prompt-counter")).to_contain_text("tokens")
 
     def start(self) -> None:
         self.start_button.click()
 
     def wait_live(self) -> None:
         expect(self.status).to_contain_text("Live")
+
+    def level(self, side: str) -> int:
+        """Per cent of the live meter of the ``caller`` or the ``assistant``."""
+        bar = self.status.locator(f".pp-meter-{side} .pp-bar span")
+        return int(bar.evaluate("bar => parseInt(bar.style.getPropertyValue('--pp-level'))"))
+
+    def wait_for_sound_of(self, side: str) -> None:
+        """Until the page shows that this side is to be heard."""
+        wait_until(lambda: self.level(side) > HEARD_LEVEL, 30, f"the {side} is heard")
+
+    def said(self) -> str:
+        """What the transcript shows now, without its times."""
+        return plain(" ".join(re.sub(r"^[\d:]+\s", "", line) for line in self.lines.all_inner_texts()))
 
     def watch_the_transcript_grow(self) -> None:
         """Words come one after the other while the call is live."""

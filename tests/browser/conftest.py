@@ -1,4 +1,8 @@
-"""For tests in a real browser: one app for all of them, one Chromium a module, and logs beside failures."""
+"""For tests in a real browser: one app an engine for all of them, one Chromium a module, and logs beside
+failures.
+
+A test that takes ``app`` runs on both engines, unless it is marked ``echo_only``.
+"""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -7,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.browser.chromium import chromium, make_microphone
-from tests.end_to_end.app_process import AppProcess, add_logs, running_app
+from tests.end_to_end.app_process import TINY, AppProcess, add_logs, running_app
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,10 +27,22 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(microphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+def echo_app(microphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """With the settings of a fresh clone. Asks for the microphone first: without it nothing is started."""
-    with running_app(tmp_path_factory.mktemp("app")) as app:
+    with running_app(tmp_path_factory.mktemp("echo_app")) as app:
         yield app
+
+
+@pytest.fixture(scope="session")
+def tiny_app(microphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """PersonaPlex, on the tiny checkpoint."""
+    with running_app(tmp_path_factory.mktemp("tiny_app"), **TINY) as app:
+        yield app
+
+
+@pytest.fixture(scope="module", params=["echo", "tiny"])
+def app(request: pytest.FixtureRequest) -> AppProcess:
+    return request.getfixturevalue(f"{request.param}_app")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""axe-core on the page: light and dark, wide and narrow, before, in and after a call, all unfolded.
+"""axe-core on the page: light and dark, wide and narrow, before, in and after a call, all unfolded. The
+page differs little with PersonaPlex, so there it is looked at in light alone.
 
 What it may find stands in ``KNOWN``, one by one: faults inside Gradio's own components that theme and
 JavaScript do not reach. Whatever is listed must still be there, so that the list cannot rot.
@@ -87,12 +88,14 @@ STILL = """document.getAnimations().every((animation) =>
 @pytest.fixture(scope="module")
 def inspection(browser: Browser, app: AppProcess) -> Inspection:
     inspection = Inspection()
-    for mode in ("light", "dark"):
+    for mode in ("light", "dark") if app.engine == "echo" else ("light",):
         with open_context(browser, dark=mode == "dark") as context:
             talk = TalkPage(context, app.url)
             expect(talk.page.locator("body.dark")).to_have_count(1 if mode == "dark" else 0)
             inspect_before(talk, inspection, mode)
             inspect_call(talk, inspection, mode)
+    if app.engine != "echo":
+        return inspection
     with open_context(browser) as context:
         talk = TalkPage(context, f"{app.url}/?__theme=dark")
         expect(talk.page.locator("body.dark")).to_have_count(1)
@@ -104,7 +107,8 @@ def inspect_before(talk: TalkPage, inspection: Inspection, mode: str) -> None:
     page = talk.page
     inspection.look_at(talk, f"{mode}, as it opens")
     page.get_by_role("button", name="Advanced").click()
-    page.locator("#engine summary").click()
+    for summary in page.locator("#engine summary").all():
+        summary.click()
     page.get_by_role("button", name="Listen").click()
     page.locator("#preview audio").wait_for()
     talk.role.fill("You are\x07 kind.")
@@ -115,7 +119,7 @@ def inspect_before(talk: TalkPage, inspection: Inspection, mode: str) -> None:
     talk.role.fill("You are kind.")
     page.get_by_label("Seed").fill("42")
     expect(page.locator("#sampling-message")).to_be_empty()
-    page.get_by_label("Voice").click()
+    page.get_by_label("Voice", exact=True).click()
     page.get_by_role("option").first.wait_for()
     inspection.look_at(talk, f"{mode}, before, with the voices open")
     page.keyboard.press("Escape")
@@ -141,6 +145,7 @@ def test_nothing_serious_is_found_but_what_is_known(inspection: Inspection):
     assert [fault for fault in inspection.faults if fault.known is None] == []
 
 
+@pytest.mark.parametrize("app", ["echo"], indirect=True)  # PersonaPlex's tiny list of voices does not scroll
 def test_what_is_known_is_still_there(inspection: Inspection):
     found = {fault.known for fault in inspection.faults}
     assert [known for known in KNOWN if known not in found] == []

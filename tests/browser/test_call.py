@@ -1,7 +1,7 @@
 """A call as a person makes it: Chromium with a spoken microphone, the page, the recording afterwards.
 
-One call is held for most tests here (``held``): it takes as long as it takes to be greeted, to speak and
-to be answered.
+One call an engine is held for most tests here (``held``): it takes as long as it takes to be greeted, to
+speak and to be answered.
 """
 
 import json
@@ -18,7 +18,7 @@ from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.echo.sentences import GREETING
 from personaplex_ui.echo.voice import pitch_ratio
-from tests.browser.chromium import TalkPage, chromium, open_context
+from tests.browser.chromium import TalkPage, chromium, open_context, plain
 from tests.browser.stereo import likeness, read_stereo, spoken
 from tests.end_to_end.app_process import AppProcess, wait_until
 
@@ -26,6 +26,7 @@ VOICE = "NATF2"
 HEARD_LINE = re.compile(r"(\d+\.\d) s.* (-\d+) dBFS\.$")
 
 pytestmark = pytest.mark.timeout(120)
+echo_only = pytest.mark.parametrize("app", ["echo"], indirect=True)
 
 
 @dataclass
@@ -37,9 +38,12 @@ class HeldCall:
     """Requests to other hosts; all were aborted."""
 
     energies: list[float] = field(default_factory=list[float])
-    """Of what the browser received: before the call, after the greeting, after the answer."""
+    """Of what the browser received: at first, after the first words, in the end."""
 
     lines_shown: list[str] = field(default_factory=list[str])
+    said: str = ""
+    """What the transcript showed in the end, before the call was over."""
+
     wav: bytes = b""
     sidecar: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -47,12 +51,17 @@ class HeldCall:
     def channels(self) -> tuple[Samples, Samples]:
         return read_stereo(self.wav)
 
+    def wait_for_energy(self) -> None:
+        """Until more was received than at the last time."""
+        wait_until(lambda: self.talk.inbound_energy() > self.energies[-1], 20, "the assistant is heard")
+        self.energies.append(self.talk.inbound_energy())
+
     def address(self, file: str) -> str:
         return f"{self.talk.page.url}calls/{self.sidecar['call_id']}/{file}"
 
 
 @pytest.fixture(scope="module")
-def visitor(browser: Browser) -> Iterator[tuple[BrowserContext, list[str]]]:
+def visitor(browser: Browser, app: AppProcess) -> Iterator[tuple[BrowserContext, list[str]]]:
     """A browser that reaches this machine alone, and a list of what it wanted from elsewhere."""
     context = open_context(browser)
     foreign: list[str] = []
@@ -86,12 +95,20 @@ def held(visitor: tuple[BrowserContext, list[str]], app: AppProcess) -> HeldCall
     talk.start()
     talk.wait_live()
     call.energies.append(talk.inbound_energy())
-    expect(talk.lines.first).to_contain_text(GREETING)
-    call.energies.append(talk.inbound_energy())
-    expect(talk.lines.nth(1)).to_contain_text(HEARD_LINE)
-    talk.wait_live()
+    talk.wait_for_sound_of("assistant")
+    talk.lines.first.wait_for()
+    if app.engine == "echo":
+        expect(talk.lines.first).to_contain_text(GREETING)
+    call.wait_for_energy()
+    talk.wait_for_sound_of("caller")
+    if app.engine == "echo":
+        expect(talk.lines.nth(1)).to_contain_text(HEARD_LINE)
+        talk.wait_live()
+    else:
+        talk.watch_the_transcript_grow()
     call.lines_shown = talk.lines.all_inner_texts()
-    call.energies.append(talk.inbound_energy())
+    call.said = talk.said()
+    call.wait_for_energy()
     talk.hang_up()
     talk.wait_for_result()
     source = talk.result.locator("audio").get_attribute("src") or ""
@@ -107,11 +124,17 @@ def found(answer: APIResponse) -> bytes:
 
 
 def test_the_browser_plays_what_the_server_says(held: HeldCall):
-    before, after_greeting, after_answer = held.energies
-    assert before < after_greeting < after_answer
+    at_first, after_words, in_the_end = held.energies
+    assert at_first < after_words < in_the_end
 
 
-def test_the_transcript_shows_while_the_call_is_live(held: HeldCall):
+def test_the_transcript_shows_what_the_model_says_while_the_call_is_live(held: HeldCall, app: AppProcess):
+    assert held.said
+    assert (GREETING in held.said) == (app.engine == "echo")
+
+
+@echo_only
+def test_the_echo_greets_and_tells_what_it_heard(held: HeldCall):
     greeting, heard = held.lines_shown
     assert GREETING in greeting
     assert HEARD_LINE.search(heard)
@@ -134,7 +157,16 @@ def test_the_recording_is_as_long_as_the_call(held: HeldCall):
     assert len(left) / SAMPLE_RATE_HZ == pytest.approx(held.sidecar["duration_sec"], abs=0.2)
 
 
-def test_each_speaks_on_its_own_side_when_it_should(held: HeldCall):
+def test_each_side_is_on_its_channel(held: HeldCall):
+    left, right = held.channels
+    assert rms_dbfs(left) > -45
+    assert rms_dbfs(right) > -45
+    assert rms_dbfs(left[: 3 * SAMPLE_RATE_HZ]) < -60  # the caller is silent at first, the assistant is not
+    assert rms_dbfs(right[: 3 * SAMPLE_RATE_HZ]) > -45
+
+
+@echo_only
+def test_each_speaks_when_it_should(held: HeldCall):
     left, right = held.channels
     start, end = spoken(left)
     heard_sec = float(HEARD_LINE.search(held.lines_shown[1])[1])  # type: ignore[index]
@@ -147,6 +179,7 @@ def test_each_speaks_on_its_own_side_when_it_should(held: HeldCall):
     assert rms_dbfs(right[start + SAMPLE_RATE_HZ // 2 : end]) < -60
 
 
+@echo_only
 def test_the_assistant_says_it_back_in_the_voices_pitch(held: HeldCall):
     left, right = held.channels
     start, end = spoken(left)
@@ -163,16 +196,16 @@ def test_the_transcript_downloads_in_three_formats(held: HeldCall):
         return found(held.talk.context.request.get(address)).decode()
 
     lines = json.loads(text("json"))
-    assert [line["text"] in shown for line, shown in zip(lines, held.lines_shown, strict=True)] == [
-        True,
-        True,
-    ]
-    assert 0 <= lines[0]["start_sec"] < lines[0]["end_sec"] <= lines[1]["start_sec"] < lines[1]["end_sec"]
-    assert lines[1]["end_sec"] <= held.sidecar["duration_sec"] + 0.2
-    assert [line.split("] ")[1] for line in text("txt").splitlines()] == [line["text"] for line in lines]
-    first, second = text("srt").strip().split("\n\n")
-    assert re.fullmatch(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n" + re.escape(GREETING), first)
-    assert second.splitlines()[2] == lines[1]["text"]
+    said = [plain(line["text"]) for line in lines]
+    assert " ".join(said).startswith(held.said)
+    times = [at for line in lines for at in (line["start_sec"], line["end_sec"])]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= held.sidecar["duration_sec"] + 0.2
+    assert [line.split("] ", 1)[1] for line in text("txt").splitlines()] == said
+    cues = text("srt").strip().split("\n\n")
+    assert [cue.splitlines()[2] for cue in cues] == said
+    for number, cue in enumerate(cues, start=1):
+        assert re.match(rf"{number}\n00:00:\d\d,\d{{3}} --> 00:00:\d\d,\d{{3}}\n", cue)
 
 
 @pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.txt", "transcript.srt"])
@@ -219,6 +252,7 @@ def test_a_voice_can_be_heard_before(talk: TalkPage):
     assert player.evaluate("audio => audio.duration") > 3
 
 
+@echo_only
 def test_the_keyboard_starts_a_call_and_ends_it(talk: TalkPage):
     talk.page.locator("body").click(position={"x": 1, "y": 1})
     for _ in range(40):
@@ -232,6 +266,7 @@ def test_the_keyboard_starts_a_call_and_ends_it(talk: TalkPage):
     expect(talk.status).to_contain_text("Ended")
 
 
+@echo_only
 def test_a_role_with_control_characters_is_refused_in_words(talk: TalkPage):
     talk.role.fill("You are\x07 kind.")
     expect(talk.page.locator("#prompt-message")).to_contain_text("control characters")
@@ -240,12 +275,14 @@ def test_a_role_with_control_characters_is_refused_in_words(talk: TalkPage):
     assert talk.live_microphones() == 0
 
 
+@echo_only
 def test_a_role_that_is_too_long_is_refused_in_words(talk: TalkPage):
     talk.role.evaluate("box => box.removeAttribute('maxlength')")
     talk.role.fill("x" * 2_001)
     expect(talk.page.locator("#prompt-message")).to_contain_text("at most 2,000")
 
 
+@echo_only
 def test_a_seed_that_is_no_number_is_refused_in_words(talk: TalkPage, app: AppProcess):
     talk.page.get_by_role("button", name="Advanced").click()
     talk.page.get_by_label("Seed").fill("forty-two")
@@ -263,6 +300,7 @@ def test_a_seed_that_is_no_number_is_refused_in_words(talk: TalkPage, app: AppPr
 # Without a microphone -------------------------------------------------------------------------------
 
 
+@echo_only
 def test_a_missing_microphone_is_told_in_words(playwright: Playwright, app: AppProcess):
     with chromium(playwright, microphone=None) as browser:
         talk = TalkPage(open_context(browser), app.url)
@@ -272,6 +310,7 @@ def test_a_missing_microphone_is_told_in_words(playwright: Playwright, app: AppP
             expect(talk.start_button).to_be_enabled()
 
 
+@echo_only
 def test_a_blocked_microphone_is_told_in_words_and_the_call_begins_once_it_is_allowed(
     browser: Browser, app: AppProcess
 ):

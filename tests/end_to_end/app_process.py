@@ -26,6 +26,15 @@ LOG_SHOWN_CHARACTERS = 6_000
 KNOWN_EXCEPTIONS = ("ConnectionError: Cannot send encrypted data, not connected",)
 """What aiortc leaves in its own tasks when a peer is suddenly gone."""
 
+ECHO = {"ENGINE": "echo"}
+TINY = {
+    "ENGINE": "personaplex",
+    "HF_REPO": str(ROOT / "tests" / "data" / "tiny"),
+    "DEVICE": "cpu",
+    "OMP_NUM_THREADS": "1",  # the model is so small that more threads only wait for each other
+}
+"""PersonaPlex with random weights: its speech is noise, and it says pieces of words without a pause."""
+
 T = TypeVar("T")
 
 _processes: list["AppProcess"] = []
@@ -34,11 +43,12 @@ _processes: list["AppProcess"] = []
 class AppProcess:
     """One server on 127.0.0.1. Starts at once; ``wait_until_ready`` before it is used."""
 
-    def __init__(self, folder: Path, script: Path = ROOT / "app.py", **variables: str) -> None:
+    def __init__(self, folder: Path, script: Path = ROOT / "app.py", /, **variables: str) -> None:
         self.folder = folder
         self.recordings = folder / "recordings"
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.engine = variables.get("ENGINE", "echo")
         self._log_path = folder / f"app-{self.port}.log"
         environment = {
             "PATH": os.environ["PATH"],
@@ -48,7 +58,7 @@ class AppProcess:
             "GRADIO_TEMP_DIR": str(folder / "gradio"),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
-            "ENGINE": "echo",
+            **ECHO,
             "RECORDINGS_DIR": str(self.recordings),
             **variables,
         }
@@ -112,7 +122,7 @@ class AppProcess:
 
 
 @contextlib.contextmanager
-def running_app(folder: Path, script: Path = ROOT / "app.py", **variables: str) -> Generator[AppProcess]:
+def running_app(folder: Path, script: Path = ROOT / "app.py", /, **variables: str) -> Generator[AppProcess]:
     app = AppProcess(folder, script, **variables)
     try:
         app.wait_until_ready()

@@ -135,7 +135,8 @@ class Page:
     dependencies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     component: int = 0
     inputs: list[Any] = field(default_factory=list[Any])
-    """What the page's inputs hold, the component and the owner (which Gradio knows) left out."""
+    """What the page's inputs hold, the voice first; the component and the owner (which Gradio knows) left
+    out."""
     listening: "asyncio.Task[None] | None" = None
     heartbeat: "asyncio.Task[None] | None" = None
 
@@ -151,6 +152,8 @@ class Page:
         tick = self._dependency("tick")
         self.inputs = [components[id]["props"].get("value") for id in tick["inputs"][2:]]
         self.heartbeat = asyncio.create_task(self._beat())
+        # As the page does once it knows the voices of the model.
+        self.inputs[0] = (await self.http.get("/voices")).json()["default"].removesuffix(".pt")
         load = next(d for d in self.dependencies if d["targets"] and d["targets"][0][1] == "load")
         await self.trigger(load, [])
         self.report("cookies", json.dumps(dict(self.http.cookies)))

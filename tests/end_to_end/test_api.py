@@ -18,7 +18,7 @@ from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.echo.sentences import GREETING
 from personaplex_ui.presets import PRESETS
-from personaplex_ui.voices import CATALOGUE_PATH, load_catalogue
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from tests.end_to_end.app_process import AppProcess, running_app, wait_until
 from tests.end_to_end.caller import LIVE, CallerProcess
 
