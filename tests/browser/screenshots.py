@@ -1,6 +1,7 @@
 """Takes the pictures in docs/: python -m tests.browser.screenshots docs/screenshots
 
-Wide and narrow, light and dark, before, in and after a call on the echo engine.
+Wide and narrow, light and dark: before, in and after a call on the echo engine, and with a voice of one's own
+for PersonaPlex.
 """
 
 import io
@@ -12,10 +13,11 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.chromium import TalkPage, chromium, make_microphone, open_context
-from tests.end_to_end.app_process import AppProcess, running_app
+from tests.end_to_end.app_process import ROOT, TINY, AppProcess, running_app
 
 SIZES = {1280: 900, 390: 844}
 COLOURS = 128
+RECORDING = ROOT / "tests/data/cases/custom_voice_no_prompt/voice.wav"
 MAX_BYTES = 150_000
 
 
@@ -30,6 +32,9 @@ def take_all(folder: Path) -> None:
         ):
             for mode in ("light", "dark"):
                 take_a_call(browser, app, folder, mode)
+            with running_app(Path(scratch), **TINY) as personaplex:
+                for mode in ("light", "dark"):
+                    take_own_voice(browser, personaplex, folder, mode)
 
 
 def take_a_call(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
@@ -42,6 +47,19 @@ def take_a_call(browser: Browser, app: AppProcess, folder: Path, mode: str) -> N
         talk.hang_up()
         talk.wait_for_result()
         take(talk, folder, mode, "after")
+
+
+def take_own_voice(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
+    with open_context(browser, dark=mode == "dark") as context:
+        talk = TalkPage(context, app.url)
+        talk.page.get_by_text("Use your own voice").click()
+        recorder = talk.page.locator("#own-recording")
+        recorder.get_by_role("button", name="Upload file").click()
+        talk.page.get_by_text("Drop Audio Here").wait_for()
+        recorder.locator("input[type=file]").set_input_files(RECORDING)
+        recorder.get_by_role("button", name="Play", exact=True).wait_for()
+        talk.page.locator("#own-consent input").check()
+        take(talk, folder, mode, "own-voice")
 
 
 def take(talk: TalkPage, folder: Path, mode: str, moment: str) -> None:
