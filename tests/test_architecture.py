@@ -1,6 +1,7 @@
 """Holds the directions of imports, where the environment is read, and the size of files."""
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,3 +183,9 @@ def test_what_is_out_of_place_is_found(path: str, source: str) -> None:
 )
 def test_what_is_in_its_place_is_left_alone(path: str, source: str) -> None:
     assert violations(path, source) == []
+
+
+def test_importing_the_page_writes_nothing_beside_it() -> None:
+    """Gradio writes a .pyi file beside each class statement of a component."""
+    importlib.import_module("personaplex_ui.ui.blocks")
+    assert list((ROOT / PACKAGE).rglob("*.pyi")) == []

@@ -10,7 +10,8 @@ from personaplex_ui.presets import PRESETS
 from personaplex_ui.ui import render
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.own_voice import CONSENT, choices_of
-from personaplex_ui.voices.library import UPLOAD_PREFIX, VoiceLibrary
+from personaplex_ui.ui.voice_dropdown import voice_dropdown
+from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.recording import LONGEST_SEC, SHORTEST_SEC
 
 OWN_ROLE = "My own"
@@ -27,22 +28,6 @@ class PersonaColumn:
     call_inputs: list[Any]
 
 
-class VoiceDropdown(gr.Dropdown):
-    """A ``gr.Dropdown`` whose choices change while the page is open.
-
-    Gradio would refuse, with a traceback and no words, a voice that the browser sent just before it learned
-    the new choices. ``VoiceLibrary.check`` looks at each value anyway. An upload is left to the page that
-    gave it, which alone has it among its choices.
-    """
-
-    is_template = True  # to the browser it is a Dropdown
-
-    def preprocess(self, payload: Any) -> Any:
-        if isinstance(payload, str) and payload.startswith(UPLOAD_PREFIX):
-            return super().preprocess(payload)
-        return payload if isinstance(payload, str) else ""
-
-
 def build_persona_column(
     callbacks: PageCallbacks, voices: VoiceLibrary, default_prompt: str
 ) -> PersonaColumn:
@@ -57,7 +42,7 @@ def build_persona_column(
 
 def _voice(callbacks: PageCallbacks, voices: VoiceLibrary) -> Any:
     with gr.Row(elem_id="voice-row"):
-        voice = VoiceDropdown(
+        voice = voice_dropdown(
             choices_of(voices.offered()), value=voices.default, label="Voice", elem_id="voice", scale=3
         )
         preview_button = gr.Button("Listen", elem_id="preview-button", scale=1, min_width=90)
