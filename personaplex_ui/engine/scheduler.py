@@ -66,6 +66,7 @@ class Scheduler:
     costs: Costs = field(default_factory=Costs)
     _preparing: list[int] = field(default_factory=list[int])
     _chunk_owed: bool = False
+    _clip_owed: bool = False
 
     def prepare(self, slot: int) -> None:
         self._preparing.append(slot)
@@ -113,13 +114,16 @@ class Scheduler:
         else:
             # Where nobody is live, nobody can be late: a chunk may take as long as it does.
             spare_sec = FRAME_SEC if self.clock.running else math.inf
-        if self._preparing and (self._chunk_owed or self.costs.chunk_sec <= spare_sec):
-            self._chunk_owed = False
+        unpaced = [slot for slot, seat in self.seats.items() if not seat.paced and seat.queue]
+        # Where nothing limits the chunks, clips take turns with them.
+        turn = not (unpaced and self._clip_owed)
+        if self._preparing and turn and (self._chunk_owed or self.costs.chunk_sec <= spare_sec):
+            self._chunk_owed, self._clip_owed = False, not self.clock.running
             slot = self._preparing.pop(0)
             self._preparing.append(slot)
             return Prepare(slot)
-        unpaced = [slot for slot, seat in self.seats.items() if not seat.paced and seat.queue]
         if unpaced and (next_tick is None or self.costs.step_sec <= spare_sec):
+            self._clip_owed = False
             return Step(self._take(now, unpaced))
         return Wait(None if next_tick is None else max(0.0, next_tick - now))
 

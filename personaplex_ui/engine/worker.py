@@ -64,6 +64,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._model: SpeechModel | None = None
         self._closing = False
+        self._replaced = False
         self.lines = Lines(max_calls, max_waiting)
         self.state = EngineState.LOADING
         self.message = "The speech model is being loaded."
@@ -81,13 +82,23 @@ class Engine:
 
     def load_again(self, load: LoadModel, instead: bool = False) -> None:
         """Load with ``load``, after loading has failed; in any other state, nothing happens. ``instead``: it
-        is another model, so why the first one failed is still worth telling."""
+        is another model, so why the first one failed is still worth telling; as long as nobody is on it, the
+        first one can be tried again."""
+        lines = self.lines
         with self._wake:
-            if self.state is not EngineState.FAILED or self._closing:
+            idle = self.state is EngineState.READY and lines.free == lines.capacity and not self._seats
+            if self._closing or not (self.state is EngineState.FAILED or (self.failure and idle)):
                 return
-            self._load = load
+            former, self._load, self._replaced = self._thread, load, True
             self.failure = self.failure if instead else ""
-            self.state, self.message, self.progress = EngineState.LOADING, "The model is being loaded.", 0.0
+            self.message, self.progress = "The model is being loaded.", 0.0
+            self.state = EngineState.LOADING
+            self._wake.notify()
+        former.join()  # it waits for commands and frames, of which there are none
+        with self._wake:
+            self._replaced = False
+            if self._closing:
+                return
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()
 
@@ -187,10 +198,13 @@ class Engine:
             log.exception("The speech model could not be loaded.")
             self._fail_loading("The speech model could not be loaded; the server's log tells why.")
             return
-        self.state, self.message, self.progress = EngineState.READY, "", 1.0
-        while not self._closing:
+        # The state last: whoever reads it finds the message that belongs to it.
+        self.message, self.progress, self.state = "", 1.0, EngineState.READY
+        while not (self._closing or self._replaced):
             self._turn(self._model)
         with self._wake:
+            if self._replaced:
+                return
             self.state, self.message = EngineState.CLOSED, "The server is shutting down."
             left_over = list(self._commands)
         for command in left_over:
@@ -198,7 +212,8 @@ class Engine:
 
     def _fail_loading(self, sentence: str) -> None:
         with self._wake:
-            self.state, self.message, self.failure = EngineState.FAILED, sentence, sentence
+            self.message = self.failure = sentence
+            self.state = EngineState.FAILED
 
     def _report_loading(self, message: str, progress: float) -> None:
         log.info("%s (%.0f %%)", message, progress * 100)
@@ -209,7 +224,7 @@ class Engine:
             commands = list(self._commands)
             self._commands.clear()
             action = Wait(0.0) if commands else self._scheduler.next_action(self._clock())
-            if isinstance(action, Wait) and not commands and not self._closing:
+            if isinstance(action, Wait) and not (commands or self._closing or self._replaced):
                 self._wake.wait(action.sec)
         for command in commands:
             self._guarded(command)

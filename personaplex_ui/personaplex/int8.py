@@ -58,7 +58,8 @@ def _plain(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def _by_kernel(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    return cast(Any, torch)._weight_int8pack_mm(rows, weight, scale)
+    # On CUDA, torch 2.9 gives float32 whatever goes in.
+    return cast(Any, torch)._weight_int8pack_mm(rows, weight, scale).to(rows.dtype)
 
 
 # Which of the two ways ------------------------------------------------------------------------------------

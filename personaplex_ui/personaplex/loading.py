@@ -113,6 +113,7 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
 
     # A GPU of ZeroGPU has room for the whole weights, and nothing can be tried on it yet.
     quantize = source.quantize and not source.zero_gpu
+    cpu_offload = source.cpu_offload and not source.zero_gpu
 
     def check_room(config: dict[str, object]) -> None:
         if source.zero_gpu:
@@ -130,7 +131,7 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
     files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, check_room)
     source.voices.offer_files_only(_unpacked_presets(files))
     _check_voices(source, language_model_sizes(files.config).arguments["dim"])
-    lm = load_language_model(files, device, dtype, report, source.cpu_offload, quantize)
+    lm = load_language_model(files, device, dtype, report, cpu_offload, quantize)
     kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
     model = kind(
         lm,

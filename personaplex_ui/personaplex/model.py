@@ -94,7 +94,7 @@ class PersonaPlexModel:
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def prepare(self, persona: Persona) -> Preparation:
-        self._forget_lost_voices()
+        self.forget_lost_voices()
         kept = self._kept.get(persona)
         if kept is not None:
             self._kept.move_to_end(persona)
@@ -136,11 +136,13 @@ class PersonaPlexModel:
         return RecordedVoice(np.asarray(torch.stack(codes).cpu(), dtype=np.int64)), nothing
 
     def _keep(self, persona: Persona, primed: Primed) -> None:
+        if self.voices.is_lost_upload(persona.voice) or primed.size_bytes > self._cache_bytes:
+            return
         self._kept[persona] = primed
         while sum(kept.size_bytes for kept in self._kept.values()) > self._cache_bytes and self._kept:
             self._kept.popitem(last=False)
 
-    def _forget_lost_voices(self) -> None:
+    def forget_lost_voices(self) -> None:
         """What was made of a recording that its user took back goes with it."""
         for persona in list(self._kept):
             if self.voices.is_lost_upload(persona.voice):
@@ -169,9 +171,10 @@ class PersonaPlexModel:
         return self.stepper.step(heard, {slot: token for slot, token in forced.items() if token is not None})
 
     def leave(self, slot: int) -> None:
-        if self._readers.pop(slot, None) is not None:
-            del self._speeches[slot]
+        self.forget_lost_voices()
+        if slot in self._readers:
             self.stepper.leave(slot)
+            del self._readers[slot], self._speeches[slot]
 
     def change_sampling(self, slot: int, sampling: Sampling) -> None:
         self.stepper.change_sampling(slot, sampling)

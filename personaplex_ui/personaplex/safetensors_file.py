@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, cast
 
 import torch
+from spaces.config import Config
 from torch import Tensor
 
 from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable
@@ -115,7 +116,9 @@ class SafetensorsFile:
 
     def _chunk_for(self, device: torch.device) -> Tensor:
         if self._chunk is None:
-            self._chunk = torch.empty(CHUNK_BYTES, dtype=torch.uint8, pin_memory=device.type == "cuda")
+            # On ZeroGPU the device is a promise: there is no driver yet to lock pages.
+            is_pinned = device.type == "cuda" and not Config.zero_gpu
+            self._chunk = torch.empty(CHUNK_BYTES, dtype=torch.uint8, pin_memory=is_pinned)
         return self._chunk
 
     def _fill(self, buffer: memoryview, start: int) -> None:

@@ -1,15 +1,19 @@
 """PersonaPlex on a Space with ZeroGPU hardware, which lends a GPU to one decorated function at a time.
 
-The function runs in a process forked for it: nothing it changes is seen by the next one. Source: the
-``spaces`` package, 0.51.
+The function runs in a process forked from this one, which may be used again for later clips: what came here
+after the fork, as a visitor's recording, has to be sent along. Source: the ``spaces`` package, 0.51.
 """
 
+import os
+
 import spaces
+from gradio.exceptions import Error as GradioError
 from spaces import zero
 from spaces.config import Config
 
 from personaplex_ui.audio.frames import FRAMES_PER_SEC, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.personaplex.clip_batch import Clip, answer_clips
 from personaplex_ui.personaplex.model import PersonaPlexModel
 
@@ -29,7 +33,7 @@ LONGEST_SEC = 300
 Pieces = tuple[tuple[int, str], ...]
 
 
-def gpu_sec(samples: Samples, persona: Persona, sampling: Sampling) -> int:
+def gpu_sec(samples: Samples, persona: Persona, sampling: Sampling, recording: Samples | None) -> int:
     """For how long a GPU is asked for; what is asked for counts against the visitor's quota."""
     return min(LONGEST_SEC, round(WAKE_SEC + len(samples) / SAMPLE_RATE_HZ * FRAMES_PER_SEC * FRAME_SEC))
 
@@ -39,16 +43,32 @@ class ZeroGpuModel(PersonaPlexModel):
 
     def begin(self) -> None:
         """Call once, when all weights are where they belong: the platform then takes them over."""
+        home = os.getpid()
 
-        def answer_clip(samples: Samples, persona: Persona, sampling: Sampling) -> tuple[Samples, Pieces]:
-            [said] = answer_clips(self, [Clip(samples, persona, sampling)])
+        def answer_clip(
+            samples: Samples, persona: Persona, sampling: Sampling, recording: Samples | None
+        ) -> tuple[Samples, Pieces]:
+            is_elsewhere = os.getpid() != home
+            if is_elsewhere and recording is not None:
+                self.voices.put_upload(persona.voice, recording)
+            try:
+                [said] = answer_clips(self, [Clip(samples, persona, sampling)])
+            finally:
+                if is_elsewhere and recording is not None:
+                    self.voices.forget_upload(persona.voice)
+                    self.forget_lost_voices()
             return said.samples, said.pieces
 
-        # Its arguments cross to the forked process, the model is there already.
+        # Its arguments cross to the other process, the model is there already.
         self._answer_clip = spaces.GPU(duration=gpu_sec)(answer_clip)
         if Config.zero_gpu:
             zero.startup()  # else called by gr.Blocks.launch, which this app does not use
 
     def answer_clip(self, samples: Samples, persona: Persona, sampling: Sampling) -> tuple[Samples, Pieces]:
         self.prompt_size(persona).check()  # a role that does not fit costs no quota
-        return self._answer_clip(samples, persona, sampling)
+        voice = persona.voice
+        recording = self.voices.recording(voice) if self.voices.is_upload(voice) else None
+        try:
+            return self._answer_clip(samples, persona, sampling, recording)
+        except GradioError as error:  # the platform's own, as when the quota is spent
+            raise EngineUnavailable(error.message) from error

@@ -39,6 +39,8 @@ class Previews:
             PersonaplexError: the model cannot speak now.
         """
         name = self._voices.check(voice)
+        if name in self._kept:
+            return self._kept[name]
         async with self._making:
             for lost in [kept for kept in self._kept if self._voices.is_lost_upload(kept)]:
                 del self._kept[lost]

@@ -95,7 +95,7 @@ class PageCallbacks:
         if engine.state is not EngineState.READY:
             yield render.engine_html("failed", NAME, engine.message), SHOWN
         elif engine.model.name == "echo":
-            yield render.engine_html("echo", NAME, engine.failure), HIDDEN
+            yield render.engine_html("echo", NAME, engine.failure), SHOWN if engine.failure else HIDDEN
         else:
             model = engine.model
             note = " ".join(note for note in (model.clips_only, model.licence_note) if note)

@@ -64,6 +64,7 @@ class OwnVoices:
 
     def forget(self, request: gr.Request) -> OwnVoiceView:
         """The visitor takes the voice back."""
+        self._checking.discard(str(request.session_hash))
         if not self._forget(request):
             return gr.skip(), render.field_message_html(""), None
         chosen = gr.update(choices=self.choices(request), value=self._voices.default)

@@ -8,8 +8,9 @@ import logging
 import re
 import secrets
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from personaplex_ui.audio.frames import Samples
@@ -24,6 +25,9 @@ SUFFIXES = (".pt", ".wav")
 
 MOST_UPLOADS = 100
 """Of 30 s each they take 290 MB; the oldest is forgotten for a new one."""
+
+UPLOADS_KEPT_SEC = 3_600.0
+"""After its last use."""
 
 DROPPED_IN = "Dropped in"
 """The group of voices that the catalogue does not list."""
@@ -45,6 +49,7 @@ class VoiceLibrary:
         folders: Sequence[Path] = (),
         default: str = "",
         without_files: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalogue = tuple(catalogue)
         self._folders = tuple(folders)
@@ -53,6 +58,8 @@ class VoiceLibrary:
         self._added: dict[str, Path] = {}
         self._presets: Path | None = None
         self._uploads: OrderedDict[str, Samples] = OrderedDict()
+        self._used_at: dict[str, float] = {}
+        self._clock = clock
         self._lock = threading.Lock()
 
     def offer_files_only(self, presets: Path | None) -> None:
@@ -102,6 +109,7 @@ class VoiceLibrary:
     def is_upload(self, name: str) -> bool:
         """Whether ``name`` is a recording a user uploaded, and did not take back."""
         with self._lock:
+            self._drop_unused()
             return name in self._uploads
 
     def is_lost_upload(self, name: str) -> bool:
@@ -131,6 +139,7 @@ class VoiceLibrary:
         with self._lock:
             if name in self._uploads:
                 self._uploads.move_to_end(name)
+                self._used_at[name] = self._clock()
                 return self._uploads[name]
         return read_voice_recording(self.path_of(name), "voice")
 
@@ -159,16 +168,29 @@ class VoiceLibrary:
         """
         samples = read_voice_recording(path)
         name = f"{UPLOAD_PREFIX}{secrets.token_hex(16)}"
-        with self._lock:
-            self._uploads[name] = samples
-            while len(self._uploads) > MOST_UPLOADS:
-                self._uploads.popitem(last=False)
+        self.put_upload(name, samples)
         return name
+
+    def put_upload(self, name: str, samples: Samples) -> None:
+        """Keep a checked recording under a name that ``keep_upload`` gave, here or in another process."""
+        with self._lock:
+            self._drop_unused()
+            self._uploads[name] = samples
+            self._used_at[name] = self._clock()
+            while len(self._uploads) > MOST_UPLOADS:
+                del self._used_at[self._uploads.popitem(last=False)[0]]
 
     def forget_upload(self, name: str) -> None:
         """Drop a recording of ``keep_upload``; one that is gone already does not matter."""
         with self._lock:
             self._uploads.pop(name, None)
+            self._used_at.pop(name, None)
+
+    def _drop_unused(self) -> None:
+        # A page is left without a word when its connection broke before: nobody takes these back.
+        oldest = self._clock() - UPLOADS_KEPT_SEC
+        for name in [name for name, used_at in self._used_at.items() if used_at < oldest]:
+            del self._uploads[name], self._used_at[name]
 
     def _paths(self) -> dict[str, Path]:
         with self._lock:

@@ -63,7 +63,8 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
             raise HTTPException(404, str(error)) from error
         except PersonaplexError as error:
             raise HTTPException(503, str(error)) from error
-        return Response(wav, media_type="audio/wav", headers={"Cache-Control": "max-age=3600"})
+        caching = "no-store" if voices.is_upload(name) else "max-age=3600"
+        return Response(wav, media_type="audio/wav", headers={"Cache-Control": caching})
 
     @router.get("/calls/{call_id}/recording.wav", summary="The recording of a call of yours")
     async def recording(call_id: str, request: Request, download: bool = False) -> FileResponse:

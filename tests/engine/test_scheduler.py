@@ -161,3 +161,16 @@ def test_while_no_frame_comes_it_waits_for_one_and_steps_it_at_once_however_late
         assert scheduler.next_action(now) == Wait(None)
     scheduler.hear(0, FRAME, 0.11)
     assert isinstance(scheduler.next_action(0.11), Step)
+
+
+def test_with_nobody_live_slow_chunks_neither_wait_for_ever_nor_keep_clips_waiting():
+    scheduler = live(0, paced=False)
+    scheduler.prepare(1)
+    scheduler.hear(0, np.zeros(1920, dtype=np.float32), 0.0)
+    turns: list[object] = []
+    for number in range(6):
+        action = scheduler.next_action(float(number))
+        turns.append(type(action))
+        scheduler.spent(action, 1.0)  # far longer than a frame
+        scheduler.hear(0, np.zeros(1920, dtype=np.float32), float(number))
+    assert turns == [Prepare, Step] * 3

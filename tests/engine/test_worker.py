@@ -221,3 +221,32 @@ async def test_leaving_after_the_engine_closed_does_not_hang(model: FakeModel):
     await engine.close()
     await seat.leave()
     assert model.joined == {}
+
+
+async def test_after_a_failure_another_model_may_answer_until_the_first_can_be_loaded(model: FakeModel):
+    def fail(report: object) -> FakeModel:
+        raise EngineUnavailable("The hub is away.")
+
+    engine = Engine(fail, 1)
+    engine.load_again(fail)  # nothing has failed yet
+    await engine.start()
+    assert (await ready(engine)).state is EngineState.FAILED
+    substitute = FakeModel()
+    for _ in range(2):  # pressed twice
+        engine.load_again(lambda report: substitute, instead=True)
+    assert (await ready(engine)).model is substitute
+    assert engine.failure == "The hub is away."
+
+    ticket = engine.lines.ask(lambda: None)
+    engine.load_again(lambda report: model)  # not while somebody is on
+    assert engine.model is substitute
+    engine.lines.release(ticket)
+    engine.load_again(lambda report: model)
+    assert (await ready(engine)).model is model
+    assert engine.failure == ""
+    seat = await Ear().take(engine, 0)
+    await seat.leave()
+    engine.load_again(fail)  # it is the one that was wanted
+    assert engine.model is model
+    assert sum(thread.name == "engine" for thread in threading.enumerate()) == 1
+    await engine.close()

@@ -270,3 +270,16 @@ def test_offloaded_layers_say_the_same(model: PersonaPlexModel):
     offloaded = load_all(model.stepper.temporal.dtype, cpu_offload=True)
     sampling = Sampling(greedy=True)
     assert tokens_of(offloaded, sampling) == tokens_of(model, sampling)
+
+
+def test_what_the_kernel_gives_is_of_the_models_dtype(monkeypatch: pytest.MonkeyPatch):
+    """On CUDA, torch 2.9 gives float32."""
+
+    def wide(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        return rows.float() @ weight.float().t() * scale.float()
+
+    monkeypatch.setattr(torch, "_weight_int8pack_mm", wide)
+    layer = Int8Linear(16, 4, torch.bfloat16, torch.device("cpu"))
+    layer.weight, layer.scale = quantize(torch.ones(4, 16), torch.bfloat16)
+    layer.uses_kernel = True
+    assert layer(torch.ones(1, 2, 16, dtype=torch.bfloat16)).dtype is torch.bfloat16

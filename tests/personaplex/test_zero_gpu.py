@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import soundfile
@@ -15,7 +16,8 @@ from personaplex_ui.audio.clip_file import write_wav
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.engine.speech_model import LentModel, Persona, Sampling
 from personaplex_ui.engine.worker import EngineState
-from personaplex_ui.personaplex.zero_gpu import LONGEST_SEC, NO_LIVE_CALLS, WAKE_SEC, gpu_sec
+from personaplex_ui.personaplex import zero_gpu
+from personaplex_ui.personaplex.zero_gpu import LONGEST_SEC, NO_LIVE_CALLS, WAKE_SEC, ZeroGpuModel, gpu_sec
 from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.voices.recordings import RECORDING, speech
 
@@ -100,10 +102,37 @@ async def test_a_role_that_does_not_fit_costs_no_gpu(
     assert asked == []
 
 
+async def test_what_the_platform_says_is_told_in_its_words(
+    app: OpenApp, page: PageSession, clip: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*values: object) -> None:
+        raise gr.Error("You have exceeded your GPU quota.")
+
+    monkeypatch.setattr(app.engine.model, "_answer_clip", refuse)
+    with pytest.raises(EventRefused, match="exceeded your GPU quota"):
+        await page.converse(clip)
+
+
+async def test_a_recording_goes_along_to_the_other_process_and_is_forgotten_there(
+    app: OpenApp, page: PageSession, clip: Path, monkeypatch: pytest.MonkeyPatch
+):
+    voice: Any = (await page.trigger("use", await page.upload(RECORDING), True))[0]
+    model = app.engine.model
+    assert isinstance(model, ZeroGpuModel)
+    recording = model.voices.recording(voice["value"])
+    model.voices.forget_upload(voice["value"])  # as in a process that was forked before
+    monkeypatch.setattr(zero_gpu.os, "getpid", lambda: 1)
+    sound = np.zeros(1920, np.float32)
+    answer: Any = model._answer_clip  # pyright: ignore[reportPrivateUsage]
+    said, _ = answer(sound, Persona(voice["value"], ""), Sampling(greedy=True), recording)
+    assert len(said) == len(sound)
+    assert model.voices.is_lost_upload(voice["value"])
+
+
 def test_a_gpu_is_asked_for_as_long_as_the_clip_needs():
     def asked_sec(clip_sec: float) -> int:
         samples = np.zeros(int(clip_sec * SAMPLE_RATE_HZ), np.float32)
-        return gpu_sec(samples, Persona("NATF0", ""), Sampling())
+        return gpu_sec(samples, Persona("NATF0", ""), Sampling(), None)
 
     assert asked_sec(0.0) == WAKE_SEC
     assert WAKE_SEC < asked_sec(10.0) < asked_sec(60.0) < 60.0 + WAKE_SEC

@@ -112,6 +112,17 @@ def test_the_oldest_upload_goes_when_there_are_too_many(monkeypatch: pytest.Monk
         library.recording(second)
 
 
+def test_an_upload_nobody_used_for_an_hour_is_forgotten() -> None:
+    now = [0.0]
+    library = VoiceLibrary(clock=lambda: now[0])
+    used, unused = library.keep_upload(RECORDING), library.keep_upload(RECORDING)
+    now[0] = 3_000.0
+    library.recording(used)
+    now[0] = 3_700.0
+    assert library.is_upload(used)
+    assert library.is_lost_upload(unused)
+
+
 def test_an_upload_that_cannot_be_used_is_not_kept(tmp_path: Path) -> None:
     write_wav(tmp_path / "upload.wav", speech(1))
     with pytest.raises(InvalidInput, match="Record more") as caught:
