@@ -65,8 +65,6 @@ def _read(clip: Clip) -> Samples:
 
 
 def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexModel":
-    # Read when moshi is imported. Its compiler would take half a minute, and we have none of it.
-    os.environ.setdefault("NO_TORCH_COMPILE", "1")
     from personaplex_ui.personaplex.loading import DTYPES, Source, load_personaplex
 
     source = Source(

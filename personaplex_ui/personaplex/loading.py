@@ -125,7 +125,7 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
             source.slots,
             source.persona_cache_bytes,
             quantize,
-            cpu_offload=source.cpu_offload,
+            cpu_offload=cpu_offload,
         )
 
     files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, check_room)

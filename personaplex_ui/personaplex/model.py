@@ -70,13 +70,13 @@ class PersonaPlexModel:
     def device(self) -> str:
         return str(self.stepper.temporal.device)
 
-    def prompt_tokens(self, text_prompt: str) -> int:
-        """How many positions the role takes."""
-        return len(self._tokenizer.encode(tagged(text_prompt))) if text_prompt.strip() else 0
+    def _role_tokens(self, text_prompt: str) -> list[int]:
+        role = tagged(text_prompt)
+        return self._tokenizer.encode(role) if role else []
 
     def prompt_size(self, persona: Persona) -> PromptSize:
         besides = self._positions_of_voice(persona.voice) + 2 * SILENCE_FRAMES + ROOM_FOR_THE_CALL
-        return PromptSize(self.prompt_tokens(persona.text_prompt), self.stepper.temporal.window - besides)
+        return PromptSize(len(self._role_tokens(persona.text_prompt)), self.stepper.temporal.window - besides)
 
     def _positions_of_voice(self, name: str) -> int:
         if self.voices.is_upload(name):
@@ -104,12 +104,11 @@ class PersonaPlexModel:
         return primed
 
     def _prime(self, persona: Persona) -> Generator[float, None, Primed]:
+        self.prompt_size(persona).check()
         temporal = self.stepper.temporal
         voice, embeddings = yield from self._voice(persona.voice)
-        role = tagged(persona.text_prompt)
-        tokens = self._tokenizer.encode(role) if role else []
+        tokens = self._role_tokens(persona.text_prompt)
         plan = lay_out(voice, tokens, self._lm.initial_token_id, self._lm.text_initial_token_id)
-        PromptSize(len(tokens), temporal.window - ROOM_FOR_THE_CALL - plan.end + len(tokens)).check()
         given = torch.from_numpy(plan.tokens).to(temporal.device)
         inputs = torch.cat([embeddings, temporal.embed(given[None])], dim=1)
         key_values = temporal.new_key_values(1, plan.end)

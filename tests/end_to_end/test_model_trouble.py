@@ -13,12 +13,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import constants
 from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]  a path of anything
 from torch import Tensor
 
@@ -29,7 +27,7 @@ from personaplex_ui.personaplex import loading
 from personaplex_ui.personaplex.checkpoint import check_gpu_room
 from personaplex_ui.personaplex.download import Hub
 from tests.personaplex.checkpoint_writer import write_safetensors
-from tests.personaplex.hub_stub import HubStub, Request, serving
+from tests.personaplex.hub_stub import HubStub, Request, keep_to_loopback, serving
 from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.voices.recordings import speech
 
@@ -80,22 +78,9 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    for name in (
-        "HF_TOKEN",
-        "HUGGING_FACE_HUB_TOKEN",
-        "HTTP_PROXY",
-        "http_proxy",
-        "HTTPS_PROXY",
-        "https_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    keep_to_loopback(monkeypatch, tmp_path)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     torch.set_num_threads(1)
-    at_once = SimpleNamespace(sleep=lambda sec: None)  # pyright: ignore[reportUnknownLambdaType]
-    monkeypatch.setattr("huggingface_hub.utils._http.time", at_once)
-    monkeypatch.setattr("huggingface_hub.file_download.time", at_once)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
     with serving(HubStub(REPO, {path.name: path.read_bytes() for path in TINY.iterdir()})) as hub:
         place = Place(hub, tmp_path, monkeypatch, hub.url)
         monkeypatch.setattr(loading, "Hub", place.reached)

@@ -13,7 +13,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
+
+import pytest
+from huggingface_hub import constants
 
 LARGE_BYTES = 1_000_000
 """Files from here on are kept in large file storage."""
@@ -168,3 +173,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             self.wfile.write(body)
+
+
+def keep_to_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No token of this machine, no proxy, small pieces, and no waiting between the client's attempts."""
+    for name in (
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    at_once = SimpleNamespace(sleep=lambda sec: None)  # pyright: ignore[reportUnknownLambdaType]
+    # The client writes in pieces of 10 MB, and a piece that breaks off is lost.
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", at_once)
+    monkeypatch.setattr("huggingface_hub.file_download.time", at_once)

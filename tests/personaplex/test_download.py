@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -16,7 +15,7 @@ from huggingface_hub import constants
 from personaplex_ui.personaplex import download
 from personaplex_ui.personaplex.checkpoint_files import CheckpointFiles, CheckpointUnusable, Config
 from personaplex_ui.personaplex.download import Hub, find_checkpoint
-from tests.personaplex.hub_stub import HubStub, Refusal, Request, etag, serving
+from tests.personaplex.hub_stub import HubStub, Refusal, Request, etag, keep_to_loopback, serving
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ROOT / "tests/data/tiny"
@@ -29,21 +28,7 @@ MIMI = "tokenizer-e351c8d8-checkpoint125.safetensors"
 @pytest.fixture(autouse=True)
 def _no_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No token of this machine, no proxy, small pieces, and no waiting between the client's attempts."""
-    for name in (
-        "HF_TOKEN",
-        "HUGGING_FACE_HUB_TOKEN",
-        "HTTP_PROXY",
-        "http_proxy",
-        "HTTPS_PROXY",
-        "https_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    at_once = SimpleNamespace(sleep=lambda sec: None)  # pyright: ignore[reportUnknownLambdaType]
-    # The client writes in pieces of 10 MB, and a piece that breaks off is lost.
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
-    monkeypatch.setattr("huggingface_hub.utils._http.time", at_once)
-    monkeypatch.setattr("huggingface_hub.file_download.time", at_once)
+    keep_to_loopback(monkeypatch, tmp_path)
 
 
 @pytest.fixture
