@@ -151,5 +151,13 @@ def test_what_is_known_is_still_there(inspection: Inspection):
     assert [known for known in KNOWN if known not in found] == []
 
 
+def test_words_stay_readable_while_they_are_being_changed(browser: Browser, app: AppProcess):
+    with open_context(browser) as context:
+        talk = TalkPage(context, app.url)
+        counter = talk.page.locator("#prompt-counter .html-container")
+        counter.evaluate("element => element.classList.add('pending')")
+        expect(counter).to_have_css("opacity", "1")
+
+
 def test_the_page_is_never_wider_than_the_window(inspection: Inspection):
     assert {view: overhang for view, overhang in inspection.overhang_px.items() if overhang > 0} == {}
