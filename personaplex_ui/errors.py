@@ -28,6 +28,18 @@ class LinesBusy(PersonaplexError):
     """All lines are taken and the queue is full."""
 
 
+class TooManyCalls(PersonaplexError):
+    """One network address has as many calls, or began as many just now, as it may."""
+
+
+class ProtocolError(PersonaplexError):
+    """A peer sent what its protocol does not allow; the sentence says what."""
+
+
+class PhoneUnavailable(PersonaplexError):
+    """The phone is not set up, or the service behind it refused; the sentence says what to do."""
+
+
 class CallOver(PersonaplexError):
     """The call has ended, so what was asked of it can no longer be done."""
 

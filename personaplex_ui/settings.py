@@ -4,21 +4,22 @@ Knows names, defaults and allowed values; it reads neither the environment nor a
 """
 
 import enum
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from personaplex_ui.errors import SettingsError
+from personaplex_ui.setting_values import Given, Secret
 from personaplex_ui.voices.catalogue import canonical_voice_name
 
 IceServer: TypeAlias = dict[str, str | list[str]]
 """One entry of ``RTCConfiguration.iceServers``, as browsers spell it."""
 
 
-YES, NO = ("1", "true", "yes", "on", "t"), ("0", "false", "no", "off", "f")
+LOOPBACK = ("127.0.0.1", "::1")
+PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""A Space is reached through proxies at private addresses, and in no other way."""
 
 
 class EngineChoice(enum.StrEnum):
@@ -36,36 +37,19 @@ class Quantize(enum.StrEnum):
     INT8 = "int8"
 
 
+class LogFormat(enum.StrEnum):
+    """``json``: one object a line, for machines."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class LogLevel(enum.StrEnum):
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
     CRITICAL = "critical"
-
-
-class Secret:
-    """A text that is masked wherever it is printed."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __str__(self) -> str:
-        return "********"
-
-    def __repr__(self) -> str:
-        return "Secret('********')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +75,30 @@ class Settings:
     default_voice_prompt: str
     default_text_prompt: str
     max_upload_mb: int
+    app_password: Secret | None
+    api_key: Secret | None
+    trusted_proxies: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    max_calls_per_address: int
+    calls_per_minute: int
+    upload_mb_per_hour: int
     server_url: str | None
+    static_path: Path | None
+    twilio_account_sid: str | None
+    twilio_auth_token: Secret | None
+    twilio_phone_number: str | None
+    phone_personas: str | None
+    phone_record: bool
+    phone_announcement: str | None
+    outbound_daily_limit: int
+    fastrtc_phone: bool
     turn_urls: tuple[str, ...]
     turn_username: str | None
     turn_credential: Secret | None
     space_id: str | None
     spaces_zero_gpu: bool
     log_level: LogLevel
+    log_format: LogFormat
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
@@ -106,7 +107,8 @@ class Settings:
         Raises:
             SettingsError: a value cannot be used; the sentence names the variable and what is allowed.
         """
-        given = _Given(mapping)
+        given = Given(mapping)
+        space_id, space_host = given.text("SPACE_ID"), given.text("SPACE_HOST")
         settings = cls(
             engine=given.one_of("ENGINE", EngineChoice.AUTO),
             port=given.whole_number("PORT", 7860, 1, 65_535),
@@ -131,22 +133,47 @@ class Settings:
             ),
             default_text_prompt=given.text("DEFAULT_TEXT_PROMPT") or "You enjoy having a good conversation.",
             max_upload_mb=given.whole_number("MAX_UPLOAD_MB", 64, 1, 4_096),
-            server_url=given.https_url("SERVER_URL"),
+            app_password=given.secret("APP_PASSWORD"),
+            api_key=given.secret("API_KEY"),
+            trusted_proxies=given.networks("TRUSTED_PROXIES")
+            or (PROXIES_OF_SPACES if space_id else LOOPBACK),
+            allowed_origins=given.origins("ALLOWED_ORIGINS"),
+            max_calls_per_address=given.whole_number("MAX_CALLS_PER_ADDRESS", 3, 0, 1_000),
+            calls_per_minute=given.whole_number("CALLS_PER_MINUTE", 12, 0, 10_000),
+            upload_mb_per_hour=given.whole_number("UPLOAD_MB_PER_HOUR", 512, 0, 1_000_000),
+            server_url=given.https_url("SERVER_URL") or (f"https://{space_host}" if space_host else None),
+            static_path=Path(path) if (path := given.text("STATIC_PATH")) else None,
+            twilio_account_sid=given.text("TWILIO_ACCOUNT_SID"),
+            twilio_auth_token=given.secret("TWILIO_AUTH_TOKEN"),
+            twilio_phone_number=given.phone_number("TWILIO_PHONE_NUMBER"),
+            phone_personas=given.text("PHONE_PERSONAS"),
+            phone_record=given.yes_or_no("PHONE_RECORD"),
+            phone_announcement=given.text("PHONE_ANNOUNCEMENT"),
+            outbound_daily_limit=given.whole_number("OUTBOUND_DAILY_LIMIT", 20, 0, 100_000),
+            fastrtc_phone=given.yes_or_no("FASTRTC_PHONE"),
             turn_urls=given.ice_urls("TURN_URLS"),
             turn_username=given.text("TURN_USERNAME"),
             turn_credential=given.secret("TURN_CREDENTIAL"),
-            space_id=given.text("SPACE_ID"),
+            space_id=space_id,
             spaces_zero_gpu=given.yes_or_no("SPACES_ZERO_GPU"),
             log_level=given.one_of("LOG_LEVEL", LogLevel.INFO),
+            log_format=given.one_of("LOG_FORMAT", LogFormat.TEXT),
         )
+        settings._check_what_belongs_together()
+        return settings
+
+    def _check_what_belongs_together(self) -> None:
         # Without both, browsers refuse the whole configuration, and no call would come about.
-        if any(url.startswith("turn") for url in settings.turn_urls) and not (
-            settings.turn_username and settings.turn_credential
+        if any(url.startswith("turn") for url in self.turn_urls) and not (
+            self.turn_username and self.turn_credential
         ):
             raise SettingsError(
                 "TURN_URLS names a TURN server, which needs TURN_USERNAME and TURN_CREDENTIAL."
             )
-        return settings
+        if self.twilio_account_sid and not self.twilio_auth_token:
+            raise SettingsError(
+                "TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN; both are on the first page of Twilio's console."
+            )
 
     @property
     def ice_servers(self) -> list[IceServer]:
@@ -157,86 +184,3 @@ class Settings:
         if self.turn_username and self.turn_credential:
             server |= {"username": self.turn_username, "credential": self.turn_credential.reveal()}
         return [server]
-
-
-_Choice = TypeVar("_Choice", bound=enum.StrEnum)
-
-
-class _Given:
-    """The mapping, read by kind of value. Spaces around a value do not count, and an empty one is None."""
-
-    def __init__(self, mapping: Mapping[str, str]) -> None:
-        self._mapping = mapping
-
-    def text(self, name: str) -> str | None:
-        return self._mapping.get(name, "").strip() or None
-
-    def secret(self, name: str) -> Secret | None:
-        value = self.text(name)
-        return Secret(value) if value else None
-
-    def one_of(self, name: str, default: _Choice) -> _Choice:
-        value = self.text(name) or default
-        choices = type(default)
-        try:
-            return choices(value.lower())
-        except ValueError:
-            raise _refusal(name, value, "one of " + ", ".join(choices)) from None
-
-    def matching(self, name: str, default: str, pattern: str, allowed: str) -> str:
-        value = self.text(name) or default
-        if not re.fullmatch(pattern, value):
-            raise _refusal(name, value, allowed)
-        return value
-
-    def whole_number(self, name: str, default: int, least: int, most: int) -> int:
-        value = self.text(name)
-        if value is None:
-            return default
-        try:
-            number = int(value)
-        except ValueError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise _refusal(name, value, f"a whole number from {least} to {most}")
-        return number
-
-    def yes_or_no(self, name: str) -> bool:
-        value = (self.text(name) or "0").lower()
-        if value not in (*YES, *NO):
-            raise _refusal(name, value, "1 or 0")
-        return value in YES
-
-    def positive_number(self, name: str, default: float) -> float:
-        value = self.text(name)
-        if value is None:
-            return default
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not 0 < number < math.inf:
-            raise _refusal(name, value, "a number above 0")
-        return number
-
-    def https_url(self, name: str) -> str | None:
-        """The URL without a slash at its end, so that paths can be appended."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if not re.fullmatch(r"https://[\w.-]+(:[0-9]+)?(/[^\s?#]*)?", value):
-            raise _refusal(name, value, "the public address of this server, as in https://example.org")
-        return value.rstrip("/")
-
-    def ice_urls(self, name: str) -> tuple[str, ...]:
-        urls = tuple(url.strip() for url in (self.text(name) or "").split(",") if url.strip())
-        for url in urls:
-            if not re.fullmatch(r"(turns?|stuns?):[^\s/]+", url):
-                raise _refusal(
-                    name, url, "a list of URLs, as in turn:example.org:3478, with commas between them"
-                )
-        return urls
-
-
-def _refusal(name: str, value: str, allowed: str) -> SettingsError:
-    return SettingsError(f"{name} is {value!r}, but it must be {allowed}.")

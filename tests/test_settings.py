@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.settings import EngineChoice, LogLevel, Quantize, Secret, Settings
+from personaplex_ui.setting_values import Secret
+from personaplex_ui.settings import EngineChoice, LogFormat, LogLevel, Quantize, Settings
 
 ENV_EXAMPLE = Path(__file__).parent.parent / ".env.example"
 
@@ -36,13 +37,30 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
         default_voice_prompt="NATF2",
         default_text_prompt="You enjoy having a good conversation.",
         max_upload_mb=64,
+        app_password=None,
+        api_key=None,
+        trusted_proxies=("127.0.0.1", "::1"),
+        allowed_origins=(),
+        max_calls_per_address=3,
+        calls_per_minute=12,
+        upload_mb_per_hour=512,
         server_url=None,
+        static_path=None,
+        twilio_account_sid=None,
+        twilio_auth_token=None,
+        twilio_phone_number=None,
+        phone_personas=None,
+        phone_record=False,
+        phone_announcement=None,
+        outbound_daily_limit=20,
+        fastrtc_phone=False,
         turn_urls=(),
         turn_username=None,
         turn_credential=None,
         space_id=None,
         spaces_zero_gpu=False,
         log_level=LogLevel.INFO,
+        log_format=LogFormat.TEXT,
     )
     assert settings.ice_servers == []
 
@@ -92,6 +110,21 @@ def test_other_variables_are_ignored() -> None:
             "https://talk.example.org:8443/app",
         ),
         ("LOG_LEVEL", "DEBUG", "log_level", LogLevel.DEBUG),
+        ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
+        ("APP_PASSWORD", "open sesame", "app_password", Secret("open sesame")),
+        ("API_KEY", "k", "api_key", Secret("k")),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::1", "trusted_proxies", ("10.0.0.0/8", "fd00::1")),
+        ("ALLOWED_ORIGINS", "*", "allowed_origins", ("*",)),
+        (
+            "ALLOWED_ORIGINS",
+            "https://a.example/, http://b:8",
+            "allowed_origins",
+            ("https://a.example", "http://b:8"),
+        ),
+        ("STATIC_PATH", "dist.tgz", "static_path", Path("dist.tgz")),
+        ("TWILIO_PHONE_NUMBER", "+1 (555) 123-4567", "twilio_phone_number", "+15551234567"),
+        ("PHONE_PERSONAS", '{"*": {}}', "phone_personas", '{"*": {}}'),
+        ("FASTRTC_PHONE", "1", "fastrtc_phone", True),
     ],
 )
 def test_a_value_is_read(name: str, value: str, field: str, expected: object) -> None:
@@ -124,6 +157,12 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
         ("SERVER_URL", "https://", "the public address of this server"),
         ("SERVER_URL", "https://example.org/?a=b", "the public address of this server"),
         ("TURN_URLS", "https://turn.example.org", "a list of URLs"),
+        ("TRUSTED_PROXIES", "the.proxy", "a list of addresses or networks"),
+        ("ALLOWED_ORIGINS", "example.org", "* or a list of origins"),
+        ("ALLOWED_ORIGINS", "https://example.org/page", "* or a list of origins"),
+        ("TWILIO_PHONE_NUMBER", "555 1234", "a number with its country code"),
+        ("OUTBOUND_DAILY_LIMIT", "-1", "a whole number from 0 to 100000"),
+        ("LOG_FORMAT", "xml", "one of text, json"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
     ],
 )
@@ -178,6 +217,21 @@ def test_settings_cannot_be_changed() -> None:
     settings = Settings.from_mapping({})
     with pytest.raises(FrozenInstanceError):
         settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_on_a_space_the_public_address_and_the_proxies_are_known() -> None:
+    space = {"SPACE_ID": "ann/talk", "SPACE_HOST": "ann-talk.hf.space"}
+    settings = Settings.from_mapping(space)
+    assert settings.server_url == "https://ann-talk.hf.space"
+    assert "10.0.0.0/8" in settings.trusted_proxies
+    assert (
+        Settings.from_mapping(space | {"SERVER_URL": "https://a.example"}).server_url == "https://a.example"
+    )
+
+
+def test_a_twilio_account_needs_its_token() -> None:
+    with pytest.raises(SettingsError, match="needs TWILIO_AUTH_TOKEN"):
+        Settings.from_mapping({"TWILIO_ACCOUNT_SID": "AC0"})
 
 
 def test_the_example_file_shows_every_variable_with_its_default() -> None:

@@ -16,14 +16,20 @@ from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.audio.recording import StereoRecording
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.level_track import LevelTrack
-from personaplex_ui.calls.snapshot import Figures, Phase, Snapshot
+from personaplex_ui.calls.snapshot import End, Figures, Phase, Snapshot, Transport
 from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.calls.watchdog import Watchdog
 from personaplex_ui.engine.lines import Ticket
 from personaplex_ui.engine.seat import Seat
 from personaplex_ui.engine.speech_model import Answer, Sampling
 from personaplex_ui.engine.worker import Engine
-from personaplex_ui.errors import CallOver, EngineUnavailable, PersonaplexError, SpeakQueueFull
+from personaplex_ui.errors import (
+    CallOver,
+    EngineFailure,
+    EngineUnavailable,
+    PersonaplexError,
+    SpeakQueueFull,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +55,22 @@ class Call:
         start_recording: Callable[[], StereoRecording | None] = lambda: None,
         paced: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        transport: Transport = Transport.BROWSER,
     ) -> None:
         self.call_id = call_id
         self.settings = settings
+        self.transport = transport
         self.phase = Phase.WAITING
         self.reason = ""
+        self.end: End | None = None
+        self.waited_sec = 0.0
+        """For a line. ``prepared_sec``: what the persona took after that."""
+        self.prepared_sec = 0.0
         self.notes: list[str] = []
         self.recording: StereoRecording | None = None
         self.transcript = Transcript()
+        self.pieces: list[str] = []
+        """The transcript as it became known, piece by piece; it only grows."""
         self.caller_levels = LevelTrack()
         self.assistant_levels = LevelTrack()
         self.live = asyncio.Event()
@@ -95,13 +109,14 @@ class Call:
         except TimeoutError:
             pass  # hang_up
         except PersonaplexError as error:
-            self.reason = self.reason or str(error)
+            end = End.FAILED if self.live.is_set() or isinstance(error, EngineFailure) else End.REFUSED
+            self._note_end(str(error), end)
         except asyncio.CancelledError:
-            self.reason = self.reason or "The server ended the call."
+            self._note_end("The server ended the call.", End.SHUTDOWN)
             raise
         except Exception:
-            log.exception("Call %s failed.", self.call_id)
-            self.reason = self.reason or "Something failed on our side. Please call again."
+            log.exception("The call failed.")
+            self._note_end("Something failed on our side. Please call again.", End.FAILED)
         finally:
             self.phase = Phase.ENDED
             self.over.set()
@@ -115,17 +130,21 @@ class Call:
         size = model.prompt_size(self.settings.persona)
         if size is not None:
             size.check()
+        asked_at = self._clock()
         ticket = self._ticket = self._engine.lines.ask(self._changed)
         self._changed()
         try:
             await self._wait_for_line(ticket)
             assert ticket.line is not None
+            got_line_at = self._clock()
+            self.waited_sec = got_line_at - asked_at
             self.phase = Phase.PREPARING
             self._changed()
             persona, sampling = self.settings.persona, self.settings.sampling
             seat = await self._engine.take_seat(
                 ticket.line, persona, sampling, self._deliver, self._report_progress, self._paced
             )
+            self.prepared_sec = self._clock() - got_line_at
             try:
                 if self.settings.sampling != sampling:  # changed on the page meanwhile
                     seat.change_sampling(self.settings.sampling)
@@ -165,7 +184,7 @@ class Call:
     async def _check_on(self, seat: Seat) -> None:
         verdict = self._watchdog.check(self._clock())
         if verdict.hang_up:
-            self.hang_up(verdict.hang_up)
+            self.hang_up(verdict.hang_up, verdict.end)
         if verdict.goodbye:
             self.notes.append(verdict.note)
             with contextlib.suppress(SpeakQueueFull, TimeoutError):
@@ -177,13 +196,17 @@ class Call:
                 self.notes.append(note)
         self._changed()
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, end: End = End.HUNG_UP) -> None:
         """End the call now, in whatever phase. The first reason given stays."""
         if self.phase is Phase.ENDED or self.reason:
             return
-        self.reason = reason
+        self._note_end(reason, end)
         if self._running:
             self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def _note_end(self, reason: str, end: End) -> None:
+        if self.end is None:
+            self.reason, self.end = reason, end
 
     # Sound -----------------------------------------------------------------------------------------
 
@@ -221,22 +244,24 @@ class Call:
 
     def _deliver(self, answer: Answer | PersonaplexError) -> None:
         if isinstance(answer, PersonaplexError):
-            self.hang_up(str(answer))
+            self.hang_up(str(answer), End.FAILED)
             return
         self._watchdog.answered(self._clock())
         if answer.text:
             # A clip's clock is its sound: answer k belongs to frame k, however far ahead the caller is.
             said_at = self.elapsed_sec if self._paced else self._answers * FRAME_SEC
             self.transcript.append(answer.text, said_at, said_at + FRAME_SEC)
+            self.pieces.append(answer.text)
             self._changed()
         self._answers += 1
         self._playout.put(answer)
         self._playable.set()
 
-    async def next_answer(self, timeout_sec: float | None = None) -> Frame | None:
+    async def next_answer(self, timeout_sec: float | None = None, heard: bool = True) -> Frame | None:
         """The next frame for the caller to hear, as soon as there is one; None after ``timeout_sec``.
 
-        It counts as heard from now on: the recording shows it here.
+        It counts as heard from now on: the recording shows it here. A wire that learns only later what was
+        heard says ``heard=False``, and ``heard`` when it knows.
 
         Raises:
             CallOver: the call has ended.
@@ -253,9 +278,14 @@ class Call:
         answer = self._playout.take()
         assert answer is not None
         self.assistant_levels.set(self.elapsed_sec, rms_dbfs(answer.frame))
-        if self.recording is not None:
+        if heard and self.recording is not None:
             self.recording.place_assistant(answer.frame, self._session_samples() + FRAME_SAMPLES)
         return answer.frame
+
+    def heard(self, frame: Frame) -> None:
+        """The caller has heard ``frame``, to its end, just now."""
+        if self.recording is not None:
+            self.recording.place_assistant(frame, self._session_samples())
 
     # Changes and views -----------------------------------------------------------------------------
 

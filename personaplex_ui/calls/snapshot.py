@@ -13,6 +13,30 @@ class Phase(enum.Enum):
     ENDED = "ended"
 
 
+class Transport(enum.StrEnum):
+    """By which door a call came."""
+
+    BROWSER = "browser"
+    CLIP = "clip"
+    MOSHI = "moshi"
+    TWILIO = "twilio"
+    FASTRTC_PHONE = "fastrtc_phone"
+
+
+class End(enum.StrEnum):
+    """Why a call ended, in kinds that can be counted; the sentence for the caller is ``Call.reason``.
+
+    ``HUNG_UP``: by the caller, or a clip was over. ``LOST``: the caller's end went silent or did not read.
+    """
+
+    HUNG_UP = "hung_up"
+    TIME_LIMIT = "time_limit"
+    LOST = "lost"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SHUTDOWN = "shutdown"
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Counters of one call. ``dropped_heard``: the caller's frames the model never heard;

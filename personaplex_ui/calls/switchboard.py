@@ -4,14 +4,17 @@ import asyncio
 import contextvars
 import logging
 import time
+from collections.abc import Callable
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
+from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import EndedCall
+from personaplex_ui.calls.snapshot import End, EndedCall, Transport
 from personaplex_ui.engine.worker import Engine
+from personaplex_ui.log_context import enter_call
 from personaplex_ui.voices.library import shown_voice
 
 log = logging.getLogger(__name__)
@@ -25,10 +28,15 @@ RECORDING_CLOSES_WITHIN_SEC = 1.0
 class Switchboard:
     """Owns every call from ``open`` until it is in the archive."""
 
-    def __init__(self, engine: Engine, archive: Archive, max_call_sec: float) -> None:
+    def __init__(
+        self, engine: Engine, archive: Archive, max_call_sec: float, limits: AddressLimits | None = None
+    ) -> None:
         self.engine = engine
         self.archive = archive
         self.calls: dict[str, Call] = {}
+        self.on_end: list[Callable[[Call], None]] = []
+        """Called with each call after its end, on the event loop."""
+        self._limits = limits or AddressLimits(0, 0, time.monotonic)
         self._max_call_sec = max_call_sec
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -46,13 +54,26 @@ class Switchboard:
         if self._janitor is not None:
             self._janitor.cancel()
         for call in self.calls.values():
-            call.hang_up(reason)
+            call.hang_up(reason, End.SHUTDOWN)
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CALLS_END_WITHIN_SEC)
         await asyncio.to_thread(self._writer.close, RECORDING_CLOSES_WITHIN_SEC)
 
-    def open(self, settings: CallSettings, owner: str = "", paced: bool = True) -> Call:
-        """Begin a call; it asks for a line at once. ``owner``: the key of who may fetch it later, if any."""
+    def open(
+        self,
+        settings: CallSettings,
+        owner: str = "",
+        paced: bool = True,
+        transport: Transport = Transport.BROWSER,
+        address: str = "",
+    ) -> Call:
+        """Begin a call; it asks for a line at once. ``owner``: the key of who may fetch it later, if any.
+        ``address``: where it comes from, if that is known and may count.
+
+        Raises:
+            TooManyCalls: from that address, now.
+        """
+        self._limits.admit(address)
         call_id = self.archive.new_call_id()
         voice = shown_voice(settings.persona.voice)
         started_at = time.time()
@@ -66,12 +87,14 @@ class Switchboard:
             begun.add_done_callback(_log_failure)
             return StereoRecording(self.archive.recording_path(call_id), self._writer)
 
-        call = Call(call_id, settings, self.engine, self._max_call_sec, start_recording, paced)
+        call = Call(
+            call_id, settings, self.engine, self._max_call_sec, start_recording, paced, transport=transport
+        )
         self.calls[call_id] = call
         # In a context of its own: a transport's context variables (FastRTC's hold the whole peer connection)
         # would live as long as anybody still looks at the ended call.
         context = contextvars.Context()
-        run = self._run(call, owner, started_at)
+        run = self._run(call, owner, started_at, address)
         task = asyncio.create_task(run, name=f"call {call_id[:6]}", context=context)
         self._tasks[call_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(call_id))
@@ -82,15 +105,21 @@ class Switchboard:
         if call.call_id in self._tasks:
             await asyncio.wait([self._tasks[call.call_id]])
 
-    async def _run(self, call: Call, owner: str, started_at: float) -> None:
-        log.info("Call %s began (voice %s).", call.call_id[:6], shown_voice(call.settings.persona.voice))
+    async def _run(self, call: Call, owner: str, started_at: float, address: str) -> None:
+        enter_call(call.call_id)
+        log.info(
+            "A %s call began (voice %s).", call.transport.value, shown_voice(call.settings.persona.voice)
+        )
         try:
             await call.run()
             if call.live.is_set() and owner:
                 await self._keep(call, owner, started_at)
         finally:
             self.calls.pop(call.call_id, None)
-            log.info("Call %s ended after %.1f s: %s", call.call_id[:6], call.elapsed_sec, call.reason)
+            self._limits.release(address)
+            log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
+            for told in self.on_end:
+                told(call)
 
     async def _keep(self, call: Call, owner: str, started_at: float) -> None:
         recorded = await self._close_recording(call)

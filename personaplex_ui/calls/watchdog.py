@@ -5,6 +5,8 @@ Pure: times in seconds come in, a verdict goes out.
 
 from dataclasses import dataclass
 
+from personaplex_ui.calls.snapshot import End
+
 GOODBYE_BEFORE_SEC = 10.0
 CALLER_GONE_SEC = 8.0
 """A browser sends packets even when it is muted. None at all for this long: it is gone."""
@@ -16,9 +18,11 @@ GOODBYE = "This call ends in ten seconds. Goodbye!"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``hang_up``: the reason to end the call now. ``goodbye``: what to say to the caller, once."""
+    """``hang_up``: the reason to end the call now, of kind ``end``. ``goodbye``: what to say to the caller,
+    once."""
 
     hang_up: str = ""
+    end: End = End.HUNG_UP
     goodbye: str = ""
     note: str = ""
 
@@ -44,12 +48,12 @@ class Watchdog:
         elapsed = now - self._started
         if elapsed >= self._max_sec:
             return Verdict(
-                hang_up=f"Calls end after {_in_words(self._max_sec)}. You are welcome to call again."
+                f"Calls end after {_in_words(self._max_sec)}. You are welcome to call again.", End.TIME_LIMIT
             )
         if now - self._last_heard >= CALLER_GONE_SEC:
-            return Verdict(hang_up="The connection was lost: no sound came from the caller any more.")
+            return Verdict("The connection was lost: no sound came from the caller any more.", End.LOST)
         if self._last_heard - self._last_answered >= ENGINE_SILENT_SEC:
-            return Verdict(hang_up="The speech engine stopped answering. Please call again in a minute.")
+            return Verdict("The speech engine stopped answering. Please call again in a minute.", End.FAILED)
         if elapsed >= self._max_sec - GOODBYE_BEFORE_SEC and not self._said_goodbye:
             self._said_goodbye = True
             return Verdict(goodbye=GOODBYE, note="This call ends in 10 seconds.")

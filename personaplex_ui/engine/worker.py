@@ -72,6 +72,8 @@ class Engine:
         self.failure = ""
         """Why the model could not be loaded the last time; stays while another one is loaded instead."""
         self.figures = EngineFigures()
+        self.on_tick: list[Callable[[float, int], None]] = []
+        """Called on the engine's thread after each step: the seconds it took, and how many it was for."""
 
     # The event loop's side -------------------------------------------------------------------------
 
@@ -254,6 +256,8 @@ class Engine:
                     self._hand_out(answers)
                 self.figures.ticks += 1
                 self.figures.last_step_sec = self._clock() - started
+                for told in self.on_tick:
+                    told(self.figures.last_step_sec, len(heard))
             case Prepare(slot):
                 self._prepare(model, slot)
             case Wait():

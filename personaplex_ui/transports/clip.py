@@ -9,7 +9,7 @@ import numpy as np
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples, pad_to_frames
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import Phase, Snapshot
+from personaplex_ui.calls.snapshot import Phase, Snapshot, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.calls.transcript import Line, lines_of
 from personaplex_ui.engine.speech_model import LentModel
@@ -35,11 +35,12 @@ async def converse(
     settings: CallSettings,
     switchboard: Switchboard,
     on_progress: Callable[[Snapshot, float], None] = lambda snapshot, part: None,
+    address: str = "",
 ) -> ClipAnswer:
     """Hold a conversation in which the caller says ``samples`` (mono, 24 kHz, shape ``[n]``).
 
     Waits for a line like everyone. ``on_progress`` gets the call's state and the part of the clip that was
-    heard. On cancellation the line is freed.
+    heard. ``address``: where the clip comes from. On cancellation the line is freed.
 
     Raises:
         PersonaplexError: the call was refused or ended before the clip did; the text says why.
@@ -50,7 +51,7 @@ async def converse(
             model.answer_clip, samples, settings.persona, settings.sampling
         )
         return ClipAnswer(said, lines_of(pieces))
-    call = switchboard.open(settings, paced=False)
+    call = switchboard.open(settings, paced=False, transport=Transport.CLIP, address=address)
     try:
         async for snapshot in call.watch():
             on_progress(snapshot, 0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import Phase
+from personaplex_ui.calls.snapshot import End, Phase
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import CallOver
@@ -249,3 +249,58 @@ async def test_sampling_changes_reach_the_model(engine: Engine, model: FakeModel
     await running
     with pytest.raises(CallOver):
         await call.speak("too late")
+
+
+async def test_the_kind_of_end_is_told_beside_the_sentence(engine: Engine, model: FakeModel):
+    call, running = call_of(engine)
+    await call.live.wait()
+    call.hang_up("Enough.")
+    call.hang_up("The server is shutting down.", End.SHUTDOWN)
+    await running
+    assert (call.reason, call.end) == ("Enough.", End.HUNG_UP)
+
+    holder, holding = call_of(engine)
+    await holder.live.wait()
+    waiting = [call_of(engine) for _ in range(3)]
+    await waiting[2][1]
+    assert waiting[2][0].end is End.REFUSED
+    for other, task in waiting[:2]:
+        other.hang_up("bye")
+        await task
+
+    model.fail_steps = 1
+    holder.hear(sound(0.1))
+    await holding
+    assert holder.end is End.FAILED
+
+    cancelled, task = call_of(engine)
+    await cancelled.live.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cancelled.end is End.SHUTDOWN
+
+
+async def test_pieces_are_the_transcript_as_it_comes(engine: Engine):
+    call, running = call_of(engine)
+    await call.live.wait()
+    for value in (0.1, 0.2):
+        call.hear(sound(value))
+        await call.next_answer()
+    call.hang_up("bye")
+    await running
+    assert "".join(call.pieces).strip() == call.snapshot().lines[0].text
+
+
+async def test_waiting_and_preparing_are_timed(engine: Engine):
+    first, first_running = call_of(engine)
+    await first.live.wait()
+    assert first.waited_sec < 1.0
+    second, second_running = call_of(engine)
+    await asyncio.sleep(0.1)
+    first.hang_up("bye")
+    await second.live.wait()
+    assert second.waited_sec >= 0.1
+    assert second.prepared_sec >= 0.0
+    second.hang_up("bye")
+    await asyncio.gather(first_running, second_running)

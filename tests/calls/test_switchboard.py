@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import functools
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,14 +19,16 @@ import soundfile
 
 from personaplex_ui.audio.recording import RecordingWriter, create_file
 from personaplex_ui.calls import switchboard as switchboard_module
+from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import EndedCall, Phase
+from personaplex_ui.calls.snapshot import End, EndedCall, Phase, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import Engine, EngineState
-from personaplex_ui.errors import CallOver
+from personaplex_ui.errors import CallOver, TooManyCalls
+from personaplex_ui.log_context import current_call
 from tests.fake_model import FakeModel
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
@@ -331,3 +334,71 @@ async def test_a_disk_that_hangs_keeps_nobody_waiting_and_may_finish_later(
     going.set()
     await switchboard.close()
     assert len(sound_of(switchboard, kept)) == pytest.approx(kept.duration_sec * 24_000, abs=1)
+
+
+async def test_what_the_caller_heard_later_is_recorded_where_it_was_heard(
+    switchboard: Switchboard, folder: Path
+):
+    call = switchboard.open(SETTINGS, OWNER)
+    await call.live.wait()
+    call.hear(np.full(1920, 0.25, dtype=np.float32))
+    never_heard = await call.next_answer(heard=False)
+    call.hear(np.full(1920, 0.5, dtype=np.float32))
+    answer = await call.next_answer(heard=False)
+    assert never_heard is not None
+    assert answer is not None
+    await asyncio.sleep(0.4)
+    call.heard(answer)
+    heard_at = call.elapsed_sec
+    kept = await hung_up(switchboard, call)
+    right = sound_of(switchboard, kept)[:, 1]
+    loud = np.flatnonzero(np.abs(right) > 0.2)
+    assert len(loud) == pytest.approx(1920, abs=100)
+    assert loud[-1] / 24_000 == pytest.approx(heard_at, abs=0.02)
+    assert right[loud].mean() == pytest.approx(0.5, abs=0.01)
+
+
+async def test_an_address_has_its_limit_and_gets_its_line_back(engine: Engine, folder: Path):
+    limits = AddressLimits(1, 0, time.monotonic)
+    switchboard = Switchboard(engine, Archive(folder, 3600.0, time.time), 600.0, limits)
+    await switchboard.start()
+    ended: list[tuple[Transport, End | None]] = []
+    switchboard.on_end.append(lambda call: ended.append((call.transport, call.end)))
+    first = switchboard.open(SETTINGS, transport=Transport.MOSHI, address="192.0.2.1")
+    with pytest.raises(TooManyCalls):
+        switchboard.open(SETTINGS, address="192.0.2.1")
+    switchboard.open(SETTINGS, address="192.0.2.2")
+    first.hang_up("bye")
+    await switchboard.ended(first)
+    assert ended == [(Transport.MOSHI, End.HUNG_UP)]
+    switchboard.open(SETTINGS, address="192.0.2.1")
+    await switchboard.close()
+    assert ended[1:] == [(Transport.BROWSER, End.SHUTDOWN)] * 2
+
+
+async def test_every_line_of_the_log_within_a_call_knows_its_call(
+    switchboard: Switchboard, caplog: pytest.LogCaptureFixture
+):
+    seen: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(current_call.get())
+
+    listener = Listener()
+    log = logging.getLogger("personaplex_ui.calls.switchboard")
+    log.addHandler(listener)
+    caplog.set_level(logging.INFO)
+    try:
+        call = switchboard.open(SETTINGS)
+        await call.live.wait()
+        await hung_up_unkept(switchboard, call)
+    finally:
+        log.removeHandler(listener)
+    assert seen == [call.call_id[:6]] * 2
+    assert current_call.get() == ""
+
+
+async def hung_up_unkept(switchboard: Switchboard, call: Call) -> None:
+    call.hang_up("You hung up.")
+    await switchboard.ended(call)

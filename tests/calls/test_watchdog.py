@@ -1,3 +1,4 @@
+from personaplex_ui.calls.snapshot import End
 from personaplex_ui.calls.watchdog import GOODBYE, Verdict, Watchdog
 
 
@@ -23,6 +24,7 @@ def test_goodbye_is_said_once_ten_seconds_before_the_end():
     said = [now for now in range(60) if alive(dog, float(now)).goodbye == GOODBYE]
     assert said == [50]
     assert "after 1 minute" in alive(dog, 60.0).hang_up
+    assert alive(dog, 60.0).end is End.TIME_LIMIT
 
 
 def test_the_limit_is_told_in_words():
@@ -35,6 +37,7 @@ def test_a_caller_without_packets_is_gone():
     alive(dog, 1.0)
     assert dog.check(8.9) == Verdict()
     assert "connection was lost" in dog.check(9.0).hang_up
+    assert dog.check(9.0).end is End.LOST
 
 
 def test_an_engine_that_answers_nothing_ends_the_call_with_words():

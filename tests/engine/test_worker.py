@@ -250,3 +250,16 @@ async def test_after_a_failure_another_model_may_answer_until_the_first_can_be_l
     assert engine.model is model
     assert sum(thread.name == "engine" for thread in threading.enumerate()) == 1
     await engine.close()
+
+
+async def test_each_step_is_told_with_its_time_and_its_callers(engine: Engine):
+    ticks: list[tuple[float, int]] = []
+    engine.on_tick.append(lambda sec, callers: ticks.append((sec, callers)))
+    ear = Ear()
+    seat = await ear.take(engine, 0, paced=False)
+    for value in range(2):
+        seat.hear(frame(value))
+        await ear.answers.get()
+    await seat.leave()
+    assert [callers for _, callers in ticks] == [1, 1]
+    assert all(0 <= sec < 10 for sec, _ in ticks)
