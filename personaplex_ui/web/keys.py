@@ -1,0 +1,175 @@
+"""Who may come in: the password of this server, the key for machines, and the cookie of those who knew it.
+
+Knows the secrets and what a client showed of them; it compares in constant time and counts what was wrong. It
+knows no routes.
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.web.failure_limit import FailureLimit
+
+log = logging.getLogger(__name__)
+
+COOKIE = "personaplex_pass"
+COOKIE_SEC = 7 * 86_400
+PASSWORD_HEADER = b"x-app-password"
+
+
+class TooManyFailures(PersonaplexError):
+    """So many wrong passwords came from one address that none is looked at for ``wait_sec``."""
+
+    def __init__(self, wait_sec: int) -> None:
+        super().__init__(
+            "Too many wrong passwords or keys came from your network. "
+            f"Please try again in {wait_sec} seconds."
+        )
+        self.wait_sec = wait_sec
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a client shows of the secrets, as bytes; empty for none. ``in_query``: in the address."""
+
+    password: bytes = b""
+    bearer: bytes = b""
+    in_query: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.password or self.bearer)
+
+
+class Keys:
+    """``app_password``: None leaves every door open. ``api_key``: None lets nobody in as a machine."""
+
+    def __init__(
+        self,
+        app_password: str | None,
+        api_key: str | None,
+        limit: FailureLimit,
+        now: Callable[[], float],
+    ) -> None:
+        self._password = (app_password or "").encode()
+        self._api_key = (api_key or "").encode()
+        self._limit = limit
+        self._now = now
+        self._cookie_key = secrets.token_bytes(32)
+
+    @property
+    def has_api_key(self) -> bool:
+        return bool(self._api_key)
+
+    @property
+    def are_needed(self) -> bool:
+        return bool(self._password)
+
+    def admits(self, shown: Shown, address: str) -> bool:
+        """Whether one of the two opens the doors; wrong ones are counted against ``address``.
+
+        Raises:
+            TooManyFailures: neither was looked at.
+        """
+        return self._check(shown, address, self._is_password(shown) | self._is_machine(shown))
+
+    def admits_machine(self, shown: Shown, address: str) -> bool:
+        """Whether the API key was shown. As ``admits``, but the password does not make a machine."""
+        bearer = Shown(bearer=shown.bearer)
+        right = self._is_machine(bearer)
+        return self._check(bearer, address, right | self._is_password(bearer)) and right
+
+    def login(self, user: str, password: str) -> bool:
+        """Gradio's own question, for ``auth``. Any name will do."""
+        return self._is_password(Shown(password.encode()))
+
+    def new_cookie(self) -> str:
+        """A value for ``COOKIE``; it says nothing of the password, and is worthless after a restart."""
+        rest = f"{int(self._now()) + COOKIE_SEC}.{secrets.token_hex(8)}"
+        return f"{rest}.{self._sign(rest)}"
+
+    def is_cookie(self, value: str) -> bool:
+        """Whether ``value`` is one of ours and still good."""
+        rest, _, signature = value.rpartition(".")
+        if not _same(signature.encode(), self._sign(rest).encode()):
+            return False
+        return int(rest.partition(".")[0]) > self._now()
+
+    def _check(self, shown: Shown, address: str, right: bool) -> bool:
+        if not shown:
+            return False
+        if wait_sec := self._limit.wait_sec(address):
+            raise TooManyFailures(wait_sec)
+        if not right:
+            for _ in filter(None, (shown.password, shown.bearer)):
+                self._limit.add(address)
+            if self._limit.wait_sec(address):
+                log.warning("Too many wrong passwords from one network: it is refused for a while.")
+        return right
+
+    def _is_password(self, shown: Shown) -> bool:
+        return _same(shown.password, self._password) | _same(shown.bearer, self._password)
+
+    def _is_machine(self, shown: Shown) -> bool:
+        return _same(shown.bearer, self._api_key)
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._cookie_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def take_shown(scope: Scope) -> Shown:
+    """Read what a client shows, and take ``?password=`` out of the query, so that nobody can log it."""
+    password = _take_from_query(scope)
+    in_query = bool(password)
+    bearer = b""
+    for name, value in scope["headers"]:
+        if name == PASSWORD_HEADER and not password:
+            password = value.strip()
+        elif name == b"authorization":
+            scheme, _, rest = value.strip().partition(b" ")
+            bearer = rest.strip() if scheme.lower() == b"bearer" else b""
+    return Shown(_as_utf8(password), _as_utf8(bearer), in_query)
+
+
+def cookie_of(connection: HTTPConnection) -> str:
+    """What the browser holds of ours, or an empty text."""
+    return connection.cookies.get(COOKIE, "")
+
+
+def _take_from_query(scope: Scope) -> bytes:
+    query: bytes = scope["query_string"]
+    password = b""
+    kept: list[bytes] = []
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if _unquote(name) == b"password":
+            password = _unquote(value)
+        else:
+            kept.append(part)
+    # In place: uvicorn logs the query of this very dictionary when a websocket is accepted.
+    scope["query_string"] = b"&".join(kept)
+    return password
+
+
+def _unquote(part: bytes) -> bytes:
+    return unquote_to_bytes(part.replace(b"+", b" "))
+
+
+def _as_utf8(value: bytes) -> bytes:
+    """Browsers send headers in Latin-1, other clients in UTF-8."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").encode()
+    return value
+
+
+def _same(shown: bytes, secret: bytes) -> bool:
+    return bool(secret) and hmac.compare_digest(shown, secret)

@@ -1,0 +1,46 @@
+"""Whether a browser's request comes from a page of this server.
+
+Knows the ``Origin`` header and the hosts that count as ours. What sends no ``Origin`` is no page of a foreign
+site: browsers name it on every websocket and on every request that could change something.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from personaplex_ui.web.address import forwarded_host
+
+PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class OwnOrigins:
+    """``server_url``: counts as ours. ``allowed``: foreign origins that may come in too; ``*`` for all."""
+
+    def __init__(self, server_url: str | None, allowed: Iterable[str]) -> None:
+        self._allowed = {origin.rstrip("/").lower() for origin in allowed}
+        self._server_host = urlsplit(server_url).netloc if server_url else ""
+
+    def include(self, connection: HTTPConnection) -> bool:
+        """True when there is no ``Origin``, or one of ours."""
+        said = connection.headers.getlist("origin")
+        return all(self._is_ours(origin.strip().lower(), connection) for origin in said)
+
+    def _is_ours(self, origin: str, connection: HTTPConnection) -> bool:
+        if origin in self._allowed or "*" in self._allowed:
+            return True
+        scheme, _, host = origin.partition("://")
+        if scheme not in PORTS or not host:
+            return False  # "null" among them: a sandboxed frame or a local file, whoever made it
+        if connection.headers.get("sec-fetch-site") == "same-origin":
+            return True  # the browser compared them itself; behind a proxy that hides the host it alone can
+        ours = (connection.headers.get("host", ""), forwarded_host(connection), self._server_host)
+        return any(_with_port(host, scheme) == _with_port(own, scheme) for own in ours if own)
+
+
+def _with_port(host: str, scheme: str) -> tuple[str, str]:
+    """The proxy that ends TLS may speak of the same host with or without the usual port."""
+    name, colon, port = host.lower().rpartition(":")
+    if not colon or not port.isdigit():
+        return host.lower(), str(PORTS[scheme])
+    return name, port

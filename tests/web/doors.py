@@ -1,0 +1,111 @@
+"""For tests of the doors: a websocket of an ASGI app without a network, and a wall before a small app."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI, Request, WebSocket
+from httpx import ASGITransport, AsyncClient
+from starlette.types import ASGIApp, Message, Scope
+
+from personaplex_ui.web.address import AddressMiddleware
+from personaplex_ui.web.failure_limit import FailureLimit
+from personaplex_ui.web.keys import Keys
+from personaplex_ui.web.own_origin import OwnOrigins
+from personaplex_ui.web.wall import Wall, is_machine
+
+PASSWORD = "Sésame öffne dich & more"
+API_KEY = "a-key-for-machines"
+CALLER = "203.0.113.5"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def open_websocket(
+    app: ASGIApp,
+    path: str,
+    headers: dict[str, str] | None = None,
+    query: str = "",
+    address: str = CALLER,
+) -> list[Message]:
+    """All that the app sends to a client that connects, says nothing and leaves."""
+    scope: Scope = {
+        "type": "websocket",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "scheme": "ws",
+        "headers": [
+            (name.lower().encode(), value.encode())
+            for name, value in {"Host": "localhost", **(headers or {})}.items()
+        ],
+        "client": (address, 1),
+        "server": ("localhost", 80),
+        "subprotocols": [],
+        "state": {},
+    }
+    sent: list[Message] = []
+    received: list[Message] = [{"type": "websocket.connect"}]
+
+    async def receive() -> Message:
+        return received.pop() if received else {"type": "websocket.disconnect", "code": 1001}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+class Walled:
+    """A small app behind the wall. ``seen``: the scopes that came through; ``let_in``: those with a pass."""
+
+    def __init__(
+        self,
+        password: str | None = PASSWORD,
+        api_key: str | None = API_KEY,
+        server_url: str | None = None,
+        allowed_origins: Iterable[str] = (),
+    ) -> None:
+        self.clock = Clock()
+        self.seen: list[Scope] = []
+        self.let_in: list[Scope] = []
+        keys = Keys(password, api_key, FailureLimit(self.clock), self.clock)
+        wall = Wall(self._small_app(), keys, OwnOrigins(server_url, allowed_origins), self.let_in.append)
+        self.app = AddressMiddleware(wall, server_url, ["127.0.0.1"])
+
+    def client(
+        self, address: str = CALLER, base_url: str = "http://localhost", **options: Any
+    ) -> AsyncClient:
+        transport = ASGITransport(self.app, client=(address, 1))
+        return AsyncClient(transport=transport, base_url=base_url, **options)
+
+    def _small_app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.get("/health")
+        async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            return {"status": "healthy", "device": "a GPU"}
+
+        @app.get("/machine")
+        async def machine(request: Request) -> bool:  # pyright: ignore[reportUnusedFunction]
+            return is_machine(request)
+
+        @app.websocket("/{path:path}")
+        async def talk(websocket: WebSocket, path: str) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.seen.append(websocket.scope)
+            await websocket.accept()
+            await websocket.close(1000, "Welcome.")
+
+        @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
+        async def anything(request: Request, path: str) -> str:  # pyright: ignore[reportUnusedFunction]
+            self.seen.append(request.scope)
+            return f"in: {request.url.query}"
+
+        return app
