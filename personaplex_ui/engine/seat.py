@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.speech_model import Answer, Sampling
 from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.log_context import current_call
 
 if TYPE_CHECKING:
     from personaplex_ui.engine.worker import Engine
@@ -33,6 +34,8 @@ class Seat:
         self.deliver = deliver
         self.on_progress = on_progress
         self.paced = paced
+        self.call = current_call.get()
+        """For the log: the call that took this seat."""
         self._joined = joined
 
     def has_joined(self) -> None:

@@ -250,7 +250,8 @@ class Engine:
                 try:
                     answers = model.step(heard)
                 except Exception:
-                    log.exception("The speech model failed in a step of slots %s.", sorted(heard))
+                    calls = ", ".join(self._seats[slot].call for slot in heard if slot in self._seats)
+                    log.exception("The speech model failed in a step for the calls %s.", calls)
                     self._fail([self._seats[slot] for slot in heard if slot in self._seats])
                 else:
                     self._hand_out(answers)
@@ -291,7 +292,7 @@ class Engine:
             try:
                 model.join(slot, done.value, seat.sampling)
             except Exception:
-                log.exception("The speech model could not take a caller in slot %d.", slot)
+                log.exception("The speech model could not take the caller.", extra={"call": seat.call})
                 self._end_preparation(slot)
                 self._fail([seat])
                 return
@@ -303,7 +304,7 @@ class Engine:
             self._end_preparation(slot)
             self.post(lambda error=error: seat.fail(error))
         except Exception:
-            log.exception("The speech model failed to prepare a persona.")
+            log.exception("The speech model failed to prepare a persona.", extra={"call": seat.call})
             self._end_preparation(slot)
             self._fail([seat])
         else:
