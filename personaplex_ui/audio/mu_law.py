@@ -1,0 +1,50 @@
+"""G.711 mu-law, the telephone's 8 bits a sample, to float sound and back.
+
+Knows samples only, at any rate. Encodes to the nearest of the 255 levels there are, so silence stays silent
+and what was decoded is encoded to what it was.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from personaplex_ui.audio.frames import Samples
+
+SILENT_CODE = 0xFF
+"""The code of 0. (0x7F, its negative twin, is understood and never made.)"""
+
+_BIAS = 33 << 2
+
+
+def _levels() -> npt.NDArray[np.int32]:
+    """What each of the 256 codes means, as 16-bit numbers (ITU-T G.711, table 2)."""
+    bits = ~np.arange(256, dtype=np.uint8)
+    exponent = (bits >> 4 & 0x07).astype(np.int32)
+    mantissa = (bits & 0x0F).astype(np.int32)
+    magnitude = ((mantissa << 3) + _BIAS << exponent) - _BIAS
+    return np.where(bits & 0x80, -magnitude, magnitude)
+
+
+def _codes() -> npt.NDArray[np.uint8]:
+    """The code of the level nearest to each 16-bit number, at index ``number + 32768``."""
+    codes = np.delete(np.arange(256), 0x7F)
+    levels = _levels()[codes]
+    order = np.argsort(levels)
+    between = (levels[order][1:] + levels[order][:-1]) / 2
+    nearest = np.searchsorted(between, np.arange(-32768, 32768))
+    return codes[order][nearest].astype(np.uint8)
+
+
+_DECODED: Samples = (_levels() / 32768.0).astype(np.float32)
+_ENCODED = _codes()
+
+
+def decode(codes: bytes) -> Samples:
+    """``codes``, one byte a sample, as float32 ``[len(codes)]`` in (-1, 1)."""
+    return _DECODED[np.frombuffer(codes, dtype=np.uint8)]
+
+
+def encode(samples: Samples) -> bytes:
+    """``samples`` ``[n]`` as n codes, clipped at the loudest; what is no number becomes silence."""
+    loud = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32, copy=False) * 32768.0
+    pcm = np.rint(np.clip(loud, -32768.0, 32767.0)).astype(np.int32)
+    return _ENCODED[pcm + 32768].tobytes()

@@ -1,0 +1,43 @@
+"""The sound of one telephone call: mu-law at 8 kHz to float sound at 24 kHz, and back in pieces of 20 ms.
+
+Knows bytes and samples, one stream each way; no messages, no clock.
+"""
+
+from personaplex_ui.audio import mu_law
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
+from personaplex_ui.audio.resample import Resampler
+
+PHONE_HZ = 8_000
+CHUNK_BYTES = 160
+"""20 ms."""
+
+
+class PhoneSound:
+    """Converts for one call; made for the call and kept, since both resamplers have memory."""
+
+    def __init__(self) -> None:
+        self._heard = Resampler(PHONE_HZ, SAMPLE_RATE_HZ)
+        self._said = Resampler(SAMPLE_RATE_HZ, PHONE_HZ)
+        self._rest: bytes | None = None
+
+    def receive(self, payload: bytes) -> Samples:
+        """The caller's ``payload`` as samples ``[n]`` at 24 kHz; 2 ms are kept back for the next one."""
+        return self._heard.push(mu_law.decode(payload))
+
+    def send(self, frame: Frame) -> list[bytes]:
+        """The assistant's ``frame`` as pieces of exactly 160 bytes.
+
+        The resampler gives 2 ms less of the first frame. Silence stands in for them, so that every frame
+        makes four pieces and ends with the last of them.
+        """
+        sound = mu_law.encode(self._said.push(frame))
+        if self._rest is None:
+            self._rest = bytes([mu_law.SILENT_CODE]) * (-len(sound) % CHUNK_BYTES)
+        sound = self._rest + sound
+        whole = len(sound) - len(sound) % CHUNK_BYTES
+        self._rest = sound[whole:]
+        return [sound[start : start + CHUNK_BYTES] for start in range(0, whole, CHUNK_BYTES)]
+
+
+def seconds_of(payload: bytes) -> float:
+    return len(payload) / PHONE_HZ
