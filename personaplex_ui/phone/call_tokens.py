@@ -1,0 +1,77 @@
+"""Tokens that let one websocket become one call: what a signed webhook grants, the stream redeems once.
+
+The stream's websocket comes from outside without a signature over its parameters, so these carry their own:
+an HMAC over the values, the time until which they hold, and a number that is used once. Knows no web and no
+Twilio.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from personaplex_ui.errors import PersonaplexError
+
+VALID_SEC = 60.0
+"""Twilio plays the announcement between webhook and stream, and takes about a second for the rest."""
+
+MOST_USED = 10_000
+"""Tokens redeemed within their validity that are remembered; more calls than that in a minute are refused."""
+
+_SHAPE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
+
+
+class TokenRefused(PersonaplexError):
+    """A token is forged, too old, or was used before; the text says which."""
+
+
+class CallTokens:
+    """``key``: at least 16 secret bytes; ``clock`` gives the time as ``time.time`` does. One thread."""
+
+    def __init__(self, key: bytes, clock: Callable[[], float] = time.time) -> None:
+        if len(key) < 16:
+            raise ValueError("a key of under 16 bytes can be guessed")
+        self._key = key
+        self._clock = clock
+        self._used: dict[str, int] = {}
+
+    def issue(self, values: Mapping[str, str]) -> str:
+        """A token for exactly these values, for one call within the next 60 s."""
+        expires, nonce = str(int(self._clock() + VALID_SEC)), secrets.token_urlsafe(16)
+        return f"{expires}.{nonce}.{self._sign(expires, nonce, values)}"
+
+    def redeem(self, token: str, values: Mapping[str, str]) -> None:
+        """Use up ``token``, which must have been issued for ``values``.
+
+        Raises:
+            TokenRefused: it was not, or too long ago, or it was used before. Only a token that passes is
+                used up.
+        """
+        shape = _SHAPE.fullmatch(token)
+        if shape is None:
+            raise TokenRefused("This call has no valid token. Please call the number again.")
+        expires, nonce, signature = shape.groups()
+        if not hmac.compare_digest(signature, self._sign(expires, nonce, values)):
+            raise TokenRefused(
+                "The token of this call does not fit its values. Please call the number again."
+            )
+        now = self._clock()
+        self._forget(now)
+        if int(expires) < now:
+            raise TokenRefused("The token of this call is over a minute old. Please call the number again.")
+        if nonce in self._used:
+            raise TokenRefused("The token of this call was used before. Please call the number again.")
+        if len(self._used) >= MOST_USED:
+            raise TokenRefused("Too many calls come in at once. Please call again in a minute.")
+        self._used[nonce] = int(expires)
+
+    def _sign(self, expires: str, nonce: str, values: Mapping[str, str]) -> str:
+        signed = json.dumps([expires, nonce, sorted(values.items())])
+        return hmac.new(self._key, signed.encode(), hashlib.sha256).hexdigest()
+
+    def _forget(self, now: float) -> None:
+        for nonce in [nonce for nonce, expires in self._used.items() if expires < now]:
+            del self._used[nonce]

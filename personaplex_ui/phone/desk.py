@@ -1,0 +1,260 @@
+"""The telephone desk: what is answered to those who call, who may come in by the stream, and calls we make.
+
+Knows Twilio's TwiML and statuses; no HTTP requests, no signatures, no sound. Everything happens on the
+event loop.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.errors import InvalidInput, PersonaplexError, PhoneUnavailable
+from personaplex_ui.phone import twiml
+from personaplex_ui.phone.account import PhoneAccount
+from personaplex_ui.phone.call_tokens import CallTokens
+from personaplex_ui.phone.dialler import Dialler
+from personaplex_ui.phone.journal import Journal, PhoneCall
+from personaplex_ui.phone.numbers import check_number, masked
+from personaplex_ui.phone.outbox import Outbox
+from personaplex_ui.phone.personas import PhonePersonas, check_announcement
+from personaplex_ui.phone.readiness import Readiness
+from personaplex_ui.phone.sentences import (
+    BUSY_AFTER_ALL,
+    CANNOT_BE_USED,
+    CUT_OFF,
+    FORGOTTEN,
+    LOST,
+    NOT_CONNECTED,
+    RECORDED,
+    UNANSWERED,
+)
+from personaplex_ui.protocols.twilio import Start
+from personaplex_ui.transports.twilio_stream import PhoneGrant
+from personaplex_ui.voices.library import VoiceLibrary
+
+log = logging.getLogger(__name__)
+
+OWNER_PREFIX = "phone "
+"""No browser's key has a space."""
+
+INBOUND_PATH = "/twilio/inbound"
+ENDED_PATH = "/twilio/ended"
+STATUS_PATH = "/twilio/status"
+ANSWERED_PATH = "/twilio/outbound/answered"
+STREAM_PATH = "/twilio/media-stream"
+
+CALL_ENDS_WITHIN_SEC = 2.0
+
+
+class PhoneDesk:
+    """``personas``: as whom to answer; what they leave open is ``voices``' default and ``text_prompt``.
+    ``announcement``: said before every call whose persona has none of its own; None: a sentence about the
+    recording where ``record`` is on. ``dialler``: None where no calls are made.
+
+    Raises:
+        SettingsError: the announcement cannot be said.
+    """
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        voices: VoiceLibrary,
+        text_prompt: str,
+        account: PhoneAccount,
+        personas: PhonePersonas | None = None,
+        dialler: Dialler | None = None,
+        record: bool = False,
+        announcement: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.account = account
+        self.journal = Journal(clock)
+        self._readiness = Readiness(switchboard, voices, text_prompt, record)
+        self._personas = personas or PhonePersonas()
+        self._dialler = dialler
+        self._announcement = RECORDED if record else ""
+        if announcement is not None:
+            self._announcement = check_announcement(announcement, "PHONE_ANNOUNCEMENT")
+        self._tokens = CallTokens(secrets.token_bytes(32), clock)
+        self._outbox = Outbox(clock)
+        self._live: dict[str, Call] = {}
+        switchboard.on_end.append(self._note_end)
+
+    @property
+    def configured(self) -> bool:
+        """Calls to the number can be taken."""
+        return self.account.can_answer
+
+    @property
+    def left_today(self) -> int:
+        """So many calls may still be made today; 0 where none can be made at all."""
+        return self._dialler.left_today if self._dialler is not None else 0
+
+    @staticmethod
+    def webhook_url(public_url: str) -> str:
+        """What to paste into Twilio's console, under "A call comes in"."""
+        return public_url + INBOUND_PATH
+
+    # Calls to us -----------------------------------------------------------------------------------
+
+    def answer(self, call_sid: str, caller: str, called: str, public_url: str) -> str:
+        """TwiML for a call that comes in."""
+        entry = self.journal.begin(call_sid, "inbound", masked(caller), "ringing")
+        persona = self._personas.of(called)
+        announcement = self._announcement if persona.announcement is None else persona.announcement
+        try:
+            self._readiness.check()
+            settings = self._readiness.settings(persona.voice, persona.text_prompt)
+        except InvalidInput as error:
+            log.warning("The persona of %s cannot be used: %s", masked(called), error)
+            return self._refuse(entry, CANNOT_BE_USED)
+        except PersonaplexError as error:
+            return self._refuse(entry, str(error))
+        return self._connect(call_sid, settings, announcement, public_url)
+
+    def answer_outbound(self, call_sid: str, called: str, key: str, public_url: str) -> str:
+        """TwiML for a call of ours that was answered; ``key`` is what ``dial`` put into the webhook's URL."""
+        entry = self.journal.begin(call_sid, "outbound", masked(called), "in-progress")
+        settings = self._outbox.take(key)
+        if settings is None:
+            return self._refuse(entry, FORGOTTEN)
+        try:
+            self._readiness.check()
+        except PersonaplexError:
+            return self._refuse(entry, BUSY_AFTER_ALL)
+        return self._connect(call_sid, settings, self._announcement, public_url)
+
+    def admit(self, start: Start) -> PhoneGrant:
+        """The call that a stream may begin. Raises PersonaplexError: it may not; the text says why."""
+        values = twiml.join_parameters(start.parameters)
+        self._tokens.redeem(values.get("token", ""), _signed(values, start.call_sid))
+        try:
+            self._readiness.check()
+            settings = self._readiness.settings(values.get("voice_prompt", ""), values.get("text_prompt", ""))
+        except PersonaplexError as error:
+            if entry := self.journal.get(start.call_sid):
+                entry.reason, entry.end = str(error), End.REFUSED
+            raise
+        return PhoneGrant(settings, owner_of(start.call_sid), "", Transport.TWILIO)
+
+    def note_call(self, start: Start, call: Call) -> None:
+        """The stream of ``start`` has become ``call``."""
+        entry = self.journal.begin(start.call_sid, "inbound", "unknown", "in-progress")
+        entry.call_id = call.call_id
+        self._live[start.call_sid] = call
+
+    async def end(self, call_sid: str) -> str:
+        """TwiML for a call whose stream is over: why, unless the caller's end hung up, and the end."""
+        call = self._live.get(call_sid)
+        if call is not None:
+            # Had the caller hung up, the stream would have said so and this call would be over.
+            call.hang_up(LOST, End.LOST)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CALL_ENDS_WITHIN_SEC):
+                    await call.over.wait()
+            end, reason = call.end, call.reason
+        elif entry := self.journal.get(call_sid):
+            end, reason = entry.end, entry.reason or NOT_CONNECTED
+            self.journal.finish(entry)
+        else:
+            end, reason = None, CUT_OFF
+        return twiml.hang_up() if end is End.HUNG_UP else twiml.say_and_hang_up(reason)
+
+    def note_status(self, call_sid: str, status: str, direction: str, caller: str, called: str) -> None:
+        """Twilio tells how a call goes."""
+        inbound = direction == "inbound"
+        number = masked(caller if inbound else called)
+        entry = self.journal.begin(call_sid, "inbound" if inbound else "outbound", number, status)
+        if not entry.over:
+            return
+        entry.reason = entry.reason or UNANSWERED.get(status, "")
+        if call := self._live.get(call_sid):
+            call.hang_up("The telephone call is over.")
+
+    # Calls we make ---------------------------------------------------------------------------------
+
+    async def dial(self, to: object, voice: object, text_prompt: object, public_url: str) -> PhoneCall:
+        """Call a number; returns at once, while it is queued. ``voice`` and ``text_prompt``: None for the
+        server's own.
+
+        Raises:
+            InvalidInput: the number, the voice or the role cannot be used.
+            EngineUnavailable, LinesBusy: nobody could talk with the one who answers.
+            DailyLimitReached, PhoneUnavailable: no calls can be made, or Twilio refused this one.
+        """
+        if self._dialler is None:
+            missing = ", ".join(self.account.missing)
+            raise PhoneUnavailable(f"No calls can be made: please set {missing or 'up a Twilio account'}.")
+        number = check_number(to)
+        self._readiness.check()
+        settings = self._readiness.settings(voice, text_prompt)
+        key = self._outbox.keep(settings)
+        try:
+            call_sid = await self._dialler.dial(
+                number, f"{public_url}{ANSWERED_PATH}?key={key}", public_url + STATUS_PATH
+            )
+        except PhoneUnavailable:
+            self._outbox.take(key)
+            raise
+        log.info("A call to %s is queued.", masked(number))
+        return self.journal.begin(call_sid, "outbound", masked(number), "queued")
+
+    def status(self, call_sid: str) -> PhoneCall | None:
+        return self.journal.get(call_sid)
+
+    async def hang_up(self, call_sid: str) -> PhoneCall | None:
+        """End a call, ringing or live; None when there is none of that SID.
+
+        Raises:
+            PhoneUnavailable: Twilio could not be told; our side of the call has ended.
+        """
+        entry = self.journal.get(call_sid)
+        if entry is None or entry.over:
+            return entry
+        if call := self._live.get(call_sid):
+            call.hang_up("The server's owner ended this call.")
+        if self._dialler is not None:
+            await self._dialler.hang_up(call_sid)
+        return entry
+
+    # Answers -----------------------------------------------------------------------------------------
+
+    def _connect(self, call_sid: str, settings: CallSettings, announcement: str, public_url: str) -> str:
+        values = {
+            "voice_prompt": settings.persona.voice,
+            "text_prompt": settings.persona.text_prompt,
+        }
+        values["token"] = self._tokens.issue(_signed(values, call_sid))
+        stream_url = public_url.replace("http", "ws", 1) + STREAM_PATH
+        return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
+
+    def _refuse(self, entry: PhoneCall, sentence: str) -> str:
+        entry.reason, entry.end = sentence, End.REFUSED
+        self.journal.finish(entry)
+        return twiml.say_and_hang_up(sentence)
+
+    def _note_end(self, call: Call) -> None:
+        if call.transport is not Transport.TWILIO or (entry := self.journal.of_call(call.call_id)) is None:
+            return
+        entry.end, entry.reason = call.end, call.reason
+        self.journal.finish(entry)
+        self._live.pop(entry.call_sid, None)
+
+
+def owner_of(call_sid: str) -> str:
+    """Whose a telephone call is in the archive: each its own, so that it is found by its SID, also after a
+    restart."""
+    return OWNER_PREFIX + call_sid
+
+
+def _signed(values: Mapping[str, str], call_sid: str) -> dict[str, str]:
+    """What a token stands for. White space counts once: line breaks do not survive every XML tool."""
+    given = {name: values.get(name, "") for name in ("voice_prompt", "text_prompt")}
+    return {name: " ".join(value.split()) for name, value in given.items()} | {"call_sid": call_sid}

@@ -1,0 +1,199 @@
+"""Outbound calls through Twilio's REST API, so many a day. Knows Twilio's client and what its errors mean.
+
+Its sentences hold neither keys nor numbers.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import requests
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from personaplex_ui.errors import PhoneUnavailable
+
+log = logging.getLogger(__name__)
+
+ANSWERS_WITHIN_SEC = 10.0
+RINGS_SEC = 40
+"""Most mailboxes answer later than that."""
+
+DAY_SEC = 86_400
+STATUS_EVENTS = ["initiated", "ringing", "answered", "completed"]
+
+KEYS_REFUSED = "Twilio refused our keys. Please check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN."
+NUMBER_REFUSED = "Twilio cannot call this number. Please check that it is right."
+UNVERIFIED = (
+    "A trial account of Twilio calls only numbers that were verified in its console. "
+    "Verify this number there, or upgrade the account."
+)
+NOT_PERMITTED = (
+    "This Twilio account may not call that country. Permit it in the console under Voice, Settings, "
+    "Geographic permissions."
+)
+SENDER_REFUSED = "TWILIO_PHONE_NUMBER is not a number this Twilio account may call from. Please check it."
+SUSPENDED = "This Twilio account is suspended or may make no calls. Its console says why."
+SENTENCES = {
+    20003: KEYS_REFUSED,
+    20005: SUSPENDED,
+    10001: SUSPENDED,
+    10005: SUSPENDED,
+    21201: NUMBER_REFUSED,
+    21202: NUMBER_REFUSED,
+    21211: NUMBER_REFUSED,
+    21214: NUMBER_REFUSED,
+    21217: NUMBER_REFUSED,
+    13223: NUMBER_REFUSED,
+    13224: NUMBER_REFUSED,
+    21219: UNVERIFIED,
+    21608: UNVERIFIED,
+    13227: NOT_PERMITTED,
+    32205: NOT_PERMITTED,
+    21215: NOT_PERMITTED,
+    21216: NOT_PERMITTED,
+    21210: SENDER_REFUSED,
+    21212: SENDER_REFUSED,
+    21606: SENDER_REFUSED,
+}
+UNREACHABLE = "Twilio could not be reached. Please try again in a minute."
+IS_OVER = (21220, 20404)
+"""What Twilio says when a call is ended that has ended."""
+
+_NOT_UNDERSTOOD = (ValueError, TypeError, AttributeError, KeyError)
+"""What Twilio's client raises for an answer in another form, as of a proxy in between: it checks none."""
+
+_Result = TypeVar("_Result")
+
+
+class DailyLimitReached(PhoneUnavailable):
+    """As many calls were made today as OUTBOUND_DAILY_LIMIT allows."""
+
+
+class Dialler:
+    """One account's outbound calls. ``daily_limit``: attempts in a day of UTC; ``clock`` as ``time.time``.
+    ``client``: another one than of the account's own keys, as tests need."""
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        from_number: str,
+        daily_limit: int,
+        clock: Callable[[], float] = time.time,
+        client: Client | None = None,
+    ) -> None:
+        self._from_number = from_number
+        self._limit = daily_limit
+        self._clock = clock
+        self._client = client or _client(account_sid, auth_token)
+        self._day = 0
+        self._attempts = 0
+
+    @property
+    def left_today(self) -> int:
+        return max(0, self._limit - (self._attempts if self._day == self._today() else 0))
+
+    async def dial(self, to: str, url: str, status_url: str) -> str:
+        """Call ``to`` (E.164); returns the call's SID while it is queued. When it is answered, Twilio asks
+        the webhook ``url`` what to do, and tells ``status_url`` how it goes.
+
+        Raises:
+            DailyLimitReached: no call was tried.
+            PhoneUnavailable: Twilio refused or did not answer. An attempt that it did not answer counts.
+        """
+        day = self._take_attempt()
+        try:
+            return await self._ask(lambda: self._create(to, url, status_url))
+        except _Refused:
+            if self._day == day:
+                self._attempts -= 1
+            raise
+
+    def _create(self, to: str, url: str, status_url: str) -> str:
+        call = self._client.calls.create(
+            to=to,
+            from_=self._from_number,
+            url=url,
+            method="POST",
+            status_callback=status_url,
+            status_callback_event=STATUS_EVENTS,
+            status_callback_method="POST",
+            timeout=RINGS_SEC,
+        )
+        if not call.sid:
+            raise ValueError("an answer without a SID")
+        return call.sid
+
+    async def hang_up(self, call_sid: str) -> None:
+        """End a call that rings or goes on. One that is over already does not matter.
+
+        Raises:
+            PhoneUnavailable: Twilio refused or did not answer.
+        """
+        try:
+            await self._ask(lambda: self._client.calls(call_sid).update(status="completed"))
+        except _Refused as refused:
+            if refused.code not in IS_OVER:
+                raise
+
+    async def _ask(self, request: Callable[[], _Result]) -> _Result:
+        try:
+            return await asyncio.to_thread(request)
+        except (TwilioRestException, TwilioServiceException) as error:
+            log.warning("Twilio refused a request: status %s, code %s.", error.status, error.code)
+            raise _refusal(int(error.code or 0), int(error.status)) from None
+        except (TwilioException, requests.RequestException, *_NOT_UNDERSTOOD) as error:
+            log.warning("Twilio could not be asked: %s.", type(error).__name__)
+            raise PhoneUnavailable(UNREACHABLE) from None
+
+    def _today(self) -> int:
+        return int(self._clock() // DAY_SEC)
+
+    def _take_attempt(self) -> int:
+        day = self._today()
+        if self._day != day:
+            self._day, self._attempts = day, 0
+        if self._attempts >= self._limit:
+            raise DailyLimitReached(
+                f"OUTBOUND_DAILY_LIMIT allows {self._limit} calls a day, and they are used up. "
+                "The count begins anew at midnight UTC."
+                if self._limit
+                else "OUTBOUND_DAILY_LIMIT is 0, so no calls are made."
+            )
+        self._attempts += 1
+        return day
+
+
+class _Refused(PhoneUnavailable):
+    """Twilio answered, and no call was made."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def _refusal(code: int, status: int) -> PhoneUnavailable:
+    if status >= 500:
+        return PhoneUnavailable("Twilio has a fault of its own just now. Please try again in a few minutes.")
+    if status == 429:
+        return _Refused(code, "Twilio takes no more calls of this account just now. Please try again later.")
+    sentence = SENTENCES.get(code) or (KEYS_REFUSED if status in (401, 403) else "")
+    return _Refused(
+        code,
+        sentence
+        or f"Twilio refused this (error {code}). Its console explains it under Monitor, Logs, Errors.",
+    )
+
+
+def _client(account_sid: str, auth_token: str) -> Client:
+    # At level INFO its own logger would show account and addresses of every request.
+    silent = logging.getLogger(f"{__name__}.requests")
+    silent.disabled = True
+    http = TwilioHttpClient(timeout=ANSWERS_WITHIN_SEC, logger=silent)
+    # An environment of ours: otherwise it would look for keys and regions in the process's.
+    environment = {"TWILIO_ACCOUNT_SID": account_sid}
+    return Client(account_sid, auth_token, http_client=http, environment=environment)

@@ -1,0 +1,52 @@
+"""Whether a telephone call can be taken now, and the settings it would have. Its words can be said aloud."""
+
+from personaplex_ui.calls.call_settings import CallSettings, check_settings
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.errors import EngineUnavailable, LinesBusy
+from personaplex_ui.phone.sentences import BUSY, CLIPS_ONLY, NOT_READY
+from personaplex_ui.voices.library import VoiceLibrary
+
+
+class Readiness:
+    """``text_prompt``: the role where none is given; the voice then is the default of ``voices``.
+    ``record``: whether telephone calls are recorded."""
+
+    def __init__(
+        self, switchboard: Switchboard, voices: VoiceLibrary, text_prompt: str, record: bool = False
+    ) -> None:
+        self._switchboard = switchboard
+        self._voices = voices
+        self._text_prompt = text_prompt
+        self._record = record
+
+    def check(self) -> None:
+        """Raises EngineUnavailable or LinesBusy when no call can be taken."""
+        engine = self._switchboard.engine
+        try:
+            model = engine.model
+        except EngineUnavailable:
+            raise EngineUnavailable(NOT_READY) from None
+        if model.clips_only:
+            raise EngineUnavailable(CLIPS_ONLY)
+        # Nobody waits for a line on the telephone: the minutes cost both sides, and nobody there sees how
+        # many are before them.
+        if not engine.lines.free:
+            raise LinesBusy(BUSY)
+
+    def settings(self, voice: object = None, text_prompt: object = None) -> CallSettings:
+        """The settings of a call as this voice (None: the default) with this role (None: the default).
+
+        Raises:
+            InvalidInput: there is no such voice, or the role cannot be used or is too long for the model.
+            EngineUnavailable: the model is not ready.
+        """
+        settings = check_settings(
+            self._voices,
+            voice=self._voices.default if voice is None else voice,
+            text_prompt=self._text_prompt if text_prompt is None else text_prompt,
+            record=self._record,
+        )
+        size = self._switchboard.engine.model.prompt_size(settings.persona)
+        if size is not None:
+            size.check()
+        return settings

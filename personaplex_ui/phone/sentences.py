@@ -1,0 +1,18 @@
+"""What is said on the telephone, by Twilio's voice, when the assistant cannot speak itself."""
+
+RECORDED = "This call may be recorded."
+BUSY = "All lines are busy. Please call again in a few minutes."
+BUSY_AFTER_ALL = "We have called you, but all lines have just become busy. We are sorry for the trouble."
+NOT_READY = "The assistant is not ready yet. Please call again in a few minutes."
+CLIPS_ONLY = "This server answers recordings only and cannot hold a telephone call. Please tell its owner."
+CANNOT_BE_USED = "This number is set up with a voice or a role that cannot be used. Please tell its owner."
+FORGOTTEN = "This call was not answered in time. Goodbye."
+CUT_OFF = "The call was cut off. Please call again in a minute."
+NOT_CONNECTED = "The call could not be connected. Please call again."
+UNANSWERED = {
+    "busy": "The number was busy.",
+    "no-answer": "Nobody answered.",
+    "failed": "The call could not be connected.",
+    "canceled": "The call was taken back before it was answered.",
+}
+LOST = "The connection was lost. Please call again."

@@ -1,0 +1,142 @@
+"""The telephone for machines with the API key: make a call, ask how it goes, end it, fetch its recording."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import FileResponse
+from starlette.requests import HTTPConnection
+
+from personaplex_ui.calls.archive import Archive
+from personaplex_ui.errors import InvalidInput, PersonaplexError, PhoneUnavailable
+from personaplex_ui.phone.desk import PhoneDesk, owner_of
+from personaplex_ui.phone.dialler import DailyLimitReached
+from personaplex_ui.phone.journal import PhoneCall
+from personaplex_ui.web.small_body import form_fields, read_small_body
+from personaplex_ui.web.twilio_signature import NO_PUBLIC_URL, PublicUrl
+
+IsMachine = Callable[[HTTPConnection], bool]
+"""Whether a request carries the API key. May raise HTTPException when too many wrong ones came before."""
+
+NO_API_KEY = (
+    "The telephone is only for those who hold the server's API key, and there is none. Set API_KEY and send "
+    "it as “Authorization: Bearer …”."
+)
+WRONG_KEY = "Please send the server's API key as “Authorization: Bearer …”."
+UNKNOWN_CALL = "There is no such telephone call. The last 200 are known, since the server was started."
+NO_RECORDING = (
+    "There is no recording of this call. Calls are recorded with PHONE_RECORD=1, and kept for a limited time."
+)
+
+Values = dict[str, object]
+
+
+def add_machine_routes(
+    router: APIRouter,
+    desk: PhoneDesk,
+    archive: Archive,
+    public_url: PublicUrl,
+    is_machine: IsMachine,
+    has_api_key: bool,
+) -> None:
+    """Add ``/twilio/outbound`` and what follows a call by its SID."""
+
+    def check_key(request: Request) -> None:
+        if not has_api_key:
+            raise HTTPException(503, NO_API_KEY)
+        if not is_machine(request):
+            raise HTTPException(401, WRONG_KEY, {"WWW-Authenticate": "Bearer"})
+
+    def find(call_sid: str) -> PhoneCall:
+        call = desk.status(call_sid)
+        if call is None:
+            raise HTTPException(404, UNKNOWN_CALL)
+        return call
+
+    @router.post("/twilio/outbound", summary="Call a number (needs the API key)")
+    async def outbound(
+        request: Request,
+        to: str | None = Query(None, description="The number in E.164, as in +15551234567"),
+        voice_prompt: str | None = Query(None, description="The voice; without one the default"),
+        text_prompt: str | None = Query(None, description="The role; without one the default"),
+    ) -> dict[str, str]:
+        """The values may also stand in a form or a JSON object in the body."""
+        check_key(request)
+        given: Values = {"to": to, "voice_prompt": voice_prompt, "text_prompt": text_prompt}
+        given |= await _body_values(request)
+        url = public_url(request)
+        if url is None:
+            raise HTTPException(503, NO_PUBLIC_URL)
+        try:
+            call = await desk.dial(given["to"], given["voice_prompt"], given["text_prompt"], url)
+        except InvalidInput as error:
+            raise HTTPException(422, str(error)) from error
+        except DailyLimitReached as error:
+            raise HTTPException(429, str(error)) from error
+        except PersonaplexError as error:
+            raise HTTPException(503, str(error)) from error
+        return {"call_sid": call.call_sid, "status": call.status}
+
+    @router.get("/twilio/status/{call_sid}", summary="How a telephone call goes (needs the API key)")
+    async def status(call_sid: str, request: Request) -> Values:
+        check_key(request)
+        return _as_json(find(call_sid), archive)
+
+    @router.post("/twilio/hangup/{call_sid}", summary="End a telephone call (needs the API key)")
+    async def hang_up(call_sid: str, request: Request) -> Values:
+        check_key(request)
+        find(call_sid)
+        try:
+            await desk.hang_up(call_sid)
+        except PhoneUnavailable as error:
+            raise HTTPException(503, str(error)) from error
+        return _as_json(find(call_sid), archive)
+
+    @router.get(
+        "/twilio/recordings/{call_sid}.wav", summary="The recording of a telephone call (needs the API key)"
+    )
+    async def recording(call_sid: str, request: Request) -> FileResponse:
+        """Stereo WAV: left the caller, right the assistant."""
+        check_key(request)
+        path = _recording(call_sid, archive)
+        if path is None:
+            raise HTTPException(404, NO_RECORDING)
+        return FileResponse(path, media_type="audio/wav", filename=f"personaplex-{call_sid[:10]}.wav")
+
+
+async def _body_values(request: Request) -> Values:
+    body = await read_small_body(request)
+    if not body.strip():
+        return {}
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return dict(form_fields(body))
+    try:
+        values: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(422, "The body is no valid JSON.") from error
+    if not isinstance(values, dict):
+        raise HTTPException(422, 'The body must be a JSON object, as in {"to": "+15551234567"}.')
+    return cast(Values, values)
+
+
+def _recording(call_sid: str, archive: Archive) -> Path | None:
+    owner = owner_of(call_sid)
+    paths = (archive.recording_of(owner, call.call_id) for call in archive.calls_of(owner))
+    return next((path for path in paths if path is not None), None)
+
+
+def _as_json(call: PhoneCall, archive: Archive) -> Values:
+    recorded = _recording(call.call_sid, archive) is not None
+    return {
+        "call_sid": call.call_sid,
+        "direction": call.direction,
+        "number": call.number,
+        "status": call.status,
+        "started_at": call.started_at,
+        "ended_at": call.ended_at,
+        "end": call.end.value if call.end else None,
+        "reason": call.reason,
+        "recording": f"/twilio/recordings/{call.call_sid}.wav" if recorded else None,
+    }

@@ -1,0 +1,78 @@
+"""Twilio's webhooks and the websocket of its media streams: what is signed goes to the desk, no other."""
+
+from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
+
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.phone import desk as paths
+from personaplex_ui.phone.desk import PhoneDesk
+from personaplex_ui.phone.twiml import MEDIA_TYPE
+from personaplex_ui.transports.twilio_stream import Lobby, serve_stream
+from personaplex_ui.web.twilio_api import IsMachine, add_machine_routes
+from personaplex_ui.web.twilio_signature import NOT_SET_UP, PublicUrl, TwilioSignatures
+
+POLICY_VIOLATION = 1008
+
+
+def build_twilio_router(
+    desk: PhoneDesk,
+    switchboard: Switchboard,
+    public_url: PublicUrl,
+    is_machine: IsMachine,
+    has_api_key: bool,
+) -> APIRouter:
+    """``is_machine``: whether a request carries the API key; ``has_api_key``: whether there is one."""
+    router = APIRouter(tags=["Telephone"])
+    lobby = Lobby()
+    signatures = TwilioSignatures(desk.account.auth_token, public_url)
+
+    @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in")
+    async def inbound(request: Request) -> Response:
+        """Answers TwiML. Only with Twilio's signature."""
+        fields, url = await signatures.read(request)
+        return _twiml(desk.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url))
+
+    @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered")
+    async def answered(request: Request, key: str = "") -> Response:
+        """Answers TwiML. Only with Twilio's signature."""
+        fields, url = await signatures.read(request)
+        return _twiml(desk.answer_outbound(_call_sid(fields), fields.get("To", ""), key, url))
+
+    @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over")
+    async def ended(request: Request) -> Response:
+        """Answers TwiML: why the call ended. Only with Twilio's signature."""
+        fields, _ = await signatures.read(request)
+        return _twiml(await desk.end(_call_sid(fields)))
+
+    @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204)
+    async def status(request: Request) -> Response:
+        """Only with Twilio's signature."""
+        fields, _ = await signatures.read(request)
+        desk.note_status(
+            _call_sid(fields),
+            fields.get("CallStatus", ""),
+            fields.get("Direction", ""),
+            fields.get("From", ""),
+            fields.get("To", ""),
+        )
+        return Response(status_code=204)
+
+    @router.websocket(paths.STREAM_PATH)
+    async def media_stream(websocket: WebSocket) -> None:
+        if not desk.configured:
+            await websocket.close(POLICY_VIOLATION, NOT_SET_UP)
+            return
+        await serve_stream(websocket, switchboard, desk.admit, desk.note_call, lobby)
+
+    add_machine_routes(router, desk, switchboard.archive, public_url, is_machine, has_api_key)
+    return router
+
+
+def _call_sid(fields: dict[str, str]) -> str:
+    call_sid = fields.get("CallSid", "")
+    if not 0 < len(call_sid) <= 64:
+        raise HTTPException(400, "There is no CallSid in this request.")
+    return call_sid
+
+
+def _twiml(document: str) -> Response:
+    return Response(document, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,154 @@
+"""Outbound calls: the real client of Twilio against a stand-in of its REST API."""
+
+import base64
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.phone.dialler import DAY_SEC, DailyLimitReached, Dialler
+from tests.phone.twilio_rest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    PHONE_NUMBER,
+    TwilioRest,
+    client_of,
+    twilio_rest,
+)
+
+TO = "+15551234567"
+URLS = ("https://example.org/answered?key=k", "https://example.org/status")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 20_000.5 * DAY_SEC
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def rest() -> Iterator[TwilioRest]:
+    with twilio_rest() as rest:
+        yield rest
+
+
+@pytest.fixture
+def dialler(rest: TwilioRest, clock: Clock) -> Iterator[Dialler]:
+    with client_of(rest) as client:
+        yield Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2, clock, client)
+
+
+async def test_it_asks_twilio_for_a_call(dialler: Dialler, rest: TwilioRest) -> None:
+    call_sid = await dialler.dial(TO, *URLS)
+    assert call_sid.startswith("CA")
+    (asked,) = rest.asked
+    assert asked.path == f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json"
+    assert (
+        base64.b64decode(asked.authorization.removeprefix("Basic ")).decode() == f"{ACCOUNT_SID}:{AUTH_TOKEN}"
+    )
+    assert asked.form["To"] == [TO]
+    assert asked.form["From"] == [PHONE_NUMBER]
+    assert (asked.form["Url"], asked.form["StatusCallback"]) == ([URLS[0]], [URLS[1]])
+    assert asked.form["StatusCallbackEvent"] == ["initiated", "ringing", "answered", "completed"]
+
+
+async def test_it_ends_a_call(dialler: Dialler, rest: TwilioRest) -> None:
+    call_sid = "CA" + "1" * 32
+    await dialler.hang_up(call_sid)
+    (asked,) = rest.asked
+    assert asked.path == f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls/{call_sid}.json"
+    assert asked.form == {"Status": ["completed"]}
+
+
+@pytest.mark.parametrize("code", [21220, 20404])
+async def test_a_call_that_is_over_needs_no_end(dialler: Dialler, rest: TwilioRest, code: int) -> None:
+    rest.refuse = (400, code)
+    await dialler.hang_up("CA" + "1" * 32)
+
+
+async def test_so_many_a_day(dialler: Dialler, rest: TwilioRest, clock: Clock) -> None:
+    for left in (1, 0):
+        await dialler.dial(TO, *URLS)
+        assert dialler.left_today == left
+    with pytest.raises(DailyLimitReached, match="2 calls a day"):
+        await dialler.dial(TO, *URLS)
+    assert len(rest.asked) == 2
+    clock.now += DAY_SEC / 2
+    assert dialler.left_today == 2
+    await dialler.dial(TO, *URLS)
+
+
+async def test_a_limit_of_none_makes_no_call(rest: TwilioRest) -> None:
+    with client_of(rest) as client, pytest.raises(DailyLimitReached, match="is 0"):
+        await Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 0, client=client).dial(TO, *URLS)
+    assert rest.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "sentence"),
+    [
+        (401, 20003, "TWILIO_AUTH_TOKEN"),
+        (403, 99999, "TWILIO_AUTH_TOKEN"),
+        (400, 21211, "check that it is right"),
+        (400, 21219, "trial account"),
+        (400, 21608, "trial account"),
+        (400, 21215, "Geographic permissions"),
+        (400, 21210, "TWILIO_PHONE_NUMBER"),
+        (429, 20429, "no more calls"),
+        (400, 12345, "error 12345"),
+    ],
+)
+async def test_a_refusal_is_a_sentence_and_costs_no_attempt(
+    dialler: Dialler,
+    rest: TwilioRest,
+    status: int,
+    code: int,
+    sentence: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rest.refuse = (status, code)
+    with (
+        caplog.at_level(logging.DEBUG, "personaplex_ui"),
+        pytest.raises(PhoneUnavailable, match=sentence) as no,
+    ):
+        await dialler.dial(TO, *URLS)
+    for secret in (AUTH_TOKEN, ACCOUNT_SID, TO, TO[-7:]):
+        assert secret not in str(no.value)
+        assert secret not in caplog.text
+    assert no.value.__cause__ is None
+    assert dialler.left_today == 2
+
+
+@pytest.mark.parametrize("trouble", ["fault", "silence", "garbage", "gone"])
+async def test_an_attempt_of_which_nothing_is_known_counts(
+    dialler: Dialler, rest: TwilioRest, trouble: str
+) -> None:
+    match trouble:
+        case "fault":
+            rest.refuse = (503, 20500)
+        case "silence":
+            rest.silent_sec = 1.0
+        case "garbage":
+            rest.garbage = b"<html>"
+        case _:
+            rest.garbage = b"[]"
+    with pytest.raises(PhoneUnavailable, match="Twilio"):
+        await dialler.dial(TO, *URLS)
+    assert dialler.left_today == 1
+
+
+async def test_its_own_client_shows_no_request_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2)
+    client = dialler._client  # pyright: ignore[reportPrivateUsage]
+    assert client.http_client.timeout == 10.0
+    with caplog.at_level(logging.DEBUG):
+        client.http_client.log_request({"method": "POST", "url": ACCOUNT_SID, "params": {}, "headers": {}})
+    assert ACCOUNT_SID not in caplog.text

@@ -1,0 +1,116 @@
+"""A stand-in of Twilio's REST API on the loopback, and a real client of it: real HTTP, another host."""
+
+import json
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+ACCOUNT_SID = "AC" + "0a" * 16
+AUTH_TOKEN = "a token of Twilio's, which must not be shown"
+PHONE_NUMBER = "+15550001111"
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request: its path and its form. ``authorization``: the header as it came."""
+
+    path: str
+    form: dict[str, list[str]]
+    authorization: str
+
+
+@dataclass
+class TwilioRest:
+    """``refuse``: answer with this status and error code. ``silent_sec``: keep quiet so long, then close."""
+
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list[Asked])
+    refuse: tuple[int, int] | None = None
+    garbage: bytes | None = None
+    silent_sec: float = 0.0
+
+    @property
+    def calls(self) -> list[dict[str, str]]:
+        """The forms of calls that were asked for, single values."""
+        return [
+            {name: values[0] for name, values in asked.form.items()}
+            for asked in self.asked
+            if asked.path.endswith("/Calls.json")
+        ]
+
+    def answer(self, asked: Asked) -> tuple[int, bytes]:
+        self.asked.append(asked)
+        time.sleep(self.silent_sec)
+        if self.garbage is not None:
+            return 200, self.garbage
+        if self.refuse is not None:
+            status, code = self.refuse
+            message = f"The number {asked.form.get('To')} is refused for {AUTH_TOKEN}."
+            return status, json.dumps({"code": code, "message": message, "status": status}).encode()
+        if asked.path.endswith("/Calls.json"):
+            return 201, json.dumps({"sid": f"CA{len(self.asked):032x}", "status": "queued"}).encode()
+        return 200, json.dumps({"sid": asked.path[-39:-5], "status": "completed"}).encode()
+
+
+class _LoopbackClient(TwilioHttpClient):
+    def __init__(self, url: str) -> None:
+        super().__init__(timeout=0.5)
+        self._url = url
+
+    def request(self, method: str, url: str, *args: Any, **options: Any) -> Response:
+        assert url.startswith("https://api.twilio.com/"), url
+        return super().request(
+            method, self._url + url.removeprefix("https://api.twilio.com"), *args, **options
+        )
+
+
+@contextmanager
+def twilio_rest() -> Generator[TwilioRest]:
+    rest = TwilioRest()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length", "0"))
+            form = parse_qs(self.rfile.read(length).decode())
+            status, body = rest.answer(Asked(self.path, form, self.headers.get("Authorization", "")))
+            if rest.silent_sec:
+                return  # nobody waits for it any more
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    rest.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield rest
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def client_of(rest: TwilioRest, keys: Mapping[str, str] | None = None) -> Generator[Client]:
+    """A real client whose requests go to the stand-in."""
+    http = _LoopbackClient(rest.url)
+    try:
+        yield Client(ACCOUNT_SID, AUTH_TOKEN, http_client=http, environment=dict(keys or {"none": ""}))
+    finally:
+        assert http.session is not None
+        http.session.close()
