@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import functools
 import logging
+import signal
+import sys
 import time
 from collections.abc import AsyncGenerator
 
@@ -12,18 +14,23 @@ import uvicorn
 from fastapi import FastAPI
 
 from personaplex_ui import __version__
+from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine
 from personaplex_ui.engine_choice import load_echo, load_speech_model
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.settings import Settings
+from personaplex_ui.front_doors import FrontDoors
+from personaplex_ui.logs import configure_logging
+from personaplex_ui.settings import LogFormat, Settings
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.turn import IceServers, choose_source
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
+from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
@@ -34,12 +41,18 @@ log = logging.getLogger(__name__)
 SPARE_CONNECTIONS = 16
 """WebRTC connections beyond lines and queue: calls that just end, and those that are refused with words."""
 
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Of a websocket; each protocol has a tighter limit of its own."""
+
+PING_EVERY_SEC = 20.0
+LOGIN_MESSAGE = "Any name will do; the password is that of this server (APP_PASSWORD)."
+
 
 def build_app(settings: Settings) -> FastAPI:
     """The whole app. Nothing is loaded or started before its lifespan begins.
 
     Raises:
-        SettingsError: there is no such voice as the default one.
+        SettingsError: there is no such voice as the default one, or the telephone's settings cannot be used.
     """
     folders = (*([settings.voices_dir] if settings.voices_dir else []), CATALOGUE_PATH.parent)
     default = settings.default_voice_prompt
@@ -52,16 +65,20 @@ def build_app(settings: Settings) -> FastAPI:
     load = functools.partial(load_speech_model, settings, voices)
     engine = Engine(load, settings.max_calls, settings.max_waiting)
     archive = Archive(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time)
-    switchboard = Switchboard(engine, archive, settings.max_call_seconds)
+    limits = AddressLimits(settings.max_calls_per_address, settings.calls_per_minute, time.monotonic)
+    switchboard = Switchboard(engine, archive, settings.max_call_seconds, limits)
+    doors = FrontDoors(settings, switchboard, voices)
     previews = Previews(switchboard, voices, settings.default_text_prompt)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await engine.start()
         await switchboard.start()
+        await doors.open()
         try:
             yield
         finally:
+            await doors.close()
             await switchboard.close()
             await engine.close()
 
@@ -74,8 +91,10 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.switchboard = switchboard
+    app.state.doors = doors
     app.add_middleware(VisitorMiddleware)
     app.include_router(build_router(switchboard, previews, voices))
+    doors.add_to(app)
     use_echo = functools.partial(load_echo, settings, voices)
     callbacks = PageCallbacks(BrowserCalls(switchboard), previews, voices, load, use_echo)
     hf_token = settings.hf_token.reveal() if settings.hf_token else None
@@ -87,43 +106,55 @@ def build_app(settings: Settings) -> FastAPI:
     )
     page = build_page(
         callbacks,
+        PhoneCallbacks(doors.desk, doors.number, doors.keys, settings.phone_record),
         PageApi(switchboard, voices, settings.max_call_seconds),
+        doors.metrics.status,
         options,
     )
     app.state.page = page
     # Mounted last: routes added after the page at "/" would not be found.
     return gr.mount_gradio_app(
-        app, page, path="/", max_file_size=f"{settings.max_upload_mb}mb", show_error=True, ssr_mode=False
+        app,
+        page,
+        path="/",
+        max_file_size=f"{settings.max_upload_mb}mb",
+        show_error=True,
+        ssr_mode=False,
+        auth=doors.keys.login if doors.keys.are_needed else None,
+        auth_message=LOGIN_MESSAGE,
     )
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but calls end with words before connections are closed, not after."""
+    """Uvicorn, but calls end with words and a lent phone number goes back before connections are closed."""
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         app = self.config.app
         if isinstance(app, FastAPI):
-            await app.state.switchboard.close()
-            await asyncio.sleep(GOODBYES_ARRIVE_SEC)
+            switchboard: Switchboard = app.state.switchboard
+            phones = any(call.transport is Transport.TWILIO for call in switchboard.calls.values())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CALLS_AND_DOORS_CLOSE_WITHIN_SEC):
+                    await asyncio.gather(switchboard.close(), app.state.doors.close())
+            await asyncio.sleep(TWILIO_ASKS_WITHIN_SEC if phones else GOODBYES_ARRIVE_SEC)
         await super().shutdown()
 
 
+CALLS_AND_DOORS_CLOSE_WITHIN_SEC = 3.6
 GOODBYES_ARRIVE_SEC = 0.3
+TWILIO_ASKS_WITHIN_SEC = 1.2
+"""What to say to a caller whose stream has ended; asked in vain, it would speak of an application error."""
+
 CONNECTIONS_CLOSE_WITHIN_SEC = 1
 
 
-def _is_no_cancelled_request(record: logging.LogRecord) -> bool:
-    # Each page holds a stream open; at the end uvicorn cancels them and logs each as an exception.
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+def _exit(signal_number: int, frame: object) -> None:
+    sys.exit(0)
 
 
 def serve(settings: Settings) -> None:
     """Build the app and serve it until SIGTERM or SIGINT."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs the addresses of callers
-    logging.getLogger("uvicorn.error").addFilter(_is_no_cancelled_request)
+    configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)
     app = build_app(settings)
     config = uvicorn.Config(
         app,
@@ -132,7 +163,12 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=CONNECTIONS_CLOSE_WITHIN_SEC,
-        proxy_headers=True,
+        proxy_headers=False,  # AddressMiddleware reads them
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_EVERY_SEC,
+        ws_per_message_deflate=False,  # Opus does not shrink
     )
+    # Uvicorn passes the signal on when it is done, which would end the process before it has tidied up.
+    signal.signal(signal.SIGTERM, _exit)
     log.info("personaplex_ui %s on http://localhost:%d", __version__, settings.port)
     Server(config).run()

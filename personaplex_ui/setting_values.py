@@ -43,7 +43,7 @@ Choice = TypeVar("Choice", bound=enum.StrEnum)
 
 
 class Given:
-    """A mapping of variables, read by kind of value. Spaces around a value do not count; an empty one is None."""
+    """A mapping of variables, read by kind of value. Spaces around a value do not count; empty means None."""
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
         self._mapping = mapping

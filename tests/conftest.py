@@ -5,6 +5,10 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.password import let_http_clients_know_it
+
+let_http_clients_know_it()
+
 REQUIRE_ALL_TESTS = bool(os.environ.get("REQUIRE_ALL_TESTS"))
 
 

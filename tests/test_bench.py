@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaplex_ui.audio.frames import FrameCutter
+from personaplex_ui.bench import echo
+from personaplex_ui.bench import load as load_bench
 from personaplex_ui.bench.__main__ import main
 from personaplex_ui.bench.caller import Caller
 from personaplex_ui.bench.load_report import COLUMNS, Load, LoadReport
@@ -36,7 +38,12 @@ LOAD = Load(
 REPORT = LoadReport("echo", 10.0, 1, (LOAD, replace(LOAD, calls=8, tick_ms=2.0)))
 
 
-def test_the_echo_bench_measures_one_four_and_eight_calls(capsys: pytest.CaptureFixture[str]):
+def test_the_echo_bench_measures_one_four_and_eight_calls(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(echo, "WARM_UP_SEC", 0.1)
+    monkeypatch.setattr(load_bench, "SETTLE_SEC", 0.1)
+    monkeypatch.setattr(load_bench, "APART_SEC", 0.04)
     main(["echo", "--seconds", "1", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert report["engine"] == "echo"

@@ -1,4 +1,4 @@
-"""The command line: ``python -m personaplex_ui.bench echo`` or ``model``. Each is a module of its own."""
+"""The command line: ``python -m personaplex_ui.bench`` and ``echo``, ``model`` or ``soak``, a module each."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from personaplex_ui.bench import echo, model
 from personaplex_ui.bench.report import Report
+from personaplex_ui.bench.soak import command as soak
 from personaplex_ui.errors import PersonaplexError
 
 
@@ -22,7 +23,7 @@ class Command(Protocol):
     async def measure(self, given: argparse.Namespace) -> Report: ...
 
 
-COMMANDS: dict[str, Command] = {"echo": echo, "model": model}
+COMMANDS: dict[str, Command] = {"echo": echo, "model": model, "soak": soak}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,5 +1,7 @@
 """How loud one side of a call was, frame by frame, on the call's own clock."""
 
+from array import array
+
 from personaplex_ui.audio.frames import FRAME_SEC
 from personaplex_ui.audio.levels import SILENCE_DBFS
 
@@ -8,7 +10,7 @@ class LevelTrack:
     """One dBFS value for every 80 ms since the start of the live call; what nobody reported is silence."""
 
     def __init__(self) -> None:
-        self._levels: list[float] = []
+        self._levels = array("f")  # 4 bytes each, in a call that may go on for hours
 
     @property
     def now(self) -> float:

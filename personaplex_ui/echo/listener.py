@@ -14,6 +14,8 @@ SPEECH_DBFS = -45.0
 SPEECH_OVER_NOISE_DB = 10.0
 """In a noisy room, speech must stand out this much."""
 
+QUIET_ROOM_DBFS = -70.0
+
 PAUSE_FRAMES = 7
 """0.56 s: the first whole number of frames over the half second that ends an utterance."""
 
@@ -41,7 +43,7 @@ class Listener:
         self._utterance: deque[Frame] = deque(maxlen=int(MAX_UTTERANCE_SEC / FRAME_SEC))
         self._quiet_frames = 0
         self._spoken = False
-        self._noise_dbfs = -70.0
+        self._noise_dbfs = QUIET_ROOM_DBFS
         self.speech_frames = 0
         """How many frames of speech came in a row, up to now."""
 
@@ -77,7 +79,6 @@ class Listener:
         return Utterance(samples, rms_dbfs(samples))
 
     def _follow_noise(self, level: float) -> None:
-        # Down at once, up by 3 dB a second: speech does not lift it much, a fan that starts does.
-        self._noise_dbfs = (
-            min(level, self._noise_dbfs + 3.0 * FRAME_SEC) if level > -90.0 else self._noise_dbfs
-        )
+        # Down at once, up by 3 dB a second: speech does not lift it much, a fan that starts does. Noise
+        # suppression sends zeros between words; they bring it down as far as a quiet room does.
+        self._noise_dbfs = min(max(level, QUIET_ROOM_DBFS), self._noise_dbfs + 3.0 * FRAME_SEC)

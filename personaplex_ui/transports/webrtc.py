@@ -26,6 +26,7 @@ from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import CallOver, PersonaplexError
+from personaplex_ui.log_context import ID_LETTERS, enter_call
 from personaplex_ui.transports.pacing import Pacer
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,9 @@ KEPT_ENDED = 10
 SILENCE_SEC = 0.02
 SILENCE = np.zeros((1, int(SILENCE_SEC * SAMPLE_RATE_HZ)), dtype=np.int16)
 
-ReadSettings = Callable[[Sequence[object]], tuple[CallSettings, str]]
-"""Makes of the values of the page's inputs the settings of a call and the key of its owner.
-Raises ``InvalidInput``."""
+ReadSettings = Callable[[Sequence[object]], tuple[CallSettings, str, str]]
+"""Makes of the values of the page's inputs the settings of a call, the key of its owner and the address it
+comes from. Raises ``InvalidInput``."""
 
 ClosePeer = Callable[[str], Awaitable[None]]
 """Closes the peer connection of a WebRTC id, if it is still there."""
@@ -54,9 +55,10 @@ class BrowserCalls:
         self._calls: dict[str, Call] = {}
         self._refusals: dict[str, str] = {}
 
-    def open(self, webrtc_id: str, settings: CallSettings, owner: str) -> Call:
+    def open(self, webrtc_id: str, settings: CallSettings, owner: str, address: str = "") -> Call:
+        """Raises TooManyCalls."""
         self._forget_ended()
-        self._calls[webrtc_id] = call = self.switchboard.open(settings, owner)
+        self._calls[webrtc_id] = call = self.switchboard.open(settings, owner, address=address)
         return call
 
     def refuse(self, webrtc_id: str, sentence: str) -> None:
@@ -103,10 +105,11 @@ class BrowserCall(AsyncStreamHandler):
         try:
             async with asyncio.timeout(ARGUMENTS_WITHIN_SEC):
                 await self.wait_for_args()
-            webrtc_id, settings, owner = self._read_arguments()
+            webrtc_id, settings, owner, address = self._read_arguments()
             if self._closed:
                 return
-            self._call = self._calls.open(webrtc_id, settings, owner)
+            self._call = self._calls.open(webrtc_id, settings, owner, address)
+            enter_call(self._call.call_id)
             self._send("fetch_output")
         except TimeoutError:
             self._refusal = "The page did not send its settings. Please reload it and call again."
@@ -118,11 +121,10 @@ class BrowserCall(AsyncStreamHandler):
             log.exception("A browser call could not begin.")
             self._give_up("Something failed on our side. Please reload the page and call again.")
 
-    def _read_arguments(self) -> tuple[str, CallSettings, str]:
+    def _read_arguments(self) -> tuple[str, CallSettings, str, str]:
         # latest_args is ["__webrtc_value__", webrtc_id, *inputs] in Blocks.
         arguments: list[Any] = self.latest_args
-        settings, owner = self._read_settings(arguments[2:])
-        return str(arguments[1]), settings, owner
+        return str(arguments[1]), *self._read_settings(arguments[2:])
 
     def set_args(self, args: list[Any]) -> None:
         """The page sends its inputs when the call begins, and again whenever one changes."""
@@ -130,7 +132,7 @@ class BrowserCall(AsyncStreamHandler):
         if self._call is None or self._call.phase is Phase.ENDED:
             return
         try:
-            _, settings, _ = self._read_arguments()
+            _, settings, _, _ = self._read_arguments()
         except PersonaplexError:
             return  # the page shows the sentence at the field; the call keeps its values
         if settings.sampling != self._call.settings.sampling:
@@ -147,7 +149,7 @@ class BrowserCall(AsyncStreamHandler):
             _, samples = frame
             self._call.hear(samples.reshape(-1).astype(np.float32) / 32768.0)
         except Exception:
-            log.exception("A browser call failed while it received.")
+            log.exception("A browser call failed while it received.", extra=self._log_context())
             self._give_up("Something failed on our side. Please call again.")
 
     async def emit(self) -> Sound | CloseStream | None:
@@ -162,7 +164,7 @@ class BrowserCall(AsyncStreamHandler):
             self._closed = True
             return CloseStream(str(over))
         except Exception:
-            log.exception("A browser call failed while it sent.")
+            log.exception("A browser call failed while it sent.", extra=self._log_context())
             self._closed = True
             await self.shutdown()
             return CloseStream("Something failed on our side. Please call again.")
@@ -182,6 +184,10 @@ class BrowserCall(AsyncStreamHandler):
             return SAMPLE_RATE_HZ, SILENCE
         self._pacer.sent(now, len(answer) / SAMPLE_RATE_HZ)
         return SAMPLE_RATE_HZ, (np.clip(answer, -1.0, 1.0) * 32767.0).astype(np.int16).reshape(1, -1)
+
+    def _log_context(self) -> dict[str, str]:
+        # FastRTC runs these in tasks of its own, which begin before the call.
+        return {"call": self._call.call_id[:ID_LETTERS]} if self._call is not None else {}
 
     def _give_up(self, sentence: str) -> None:
         self._refusal = sentence

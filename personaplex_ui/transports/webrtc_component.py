@@ -126,7 +126,7 @@ def _guard_offers(component: WebRTC, ice_servers: IceServers) -> None:
         except RelayUnavailable:
             return _refusal("no_relay")  # its page has been given the words by turn()
         except Exception as error:  # whatever aiortc makes of what a stranger sent
-            log.info("An offer could not be used: %s", error)
+            log.info("An offer could not be used: %s", type(error).__name__)
             if not known:
                 await close_peer(component, webrtc_id)
             return _refusal("unusable_offer")

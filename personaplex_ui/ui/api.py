@@ -24,6 +24,7 @@ from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.presets import PRESETS
 from personaplex_ui.transports.clip import converse
 from personaplex_ui.ui.abandoned import while_wanted
+from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.voices.library import VoiceLibrary
 
 
@@ -82,6 +83,7 @@ class PageApi:
         audio_top_k: Any = 250,
         seed: Any = None,
         greedy: Any = False,
+        request: gr.Request | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  how Gradio finds it
     ) -> tuple[str, list[dict[str, Any]]]:
         """Talk to the assistant with a recording: what it hears is the file, what it says comes back.
@@ -110,7 +112,13 @@ class PageApi:
             )
             samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)
             answer = await while_wanted(
-                converse(samples, settings, self._switchboard, lambda s, part: _report(progress, s, part))
+                converse(
+                    samples,
+                    settings,
+                    self._switchboard,
+                    lambda snapshot, part: _report(progress, snapshot, part),
+                    address_of(request) if request else "",
+                )
             )
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error

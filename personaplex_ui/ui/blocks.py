@@ -14,8 +14,12 @@ from personaplex_ui.ui import render
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.persona_column import QUIET, PersonaColumn, build_persona_column
+from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
+from personaplex_ui.ui.phone_tab import build_phone_tab
+from personaplex_ui.ui.status_tab import build_status_tab
 from personaplex_ui.ui.theme import build_theme, page_css, page_head
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.status_figures import StatusFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,13 @@ class PageOptions:
     ice_servers: IceServers
 
 
-def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> gr.Blocks:
+def build_page(
+    callbacks: PageCallbacks,
+    phone: PhoneCallbacks,
+    api: PageApi,
+    figures: Callable[[], StatusFigures],
+    options: PageOptions,
+) -> gr.Blocks:
     """Assemble the page. Every function but the API's is hidden from ``view_api``."""
     with gr.Blocks(
         title="Talk with PersonaPlex",
@@ -39,7 +49,7 @@ def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> 
         fill_width=True,
         delete_cache=(3600, 86_400),
     ) as page:
-        owner = gr.State("")
+        owner, address = gr.State(""), gr.State("")
         gr.HTML(
             "<h1>Talk with PersonaPlex</h1><p>Choose a voice, write the role, speak.</p>", elem_id="header"
         )
@@ -47,23 +57,34 @@ def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> 
         with gr.Row(visible=False, elem_id="engine-help") as engine_help:
             try_again = gr.Button("Try again", size="sm", elem_id="try-again")
             use_echo = gr.Button("Use the echo engine meanwhile", size="sm", elem_id="use-echo")
-        with gr.Row(elem_id="columns"):
-            with gr.Column(scale=5, min_width=320, elem_id="persona"):
-                gr.HTML("<h2>Who answers</h2>")
-                persona = build_persona_column(callbacks, options.voices, options.default_prompt)
-            with gr.Column(scale=6, min_width=320, elem_id="conversation"):
-                gr.HTML("<h2>The call</h2>")
-                component = webrtc_component.build_component(options.max_connections, options.ice_servers)
-                gr.HTML('<div id="mic-message" role="alert"></div>', elem_id="mic-message-holder")
-                status = gr.HTML(render.status_html(None), elem_id="status")
-                transcript = gr.HTML(render.transcript_html((), False), elem_id="transcript")
-                result = gr.HTML("", elem_id="result")
-        with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
-            history = gr.HTML(render.history_html(()), elem_id="history")
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Talk", id="talk") as talk_tab:
+                with gr.Row(elem_id="columns"):
+                    with gr.Column(scale=5, min_width=320, elem_id="persona"):
+                        gr.HTML("<h2>Who answers</h2>")
+                        persona = build_persona_column(callbacks, options.voices, options.default_prompt)
+                    with gr.Column(scale=6, min_width=320, elem_id="conversation"):
+                        gr.HTML("<h2>The call</h2>")
+                        component = webrtc_component.build_component(
+                            options.max_connections, options.ice_servers
+                        )
+                        gr.HTML('<div id="mic-message" role="alert"></div>', elem_id="mic-message-holder")
+                        status = gr.HTML(render.status_html(None), elem_id="status")
+                        transcript = gr.HTML(render.transcript_html((), False), elem_id="transcript")
+                        result = gr.HTML("", elem_id="result")
+                with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
+                    history = gr.HTML(render.history_html(()), elem_id="history")
+
+            with gr.Tab("Phone", id="phone") as phone_tab:
+                build_phone_tab(page, phone_tab, phone, persona)
+            with gr.Tab("Status", id="status-tab") as status_tab:
+                build_status_tab(status_tab, [talk_tab, phone_tab], figures)
 
         close_peer = functools.partial(webrtc_component.close_peer, component)
         handler = BrowserCall(callbacks.calls, callbacks.read_settings, close_peer)
-        webrtc_component.attach(component, handler, [owner, *persona.call_inputs], options.max_connections)
+        webrtc_component.attach(
+            component, handler, [owner, address, *persona.call_inputs], options.max_connections
+        )
         component.state_change(
             callbacks.follow,
             inputs=[component, owner],
@@ -72,7 +93,7 @@ def build_page(callbacks: PageCallbacks, api: PageApi, options: PageOptions) -> 
             trigger_mode="multiple",
             **QUIET,
         )
-        page.load(callbacks.load, outputs=[owner, history], **QUIET)
+        page.load(callbacks.load, outputs=[owner, address, history], **QUIET)
         for event in (
             page.load,
             try_again.click(callbacks.try_again, **QUIET).then,

@@ -28,6 +28,7 @@ from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui import render
 from personaplex_ui.ui.own_voice import OwnVoices
+from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.voices.library import VoiceLibrary, shown_voice
 from personaplex_ui.web.visitor import visitor_key
 
@@ -59,13 +60,14 @@ class PageCallbacks:
         self._load = load
         self._load_echo = load_echo
 
-    def read_settings(self, values: Sequence[object]) -> tuple[CallSettings, str]:
-        """Settings and owner of a call, from the page's inputs in the order of ``blocks.call_inputs``.
+    def read_settings(self, values: Sequence[object]) -> tuple[CallSettings, str, str]:
+        """Settings, owner and address of a call, from the page's inputs in the order of
+        ``blocks.call_inputs``.
 
         Raises:
             InvalidInput: a value cannot be used.
         """
-        owner, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, greedy, record = values
+        owner, address, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, greedy, record = values
         settings = check_settings(
             self._voices,
             voice=voice,
@@ -78,13 +80,13 @@ class PageCallbacks:
             greedy=greedy,
             record=record,
         )
-        return settings, str(owner)
+        return settings, str(owner), str(address)
 
-    def load(self, request: gr.Request) -> tuple[str, str]:
-        """When the page opens: the visitor's key, and the calls they made before."""
+    def load(self, request: gr.Request) -> tuple[str, str, str]:
+        """When the page opens: the visitor's key and address, and the calls they made before."""
         cookies: dict[str, str] = request.cookies
         owner = visitor_key(cookies)
-        return owner, self._history(owner)
+        return owner, address_of(request), self._history(owner)
 
     async def watch_engine(self) -> AsyncIterator[tuple[str, object]]:
         """The banner about the engine, until it is ready or has failed; and whether to offer what helps."""

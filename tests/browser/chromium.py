@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 
 from personaplex_ui.audio.frames import Samples
 from tests.end_to_end.app_process import wait_until
+from tests.password import HEADERS
 
 expect.set_options(timeout=20_000)
 
@@ -103,7 +104,12 @@ def chromium(playwright: Playwright, microphone: Path | None) -> Generator[Brows
 
 
 def open_context(
-    browser: Browser, width: int = 1280, height: int = 1000, dark: bool = False, allowed: bool = True
+    browser: Browser,
+    width: int = 1280,
+    height: int = 1000,
+    dark: bool = False,
+    allowed: bool = True,
+    knows_password: bool = True,
 ) -> BrowserContext:
     """A visitor of their own: another cookie, another session. ``allowed``: to use the microphone."""
     context = browser.new_context(
@@ -111,6 +117,7 @@ def open_context(
         color_scheme="dark" if dark else "light",
         reduced_motion="reduce",
         permissions=["microphone"] if allowed else [],
+        extra_http_headers=HEADERS if knows_password else {},
     )
     context.add_init_script(WATCH)
     return context

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.browser.chromium import chromium, make_microphone
 from tests.end_to_end.app_process import TINY, AppProcess, add_logs, running_app
+from tests.password import VARIABLES
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,8 +29,9 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def echo_app(microphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    """With the settings of a fresh clone. Asks for the microphone first: without it nothing is started."""
-    with running_app(tmp_path_factory.mktemp("echo_app")) as app:
+    """With the settings of a fresh clone, but closed by a password. Asks for the microphone first: without it
+    nothing is started."""
+    with running_app(tmp_path_factory.mktemp("echo_app"), **VARIABLES) as app:
         yield app
 
 

@@ -122,3 +122,10 @@ def test_of_a_monologue_the_last_thirty_seconds_are_kept():
     assert 29.0 < len(utterance.samples) / SAMPLE_RATE_HZ <= 30.0
     said = np.concatenate([monologue, silence(1)])
     assert np.array_equal(utterance.samples, said[-len(utterance.samples) :])
+
+
+def test_a_caller_whose_pauses_are_digital_silence_is_heard_on_and_on():
+    """As noise suppression makes them: speech must not pass for noise in the end."""
+    listener = Listener()
+    for _ in range(40):
+        assert len(hear(listener, noise(8, -20), silence(30))) == 1

@@ -18,6 +18,8 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from tests.password import GIVEN, VARIABLES
+
 ROOT = Path(__file__).parents[2]
 READY_WITHIN_SEC = 50.0
 GONE_WITHIN_SEC = 10.0
@@ -49,6 +51,8 @@ class AppProcess:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.engine = variables.get("ENGINE", "echo")
+        variables = {**({} if not GIVEN else VARIABLES), **variables}
+        self.headers = {"X-App-Password": variables["APP_PASSWORD"]} if "APP_PASSWORD" in variables else {}
         self._log_path = folder / f"app-{self.port}.log"
         environment = {
             "PATH": os.environ["PATH"],
@@ -92,7 +96,7 @@ class AppProcess:
         wait_until(ready, READY_WITHIN_SEC, "the app is ready")
 
     def free_lines(self) -> int:
-        return int(httpx.get(f"{self.url}/health").json()["lines_free"])
+        return int(httpx.get(f"{self.url}/health", headers=self.headers).json()["lines_free"])
 
     def wait_for_lines(self, free: int) -> None:
         """Wait until at least so many lines are free."""

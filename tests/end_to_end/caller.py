@@ -21,6 +21,8 @@ from typing import Any
 
 import httpx
 
+from tests.password import let_http_clients_know_it
+
 ROOT = Path(__file__).parents[2]
 REPORT_WITHIN_SEC = 40.0
 
@@ -135,8 +137,8 @@ class Page:
     dependencies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     component: int = 0
     inputs: list[Any] = field(default_factory=list[Any])
-    """What the page's inputs hold, the voice first; the component and the owner (which Gradio knows) left
-    out."""
+    """What the page's inputs hold, the voice first; the component, owner and address (which Gradio knows) are
+    left out."""
     listening: "asyncio.Task[None] | None" = None
     heartbeat: "asyncio.Task[None] | None" = None
 
@@ -150,11 +152,12 @@ class Page:
         components = {component["id"]: component for component in config["components"]}
         self.component = next(id for id, shown in components.items() if shown["type"] == "webrtc")
         tick = self._dependency("tick")
-        self.inputs = [components[id]["props"].get("value") for id in tick["inputs"][2:]]
+        self.inputs = [components[id]["props"].get("value") for id in tick["inputs"][3:]]
         self.heartbeat = asyncio.create_task(self._beat())
         # As the page does once it knows the voices of the model.
         self.inputs[0] = (await self.http.get("/voices")).json()["default"].removesuffix(".pt")
-        load = next(d for d in self.dependencies if d["targets"] and d["targets"][0][1] == "load")
+        loads = [d for d in self.dependencies if d["targets"] and d["targets"][0][1] == "load"]
+        load = next(d for d in loads if len(d["outputs"]) == 3)  # owner, address, history
         await self.trigger(load, [])
         self.report("cookies", json.dumps(dict(self.http.cookies)))
         self.report("page open")
@@ -162,7 +165,7 @@ class Page:
     async def trigger_of_component(self, event: str, webrtc_id: str) -> None:
         """What the component dispatches: ``tick`` sends the inputs, ``state_change`` follows the call."""
         dependency = self._dependency(event)
-        values = [webrtc_id, None, *self.inputs][: len(dependency["inputs"])]
+        values = [webrtc_id, None, None, *self.inputs][: len(dependency["inputs"])]
         await self.trigger(dependency, values)
 
     async def trigger(self, dependency: dict[str, Any], values: list[Any]) -> None:
@@ -286,6 +289,7 @@ async def main(url: str, count: int, deaf: bool) -> None:
 
     import aiortc  # noqa: F401  # pyright: ignore[reportUnusedImport]  not at the top: the test's own process has no use for it
 
+    let_http_clients_know_it()
     pages = [Page(number, httpx.AsyncClient(base_url=url, timeout=None)) for number in range(count)]
     await asyncio.gather(*(page.open() for page in pages))
     peers: list[Any] = []

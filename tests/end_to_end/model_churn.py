@@ -58,7 +58,7 @@ class Callers:
         role = "Be kind." if way == "again" else f"{LONG_ROLE}{number}. " * 4
         settings = CallSettings(Persona(voice, role), Sampling(seed=number), record=way == "recorded")
         rng = np.random.default_rng(number)
-        sound = rng.normal(0, 0.1, draw.randint(2, 12) * FRAME_SAMPLES).astype(np.float32)
+        sound = rng.normal(0, 0.1, draw.randint(1, 4) * FRAME_SAMPLES).astype(np.float32)
         async with self._at_once:
             match way:
                 case "recorded":
@@ -66,7 +66,7 @@ class Callers:
                 case "impatient":
                     await self._hang_up_before(settings, draw.random() / 20)
                 case "cancelled":
-                    await self._cancel(settings, sound, draw.random() / 5)
+                    await self._cancel(settings, sound, draw.random() / 10)
                 case _:
                     answer = await converse(sound, settings, self._switchboard)
                     assert len(answer.samples) == len(sound)

@@ -113,7 +113,7 @@ def test_fifty_calls_leave_nothing_behind(
     component = offers.component_of(app.url)
     for _ in range(4):
         assert "sdp" in offers.send(app.url, component, offers.body(offers.SOUND_OFFER)).json()
-    junk = list(offers.junk_bodies().values())[:10]
+    junk = list(offers.junk_bodies().values())[:12]
     for data in junk:
         offers.send(app.url, component, data)
     for process, drop in ((killed, killed.kill), (left, left.leave), (frozen, frozen.freeze)):
@@ -123,7 +123,7 @@ def test_fifty_calls_leave_nothing_behind(
     polite.start()
     polite.wait_for(LIVE, WAITING)
     polite.hang_up()
-    drops = [hang_up, navigate_away, close_the_tab, crash_the_tab, hang_up, navigate_away]
+    drops = [hang_up, navigate_away, close_the_tab, crash_the_tab]
     call_in_chromium(browser, app, drops)
     assert all("settings" in report.text for report in deaf.wait_for(GOODBYE))
     assert 4 + 4 + len(junk) + 8 + 5 + 5 + 8 + len(drops) == 50
@@ -153,7 +153,7 @@ def back_to(app: AppProcess, before: Probe) -> Probe:
 def test_a_junk_offer_is_refused_and_holds_nothing(app: AppProcess, kind: str):
     answer = offers.send(app.url, offers.component_of(app.url), offers.junk_bodies()[kind])
     assert answer.status_code < 500
-    assert answer.json().get("status") == "failed" or answer.status_code >= 400
+    assert answer.status_code >= 400 or answer.json().get("status") == "failed"
     assert not any(probe(app).held.values())
 
 

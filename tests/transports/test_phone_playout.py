@@ -172,6 +172,13 @@ def test_a_little_lateness_is_caught_up_so_that_no_lag_adds_up() -> None:
     assert now - 5.0 == pytest.approx(999 * CHUNK_SEC, abs=0.01)
 
 
+def test_a_frame_that_comes_late_once_moves_nothing_for_good() -> None:
+    late = 7
+    arrivals = [number * FRAME_SEC + (0.09 if number == late else 0.0) for number in range(30)]
+    times = sending_times(arrivals)
+    assert times[-1] - times[0] == pytest.approx((len(times) - 1) * CHUNK_SEC, abs=1e-9)
+
+
 @given(st.lists(st.floats(0.0, 0.04), min_size=2, max_size=60))
 def test_frames_that_come_up_to_40_ms_late_make_no_gap_over_60_ms(jitters: list[float]) -> None:
     times = sending_times([number * FRAME_SEC + jitter for number, jitter in enumerate(jitters)])

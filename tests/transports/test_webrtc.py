@@ -31,11 +31,11 @@ SETTINGS = CallSettings(Persona("NATF2", "Be kind."), record=False)
 INPUTS: list[object] = ["NATF2", 0.7]
 
 
-def read_settings(values: Sequence[object]) -> tuple[CallSettings, str]:
+def read_settings(values: Sequence[object]) -> tuple[CallSettings, str, str]:
     """The page of these tests has two inputs: the voice and the text temperature."""
     voice, temperature = values
     sampling = Sampling(text_temperature=check_temperature(temperature, "text_temperature"))
-    return CallSettings(Persona(str(voice), "Be kind."), sampling, record=False), "an owner"
+    return CallSettings(Persona(str(voice), "Be kind."), sampling, record=False), "an owner", ""
 
 
 class Channel:

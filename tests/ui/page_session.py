@@ -21,9 +21,11 @@ from httpx import ASGITransport, AsyncClient
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.front_doors import FrontDoors
 from personaplex_ui.server import build_app
 from personaplex_ui.settings import Settings
 from personaplex_ui.ui.callbacks import PageCallbacks
+from tests.password import GIVEN, VARIABLES
 
 WITHIN_SEC = 30.0
 
@@ -58,6 +60,10 @@ class OpenApp:
         return self.switchboard.engine
 
     @property
+    def doors(self) -> FrontDoors:
+        return self._app.state.doors
+
+    @property
     def functions(self) -> dict[int, Any]:
         """Those of the page, by the number that Gradio gives them."""
         page: Blocks = self._app.state.page
@@ -86,7 +92,8 @@ class OpenApp:
 @asynccontextmanager
 async def open_app(folder: Path, **variables: str) -> AsyncGenerator[OpenApp]:
     """The app with ``variables`` as its settings, loading. Its files go into ``folder``."""
-    settings = Settings.from_mapping({"RECORDINGS_DIR": str(folder / "recordings"), **variables})
+    own = {"RECORDINGS_DIR": str(folder / "recordings"), **(VARIABLES if GIVEN else {})}
+    settings = Settings.from_mapping(own | variables)
     app = build_app(settings)
     async with app.router.lifespan_context(app):
         transport = ASGITransport(app)
@@ -155,8 +162,8 @@ class PageSession:
             InvalidInput: a value cannot be used.
         """
         values = {**self.inputs, **inputs}
-        settings, owner = self._app.callbacks.read_settings(["", *values.values()])
-        call = self._app.callbacks.calls.open(f"webrtc-{uuid4().hex[:8]}", settings, owner)
+        read = self._app.callbacks.read_settings(["", "", *values.values()])
+        call = self._app.callbacks.calls.open(f"webrtc-{uuid4().hex[:8]}", *read)
         await until(lambda: call.live.is_set() or call.over.is_set())
         return call
 

@@ -1,0 +1,177 @@
+"""What a soak has shown: a line for each kind of call, what it cost, and three questions answered.
+
+Pure: it lays out what ``findings`` makes of what was observed.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from personaplex_ui.bench.report import aligned, machine
+from personaplex_ui.bench.soak.findings import (
+    Drops,
+    Lag,
+    Latency,
+    Memory,
+    Verdict,
+    answers_of,
+    cpu_percent_of,
+    drops_of,
+    lag_of,
+    latency_of,
+    memory_of,
+    verdicts_on,
+)
+from personaplex_ui.bench.soak.observed import Clip, LiveCall, Observed, OwnLoad
+from personaplex_ui.calls.snapshot import Transport
+
+ALL = "all"
+HEADINGS = (
+    "kind",
+    "calls",
+    "answers",
+    "lost",
+    "added p50 ms",
+    "p95 ms",
+    "max ms",
+    "longest gap ms",
+    "most missing ms",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KindFigures:
+    """The live calls of one kind. ``latency``: None without an answer. ``longest_gap_ms``: without any sound.
+    ``most_missing_ms``: sound that one call never got."""
+
+    kind: str
+    calls: int
+    lost_answers: int
+    latency: Latency | None
+    longest_gap_ms: float
+    most_missing_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFigures:
+    """``times_real_time``: a clip's length over the time from its upload to its answer, median and least."""
+
+    answered: int
+    failures: tuple[str, ...]
+    times_real_time: float | None
+    least_times_real_time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SoakReport:
+    """``alone_ms``: what the echo engine takes to answer by itself, which is not in the latencies."""
+
+    seconds: float
+    seed: int
+    alone_ms: float
+    kinds: tuple[KindFigures, ...]
+    ended: tuple[str, ...]
+    clips: ClipFigures | None
+    lag: Lag
+    memory: Memory
+    drops: Drops
+    cpu_percent: float
+    own_load: OwnLoad
+    verdicts: tuple[Verdict, ...]
+
+    def to_json(self) -> str:
+        values = asdict(self) | {"machine": machine()}
+        values["verdicts"] = {v.question: {"answer": v.answer, "because": v.because} for v in self.verdicts}
+        return json.dumps(values, indent=2)
+
+    def to_table(self) -> str:
+        lines = [f"{self._title()}, {machine()}", ""]
+        lines += aligned([HEADINGS, *map(_row, self.kinds)], left=1)
+        lines += [
+            "",
+            f"Latency is what calls add to the {self.alone_ms:.0f} ms that the echo engine takes by itself.",
+        ]
+        if self.clips is not None:
+            lines.append(_clip_line(self.clips))
+        own = self.own_load
+        lines += [
+            f"server: {self.cpu_percent:.0f} % of a core",
+            f"callers, all one process: {own.cpu_percent:.0f} % of a core, late by "
+            f"{own.late_p95_ms:.1f} ms (p95) and {own.late_max_ms:.1f} ms (max), which is in the latencies",
+            "",
+            *[f"{verdict.question}: {verdict.answer} ({verdict.because})" for verdict in self.verdicts],
+            *[f"  {sentence}" for sentence in self.ended],
+        ]
+        return "\n".join(lines)
+
+    def _title(self) -> str:
+        calls = sum(figures.calls for figures in self.kinds if figures.kind != ALL)
+        clips = ", one clip after the other" if self.clips is not None else ""
+        return f"echo engine, {self.seconds:g} s, live calls: {calls}{clips}"
+
+
+def report_on(observed: Observed) -> SoakReport:
+    lag, memory, drops = lag_of(observed), memory_of(observed), drops_of(observed)
+    return SoakReport(
+        seconds=observed.seconds,
+        seed=observed.seed,
+        alone_ms=1_000 * observed.alone_sec,
+        kinds=_kinds_of(observed.calls),
+        ended=tuple(f"{call.kind} call: {call.ended}" for call in observed.calls if call.ended),
+        clips=_clips_of(observed.clips, observed.clip_failures) if observed.clip_callers else None,
+        lag=lag,
+        memory=memory,
+        drops=drops,
+        cpu_percent=cpu_percent_of(observed),
+        own_load=observed.own_load,
+        verdicts=verdicts_on(drops, lag, memory, observed.seconds),
+    )
+
+
+def _kinds_of(calls: Sequence[LiveCall]) -> tuple[KindFigures, ...]:
+    """One for each kind there is, then one for all together."""
+    by_kind = [[call for call in calls if call.kind is kind] for kind in Transport]
+    named = [(str(group[0].kind), group) for group in by_kind if group]
+    return tuple(_figures(kind, group) for kind, group in [*named, (ALL, list(calls))])
+
+
+def _figures(kind: str, calls: Sequence[LiveCall]) -> KindFigures:
+    return KindFigures(
+        kind,
+        len(calls),
+        sum(call.lost_answers for call in calls),
+        latency_of(answers_of(calls)),
+        1_000 * max((call.longest_gap_sec for call in calls), default=0.0),
+        1_000 * max((call.missing_sec for call in calls), default=0.0),
+    )
+
+
+def _clips_of(clips: Sequence[Clip], failures: Sequence[str]) -> ClipFigures:
+    factors = [clip.clip_sec / clip.took_sec for clip in clips]
+    return ClipFigures(
+        len(clips),
+        tuple(failures),
+        median(factors) if factors else None,
+        min(factors) if factors else None,
+    )
+
+
+def _row(figures: KindFigures) -> list[str]:
+    latency = figures.latency
+    return [
+        figures.kind,
+        str(figures.calls),
+        str(latency.answers if latency else 0),
+        str(figures.lost_answers),
+        *([f"{v:.1f}" for v in (latency.p50_ms, latency.p95_ms, latency.max_ms)] if latency else ["-"] * 3),
+        f"{figures.longest_gap_ms:.0f}",
+        f"{figures.most_missing_ms:.0f}",
+    ]
+
+
+def _clip_line(clips: ClipFigures) -> str:
+    line = f"clips: {clips.answered} answered, {len(clips.failures)} failed"
+    if clips.times_real_time is not None:
+        line += f", {clips.times_real_time:.1f} times real time (least {clips.least_times_real_time:.1f})"
+    return line + (f"; the first failure: {clips.failures[0]}" if clips.failures else "")

@@ -1,0 +1,152 @@
+"""Puts together the doors besides the page: telephone, Moshi websocket, figures, and the wall around all.
+
+Knows which settings each of them gets; decides nothing else.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.phone.account import PhoneAccount
+from personaplex_ui.phone.desk import PhoneDesk
+from personaplex_ui.phone.dialler import Dialler
+from personaplex_ui.phone.fastrtc_number import FastRtcNumber
+from personaplex_ui.phone.fastrtc_service import FastRtcService
+from personaplex_ui.phone.personas import PhonePersonas
+from personaplex_ui.phone.telephone_app import build_telephone_app
+from personaplex_ui.phone.tunnel import GradioTunnel
+from personaplex_ui.setting_values import Secret
+from personaplex_ui.settings import EngineChoice, Settings
+from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.address import AddressMiddleware, client_address, public_url
+from personaplex_ui.web.failure_limit import FailureLimit
+from personaplex_ui.web.gradio_login import GradioTokens
+from personaplex_ui.web.keys import Keys
+from personaplex_ui.web.metrics import Metrics, build_metrics_router
+from personaplex_ui.web.moshi_client import MoshiClient, MoshiClientAssets, build_client_router
+from personaplex_ui.web.moshi_routes import build_moshi_router
+from personaplex_ui.web.own_origin import OwnOrigins
+from personaplex_ui.web.twilio_routes import build_twilio_router
+from personaplex_ui.web.upload_limit import UploadLimit
+from personaplex_ui.web.wall import Wall, is_machine
+
+log = logging.getLogger(__name__)
+
+SHORT_KEY_LETTERS = 16
+
+
+class FrontDoors:
+    """``open`` them when the app starts and ``close`` them before its calls end."""
+
+    def __init__(self, settings: Settings, switchboard: Switchboard, voices: VoiceLibrary) -> None:
+        """Raises SettingsError: what is said of the telephone cannot be used."""
+        self._settings = settings
+        self._switchboard = switchboard
+        self._voices = voices
+        self._opening: asyncio.Task[None] | None = None
+        self.keys = Keys(
+            _revealed(settings.app_password),
+            _revealed(settings.api_key),
+            FailureLimit(time.monotonic),
+            time.time,
+        )
+        self.metrics = Metrics(switchboard)
+        personas = PhonePersonas.from_text(settings.phone_personas, voices)
+        self.desk = self._build_desk(personas)
+        self.number = self._build_number(personas)
+        self._moshi_client = MoshiClient(settings.static_path, _model_folder(settings))
+
+    def add_to(self, app: FastAPI) -> None:
+        """Add the routes and the middlewares; before the page, which is mounted last."""
+        settings = self._settings
+        app.include_router(build_metrics_router(self.metrics))
+        app.include_router(
+            build_moshi_router(self._switchboard, self._voices, settings.default_text_prompt, client_address)
+        )
+        app.include_router(
+            build_twilio_router(self.desk, self._switchboard, public_url, is_machine, self.keys.has_api_key)
+        )
+        app.include_router(build_client_router(self._moshi_client))
+        # The last one added is the outermost.
+        app.add_middleware(MoshiClientAssets, client=self._moshi_client)
+        app.add_middleware(UploadLimit, mb_per_hour=settings.upload_mb_per_hour)
+        origins = OwnOrigins(settings.server_url, settings.allowed_origins)
+        app.add_middleware(Wall, keys=self.keys, origins=origins, let_in=GradioTokens(app).let_in)
+        app.add_middleware(
+            AddressMiddleware, server_url=settings.server_url, trusted_proxies=settings.trusted_proxies
+        )
+
+    async def open(self) -> None:
+        """Returns at once; a phone number that was asked for comes when it comes."""
+        key = _revealed(self._settings.api_key)
+        if key and len(key) < SHORT_KEY_LETTERS:
+            log.warning("API_KEY is so short that it can be guessed. Make one with: openssl rand -hex 24")
+        await asyncio.to_thread(self._moshi_client.open)
+        if self._settings.fastrtc_phone and self.number is not None:
+            self._opening = asyncio.create_task(_open_number(self.number))
+
+    async def close(self) -> None:
+        """Give the phone number back and remove what was unpacked. A second time changes nothing."""
+        if self.number is not None:
+            await self.number.close()
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        await asyncio.to_thread(self._moshi_client.close)
+
+    def _build_desk(self, personas: PhonePersonas) -> PhoneDesk:
+        settings = self._settings
+        account = PhoneAccount(
+            settings.twilio_account_sid or "",
+            _revealed(settings.twilio_auth_token) or "",
+            settings.twilio_phone_number or "",
+        )
+        dialler = None
+        if account.can_dial:
+            limit = settings.outbound_daily_limit
+            dialler = Dialler(account.account_sid, account.auth_token, account.phone_number, limit)
+        return PhoneDesk(
+            self._switchboard,
+            self._voices,
+            settings.default_text_prompt,
+            account,
+            personas,
+            dialler,
+            settings.phone_record,
+            settings.phone_announcement,
+        )
+
+    def _build_number(self, personas: PhonePersonas) -> FastRtcNumber | None:
+        settings = self._settings
+        token = _revealed(settings.hf_token)
+        if not (token or settings.fastrtc_phone):
+            return None
+        build = functools.partial(
+            build_telephone_app,
+            self._switchboard,
+            self._voices,
+            settings.default_text_prompt,
+            persona=personas.of(""),
+        )
+        return FastRtcNumber(build, GradioTunnel(), FastRtcService(token), self._switchboard)
+
+
+async def _open_number(number: FastRtcNumber) -> None:
+    with contextlib.suppress(PhoneUnavailable):  # the log and the page say why
+        await number.open()
+
+
+def _model_folder(settings: Settings) -> Path | None:
+    """The model's files, if they are in a folder here: the web client may be among them."""
+    folder = Path(settings.hf_repo)
+    return folder if settings.engine is not EngineChoice.ECHO and folder.is_dir() else None
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return secret.reveal() if secret else None

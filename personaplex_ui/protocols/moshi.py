@@ -1,0 +1,243 @@
+"""The messages of the Moshi websocket, both ways, and the query that begins a call.
+
+Knows bytes, kinds and limits; no socket, no Opus, no call. Source: the official server and web client of
+Kyutai's Moshi and NVIDIA's PersonaPlex; kind 07 is that of older servers of PersonaPlex.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from personaplex_ui.errors import ProtocolError
+
+HANDSHAKE, AUDIO, TEXT, CONTROL, METADATA, ERROR, PING, SPEAK = range(8)
+"""The first byte of a message."""
+
+MAX_MESSAGE_BYTES = 1_048_576
+"""Of any kind, the kind's byte included. The ones below do not count it."""
+MAX_AUDIO_BYTES = 65_536
+MAX_METADATA_BYTES = 65_536
+MAX_SPEAK_BYTES = 8_192
+MAX_SPEAK_CHARACTERS = 2_000
+
+MAX_REASON_BYTES = 123
+"""So much of a reason fits into a close frame (RFC 6455, 5.5)."""
+
+SPEAK_QUEUE_FULL = "TTS queue full"
+"""The exact words by which older servers answer a text too many; clients look for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """The persona is ready: from now on sound is heard. Official clients send two bytes more, which say
+    nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A piece of one Ogg/Opus stream, cut anywhere."""
+
+    ogg: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of what the assistant says; one that begins a word begins with a space."""
+
+    piece: str
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a client's buttons do; 0 start, 1 end of turn, 2 pause, 3 restart in the official client."""
+
+    action: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Says only that the sender is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """The assistant shall say this text."""
+
+    text: str
+
+
+Event: TypeAlias = Handshake | Audio | Text | Control | Metadata | Error | Ping | Speak
+
+
+def parse(message: bytes | str) -> Event:
+    """What one websocket message says; a ``str`` is the content of a text frame.
+
+    Raises:
+        ProtocolError: the message is none of this protocol; the sentence says why.
+    """
+    if isinstance(message, str):
+        raise ProtocolError("This is a text message; all messages here are binary, the first byte the kind.")
+    if not message:
+        raise ProtocolError("The message is empty; its first byte must be its kind, 00 to 07.")
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise ProtocolError(f"The message is too long: at most {MAX_MESSAGE_BYTES:,} bytes are read.")
+    kind, content = message[0], message[1:]
+    match kind:
+        case 0x00:
+            return Handshake()
+        case 0x01:
+            return Audio(_within(content, MAX_AUDIO_BYTES, "audio (01)"))
+        case 0x02:
+            return Text(_decode(content, "text (02)"))
+        case 0x03:
+            return _parse_control(content)
+        case 0x04:
+            return _parse_metadata(_within(content, MAX_METADATA_BYTES, "metadata (04)"))
+        case 0x05:
+            return Error(_decode(content, "error (05)"))
+        case 0x06:
+            return Ping()
+        case 0x07:
+            return _parse_speak(_within(content, MAX_SPEAK_BYTES, "speak-this (07)"))
+        case _:
+            raise ProtocolError(f"There is no message of kind {kind:02x}; the kinds are 00 to 07.")
+
+
+def build(event: Event) -> bytes:
+    """The binary message that says ``event``; ``parse`` gives it back."""
+    match event:
+        case Handshake():
+            return bytes([HANDSHAKE])
+        case Audio(ogg):
+            return bytes([AUDIO]) + ogg
+        case Text(piece):
+            return bytes([TEXT]) + _encode(piece)
+        case Control(action):
+            return bytes([CONTROL, action])
+        case Metadata(values):
+            return bytes([METADATA]) + _encode(json.dumps(dict(values), ensure_ascii=False))
+        case Error(sentence):
+            return bytes([ERROR]) + _encode(sentence)
+        case Ping():
+            return bytes([PING])
+        case Speak(text):
+            return bytes([SPEAK]) + _encode(text)
+
+
+def close_reason(sentence: str) -> str:
+    """As much of ``sentence`` as a close frame holds; it is cut between characters."""
+    encoded = _encode(sentence)
+    if len(encoded) <= MAX_REASON_BYTES:
+        return encoded.decode()
+    ellipsis = "…".encode()
+    return (encoded[: MAX_REASON_BYTES - len(ellipsis)].decode(errors="ignore")) + "…"
+
+
+def _within(content: bytes, most_bytes: int, what: str) -> bytes:
+    if len(content) > most_bytes:
+        raise ProtocolError(
+            f"The {what} message has {len(content):,} bytes; at most {most_bytes:,} are allowed. "
+            "Send it in smaller pieces."
+        )
+    return content
+
+
+def _decode(content: bytes, what: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError(f"The {what} message is no valid UTF-8.") from None
+
+
+def _encode(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def _parse_control(content: bytes) -> Control:
+    if not content:
+        raise ProtocolError("The control (03) message lacks its second byte, the action.")
+    return Control(content[0])
+
+
+def _parse_metadata(content: bytes) -> Metadata:
+    try:
+        values = json.loads(_decode(content, "metadata (04)"))
+    except (ValueError, RecursionError):  # also of numbers with thousands of digits, and of endless brackets
+        values = None
+    if not isinstance(values, dict):
+        raise ProtocolError("The metadata (04) message holds no JSON object.")
+    return Metadata(values)  # pyright: ignore[reportUnknownArgumentType]  JSON's keys are texts
+
+
+def _parse_speak(content: bytes) -> Speak:
+    text = _decode(content, "speak-this (07)").strip()
+    if not text:
+        raise ProtocolError("The speak-this (07) message holds no text.")
+    if len(text) > MAX_SPEAK_CHARACTERS:
+        raise ProtocolError(
+            f"The text to speak has {len(text):,} characters; at most {MAX_SPEAK_CHARACTERS:,} are allowed."
+        )
+    if any(unicodedata.category(character) == "Cc" and character not in "\n\r\t" for character in text):
+        raise ProtocolError("The text to speak contains control characters. Please remove them.")
+    return Speak(text)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """What a client asks for in the query of the URL, as texts and unchecked; None: not given.
+
+    ``text_prompt`` may be empty: then there is no role. Of the others an empty text counts as not given.
+    """
+
+    voice_prompt: str | None = None
+    text_prompt: str | None = None
+    seed: str | None = None
+    text_temperature: str | None = None
+    text_topk: str | None = None
+    audio_temperature: str | None = None
+    audio_topk: str | None = None
+
+    def settings(self, default_voice: str, default_prompt: str) -> dict[str, object]:
+        """Keyword arguments of ``calls.call_settings.check_settings``; what was not given is left to it."""
+        given = {
+            "seed": self.seed,
+            "text_temperature": self.text_temperature,
+            "text_top_k": self.text_topk,
+            "audio_temperature": self.audio_temperature,
+            "audio_top_k": self.audio_topk,
+        }
+        return {
+            "voice": default_voice if self.voice_prompt is None else self.voice_prompt,
+            "text_prompt": default_prompt if self.text_prompt is None else self.text_prompt,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+
+
+def parse_query(query: Mapping[str, str]) -> CallRequest:
+    """The request in a URL's query, already decoded. Unknown parameters are ignored: clients of other
+    servers send some that mean nothing here."""
+
+    def given(name: str) -> str | None:
+        return query.get(name, "").strip() or None
+
+    return CallRequest(
+        voice_prompt=given("voice_prompt"),
+        text_prompt=query.get("text_prompt"),
+        seed=given("seed"),
+        text_temperature=given("text_temperature"),
+        text_topk=given("text_topk"),
+        audio_temperature=given("audio_temperature"),
+        audio_topk=given("audio_topk"),
+    )

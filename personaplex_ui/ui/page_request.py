@@ -1,0 +1,31 @@
+"""The request of the browser behind an event of the page, as Gradio hands it to a function."""
+
+# Gradio is typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import gradio as gr
+from starlette.requests import HTTPConnection
+
+from personaplex_ui.web import address
+
+
+def address_of(request: gr.Request) -> str:
+    """See ``web.address.client_address``."""
+    connection = request.request
+    return address.client_address(connection) if isinstance(connection, HTTPConnection) else ""
+
+
+def public_url(request: gr.Request) -> str | None:
+    """See ``web.address.public_url``."""
+    connection = request.request
+    return address.public_url(connection) if isinstance(connection, HTTPConnection) else None
+
+
+def is_local(request: gr.Request) -> bool:
+    """The browser runs on this machine, and no proxy stands between."""
+    connection = request.request
+    if not isinstance(connection, HTTPConnection) or connection.client is None:
+        return False
+    forwarded = any(name in connection.headers for name in address.FORWARDING)
+    peer = address.parse_ip(connection.client.host)
+    return peer is not None and peer.is_loopback and not forwarded

@@ -1,0 +1,135 @@
+"""What happens in the phone tab: values of its components in, HTML out. What costs money needs the key."""
+
+# Gradio is typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import gradio as gr
+
+from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.phone.desk import PhoneDesk
+from personaplex_ui.phone.fastrtc_number import FastRtcNumber, NumberState
+from personaplex_ui.ui import page_request, phone_view
+from personaplex_ui.web.keys import Keys, Shown
+
+FOLLOWED_EVERY_SEC = 0.5
+NO_KEY = "Calls cost money, so they need a key: set API_KEY, start the app again, and enter the key here."
+WRONG_KEY = "This is not the API_KEY of this server."
+NO_ADDRESS = "Twilio must reach this server: set SERVER_URL to its public address, as in https://example.org."
+NOT_FROM_HERE = (
+    "A number can be asked for here by whoever has the API_KEY, and none is set. "
+    "Set one, or start the app with: python app.py --phone"
+)
+
+CallView = tuple[str, str, str]
+"""The SID of the call, its HTML, and how many may follow today."""
+
+
+class PhoneCallbacks:
+    """One object for all visitors. ``record``: telephone calls are recorded."""
+
+    def __init__(self, desk: PhoneDesk, number: FastRtcNumber | None, keys: Keys, record: bool) -> None:
+        self.number = number
+        self._desk = desk
+        self._keys = keys
+        self._record = record
+
+    @property
+    def can_dial(self) -> bool:
+        return self._desk.account.can_dial
+
+    def show_setup(self, request: gr.Request) -> str:
+        """When the page opens."""
+        public_url = page_request.public_url(request)
+        return phone_view.setup_html(
+            self._desk.configured,
+            self._desk.webhook_url(public_url) if public_url else None,
+            self._desk.account.phone_number,
+            self._record,
+            self._desk.account.missing,
+        )
+
+    def show_left(self) -> str:
+        return phone_view.left_today_html(self._desk.left_today)
+
+    async def call(
+        self, key: str, number: str, voice: str, role: str, request: gr.Request
+    ) -> AsyncIterator[CallView]:
+        """Call ``number`` and follow the call to its end."""
+        try:
+            self._check_key(key, request)
+            public_url = page_request.public_url(request)
+            if public_url is None:
+                raise InvalidInput("server_url", NO_ADDRESS)
+            call = await self._desk.dial(number, voice, role, public_url)
+        except PersonaplexError as error:
+            yield "", phone_view.call_html(None, str(error)), self.show_left()
+            return
+        shown = ""
+        while True:
+            html = phone_view.call_html(call)
+            if html != shown:
+                shown = html
+                yield call.call_sid, html, self.show_left()
+            if call.over:
+                return
+            await asyncio.sleep(FOLLOWED_EVERY_SEC)
+
+    async def hang_up(self, key: str, call_sid: str, request: gr.Request) -> object:
+        """End the call that this page has made; what is seen of it comes from ``call``."""
+        unchanged: object = gr.skip()
+        if not call_sid:
+            return unchanged
+        try:
+            self._check_key(key, request)
+            await self._desk.hang_up(call_sid)
+        except PersonaplexError as error:
+            return phone_view.call_html(None, str(error))
+        return unchanged
+
+    def show_number(self) -> str:
+        assert self.number is not None
+        return phone_view.number_html(self.number.view())
+
+    async def get_number(self, key: str, request: gr.Request) -> AsyncIterator[str]:
+        """Ask FastRTC for a number, and show how that goes."""
+        assert self.number is not None
+        try:
+            self._check_operator(key, request)
+        except PersonaplexError as error:
+            yield phone_view.call_html(None, str(error))
+            return
+        opening = asyncio.create_task(self.number.open())
+        try:
+            while not (await asyncio.wait([opening], timeout=FOLLOWED_EVERY_SEC))[0]:
+                yield self.show_number()
+            opening.result()
+        except PersonaplexError as error:
+            yield phone_view.call_html(None, str(error))
+            return
+        yield self.show_number()
+
+    async def give_back(self, key: str, request: gr.Request) -> str:
+        assert self.number is not None
+        try:
+            self._check_operator(key, request)
+        except PersonaplexError as error:
+            return phone_view.call_html(None, str(error))
+        if self.number.state is not NumberState.OFF:
+            await self.number.close()
+        return self.show_number()
+
+    def _check_operator(self, key: str, request: gr.Request) -> None:
+        if self._keys.has_api_key:
+            self._check_key(key, request)
+        elif not page_request.is_local(request):
+            raise InvalidInput("api_key", NOT_FROM_HERE)
+
+    def _check_key(self, key: str, request: gr.Request) -> None:
+        if not self._keys.has_api_key:
+            raise InvalidInput("api_key", NO_KEY)
+        shown = Shown(bearer=(key or "").strip().encode())
+        if not self._keys.admits_machine(shown, page_request.address_of(request)):
+            raise InvalidInput("api_key", WRONG_KEY)

@@ -1,0 +1,72 @@
+"""The phone tab: layout and wiring only; what happens is in ``phone_callbacks``."""
+
+# Gradio is typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from typing import Any
+
+import gradio as gr
+
+from personaplex_ui.ui.persona_column import QUIET, PersonaColumn
+from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
+
+NUMBER_SHOWN_EVERY_SEC = 5.0
+
+
+def build_phone_tab(page: gr.Blocks, tab: Any, callbacks: PhoneCallbacks, persona: PersonaColumn) -> None:
+    """``persona``: the voice and role of the talk tab, with which calls are made."""
+    gr.HTML("<h2>A number of your own</h2>")
+    setup = gr.HTML("", elem_id="phone-setup")
+    page.load(callbacks.show_setup, outputs=[setup], **QUIET)
+    key: Any = None
+    if callbacks.can_dial:
+        gr.HTML("<h2>Have the assistant call somebody</h2>")
+        key = _key_box()
+        _calling(page, callbacks, persona, key)
+    if callbacks.number is not None:
+        gr.HTML(
+            "<h2>A number for a demo</h2><p>FastRTC lends a number with a code, for some minutes a month.</p>"
+        )
+        _lent_number(tab, callbacks, key or _key_box())
+
+
+def _key_box() -> Any:
+    return gr.Textbox(
+        "",
+        type="password",
+        label="API key",
+        info="The API_KEY of this server: what costs money or minutes is its owner's to decide.",
+        max_length=200,
+        elem_id="phone-key",
+    )
+
+
+def _calling(page: gr.Blocks, callbacks: PhoneCallbacks, persona: PersonaColumn, key: Any) -> None:
+    call_sid = gr.State("")
+    number = gr.Textbox(
+        "",
+        label="Number to call",
+        info="With its country code, as in +15551234567. Voice and role are those of the talk tab.",
+        type="text",
+        max_length=40,
+        elem_id="phone-number",
+    )
+    with gr.Row():
+        call = gr.Button("Call", variant="primary", elem_id="phone-call")
+        hang_up = gr.Button("End this call", elem_id="phone-hang-up")
+    progress = gr.HTML("", elem_id="phone-progress")
+    left = gr.HTML("", elem_id="phone-left")
+    page.load(callbacks.show_left, outputs=[left], **QUIET)
+    inputs = [key, number, persona.voice, persona.role]
+    call.click(callbacks.call, inputs, [call_sid, progress, left], concurrency_limit=None, **QUIET)
+    hang_up.click(callbacks.hang_up, [key, call_sid], [progress], **QUIET)
+
+
+def _lent_number(tab: Any, callbacks: PhoneCallbacks, key: Any) -> None:
+    shown = gr.HTML("", elem_id="lent-number")
+    with gr.Row():
+        get = gr.Button("Get a number", elem_id="number-get")
+        give_back = gr.Button("Give it back", elem_id="number-give-back")
+    get.click(callbacks.get_number, [key], [shown], concurrency_limit=None, **QUIET)
+    give_back.click(callbacks.give_back, [key], [shown], **QUIET)
+    tab.select(callbacks.show_number, None, [shown], **QUIET)

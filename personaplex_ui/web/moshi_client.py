@@ -1,0 +1,191 @@
+"""The official Moshi and PersonaPlex web client at ``/moshi/``, where there is one: a build of Vite, in a
+folder or in the ``dist.tgz`` that is released with the model.
+
+Knows its files and what it expects of the place it is served from; not what it says over the websocket. A
+path of a request is only looked up among the names of the files that were found when it was opened.
+"""
+
+import logging
+import re
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+ARCHIVE, INDEX, ASSETS = "dist.tgz", "index.html", "assets/"
+MOST_FILES = 2_000
+MAX_FILE_BYTES = 32_000_000
+MAX_TOTAL_BYTES = 128_000_000
+"""Generous: the released client has some 20 files of 2 MB together."""
+
+HOW_TO_GET_IT = (
+    f"The official web client is not installed here. Download {ARCHIVE} from the model's repository on "
+    "Hugging Face, set STATIC_PATH to it (or to the folder of a client you built) and start the app again."
+)
+
+SHIM = """<script>
+// The client's router knows one place, "/". It is shown that, and a reload comes back to the true one.
+(() => {
+  const here = location.href;
+  history.replaceState(history.state, "", "/" + location.search + location.hash);
+  const rendered = new MutationObserver(() => {
+    if (!document.getElementById("root")?.hasChildNodes()) return;
+    rendered.disconnect();
+    history.replaceState(history.state, "", here);
+  });
+  rendered.observe(document, { childList: true, subtree: true });
+})();
+</script>"""
+
+
+class ClientUnusable(Exception):
+    """What was found is no web client; the sentence says why."""
+
+
+class MoshiClient:
+    """``open`` it before it is served and ``close`` it at the end: an archive is unpacked in between.
+
+    ``static_path``: a folder or an archive that was asked for. ``model_folder``: where the model's files are,
+    if they are in a folder here; its ``dist.tgz`` is used when nothing was asked for.
+    """
+
+    def __init__(self, static_path: Path | None = None, model_folder: Path | None = None) -> None:
+        self._source = static_path or (model_folder / ARCHIVE if model_folder else None)
+        self._asked_for = static_path is not None
+        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._files: StaticFiles | None = None
+        self._names: frozenset[str] = frozenset()
+        self.trouble = HOW_TO_GET_IT
+        """Why there is none, and what to do."""
+
+    @property
+    def present(self) -> bool:
+        return self._files is not None
+
+    def open(self) -> None:
+        """Find the client's files. Where there are none, or none that can be used, ``trouble`` says why."""
+        if self._source is None or not (self._asked_for or self._source.is_file()):
+            return
+        try:
+            folder = self._source if self._source.is_dir() else self._unpack(self._source)
+            self._names = _names_of(folder)
+            self._folder, self._files = folder, StaticFiles(directory=folder)
+        except (ClientUnusable, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            why = str(error) if isinstance(error, ClientUnusable) else "it cannot be read"
+            self.trouble = f"The web client in {self._source.name} cannot be used: {why}. {HOW_TO_GET_IT}"
+            log.warning("%s", self.trouble)
+            self.close()
+
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        self._folder = self._files = None
+        self._names = frozenset()
+        if self._unpacked is not None:
+            self._unpacked.cleanup()
+            self._unpacked = None
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file ``name``, a path from the client's folder with slashes."""
+        return name in self._names
+
+    async def respond(self, name: str, scope: Scope) -> Response:
+        """The file ``name``, or 404 with a sentence."""
+        if self._files is None or self._folder is None:
+            return PlainTextResponse(self.trouble, status_code=404)
+        if name in ("", INDEX):
+            page = await anyio.to_thread.run_sync((self._folder / INDEX).read_text, "utf-8", "replace")
+            return HTMLResponse(_with_shim(page), headers={"Cache-Control": "no-cache"})
+        if not self.has(name):
+            return PlainTextResponse("The web client has no such file.", status_code=404)
+        return await self._files.get_response(name, scope)
+
+    def _unpack(self, archive: Path) -> Path:
+        if not archive.is_file():
+            raise ClientUnusable("there is no such file or folder")
+        self._unpacked = tempfile.TemporaryDirectory(prefix="personaplex-client-")
+        folder = Path(self._unpacked.name)
+        _extract(archive, folder)
+        indexes = sorted(folder.rglob(INDEX), key=lambda path: len(path.parts))
+        return indexes[0].parent if indexes else folder
+
+
+class MoshiClientAssets:
+    """An ASGI middleware: the client asks for its scripts, workers and pictures under ``/assets/``, where the
+    page's are too. Those of the client are served here, all others by the page."""
+
+    def __init__(self, app: ASGIApp, client: MoshiClient) -> None:
+        self._app = app
+        self._client = client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            name = str(scope["path"]).removeprefix("/")
+            if name.startswith(ASSETS) and self._client.has(name):
+                response = await self._client.respond(name, scope)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def build_client_router(client: MoshiClient) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/moshi", methods=["GET", "HEAD"])
+    async def add_slash(request: Request) -> RedirectResponse:
+        # Relative, so that it also holds behind a proxy that puts the app under a path.
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"moshi/{query}", status_code=307)
+
+    @router.api_route("/moshi/{name:path}", methods=["GET", "HEAD"])
+    async def file(name: str, request: Request) -> Response:
+        return await client.respond(name, request.scope)
+
+    return router
+
+
+def _names_of(folder: Path) -> frozenset[str]:
+    """The files that may be served: not the hidden ones, which nobody means to show."""
+    names: set[str] = set()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            names.add(name.as_posix())
+        if len(names) > MOST_FILES:
+            raise ClientUnusable(f"it holds more than {MOST_FILES:,} files")
+    if INDEX not in names:
+        raise ClientUnusable(f"it holds no {INDEX}")
+    return frozenset(names)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Names, kinds and sizes are checked before a byte is written."""
+    total = 0
+    with tarfile.open(archive, "r:*") as tar:
+        for count, member in enumerate(tar, start=1):
+            path = PurePosixPath(member.name)
+            if count > MOST_FILES:
+                raise ClientUnusable(f"it holds more than {MOST_FILES:,} files")
+            if path.is_absolute() or ".." in path.parts or "\\" in member.name:
+                raise ClientUnusable(f"it holds {member.name!r}, which leads out of its folder")
+            if not (member.isreg() or member.isdir()):
+                raise ClientUnusable(f"it holds {member.name!r}, which is a link or a device")
+            total += member.size
+            if member.size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
+                raise ClientUnusable("it holds too much")
+            tar.extract(member, folder, filter="data")
+
+
+def _with_shim(page: str) -> str:
+    head = re.search(r"<head\b[^>]*>", page, re.IGNORECASE)
+    at = head.end() if head else 0
+    return page[:at] + SHIM + page[at:]

@@ -1,0 +1,69 @@
+"""The two doors of the Moshi websocket, and what they say to somebody who knocks without a websocket.
+
+Knows the query's defaults; what goes over the websocket is the transport's.
+"""
+
+import functools
+from collections.abc import Callable
+
+from fastapi import APIRouter, WebSocket
+from fastapi.responses import PlainTextResponse
+from starlette.requests import HTTPConnection, Request
+
+from personaplex_ui.calls.call_settings import CallSettings, check_settings
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.protocols.moshi import CallRequest, parse_query
+from personaplex_ui.transports.moshi_ws import serve_chat
+from personaplex_ui.voices.library import VoiceLibrary
+
+PATHS = ("/api/chat", "/ws/chat")
+
+EXPLANATION = """\
+The door for Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
+00 handshake (send sound from then on), 01 Ogg/Opus, 02 text, 04 state, 05 error, 06 ping, 07 speak this text.
+Connect to {scheme}://{host}{path}?voice_prompt={voice}.pt&text_prompt=You%20are%20a%20wise%20teacher.
+"""
+
+
+def build_moshi_router(
+    switchboard: Switchboard,
+    voices: VoiceLibrary,
+    default_prompt: str,
+    address_of: Callable[[HTTPConnection], str],
+) -> APIRouter:
+    """``default_prompt``: the role of those who give none (an empty one is none). ``address_of``: the
+    client's address as far as it counts for limits, else an empty text."""
+    router = APIRouter()
+
+    async def chat(websocket: WebSocket) -> None:
+        request = parse_query(websocket.query_params)
+        read_settings = functools.partial(_read_settings, request, voices, default_prompt)
+        await serve_chat(websocket, switchboard, read_settings, address_of(websocket))
+
+    async def explain(request: Request) -> PlainTextResponse:
+        """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""
+        scheme = "wss" if request.url.scheme == "https" else "ws"
+        text = EXPLANATION.format(
+            scheme=scheme, host=request.url.netloc, path=request.url.path, voice=voices.default
+        )
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        return PlainTextResponse(text, status_code=426, headers=headers)
+
+    for path in PATHS:
+        router.add_api_websocket_route(path, chat)
+        router.add_api_route(
+            path,
+            explain,
+            methods=["GET"],
+            status_code=426,
+            response_class=PlainTextResponse,
+            summary="The Moshi websocket, explained",
+            name=f"explain {path}",
+        )
+    return router
+
+
+def _read_settings(request: CallRequest, voices: VoiceLibrary, default_prompt: str) -> CallSettings:
+    # Nobody could fetch a recording: a websocket has no page that shows it.
+    settings = request.settings(voices.default, default_prompt)
+    return check_settings(voices, record=False, **settings)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,398 @@
+"""The Moshi websocket with a fake model behind it, over real connections and one that does not read."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, WebSocket
+
+from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.snapshot import End, Phase, Transport
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.transports import moshi_wire, moshi_ws
+from personaplex_ui.transports.moshi_ws import MOST_FAULTS, serve_chat
+from tests.end_to_end.moshi_client import MoshiClient, chat, tone
+from tests.fake_model import FakeModel
+from tests.loopback_server import serving
+from tests.transports.asgi_peer import AsgiPeer
+
+LINES = 2
+
+
+def read_settings(voice: str = "NATF2", prompt: str = "Be kind.") -> CallSettings:
+    if voice == "unusable":
+        raise InvalidInput("voice", "There is no voice “unusable”. Please choose one from the list.")
+    return CallSettings(Persona(voice, prompt), record=False)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10.0):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+async def engine(model: FakeModel) -> AsyncIterator[Engine]:
+    engine = Engine(lambda report: model, max_calls=LINES, max_waiting=1)
+    await engine.start()
+    await until(lambda: engine.state is EngineState.READY)
+    yield engine
+    model.going.set()
+    await engine.close()
+
+
+@pytest.fixture
+async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
+    switchboard = Switchboard(engine, Archive(tmp_path, 3600.0, time.time), 600.0)
+    yield switchboard
+    await switchboard.close()
+    assert (engine.lines.free, engine.lines.waiting) == (LINES, 0)
+
+
+@pytest.fixture
+async def url(switchboard: Switchboard) -> AsyncIterator[str]:
+    """Of a server that answers at every path."""
+    app = FastAPI()
+
+    @app.websocket("/{path:path}")
+    async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
+        query = dict(websocket.query_params)
+        await serve_chat(websocket, switchboard, lambda: read_settings(**query), "")
+
+    async with serving(app) as url:
+        yield url
+
+
+def only_call(switchboard: Switchboard) -> Call:
+    (call,) = switchboard.calls.values()
+    return call
+
+
+async def goes_on(client: MoshiClient) -> bool:
+    """Whether its call answers what it says now."""
+    frames = len(client.loudness)
+    client.say(tone(440.0, 0.4))
+    await client.until(lambda: max(client.loudness[frames:], default=0.0) > 0.1)
+    return not client.closed
+
+
+# Begin -----------------------------------------------------------------------------------------------
+
+
+async def test_a_call_goes_from_the_handshake_to_sound_and_text(url: str, switchboard: Switchboard):
+    async with chat(url) as client:
+        await client.until(lambda: client.ready)
+        call = only_call(switchboard)
+        assert call.transport is Transport.MOSHI
+        assert await goes_on(client)
+        await client.until(lambda: len(client.texts) > 2)
+        assert set(client.texts) == {" word"}
+        assert client.states[-1]["state"] == "live"
+        assert client.states[-1]["figures"].keys() == {
+            "dropped_heard",
+            "dropped_said",
+            "lag_frames",
+            "too_fast_sec",
+        }
+        assert client.kinds.index(0x00) < client.kinds.index(0x01)
+    await switchboard.ended(call)
+    assert (call.reason, call.end) == ("The client hung up.", End.HUNG_UP)
+    assert client.errors == []
+    assert client.text == "".join(call.pieces)[: len(client.text)]
+
+
+async def test_what_cannot_be_used_is_told_and_closes(url: str, switchboard: Switchboard):
+    async with chat(url, {"voice": "unusable"}) as client:
+        await client.until(lambda: client.closed)
+    assert "no voice “unusable”" in client.errors[0]
+    assert (client.close_code, client.close_reason) == (4000, client.errors[0])
+    assert switchboard.calls == {}
+
+
+async def test_a_role_too_long_cannot_be_used(url: str, model: FakeModel):
+    model.most_words = 3
+    async with chat(url, {"prompt": "one two three four"}) as client:
+        await client.until(lambda: client.closed)
+    assert "too long" in client.errors[0]
+    assert client.close_code == 4000
+
+
+async def test_an_engine_that_is_not_ready_asks_to_come_again(url: str, engine: Engine):
+    engine.state = EngineState.LOADING
+    async with chat(url) as client:
+        await client.until(lambda: client.closed)
+    engine.state = EngineState.READY
+    assert client.errors
+    assert client.close_code == 1013
+
+
+async def test_a_long_reason_is_cut_but_the_error_is_whole(url: str):
+    async with chat(url, {"voice": "nobody", "prompt": "é" * 200}) as client:
+        await client.until(lambda: client.closed)
+    assert "no voice" in client.errors[0]
+    assert client.errors[0].startswith(client.close_reason.removesuffix("…"))
+
+
+async def test_those_who_wait_are_told_their_place_and_get_the_line(
+    url: str, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(moshi_ws, "SIGN_OF_LIFE_EVERY_SEC", 0.05)
+    async with contextlib.AsyncExitStack() as stack:
+        talkers = [await stack.enter_async_context(chat(url)) for _ in range(LINES)]
+        for talker in talkers:
+            await talker.until(lambda talker=talker: talker.ready)
+        waiting = await stack.enter_async_context(chat(url))
+        await waiting.until(lambda: waiting.kinds.count(0x06) >= 3)
+        assert waiting.states == [{"state": "waiting", "place": 1, "waiting": 1}]
+        assert not waiting.ready
+
+        async with chat(url) as too_many:
+            await too_many.until(lambda: too_many.closed)
+        assert "try again" in too_many.errors[0]
+        assert too_many.close_code == 1013
+
+        await talkers[0].websocket.close()
+        await waiting.until(lambda: waiting.ready)
+        assert await goes_on(waiting)
+        assert await goes_on(talkers[1])
+
+
+async def test_the_progress_of_preparing_is_told(url: str, model: FakeModel, switchboard: Switchboard):
+    model.chunks = 10**9
+    async with chat(url) as client:
+        await client.until(lambda: bool(client.states))
+        assert client.states[-1]["state"] == "preparing"
+        assert 0.0 <= client.states[-1]["progress"] <= 1.0
+    await until(lambda: not switchboard.calls)
+
+
+# Hanging up ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.WAITING, Phase.PREPARING, Phase.LIVE])
+@pytest.mark.parametrize("politely", [True, False])
+async def test_a_client_that_leaves_frees_its_place_in_any_phase(
+    url: str, switchboard: Switchboard, model: FakeModel, phase: Phase, politely: bool
+):
+    held = [switchboard.open(read_settings()) for _ in range(LINES if phase is Phase.WAITING else 0)]
+    for call in held:
+        await call.live.wait()
+    model.chunks = 10**9 if phase is Phase.PREPARING else 1
+    async with chat(url) as client:
+        await until(lambda: len(switchboard.calls) > len(held))
+        call = list(switchboard.calls.values())[-1]
+        await until(lambda: call.phase is phase)
+        if politely:
+            await client.websocket.close()
+        else:
+            client.websocket.transport.abort()
+        await switchboard.ended(call)
+    assert (call.reason, call.end) == ("The client hung up.", End.HUNG_UP)
+    assert list(switchboard.calls.values()) == held
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(End.TIME_LIMIT, 1000), (End.LOST, 1000), (End.SHUTDOWN, 1001), (End.FAILED, 1011), (End.REFUSED, 1013)],
+)
+async def test_the_end_of_a_call_is_told_with_its_reason(
+    url: str, switchboard: Switchboard, end: End, code: int
+):
+    async with chat(url) as client:
+        await client.until(lambda: client.ready)
+        only_call(switchboard).hang_up("Calls end after 10 minutes.", end)
+        await client.until(lambda: client.closed)
+    assert client.errors == ["Calls end after 10 minutes."]
+    assert (client.close_code, client.close_reason) == (code, "Calls end after 10 minutes.")
+
+
+async def test_a_fault_of_the_model_is_told(url: str, model: FakeModel):
+    async with chat(url, {"prompt": "break"}) as client:
+        await client.until(lambda: client.closed)
+    assert len(client.errors) == 1
+    assert client.close_code in (1011, 1013)
+
+
+async def test_notes_come_as_metadata(url: str, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(moshi_ws, "SIGN_OF_LIFE_EVERY_SEC", 0.05)
+    async with chat(url) as client:
+        await client.until(lambda: client.ready)
+        only_call(switchboard).notes.append("This call ends in 10 seconds.")
+        await client.until(lambda: {"note": "This call ends in 10 seconds."} in client.states)
+        states = len(client.states)
+        await client.until(lambda: len(client.states) > states + 2)
+        assert client.states.count({"note": "This call ends in 10 seconds."}) == 1
+
+
+# Speak this ------------------------------------------------------------------------------------------
+
+
+async def test_a_text_to_speak_reaches_the_model(url: str, model: FakeModel):
+    async with chat(url) as client:
+        await client.until(lambda: client.ready)
+        await client.speak("Good morning!")
+        await client.speak("Good night!")
+        await until(lambda: len(model.spoken) == 2)
+        assert [text for _, text in model.spoken] == ["Good morning!", "Good night!"]
+        await client.speak("one too many")
+        await client.until(lambda: bool(client.errors))
+        assert client.errors == ["TTS queue full"]
+        assert await goes_on(client)
+
+
+async def test_nothing_can_be_spoken_before_the_call_is_live(url: str, model: FakeModel):
+    model.chunks = 10**9
+    async with chat(url) as client:
+        await client.until(lambda: bool(client.states))
+        await client.speak("Good morning!")
+        await client.until(lambda: bool(client.errors))
+        assert "handshake" in client.errors[0]
+        assert not client.closed
+    assert model.spoken == []
+
+
+# Bad input -------------------------------------------------------------------------------------------
+
+FAULTS: list[tuple[bytes | str, str]] = [
+    (b"", "empty"),
+    ("hello", "text message"),
+    (b"\x08", "kind 08"),
+    (b"\x03", "action"),
+    (b"\x04{", "JSON"),
+    (b"\x02\xff", "UTF-8"),
+    (b"\x07", "no text"),
+    (b"\x07" + b"a" * 9_000, "bytes"),
+    (b"\x01" + bytes(70_000), "bytes"),
+    (b"\x01" + bytes(1_000), "no Ogg page"),
+]
+
+
+async def test_every_fault_is_answered_and_the_call_goes_on(url: str):
+    async with chat(url) as client:
+        await client.until(lambda: client.ready)
+        for number, (message, words) in enumerate(FAULTS):
+            await client.send(message)
+            await client.until(lambda number=number: len(client.errors) > number)
+            assert words in client.errors[number]
+        for harmless in (
+            b"\x00",
+            b"\x00\x00\x00",
+            b"\x01",
+            b"\x02Hello",
+            b"\x03\x07",
+            b"\x04{}",
+            b"\x05x",
+            b"\x06",
+        ):
+            await client.send(harmless)
+        assert await goes_on(client)
+        assert len(client.errors) == len(FAULTS)
+
+
+async def test_too_many_faults_close_the_connection(url: str, switchboard: Switchboard):
+    async with chat(url) as other, chat(url) as client:
+        await client.until(lambda: client.ready)
+        for _ in range(MOST_FAULTS + 10):
+            await client.send(b"\xff")
+        await client.until(lambda: client.closed)
+        assert client.errors[-1] == client.close_reason
+        assert "50 messages could not be read" in client.close_reason
+        assert client.close_code == 1008
+        assert len(client.errors) == MOST_FAULTS + 1
+        assert await goes_on(other)
+        await until(lambda: len(switchboard.calls) == 1)
+
+
+async def test_sound_before_the_handshake_is_not_heard(url: str, model: FakeModel, switchboard: Switchboard):
+    held = [switchboard.open(read_settings()) for _ in range(LINES)]
+    async with chat(url) as client:
+        await until(lambda: len(switchboard.calls) == LINES + 1)
+        for frame in tone(440.0, 0.8).reshape(-1, 1_920):
+            await client.send(client.audio(frame))
+        await asyncio.sleep(0.1)
+        held[0].hang_up("Goodbye.")
+        await client.until(lambda: len(client.loudness) > 3)
+        assert max(client.loudness) < 0.1  # what its encoder still held of it
+        assert client.errors == []
+        assert await goes_on(client)
+
+
+async def test_a_client_that_sends_ten_times_real_time_is_closed_with_words(url: str):
+    async with chat(url) as other, chat(url, microphone=False) as client:
+        await client.until(lambda: client.ready)
+        for frame in tone(440.0, 30.0).reshape(-1, 1_920):
+            await client.send(client.audio(frame))
+            await asyncio.sleep(0)
+        await client.until(lambda: client.closed)
+        assert "more was sent" in client.close_reason
+        assert client.close_code == 1008
+        assert await goes_on(other)
+
+
+async def test_a_flood_of_messages_that_say_nothing_is_closed_with_words(url: str):
+    async with chat(url) as other, chat(url, microphone=False) as client:
+        await client.until(lambda: client.ready)
+        for _ in range(40):
+            await client.send(b"\x01" + bytes([0x4F]) * 65_000)
+        await client.until(lambda: client.closed)
+        assert client.close_code == 1008
+        assert await goes_on(other)
+
+
+# Those who do not read -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reads", [1, 2, 3, 8])
+async def test_a_client_that_reads_nothing_is_given_up(
+    switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, reads: int
+):
+    monkeypatch.setattr(moshi_wire, "SEND_WITHIN_SEC", 0.05)
+    monkeypatch.setattr(moshi_ws, "SIGN_OF_LIFE_EVERY_SEC", 0.01)
+    ended: list[Call] = []
+    switchboard.on_end.append(ended.append)
+    deaf = AsgiPeer(reads=reads)
+    async with asyncio.timeout(5.0):
+        await serve_chat(deaf.websocket, switchboard, read_settings, "")
+        await until(lambda: bool(ended))
+    assert ended[0].end is End.LOST
+    assert len(deaf.sent) == reads
+
+
+async def test_a_cancelled_connection_hangs_up(switchboard: Switchboard):
+    serving = asyncio.create_task(serve_chat(AsgiPeer().websocket, switchboard, read_settings, ""))
+    await until(lambda: bool(switchboard.calls) and only_call(switchboard).phase is Phase.LIVE)
+    call = only_call(switchboard)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    await switchboard.ended(call)
+    assert call.end is End.HUNG_UP
+
+
+async def test_a_fault_of_ours_ends_the_call_with_words(
+    url: str, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async with chat(url) as client:
+        await client.until(lambda: client.ready)
+
+        def broken(samples: object) -> None:
+            raise RuntimeError("a secret of ours")
+
+        monkeypatch.setattr(only_call(switchboard), "hear", broken)
+        await client.until(lambda: client.closed)
+    assert "failed on our side" in client.errors[0]
+    assert client.close_code == 1011
+    assert "a secret of ours" in caplog.text
