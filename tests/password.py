@@ -13,6 +13,8 @@ GIVEN = os.environ.get("TESTS_APP_PASSWORD", "")
 PASSWORD = GIVEN or "an open secret"
 HEADERS = {"X-App-Password": PASSWORD}
 VARIABLES = {"APP_PASSWORD": PASSWORD}
+SENT = HEADERS if GIVEN else {}
+"""For clients that are not httpx's."""
 
 
 def let_http_clients_know_it() -> None:

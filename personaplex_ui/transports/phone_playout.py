@@ -12,8 +12,8 @@ CHUNK_SEC = 0.02
 """One message holds so much sound."""
 
 LATE_SEC = 0.1
-"""A piece that is later than this moves those behind it for good. One that is less late does not: the receiver
-has run dry by then, so catching up at once loses nothing, and what it lies behind is bounded by this."""
+"""A piece that is later than this moves those behind it for good. One that is less late does not: the
+receiver has run dry by then, so catching up at once loses nothing, and it never lies further behind."""
 
 MARK_WITHIN_SEC = 2.0
 """A mark that is not back by then never will be: its sound counts as heard."""

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.browser.chromium import chromium, make_microphone
-from tests.end_to_end.app_process import TINY, AppProcess, add_logs, running_app
+from tests.end_to_end.app_process import TELEPHONE, TINY, AppProcess, add_logs, running_app
 from tests.password import VARIABLES
 
 
@@ -29,9 +29,9 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def echo_app(microphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    """With the settings of a fresh clone, but closed by a password. Asks for the microphone first: without it
+    """As a company has it: closed by a password, with a telephone. Asks for the microphone first: without it
     nothing is started."""
-    with running_app(tmp_path_factory.mktemp("echo_app"), **VARIABLES) as app:
+    with running_app(tmp_path_factory.mktemp("echo_app"), **VARIABLES, **TELEPHONE) as app:
         yield app
 
 

@@ -1,7 +1,7 @@
 """Takes the pictures in docs/: python -m tests.browser.screenshots docs/screenshots
 
-Wide and narrow, light and dark: before, in and after a call on the echo engine, and with a voice of one's own
-for PersonaPlex.
+Wide and narrow, light and dark: before, in and after a call on the echo engine, the phone and the status tab,
+and with a voice of one's own for PersonaPlex.
 """
 
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.chromium import TalkPage, chromium, make_microphone, open_context
-from tests.end_to_end.app_process import ROOT, TINY, AppProcess, running_app
+from tests.end_to_end.app_process import ROOT, TELEPHONE, TINY, AppProcess, running_app
 
 SIZES = {1280: 900, 390: 844}
 COLOURS = 128
@@ -26,7 +26,7 @@ def take_all(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         microphone = make_microphone(Path(scratch))
         with (
-            running_app(Path(scratch)) as app,
+            running_app(Path(scratch), **TELEPHONE) as app,
             sync_playwright() as playwright,
             chromium(playwright, microphone) as browser,
         ):
@@ -47,6 +47,10 @@ def take_a_call(browser: Browser, app: AppProcess, folder: Path, mode: str) -> N
         talk.hang_up()
         talk.wait_for_result()
         take(talk, folder, mode, "after")
+        for tab, sign in (("Phone", "/twilio/inbound"), ("Status", "Running for")):
+            talk.page.get_by_role("tab", name=tab).click()
+            talk.page.get_by_text(sign).first.wait_for()
+            take(talk, folder, mode, tab.lower())
 
 
 def take_own_voice(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:

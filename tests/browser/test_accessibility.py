@@ -1,5 +1,5 @@
-"""axe-core on the page: light and dark, wide and narrow, before, in and after a call, all unfolded. The
-page differs little with PersonaPlex, so there it is looked at in light alone.
+"""axe-core on the page: light and dark, wide and narrow, before, in and after a call, each tab, and in light
+all unfolded. The page differs little with PersonaPlex, so there it is looked at in light alone.
 
 What it may find stands in ``KNOWN``, one by one: faults inside Gradio's own components that theme and
 JavaScript do not reach. Whatever is listed must still be there, so that the list cannot rot.
@@ -92,7 +92,11 @@ def inspection(browser: Browser, app: AppProcess) -> Inspection:
         with open_context(browser, dark=mode == "dark") as context:
             talk = TalkPage(context, app.url)
             expect(talk.page.locator("body.dark")).to_have_count(1 if mode == "dark" else 0)
-            inspect_before(talk, inspection, mode)
+            inspection.look_at(talk, f"{mode}, as it opens")
+            if mode == "light":
+                inspect_before(talk, inspection)
+            if app.engine == "echo":
+                inspect_other_tabs(talk, inspection, mode)
             inspect_call(talk, inspection, mode)
     if app.engine != "echo":
         return inspection
@@ -103,9 +107,8 @@ def inspection(browser: Browser, app: AppProcess) -> Inspection:
     return inspection
 
 
-def inspect_before(talk: TalkPage, inspection: Inspection, mode: str) -> None:
+def inspect_before(talk: TalkPage, inspection: Inspection) -> None:
     page = talk.page
-    inspection.look_at(talk, f"{mode}, as it opens")
     page.get_by_role("button", name="Advanced").click()
     for summary in page.locator("#engine summary").all():
         summary.click()
@@ -115,14 +118,25 @@ def inspect_before(talk: TalkPage, inspection: Inspection, mode: str) -> None:
     expect(page.locator("#prompt-message")).to_contain_text("control characters")
     page.get_by_label("Seed").fill("forty-two")
     expect(page.locator("#sampling-message")).to_contain_text("whole number")
-    inspection.look_at(talk, f"{mode}, before, with messages")
+    inspection.look_at(talk, "light, before, with messages")
     talk.role.fill("You are kind.")
     page.get_by_label("Seed").fill("42")
     expect(page.locator("#sampling-message")).to_be_empty()
     page.get_by_label("Voice", exact=True).click()
     page.get_by_role("option").first.wait_for()
-    inspection.look_at(talk, f"{mode}, before, with the voices open")
+    inspection.look_at(talk, "light, before, with the voices open")
     page.keyboard.press("Escape")
+
+
+def inspect_other_tabs(talk: TalkPage, inspection: Inspection, mode: str) -> None:
+    page = talk.page
+    page.get_by_role("tab", name="Phone").click()
+    page.locator("#phone-setup").get_by_text("/twilio/inbound").wait_for()
+    inspection.look_at(talk, f"{mode}, the phone tab")
+    page.get_by_role("tab", name="Status").click()
+    page.locator("#server-status").get_by_text("Running for").wait_for()
+    inspection.look_at(talk, f"{mode}, the status tab")
+    page.get_by_role("tab", name="Talk").click()
 
 
 def inspect_call(talk: TalkPage, inspection: Inspection, mode: str) -> None:
@@ -145,18 +159,19 @@ def test_nothing_serious_is_found_but_what_is_known(inspection: Inspection):
     assert [fault for fault in inspection.faults if fault.known is None] == []
 
 
-@pytest.mark.parametrize("app", ["echo"], indirect=True)  # PersonaPlex's tiny list of voices does not scroll
-def test_what_is_known_is_still_there(inspection: Inspection):
-    found = {fault.known for fault in inspection.faults}
-    assert [known for known in KNOWN if known not in found] == []
-
-
+@pytest.mark.parametrize("app", ["echo"], indirect=True)  # it is the same on both
 def test_words_stay_readable_while_they_are_being_changed(browser: Browser, app: AppProcess):
     with open_context(browser) as context:
         talk = TalkPage(context, app.url)
         counter = talk.page.locator("#prompt-counter .html-container")
         counter.evaluate("element => element.classList.add('pending')")
         expect(counter).to_have_css("opacity", "1")
+
+
+@pytest.mark.parametrize("app", ["echo"], indirect=True)  # PersonaPlex's tiny list of voices does not scroll
+def test_what_is_known_is_still_there(inspection: Inspection):
+    found = {fault.known for fault in inspection.faults}
+    assert [known for known in KNOWN if known not in found] == []
 
 
 def test_the_page_is_never_wider_than_the_window(inspection: Inspection):

@@ -6,16 +6,15 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.chromium import TalkPage, open_context
-from tests.end_to_end.app_process import ECHO, TINY, AppProcess, running_app
+from tests.end_to_end.app_process import TINY, AppProcess, running_app
 
 
-@pytest.fixture(scope="module", params=[ECHO, TINY], ids=["echo", "tiny"])
-def app_with_one_line(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[AppProcess]:
-    """Asks for the browser first: without it nothing is started."""
+@pytest.fixture(scope="module")
+def app_with_one_line(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """PersonaPlex: a queue is the same on the echo, only quicker. Asks for the browser first: without it nothing
+    is started."""
     folder = tmp_path_factory.mktemp("app")
-    with running_app(folder, MAX_CALLS="1", MAX_WAITING="1", **request.param) as app:
+    with running_app(folder, MAX_CALLS="1", MAX_WAITING="1", **TINY) as app:
         yield app
 
 

@@ -37,6 +37,15 @@ TINY = {
 }
 """PersonaPlex with random weights: its speech is noise, and it says pieces of words without a pause."""
 
+TELEPHONE = {
+    "SERVER_URL": "https://talk.example.org",
+    "API_KEY": "a key that nobody else has",
+    "TWILIO_ACCOUNT_SID": "AC" + 16 * "0a",
+    "TWILIO_AUTH_TOKEN": "a token that Twilio does not know",
+    "TWILIO_PHONE_NUMBER": "+15550001111",
+}
+"""Nobody is called: Twilio would refuse these."""
+
 T = TypeVar("T")
 
 _processes: list["AppProcess"] = []

@@ -17,6 +17,8 @@ import sphn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.password import SENT
+
 Sound = npt.NDArray[np.float32]
 
 RATE_HZ = 24_000
@@ -151,7 +153,7 @@ async def chat(
 ) -> AsyncGenerator[MoshiClient]:
     """Connect to the app at ``url`` (``http://...``), hang up at the end."""
     address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(query or {})}"
-    async with connect(address, max_size=None) as websocket:
+    async with connect(address, max_size=None, additional_headers=SENT) as websocket:
         client = MoshiClient(websocket)
         listening = asyncio.create_task(client._listen())  # pyright: ignore[reportPrivateUsage]
         talking = asyncio.create_task(client._run_microphone()) if microphone else None  # pyright: ignore[reportPrivateUsage]

@@ -1,6 +1,7 @@
 """A program that asked for /converse and is gone leaves the queue at once, not when it is its turn."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from tests.end_to_end.caller import LIVE, CallerProcess
 
 ASK = """
 import sys
+from tests.password import let_http_clients_know_it
+let_http_clients_know_it()
 from gradio_client import Client, handle_file
 Client(sys.argv[1], verbose=False).predict(audio=handle_file(sys.argv[2]), api_name="/converse")
 """
@@ -43,7 +46,11 @@ def waiting(app: AppProcess) -> int:
 
 
 def test_a_program_that_is_killed_while_it_waits(app: AppProcess, holder: CallerProcess, tmp_path: Path):
-    program = subprocess.Popen([sys.executable, "-c", ASK, app.url, str(CLIP)], cwd=tmp_path)
+    program = subprocess.Popen(
+        [sys.executable, "-c", ASK, app.url, str(CLIP)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     try:
         wait_until(lambda: waiting(app) == 1, 40, "the program waits for a line")
     finally:

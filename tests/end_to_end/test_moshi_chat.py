@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 
 from tests.end_to_end.app_process import ECHO, TINY, AppProcess, running_app
 from tests.end_to_end.moshi_client import FRAME_SAMPLES, RATE_HZ, MoshiClient, Sound, chat, tone
+from tests.password import SENT
 
 LINES = 4
 QUEUE = 20
@@ -224,7 +225,9 @@ async def test_one_that_reads_nothing_holds_up_nobody(echo: AppProcess):
     """It asks for answers and reads none of them."""
     await lines_free(echo)
     async with live(echo) as other:
-        async with connect(f"{echo.url.replace('http', 'ws')}/api/chat", max_queue=1) as deaf:
+        async with connect(
+            f"{echo.url.replace('http', 'ws')}/api/chat", max_queue=1, additional_headers=SENT
+        ) as deaf:
             while echo.free_lines() != LINES - 2:
                 await asyncio.sleep(0.01)
             deaf.transport.pause_reading()
