@@ -93,9 +93,9 @@ class FrontDoors:
             self._opening = asyncio.create_task(_open_number(self.number))
 
     async def close(self) -> None:
-        """Give the phone number back and remove what was unpacked. A second time changes nothing."""
-        if self.number is not None:
-            await self.number.close()
+        """Give the phone number back, take back calls that ring, and remove what was unpacked. A second time
+        changes nothing."""
+        await asyncio.gather(self.desk.close(), *([self.number.close()] if self.number is not None else []))
         if self._opening is not None:
             await asyncio.wait([self._opening])
         await asyncio.to_thread(self._moshi_client.close)

@@ -33,10 +33,7 @@ class AddressLimits:
             return
         now = self._clock()
         if self._at_once and self._live[address] >= self._at_once:
-            raise TooManyCalls(
-                f"Your network has as many calls already as it may have at once ({self._at_once}). "
-                "Please end one of them first."
-            )
+            raise TooManyCalls(self._too_many())
         begun = self._begun.setdefault(address, deque())
         while begun and begun[0] <= now - MINUTE_SEC:
             begun.popleft()
@@ -52,6 +49,11 @@ class AddressLimits:
         while self._begun and (len(self._begun) > MOST_ADDRESSES or self._oldest() <= now - MINUTE_SEC):
             self._begun.popitem(last=False)
 
+    def check(self, address: str) -> None:
+        """As ``admit``, before work that comes before a call; it counts nothing."""
+        if address and self._at_once and self._live[address] >= self._at_once:
+            raise TooManyCalls(self._too_many())
+
     def release(self, address: str) -> None:
         """A call of ``address`` has ended."""
         if not address:
@@ -59,6 +61,12 @@ class AddressLimits:
         self._live[address] -= 1
         if self._live[address] <= 0:
             del self._live[address]
+
+    def _too_many(self) -> str:
+        return (
+            f"Your network has as many calls already as it may have at once ({self._at_once}). "
+            "Please end one of them first."
+        )
 
     def _oldest(self) -> float:
         begun = next(iter(self._begun.values()))

@@ -119,9 +119,12 @@ class Call:
             self._note_end("Something failed on our side. Please call again.", End.FAILED)
         finally:
             self.phase = Phase.ENDED
-            self.over.set()
-            self._playable.set()
-            self._changed()
+            self._tell_it_is_over()
+
+    def _tell_it_is_over(self) -> None:
+        self.over.set()
+        self._playable.set()
+        self._changed()
 
     async def _serve(self) -> None:
         model = self._engine.model  # refuses at once, with words, while there is no model
@@ -154,6 +157,8 @@ class Call:
                 self._figures = self._current_figures()
                 self.phase = Phase.ENDED
                 self._seat = None
+                if self.reason:  # known already: nobody need wait until the model lets go
+                    self._tell_it_is_over()
                 await asyncio.shield(seat.leave())
         finally:
             self._engine.lines.release(ticket)

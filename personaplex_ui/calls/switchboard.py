@@ -14,6 +14,7 @@ from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, EndedCall, Transport
 from personaplex_ui.engine.worker import Engine
+from personaplex_ui.errors import EngineUnavailable, PersonaplexError
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.voices.library import shown_voice
 
@@ -36,11 +37,15 @@ class Switchboard:
         self.calls: dict[str, Call] = {}
         self.on_end: list[Callable[[Call], None]] = []
         """Called with each call after its end, on the event loop."""
-        self._limits = limits or AddressLimits(0, 0, time.monotonic)
+        self.on_refusal: list[Callable[[Transport], None]] = []
+        """Called for each caller who was turned away before there was a call."""
+        self.limits = limits or AddressLimits(0, 0, time.monotonic)
         self._max_call_sec = max_call_sec
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._janitor: asyncio.Task[None] | None = None
+        self.closed_because = ""
+        """Why no calls are taken any more; empty while they are."""
 
     async def start(self) -> None:
         """Repair what a crash left, then expire old recordings every ten minutes."""
@@ -50,7 +55,8 @@ class Switchboard:
     async def close(
         self, reason: str = "The server is shutting down. Please call again in a minute."
     ) -> None:
-        """End all calls with words; returns when their recordings are closed."""
+        """End all calls with words, and take no more; returns when their recordings are closed."""
+        self.closed_because = reason
         if self._janitor is not None:
             self._janitor.cancel()
         for call in self.calls.values():
@@ -72,8 +78,15 @@ class Switchboard:
 
         Raises:
             TooManyCalls: from that address, now.
+            EngineUnavailable: the server is shutting down.
         """
-        self._limits.admit(address)
+        try:
+            if self.closed_because:
+                raise EngineUnavailable(self.closed_because)
+            self.limits.admit(address)
+        except PersonaplexError:
+            self.turn_away(transport)
+            raise
         call_id = self.archive.new_call_id()
         voice = shown_voice(settings.persona.voice)
         started_at = time.time()
@@ -100,6 +113,11 @@ class Switchboard:
         task.add_done_callback(lambda _: self._tasks.pop(call_id))
         return call
 
+    def turn_away(self, transport: Transport) -> None:
+        """Count a caller for whom there will be no call."""
+        for told in self.on_refusal:
+            told(transport)
+
     async def ended(self, call: Call) -> None:
         """Wait until ``call`` is in the archive (recording closed)."""
         if call.call_id in self._tasks:
@@ -116,7 +134,7 @@ class Switchboard:
                 await self._keep(call, owner, started_at)
         finally:
             self.calls.pop(call.call_id, None)
-            self._limits.release(address)
+            self.limits.release(address)
             log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
             for told in self.on_end:
                 told(call)

@@ -13,6 +13,9 @@ CALLER_GONE_SEC = 8.0
 
 ENGINE_SILENT_SEC = 5.0
 
+PAUSE_SEC = 1.0
+"""After a caller's silence of so long no answer is owed for what came before it."""
+
 GOODBYE = "This call ends in ten seconds. Goodbye!"
 
 
@@ -32,17 +35,21 @@ class Watchdog:
         self._max_sec = max_sec
         self._started = 0.0
         self._last_heard = 0.0
-        self._last_answered = 0.0
+        self._owed_since: float | None = None
+        """Since when sound came that nothing has answered yet."""
         self._said_goodbye = False
 
     def start(self, now: float) -> None:
-        self._started = self._last_heard = self._last_answered = now
+        self._started = self._last_heard = now
+        self._owed_since = None
 
     def heard(self, now: float) -> None:
+        if self._owed_since is None or now - self._last_heard > PAUSE_SEC:
+            self._owed_since = now
         self._last_heard = now
 
     def answered(self, now: float) -> None:
-        self._last_answered = now
+        self._owed_since = None
 
     def check(self, now: float) -> Verdict:
         elapsed = now - self._started
@@ -52,7 +59,7 @@ class Watchdog:
             )
         if now - self._last_heard >= CALLER_GONE_SEC:
             return Verdict("The connection was lost: no sound came from the caller any more.", End.LOST)
-        if self._last_heard - self._last_answered >= ENGINE_SILENT_SEC:
+        if self._owed_since is not None and self._last_heard - self._owed_since >= ENGINE_SILENT_SEC:
             return Verdict("The speech engine stopped answering. Please call again in a minute.", End.FAILED)
         if elapsed >= self._max_sec - GOODBYE_BEFORE_SEC and not self._said_goodbye:
             self._said_goodbye = True

@@ -28,6 +28,10 @@ ReportLoading = Callable[[str, float], None]
 LoadModel = Callable[[ReportLoading], SpeechModel]
 
 
+STOPS_WITHIN_SEC = 0.5
+"""So long the end waits for the thread: a step takes less, and loading or a hang ends with the process."""
+
+
 class EngineState(enum.Enum):
     LOADING = "loading"
     READY = "ready"
@@ -110,7 +114,7 @@ class Engine:
             self._closing = True
             self._wake.notify()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join, 5.0)
+            await asyncio.to_thread(self._thread.join, STOPS_WITHIN_SEC)
 
     @property
     def model(self) -> SpeechModel:

@@ -5,7 +5,6 @@ event loop.
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
@@ -20,7 +19,7 @@ from personaplex_ui.phone import twiml
 from personaplex_ui.phone.account import PhoneAccount
 from personaplex_ui.phone.call_tokens import CallTokens
 from personaplex_ui.phone.dialler import Dialler
-from personaplex_ui.phone.journal import Journal, PhoneCall
+from personaplex_ui.phone.journal import OVER, Journal, PhoneCall
 from personaplex_ui.phone.numbers import check_number, masked
 from personaplex_ui.phone.outbox import Outbox
 from personaplex_ui.phone.personas import PhonePersonas, check_announcement
@@ -50,7 +49,7 @@ STATUS_PATH = "/twilio/status"
 ANSWERED_PATH = "/twilio/outbound/answered"
 STREAM_PATH = "/twilio/media-stream"
 
-CALL_ENDS_WITHIN_SEC = 2.0
+TAKEN_BACK_WITHIN_SEC = 1.5
 
 
 class PhoneDesk:
@@ -76,6 +75,7 @@ class PhoneDesk:
     ) -> None:
         self.account = account
         self.journal = Journal(clock)
+        self._switchboard = switchboard
         self._readiness = Readiness(switchboard, voices, text_prompt, record)
         self._personas = personas or PhonePersonas()
         self._dialler = dialler
@@ -107,6 +107,7 @@ class PhoneDesk:
     def answer(self, call_sid: str, caller: str, called: str, public_url: str) -> str:
         """TwiML for a call that comes in."""
         entry = self.journal.begin(call_sid, "inbound", masked(caller), "ringing")
+        log.info("A telephone call from %s to %s comes in.", masked(caller), masked(called))
         persona = self._personas.of(called)
         announcement = self._announcement if persona.announcement is None else persona.announcement
         try:
@@ -141,6 +142,7 @@ class PhoneDesk:
         except PersonaplexError as error:
             if entry := self.journal.get(start.call_sid):
                 entry.reason, entry.end = str(error), End.REFUSED
+            self._switchboard.turn_away(Transport.TWILIO)
             raise
         return PhoneGrant(settings, owner_of(start.call_sid), "", Transport.TWILIO)
 
@@ -150,15 +152,15 @@ class PhoneDesk:
         entry.call_id = call.call_id
         self._live[start.call_sid] = call
 
-    async def end(self, call_sid: str) -> str:
-        """TwiML for a call whose stream is over: why, unless the caller's end hung up, and the end."""
+    def end(self, call_sid: str, status: str = "") -> str:
+        """TwiML for a call whose stream is over: why, unless the caller's end hung up, and the end.
+        ``status``: Twilio's, of the call itself."""
         call = self._live.get(call_sid)
-        if call is not None:
-            # Had the caller hung up, the stream would have said so and this call would be over.
+        if call is not None and status in OVER:
+            call.hang_up("The caller hung up.")  # and this overtook what the stream says of it
+        elif call is not None:
             call.hang_up(LOST, End.LOST)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CALL_ENDS_WITHIN_SEC):
-                    await call.over.wait()
+        if call is not None:
             end, reason = call.end, call.reason
         elif entry := self.journal.get(call_sid):
             end, reason = entry.end, entry.reason or NOT_CONNECTED
@@ -224,6 +226,21 @@ class PhoneDesk:
             await self._dialler.hang_up(call_sid)
         return entry
 
+    async def close(self) -> None:
+        """Take back the calls of ours that still ring: nobody would talk with those who answer."""
+        if self._dialler is None:
+            return
+        ringing = [
+            c for c in self.journal.newest_first if c.direction == "outbound" and not (c.over or c.call_id)
+        ]
+        asked = [asyncio.create_task(self._dialler.hang_up(call.call_sid)) for call in ringing]
+        if asked:
+            await asyncio.wait(asked, timeout=TAKEN_BACK_WITHIN_SEC)
+        for task in asked:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                log.warning("A call that rings could not be taken back: %s", task.exception())
+            task.cancel()
+
     # Answers -----------------------------------------------------------------------------------------
 
     def _connect(self, call_sid: str, settings: CallSettings, announcement: str, public_url: str) -> str:
@@ -238,14 +255,17 @@ class PhoneDesk:
     def _refuse(self, entry: PhoneCall, sentence: str) -> str:
         entry.reason, entry.end = sentence, End.REFUSED
         self.journal.finish(entry)
+        self._switchboard.turn_away(Transport.TWILIO)
+        log.info("It was turned away: %s", sentence)
         return twiml.say_and_hang_up(sentence)
 
     def _note_end(self, call: Call) -> None:
+        for call_sid in [call_sid for call_sid, live in self._live.items() if live is call]:
+            del self._live[call_sid]
         if call.transport is not Transport.TWILIO or (entry := self.journal.of_call(call.call_id)) is None:
             return
         entry.end, entry.reason = call.end, call.reason
         self.journal.finish(entry)
-        self._live.pop(entry.call_sid, None)
 
 
 def owner_of(call_sid: str) -> str:

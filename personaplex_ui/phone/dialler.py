@@ -18,7 +18,9 @@ from personaplex_ui.errors import PhoneUnavailable
 
 log = logging.getLogger(__name__)
 
-ANSWERS_WITHIN_SEC = 10.0
+ANSWERS_WITHIN_SEC = 4.0
+"""Also what the end of the server may have to wait for: the client blocks a thread."""
+
 RINGS_SEC = 40
 """Most mailboxes answer later than that."""
 

@@ -36,6 +36,7 @@ ASKING = "FastRTC's phone service is being asked for a number."
 CLOSING = "The number is being given back."
 SWITCHED_OFF = "The number was switched off before it was there."
 GOODBYE = "The telephone number has been switched off."
+FAILED_HERE = "The phone number could not be set up; the server's log tells why. Please try again."
 SERVER_GONE = (
     "The server of the telephone's routes has ended, so the number reaches nobody. Ask for one again."
 )
@@ -151,6 +152,10 @@ class FastRtcNumber:
             log.warning("There is no phone number: %s", error)
             self._show(NumberState.FAILED, str(error))
             raise
+        except Exception:  # of uvicorn, the tunnel's program, ...
+            log.exception("There is no phone number.")
+            self._show(NumberState.FAILED, FAILED_HERE)
+            raise PhoneUnavailable(FAILED_HERE) from None
         finally:
             if self._state is NumberState.OPENING:
                 self._show(NumberState.OFF, OFF)

@@ -82,5 +82,6 @@ class Journal:
 
     def _prune(self) -> None:
         while len(self._calls) > KEPT:
-            over = (call.call_sid for call in self._calls.values() if call.over)
+            # Callers who hang up before their stream begins leave calls that nobody tells the end of.
+            over = (call.call_sid for call in self._calls.values() if call.over or not call.call_id)
             del self._calls[next(over, next(iter(self._calls)))]

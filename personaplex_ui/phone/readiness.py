@@ -21,6 +21,8 @@ class Readiness:
 
     def check(self) -> None:
         """Raises EngineUnavailable or LinesBusy when no call can be taken."""
+        if self._switchboard.closed_because:
+            raise EngineUnavailable(NOT_READY)
         engine = self._switchboard.engine
         try:
             model = engine.model

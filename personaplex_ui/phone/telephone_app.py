@@ -85,6 +85,7 @@ class TelephoneDesk:
         host: str,
         persona: PhonePersona,
     ) -> None:
+        self._switchboard = switchboard
         self._readiness = Readiness(switchboard, voices, text_prompt)
         self._stream_url = f"wss://{host}{STREAM_PATH}"
         self._persona = persona
@@ -98,13 +99,17 @@ class TelephoneDesk:
             settings = self._readiness.settings(persona.voice, persona.text_prompt)
         except InvalidInput as error:
             log.warning("The persona of the telephone cannot be used: %s", error)
-            return twiml.say_and_hang_up(CANNOT_BE_USED)
+            return self._turn_away(CANNOT_BE_USED)
         except PersonaplexError as error:
-            return twiml.say_and_hang_up(str(error))
+            return self._turn_away(str(error))
         values = {"voice_prompt": settings.persona.voice, "text_prompt": settings.persona.text_prompt}
         values["token"] = self._tokens.issue(_signed(values))
         greeting = GREETING if persona.announcement is None else persona.announcement
         return _with_farewell(twiml.connect(self._stream_url, values, greeting))
+
+    def _turn_away(self, sentence: str) -> str:
+        self._switchboard.turn_away(Transport.FASTRTC_PHONE)
+        return twiml.say_and_hang_up(sentence)
 
     def admit(self, start: Start) -> PhoneGrant:
         """The call that a stream may begin.

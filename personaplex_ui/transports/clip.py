@@ -9,7 +9,7 @@ import numpy as np
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples, pad_to_frames
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import Phase, Snapshot, Transport
+from personaplex_ui.calls.snapshot import End, Phase, Snapshot, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.calls.transcript import Line, lines_of
 from personaplex_ui.engine.speech_model import LentModel
@@ -19,6 +19,7 @@ FRAMES_AHEAD = 2
 """Frames given before their answers are asked for: the engine never waits for us, nor is anything dropped."""
 
 ANSWER_WITHIN_SEC = 60.0
+NO_ANSWER = "The speech engine stopped answering. Please try again in a minute."
 NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
 
@@ -79,7 +80,8 @@ async def _exchange(
         if number >= FRAMES_AHEAD:
             answer = await call.next_answer(ANSWER_WITHIN_SEC)
             if answer is None:
-                raise EngineUnavailable("The speech engine stopped answering. Please try again in a minute.")
+                call.hang_up(NO_ANSWER, End.FAILED)
+                raise EngineUnavailable(NO_ANSWER)
             answers.append(answer)
             if number % 12 == 0:
                 on_progress(call.snapshot(), len(answers) / len(frames))

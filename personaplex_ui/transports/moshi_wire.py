@@ -12,6 +12,8 @@ from personaplex_ui.calls.snapshot import End
 from personaplex_ui.protocols.moshi import Error, Event, build, close_reason
 
 SEND_WITHIN_SEC = 5.0
+CLOSED_ON_PURPOSE = (1000, 1001, 1005)
+"""Codes of clients that closed; without a close the connection broke."""
 
 
 class ClientGone(Exception):
@@ -38,6 +40,9 @@ class Wire:
     async def receive(self) -> bytes | str:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
+            self.gone = True
+            if message.get("code") not in CLOSED_ON_PURPOSE:
+                raise ClientGone("The connection was lost.", End.LOST)
             raise self._hung_up()
         data: bytes | None = message.get("bytes")
         return str(message.get("text") or "") if data is None else data

@@ -16,6 +16,7 @@ import sphn
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
 from personaplex_ui.errors import ProtocolError
 
+MOST_CUT_SHORT = 16
 CAPTURE = b"OggS\0"
 """How a page begins; the last byte is the version of Ogg."""
 HEADER_BYTES = 27
@@ -91,8 +92,11 @@ class OggPages:
         """Drop what begins no page, or one that is cut short; returns how many bytes that was."""
         start = self._buffer.find(CAPTURE)
         # A page in which another one begins has lost its end. It would swallow up to 64 KB of what follows.
+        rounds = 0
         while start >= 0 and (again := self._buffer.find(CAPTURE, start + 1, self._page_end(start))) > 0:
-            start = again
+            rounds += 1
+            # So many in a row are no accident: on to the last one, at the cost of what lies between.
+            start = again if rounds < MOST_CUT_SHORT else self._buffer.rfind(CAPTURE)
         if start < 0:
             # A page may begin with the last bytes, and go on in what comes next.
             tails = range(max(0, len(self._buffer) - len(CAPTURE) + 1), len(self._buffer))

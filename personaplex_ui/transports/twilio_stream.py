@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ MOST_BEFORE_START = 100
 """Messages: Twilio sends one."""
 
 MOST_NEWCOMERS = 100
+MOST_NEWCOMERS_OF_ONE = 10
 MOST_FAULTS = 100
 LINE_WITHIN_SEC = 10.0
 SEND_WITHIN_SEC = 5.0
@@ -47,7 +49,9 @@ ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 NOT_ADMITTED = 4003
 
 ALL_BUSY = "All lines are busy. Please call again in a few minutes."
+CLOSED_ON_PURPOSE = (1000, 1001, 1005)
 HUNG_UP = "The caller hung up."
+LOST = "The connection was lost. Please call again."
 NOT_READ = "The connection was lost: the telephone's side took no more sound."
 TOO_FAST = "More was sent than a live call holds. Send sound at real time."
 TOO_MANY_FAULTS = "Too many messages of this stream could not be read."
@@ -69,21 +73,28 @@ Admit = Callable[[twilio.Start], PhoneGrant]
 
 
 class Lobby:
-    """Counts the connections of one app that have not begun a call; each may wait for 10 s only."""
+    """Counts the connections of one app that have not begun a call; each may wait for 10 s only. Of one known
+    address few may, so that nobody alone keeps telephones out."""
 
     def __init__(self, most: int = MOST_NEWCOMERS) -> None:
         self._most = most
-        self.newcomers = 0
+        self._from: Counter[str] = Counter()
 
-    def enter(self) -> bool:
+    @property
+    def newcomers(self) -> int:
+        return self._from.total()
+
+    def enter(self, address: str) -> bool:
         """Whether there is room for one more; if so, ``leave`` later."""
-        if self.newcomers >= self._most:
+        if self.newcomers >= self._most or (address and self._from[address] >= MOST_NEWCOMERS_OF_ONE):
             return False
-        self.newcomers += 1
+        self._from[address] += 1
         return True
 
-    def leave(self) -> None:
-        self.newcomers -= 1
+    def leave(self, address: str) -> None:
+        self._from[address] -= 1
+        if not self._from[address]:
+            del self._from[address]
 
 
 def tell_nobody(start: twilio.Start, call: Call) -> None:
@@ -96,16 +107,18 @@ async def serve_stream(
     admit: Admit,
     on_call: Callable[[twilio.Start, Call], None] = tell_nobody,
     lobby: Lobby | None = None,
+    address: str = "",
 ) -> None:
     """Accept one websocket and serve its call until it is over. Never raises for what a peer does.
 
     ``on_call`` is told once, when the call was opened. ``lobby``: shared by all streams of an app.
+    ``address``: where the connection comes from, if that is known.
     """
     stream = TwilioStream(websocket, switchboard, admit, on_call)
     code, reason = FAILED, OUR_FAULT
     try:
         await websocket.accept()
-        code, reason = await stream.serve(lobby or Lobby())
+        code, reason = await stream.serve(lobby or Lobby(), address)
     except WebSocketDisconnect:
         pass
     except asyncio.CancelledError:
@@ -144,9 +157,9 @@ class TwilioStream:
         self._faults = 0
         self._faults_told: set[str] = set()
 
-    async def serve(self, lobby: Lobby) -> tuple[int, str]:
+    async def serve(self, lobby: Lobby, address: str) -> tuple[int, str]:
         """The whole life; returns the code and the reason to close with."""
-        if not lobby.enter():
+        if not lobby.enter(address):
             return TRY_LATER, "Too many connections have not begun a call yet. Try again in a minute."
         try:
             async with asyncio.timeout(START_WITHIN_SEC):
@@ -156,7 +169,7 @@ class TwilioStream:
         except ProtocolError as error:
             return UNWELCOME, str(error)
         finally:
-            lobby.leave()
+            lobby.leave(address)
         if start is None:
             return ENDED, HUNG_UP
         try:
@@ -237,6 +250,8 @@ class TwilioStream:
         """
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
+            if message.get("code") not in CLOSED_ON_PURPOSE:
+                self.hang_up(LOST, End.LOST)
             return twilio.Stop()
         text = message.get("text")
         content: str | bytes = message.get("bytes") or b"" if text is None else text

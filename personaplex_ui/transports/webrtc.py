@@ -23,7 +23,7 @@ from fastrtc.utils import create_message
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import Phase
+from personaplex_ui.calls.snapshot import End, Phase
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import CallOver, PersonaplexError
 from personaplex_ui.log_context import ID_LETTERS, enter_call
@@ -166,6 +166,7 @@ class BrowserCall(AsyncStreamHandler):
         except Exception:
             log.exception("A browser call failed while it sent.", extra=self._log_context())
             self._closed = True
+            self._give_up("Something failed on our side. Please call again.")
             await self.shutdown()
             return CloseStream("Something failed on our side. Please call again.")
 
@@ -192,7 +193,7 @@ class BrowserCall(AsyncStreamHandler):
     def _give_up(self, sentence: str) -> None:
         self._refusal = sentence
         if self._call is not None:
-            self._call.hang_up(sentence)
+            self._call.hang_up(sentence, End.FAILED)
 
     async def shutdown(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  FastRTC awaits it
         """The peer connection is gone."""

@@ -27,6 +27,9 @@ from personaplex_ui.ui.abandoned import while_wanted
 from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.voices.library import VoiceLibrary
 
+DECODED_AT_ONCE = 2
+"""A small file can take long to decode, and the threads are everybody's."""
+
 
 class PageApi:
     """What programs may call. Values are checked here and not before, so that each error is a sentence."""
@@ -35,6 +38,7 @@ class PageApi:
         self._switchboard = switchboard
         self._voices = voices
         self._max_clip_sec = max_clip_sec
+        self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
 
     def add_endpoints(self) -> None:
         """Add the endpoints to the ``gr.Blocks`` being built."""
@@ -110,14 +114,17 @@ class PageApi:
                 greedy=greedy,
                 record=False,
             )
-            samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)
+            address = address_of(request) if request else ""
+            self._switchboard.limits.check(address)
+            async with self._decoding:
+                samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)
             answer = await while_wanted(
                 converse(
                     samples,
                     settings,
                     self._switchboard,
                     lambda snapshot, part: _report(progress, snapshot, part),
-                    address_of(request) if request else "",
+                    address,
                 )
             )
         except PersonaplexError as error:

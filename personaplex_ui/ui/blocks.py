@@ -21,6 +21,8 @@ from personaplex_ui.ui.theme import build_theme, page_css, page_head
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.status_figures import StatusFigures
 
+SPARE_WORKERS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
@@ -49,7 +51,7 @@ def build_page(
         fill_width=True,
         delete_cache=(3600, 86_400),
     ) as page:
-        owner, address = gr.State(""), gr.State("")
+        owner, address = gr.State(""), gr.State(None)
         gr.HTML(
             "<h1>Talk with PersonaPlex</h1><p>Choose a voice, write the role, speak.</p>", elem_id="header"
         )
@@ -75,9 +77,10 @@ def build_page(
                 with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
                     history = gr.HTML(render.history_html(()), elem_id="history")
 
-            with gr.Tab("Phone", id="phone") as phone_tab:
-                build_phone_tab(page, phone_tab, phone, persona)
-            with gr.Tab("Status", id="status-tab") as status_tab:
+            phone_tab, status_tab = gr.Tab("Phone", id="phone"), gr.Tab("Status", id="status-tab")
+            with phone_tab:
+                build_phone_tab(page, phone_tab, [talk_tab, status_tab], phone, persona)
+            with status_tab:
                 build_status_tab(status_tab, [talk_tab, phone_tab], figures)
 
         close_peer = functools.partial(webrtc_component.close_peer, component)
@@ -103,6 +106,8 @@ def build_page(
         page.unload(callbacks.own_voices.leave)
         api.add_endpoints()
     webrtc_component.hide_internal_functions(page)
+    # Each call that is followed, and each page while the model loads, holds one of the queue's workers.
+    page.max_threads = max(page.max_threads, 2 * options.max_connections + SPARE_WORKERS)
     page.queue(default_concurrency_limit=None, max_size=200)
     return page
 

@@ -34,6 +34,7 @@ from personaplex_ui.web.visitor import visitor_key
 
 ENGINE_WATCHED_EVERY_SEC = 0.5
 NAME = "PersonaPlex"
+NOT_LOADED = "The page was not ready yet. Please wait a second and call again, or reload it."
 SHOWN, HIDDEN = gr.update(visible=True), gr.update(visible=False)
 
 CallView = tuple[str, str, object, object]
@@ -68,6 +69,8 @@ class PageCallbacks:
             InvalidInput: a value cannot be used.
         """
         owner, address, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, greedy, record = values
+        if not isinstance(address, str):  # nobody calls without ``load``: it tells whose limits count
+            raise InvalidInput("page", NOT_LOADED)
         settings = check_settings(
             self._voices,
             voice=voice,
@@ -80,7 +83,7 @@ class PageCallbacks:
             greedy=greedy,
             record=record,
         )
-        return settings, str(owner), str(address)
+        return settings, str(owner), address
 
     def load(self, request: gr.Request) -> tuple[str, str, str]:
         """When the page opens: the visitor's key and address, and the calls they made before."""

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import gradio as gr
@@ -15,6 +16,10 @@ from personaplex_ui.ui import page_request, phone_view
 from personaplex_ui.web.keys import Keys, Shown
 
 FOLLOWED_EVERY_SEC = 0.5
+RINGS_WITHIN_SEC = 120.0
+UNANSWERED = ("unknown", "queued", "initiated", "ringing")
+"""A call that is one of these for longer: what Twilio tells does not reach us."""
+
 NO_KEY = "Calls cost money, so they need a key: set API_KEY, start the app again, and enter the key here."
 WRONG_KEY = "This is not the API_KEY of this server."
 NO_ADDRESS = "Twilio must reach this server: set SERVER_URL to its public address, as in https://example.org."
@@ -23,7 +28,10 @@ NOT_FROM_HERE = (
     "Set one, or start the app with: python app.py --phone"
 )
 
-CallView = tuple[str, str, str]
+NumberShown = tuple[object, str]
+"""The number, and why something was refused."""
+
+CallView = tuple[object, object, object]
 """The SID of the call, its HTML, and how many may follow today."""
 
 
@@ -73,7 +81,9 @@ class PhoneCallbacks:
             if html != shown:
                 shown = html
                 yield call.call_sid, html, self.show_left()
-            if call.over:
+            else:
+                yield gr.skip(), gr.skip(), gr.skip()  # here Gradio notices that the page was left
+            if call.over or (call.status in UNANSWERED and time.time() > call.started_at + RINGS_WITHIN_SEC):
                 return
             await asyncio.sleep(FOLLOWED_EVERY_SEC)
 
@@ -93,33 +103,45 @@ class PhoneCallbacks:
         assert self.number is not None
         return phone_view.number_html(self.number.view())
 
-    async def get_number(self, key: str, request: gr.Request) -> AsyncIterator[str]:
+    async def get_number(self, key: str, request: gr.Request) -> AsyncIterator[NumberShown]:
         """Ask FastRTC for a number, and show how that goes."""
         assert self.number is not None
         try:
             self._check_operator(key, request)
         except PersonaplexError as error:
-            yield phone_view.call_html(None, str(error))
+            yield gr.skip(), phone_view.call_html(None, str(error))
             return
         opening = asyncio.create_task(self.number.open())
+        opening.add_done_callback(_take_note)
         try:
             while not (await asyncio.wait([opening], timeout=FOLLOWED_EVERY_SEC))[0]:
-                yield self.show_number()
+                yield self.show_number(), ""
             opening.result()
-        except PersonaplexError as error:
-            yield phone_view.call_html(None, str(error))
-            return
-        yield self.show_number()
+        except PersonaplexError:
+            pass  # the number's view says why
+        yield self.show_number(), ""
 
-    async def give_back(self, key: str, request: gr.Request) -> str:
+    async def give_back(self, key: str, request: gr.Request) -> NumberShown:
         assert self.number is not None
         try:
             self._check_operator(key, request)
         except PersonaplexError as error:
-            return phone_view.call_html(None, str(error))
+            unchanged: object = gr.skip()
+            return unchanged, phone_view.call_html(None, str(error))
         if self.number.state is not NumberState.OFF:
             await self.number.close()
+        return self.show_number(), ""
+
+    async def show_number_now(self) -> str:
+        # On the event loop, where the calls are that use up its minutes.
         return self.show_number()
+
+    async def look_at_number(self) -> tuple[object, str]:
+        """The phone tab is seen: show the number now, and again and again."""
+        return gr.Timer(active=True), self.show_number()
+
+    async def look_away(self) -> object:
+        return gr.Timer(active=False)
 
     def _check_operator(self, key: str, request: gr.Request) -> None:
         if self._keys.has_api_key:
@@ -130,6 +152,12 @@ class PhoneCallbacks:
     def _check_key(self, key: str, request: gr.Request) -> None:
         if not self._keys.has_api_key:
             raise InvalidInput("api_key", NO_KEY)
-        shown = Shown(bearer=(key or "").strip().encode())
+        shown = Shown(bearer=(key or "").strip().encode(errors="replace"))
         if not self._keys.admits_machine(shown, page_request.address_of(request)):
             raise InvalidInput("api_key", WRONG_KEY)
+
+
+def _take_note(opening: "asyncio.Task[None]") -> None:
+    # The number's own view says why; without this asyncio would complain when the page was left meanwhile.
+    if not opening.cancelled():
+        opening.exception()

@@ -13,8 +13,11 @@ from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 NUMBER_SHOWN_EVERY_SEC = 5.0
 
 
-def build_phone_tab(page: gr.Blocks, tab: Any, callbacks: PhoneCallbacks, persona: PersonaColumn) -> None:
-    """``persona``: the voice and role of the talk tab, with which calls are made."""
+def build_phone_tab(
+    page: gr.Blocks, tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, persona: PersonaColumn
+) -> None:
+    """``persona``: the voice and role of the talk tab, for calls that are made. ``other_tabs``: while one of
+    them is chosen, nothing is asked for here."""
     gr.HTML("<h2>A number of your own</h2>")
     setup = gr.HTML("", elem_id="phone-setup")
     page.load(callbacks.show_setup, outputs=[setup], **QUIET)
@@ -27,7 +30,7 @@ def build_phone_tab(page: gr.Blocks, tab: Any, callbacks: PhoneCallbacks, person
         gr.HTML(
             "<h2>A number for a demo</h2><p>FastRTC lends a number with a code, for some minutes a month.</p>"
         )
-        _lent_number(tab, callbacks, key or _key_box())
+        _lent_number(tab, other_tabs, callbacks, key or _key_box())
 
 
 def _key_box() -> Any:
@@ -62,11 +65,17 @@ def _calling(page: gr.Blocks, callbacks: PhoneCallbacks, persona: PersonaColumn,
     hang_up.click(callbacks.hang_up, [key, call_sid], [progress], **QUIET)
 
 
-def _lent_number(tab: Any, callbacks: PhoneCallbacks, key: Any) -> None:
+def _lent_number(tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, key: Any) -> None:
     shown = gr.HTML("", elem_id="lent-number")
     with gr.Row():
         get = gr.Button("Get a number", elem_id="number-get")
         give_back = gr.Button("Give it back", elem_id="number-give-back")
-    get.click(callbacks.get_number, [key], [shown], concurrency_limit=None, **QUIET)
-    give_back.click(callbacks.give_back, [key], [shown], **QUIET)
-    tab.select(callbacks.show_number, None, [shown], **QUIET)
+    says = gr.HTML("", elem_id="number-says")
+    outputs = [shown, says]
+    get.click(callbacks.get_number, [key], outputs, concurrency_limit=None, **QUIET)
+    give_back.click(callbacks.give_back, [key], outputs, **QUIET)
+    clock = gr.Timer(NUMBER_SHOWN_EVERY_SEC, active=False)
+    clock.tick(callbacks.show_number_now, None, [shown], **QUIET)
+    tab.select(callbacks.look_at_number, None, [clock, shown], **QUIET)
+    for other in other_tabs:
+        other.select(callbacks.look_away, None, [clock], **QUIET)

@@ -18,13 +18,14 @@ SHOWN_EVERY_SEC = 2.0
 def build_status_tab(tab: Any, other_tabs: list[Any], figures: Callable[[], StatusFigures]) -> None:
     """``other_tabs``: when one of them is chosen, nothing is asked for any more."""
 
-    def show() -> str:
+    # Asynchronous, so that they run on the event loop, where the figures are.
+    async def show() -> str:
         return status_view_html(figures())
 
-    def look() -> tuple[Any, str]:
-        return gr.Timer(active=True), show()
+    async def look() -> tuple[Any, str]:
+        return gr.Timer(active=True), await show()
 
-    def look_away() -> Any:
+    async def look_away() -> Any:
         return gr.Timer(active=False)
 
     shown = gr.HTML("", elem_id="server-status")

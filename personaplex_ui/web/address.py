@@ -2,7 +2,7 @@
 
 Knows the peer of the connection, the headers of reverse proxies and which proxies are believed. It refuses
 to believe anybody else: ``X-Forwarded-For`` from elsewhere means nothing, and the ``Host`` header never
-becomes part of a URL.
+becomes part of a public address.
 """
 
 import ipaddress
@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,10 @@ class AddressMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
+            host = Headers(scope=scope).get("host", "")
+            if host and not HOST.fullmatch(host):
+                await _refuse(scope, receive, send)
+                return
             self._read(scope)
         await self._app(scope, receive, send)
 
@@ -153,6 +158,15 @@ class AddressMiddleware:
             scope["scheme"] = encrypted if secure else plain
         forwarded = f"{found.scheme}://{found.host}" if found.scheme and found.host else None
         scope[SCOPE_KEY] = (group(found.client), self._server_url or forwarded, found.host)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """URLs are made of the host, and libraries stumble over what is none."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    answer = PlainTextResponse("The Host header is no host. Please check the address.", 400)
+    await answer(scope, receive, send)
 
 
 def client_address(connection: HTTPConnection) -> str:

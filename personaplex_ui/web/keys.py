@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import logging
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 COOKIE = "personaplex_pass"
 COOKIE_SEC = 7 * 86_400
 PASSWORD_HEADER = b"x-app-password"
+UNGUESSABLE_BYTES = 16
+MOST_LOGGED_OUT = 10_000
 
 
 class TooManyFailures(PersonaplexError):
@@ -63,6 +66,7 @@ class Keys:
         self._limit = limit
         self._now = now
         self._cookie_key = secrets.token_bytes(32)
+        self._logged_out: OrderedDict[str, None] = OrderedDict()
 
     @property
     def has_api_key(self) -> bool:
@@ -98,13 +102,26 @@ class Keys:
     def is_cookie(self, value: str) -> bool:
         """Whether ``value`` is one of ours and still good."""
         rest, _, signature = value.rpartition(".")
-        if not _same(signature.encode(), self._sign(rest).encode()):
+        if rest in self._logged_out or not _same(signature.encode(), self._sign(rest).encode()):
             return False
         return int(rest.partition(".")[0]) > self._now()
+
+    def revoke_cookie(self, value: str) -> None:
+        """Whoever had this cookie has logged out; copies of it are worthless too."""
+        if self.is_cookie(value):
+            self._logged_out[value.rpartition(".")[0]] = None
+            while len(self._logged_out) > MOST_LOGGED_OUT:
+                self._logged_out.popitem(last=False)
+
+    def wait_sec(self, address: str) -> int:
+        """Seconds until something that ``address`` shows is looked at again; 0: now."""
+        return self._limit.wait_sec(address)
 
     def _check(self, shown: Shown, address: str, right: bool) -> bool:
         if not shown:
             return False
+        if not address and len(self._api_key) >= UNGUESSABLE_BYTES and self._is_machine(shown):
+            return True  # those whose address is not known share a limit, and must not shut out machines
         if wait_sec := self._limit.wait_sec(address):
             raise TooManyFailures(wait_sec)
         if not right:

@@ -54,6 +54,7 @@ class Metrics(Collector):
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         switchboard.on_end.append(self._note_end)
+        switchboard.on_refusal.append(self._note_refusal)
         self._engine.on_tick.append(self._note_tick)
 
     def _add_histograms(self) -> None:
@@ -93,6 +94,9 @@ class Metrics(Collector):
             self._wait_sec.observe(call.waited_sec)
             self._preparation_sec.observe(call.prepared_sec)
             self._call_sec.labels(call.transport.value).observe(call.elapsed_sec)
+
+    def _note_refusal(self, transport: Transport) -> None:
+        self._ends[transport, End.REFUSED] += 1
 
     def _count_dropped(self, call: Call) -> None:
         """Add what ``call`` dropped since it was last counted, so that the sums never go back."""

@@ -55,7 +55,11 @@ class OpenDoor:
 
 def status_only(body: bytes) -> bytes:
     """What strangers are told of our health."""
-    return json.dumps({"status": json.loads(body)["status"]}).encode()
+    try:
+        status: object = json.loads(body)["status"]
+    except (ValueError, KeyError, TypeError):
+        status = "unknown"  # the request was refused
+    return json.dumps({"status": status}).encode()
 
 
 OPEN_DOORS = (

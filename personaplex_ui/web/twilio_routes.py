@@ -7,6 +7,7 @@ from personaplex_ui.phone import desk as paths
 from personaplex_ui.phone.desk import PhoneDesk
 from personaplex_ui.phone.twiml import MEDIA_TYPE
 from personaplex_ui.transports.twilio_stream import Lobby, serve_stream
+from personaplex_ui.web.address import client_address
 from personaplex_ui.web.twilio_api import IsMachine, add_machine_routes
 from personaplex_ui.web.twilio_signature import NOT_SET_UP, PublicUrl, TwilioSignatures
 
@@ -41,7 +42,7 @@ def build_twilio_router(
     async def ended(request: Request) -> Response:
         """Answers TwiML: why the call ended. Only with Twilio's signature."""
         fields, _ = await signatures.read(request)
-        return _twiml(await desk.end(_call_sid(fields)))
+        return _twiml(desk.end(_call_sid(fields), fields.get("CallStatus", "")))
 
     @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204)
     async def status(request: Request) -> Response:
@@ -61,7 +62,9 @@ def build_twilio_router(
         if not desk.configured:
             await websocket.close(POLICY_VIOLATION, NOT_SET_UP)
             return
-        await serve_stream(websocket, switchboard, desk.admit, desk.note_call, lobby)
+        await serve_stream(
+            websocket, switchboard, desk.admit, desk.note_call, lobby, client_address(websocket)
+        )
 
     add_machine_routes(router, desk, switchboard.archive, public_url, is_machine, has_api_key)
     return router

@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +26,8 @@ UNCOUNTED_BYTES = 64 * 1024
 """A body that is no upload counts only from this size on."""
 WINDOW_SEC = 3600.0
 STEP_SEC = 60.0
+MAX_QUERY_BYTES = 200
+NEXT_PART_WITHIN_SEC = 30.0
 MOST_ADDRESSES = 10_000
 """Beyond it, those that sent nothing for the longest time are forgotten."""
 LINGER_SEC = 3.0
@@ -114,6 +117,11 @@ class _Body:
                 return self._over()
         return None
 
+    def close(self) -> None:
+        """The request is over. An upload counts with a least size, since each leaves something behind."""
+        if self._is_upload:
+            self._budget.add(self._address, max(0, UNCOUNTED_BYTES - self._counted))
+
     def _counts(self, size: int) -> bool:
         return self._is_upload or size >= UNCOUNTED_BYTES
 
@@ -139,16 +147,25 @@ class UploadLimit:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        body = _Body(self._budget, client_address(connection), scope["path"] in UPLOADS)
+        is_upload = scope["path"] in UPLOADS
+        body = _Body(self._budget, client_address(connection), is_upload)
         announced = connection.headers.get("content-length", "")
         refusal = body.announce(int(announced)) if announced.isdecimal() else None
-        has_begun = False
+        if is_upload and len(scope["query_string"]) > MAX_QUERY_BYTES:
+            refusal = _Refusal(413, TOO_LARGE)  # Gradio keeps the name of an upload that is in it
+        has_begun = is_complete = False
 
         async def counted() -> Message:
-            nonlocal refusal
-            message = {"type": "http.disconnect"} if refusal else await receive()
+            nonlocal refusal, is_complete
+            if is_complete:
+                return await receive()  # the client's leaving
+            message = {"type": "http.disconnect"} if refusal else await _in_time(receive)
             if message["type"] == "http.request":
                 refusal = body.take(len(message.get("body", b"")))
+                is_complete = not message.get("more_body", False)
+            if is_upload and (refusal or message["type"] == "http.disconnect"):
+                # Gradio removes what it has written so far for this alone.
+                raise MultiPartException("The upload ended early.")
             # To the app it is as if the client had left in the middle.
             return {"type": "http.disconnect"} if refusal else message
 
@@ -161,11 +178,21 @@ class UploadLimit:
         if refusal is None:
             try:
                 await self._app(scope, counted, unless_refused)
-            except ClientDisconnect:
+            except (ClientDisconnect, MultiPartException):
                 if refusal is None:
                     raise
+        body.close()
         if refusal is not None and not has_begun:
             await _refuse(refusal, receive, send)
+
+
+async def _in_time(receive: Receive) -> Message:
+    """The next part of a body; a client that sends none for long has left."""
+    try:
+        async with asyncio.timeout(NEXT_PART_WITHIN_SEC):
+            return await receive()
+    except TimeoutError:
+        return {"type": "http.disconnect"}
 
 
 async def _refuse(refusal: _Refusal, receive: Receive, send: Send) -> None:

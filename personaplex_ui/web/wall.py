@@ -98,6 +98,8 @@ class Wall:
             if scope["method"] == "POST" and scope["path"] in ("/login", "/login/"):
                 answer = await self._login(Request(scope, receive))
             elif scope["method"] == "GET" and scope["path"] == "/logout":
+                if self._origins.include(connection):
+                    self._keys.revoke_cookie(cookie_of(connection))
                 answer = self._give_cookie(_go_to("./"), connection, keep_sec=0)
             elif refusal := self._refusal(connection, shown):
                 if door := self._open_door(scope["method"], scope["path"]):
@@ -147,9 +149,12 @@ class Wall:
 
     async def _login(self, request: Request) -> Response:
         """As Gradio answers it. The password is looked at here, because here the failures are counted."""
+        address = client_address(request)
         try:
+            if wait_sec := self._keys.wait_sec(address):
+                raise TooManyFailures(wait_sec)
             password = await _password_of(request)
-            if self._keys.admits(Shown(password.encode()), client_address(request)):
+            if self._keys.admits(Shown(password.encode()), address):
                 return self._give_cookie(JSONResponse({"success": True}), request)
         except TooManyFailures as error:
             return _later(error).answer()
@@ -200,6 +205,8 @@ async def _password_of(request: Request) -> str:
         HTTPException, MultiPartException, ValueError: this is no form, or a large or slow one.
         ClientDisconnect: the client left.
     """
+    if "charset" in request.headers.get("content-type", "").lower():
+        raise ValueError("there are charsets that take long to decode")
     body = await read_small_body(request)
 
     async def receive() -> Message:

@@ -11,8 +11,8 @@ from tests.end_to_end.app_process import TINY, AppProcess, running_app
 
 @pytest.fixture(scope="module")
 def app_with_one_line(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    """PersonaPlex: a queue is the same on the echo, only quicker. Asks for the browser first: without it nothing
-    is started."""
+    """PersonaPlex: a queue is the same on the echo, only quicker. Asks for the browser first: without it
+    nothing is started."""
     folder = tmp_path_factory.mktemp("app")
     with running_app(folder, MAX_CALLS="1", MAX_WAITING="1", **TINY) as app:
         yield app

@@ -81,3 +81,13 @@ def test_addresses_are_forgotten(clock: Clock, monkeypatch: pytest.MonkeyPatch) 
     assert list(limits._begun) == ["a"]  # pyright: ignore[reportPrivateUsage]
     limits.release("a")
     assert not limits._live  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_check_counts_nothing(clock: Clock) -> None:
+    limits = AddressLimits(1, 1, clock)
+    for _ in range(5):
+        limits.check("a")
+    limits.admit("a")
+    with pytest.raises(TooManyCalls):
+        limits.check("a")
+    limits.check("")

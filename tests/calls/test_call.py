@@ -304,3 +304,20 @@ async def test_waiting_and_preparing_are_timed(engine: Engine):
     assert second.prepared_sec >= 0.0
     second.hang_up("bye")
     await asyncio.gather(first_running, second_running)
+
+
+async def test_a_call_that_ended_is_over_though_the_engine_hangs(engine: Engine, model: FakeModel):
+    call, running = call_of(engine)
+    await call.live.wait()
+    model.going.clear()
+    call.hear(sound(0.1))
+    await asyncio.sleep(0.05)
+    call.hang_up("The speech engine stopped answering.", End.FAILED)
+    async with asyncio.timeout(5):
+        await call.over.wait()
+    with pytest.raises(CallOver, match="stopped answering"):
+        await call.next_answer()
+    assert not running.done()
+    model.going.set()
+    await running
+    assert engine.lines.free == 1

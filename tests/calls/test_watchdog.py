@@ -43,7 +43,20 @@ def test_a_caller_without_packets_is_gone():
 def test_an_engine_that_answers_nothing_ends_the_call_with_words():
     dog = watchdog()
     alive(dog, 1.0)
-    dog.heard(5.9)
-    assert dog.check(5.9) == Verdict()
-    dog.heard(6.0)
-    assert "engine" in dog.check(6.0).hang_up
+    for tenth in range(11, 61):
+        dog.heard(tenth / 10)
+        assert dog.check(tenth / 10) == Verdict()
+    dog.heard(6.1)
+    assert "engine" in dog.check(6.1).hang_up
+    assert dog.check(6.1).end is End.FAILED
+
+
+def test_a_caller_who_comes_back_after_a_pause_is_owed_no_answer_for_it():
+    """A stalled network, or a microphone that was asked for: the first packet is not yet a frame."""
+    dog = watchdog()
+    alive(dog, 1.0)
+    dog.heard(8.0)
+    assert dog.check(8.0) == Verdict()
+    dog.heard(8.1)
+    dog.answered(8.1)
+    assert dog.check(8.2) == Verdict()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from personaplex_ui.errors import PhoneUnavailable
-from personaplex_ui.phone.dialler import DAY_SEC, DailyLimitReached, Dialler
+from personaplex_ui.phone.dialler import ANSWERS_WITHIN_SEC, DAY_SEC, DailyLimitReached, Dialler
 from tests.phone.twilio_rest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -148,7 +148,7 @@ async def test_an_attempt_of_which_nothing_is_known_counts(
 async def test_its_own_client_shows_no_request_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2)
     client = dialler._client  # pyright: ignore[reportPrivateUsage]
-    assert client.http_client.timeout == 10.0
+    assert client.http_client.timeout == ANSWERS_WITHIN_SEC
     with caplog.at_level(logging.DEBUG):
         client.http_client.log_request({"method": "POST", "url": ACCOUNT_SID, "params": {}, "headers": {}})
     assert ACCOUNT_SID not in caplog.text

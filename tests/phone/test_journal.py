@@ -27,12 +27,14 @@ def test_the_number_becomes_known_when_it_is_told_late() -> None:
 
 def test_only_the_last_are_kept_and_those_that_go_on_longest() -> None:
     journal = Journal()
-    journal.begin("first", "inbound", "unknown", "in-progress")
+    journal.begin("first", "inbound", "unknown", "in-progress").call_id = "ours"
+    journal.begin("never told", "inbound", "unknown", "ringing")
     for number in range(KEPT + 50):
         journal.begin(f"CA{number}", "inbound", "unknown", "completed")
     assert len(journal.newest_first) == KEPT
     assert journal.get("first") is not None
     assert journal.get("CA0") is None
+    assert journal.get("never told") is None
     assert journal.newest_first[0].call_sid == f"CA{KEPT + 49}"
     for number in range(KEPT + 50):
         journal.begin(f"live{number}", "inbound", "unknown", "in-progress")

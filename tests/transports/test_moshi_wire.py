@@ -34,13 +34,17 @@ async def test_messages_go_both_ways():
         await wire.send(Ping())
 
 
-async def test_a_disconnect_is_told_as_hanging_up():
+@pytest.mark.parametrize(
+    ("code", "words", "end"),
+    [(1000, "hung up", End.HUNG_UP), (1005, "hung up", End.HUNG_UP), (1006, "lost", End.LOST)],
+)
+async def test_a_disconnect_is_told_as_hanging_up_or_as_a_broken_connection(code: int, words: str, end: End):
     peer = AsgiPeer()
-    peer.says.append({"type": "websocket.disconnect", "code": 1006})
+    peer.says.append({"type": "websocket.disconnect", "code": code})
     wire = await connected(peer)
-    with pytest.raises(ClientGone, match="hung up") as gone:
+    with pytest.raises(ClientGone, match=words) as gone:
         await wire.receive()
-    assert gone.value.end is End.HUNG_UP
+    assert gone.value.end is end
     with pytest.raises(ClientGone):
         await wire.send(Error("Nobody hears this."))
     assert len(peer.sent) == 1

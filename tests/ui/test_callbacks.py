@@ -18,6 +18,7 @@ from personaplex_ui.audio.clip_file import write_wav
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.errors import InvalidInput
 from personaplex_ui.personaplex.loading import OFFLOADED_IS_SLOW
 from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app, until
 from tests.voices.recordings import RECORDING, speech
@@ -177,3 +178,12 @@ async def test_a_live_call_waits_for_no_slow_first_chunk(app: OpenApp, page: Pag
     await until(call.live.is_set)
     call.hang_up("Enough.")
     await app.switchboard.ended(call)
+
+
+async def test_nobody_calls_from_a_page_that_was_never_loaded(tmp_path: Path):
+    """It would have no address, and no limit."""
+    async with open_app(tmp_path, ENGINE="echo") as app:
+        await app.loaded()
+        inputs = PageSession(app).inputs.values()
+        with pytest.raises(InvalidInput, match="not ready"):
+            app.callbacks.read_settings(["", None, *inputs])

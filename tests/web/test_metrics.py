@@ -294,3 +294,15 @@ async def test_the_ended_call_is_not_held_in_memory(place: Place) -> None:
     await asyncio.sleep(0)
     gc.collect()
     assert kept() is None
+
+
+async def test_callers_who_are_turned_away_before_a_call_are_counted_as_refused(tmp_path: Path):
+    async with place_of(tmp_path) as place:
+        await until(lambda: place.switchboard.engine.state is EngineState.READY)
+        place.switchboard.turn_away(Transport.TWILIO)
+        await place.switchboard.close("The server is shutting down.")
+        with pytest.raises(EngineUnavailable, match="shutting down"):
+            place.switchboard.open(SETTINGS, transport=Transport.MOSHI)
+        series = await scrape(place)
+        assert series("calls_ended_total", transport="twilio", end="refused") == 1
+        assert series("calls_ended_total", transport="moshi", end="refused") == 1

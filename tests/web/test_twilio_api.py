@@ -332,3 +332,13 @@ async def test_a_call_that_twilio_refuses_leaves_nothing_waiting(
 
 def test_what_is_kept_is_kept_under_its_own_key() -> None:
     assert Outbox().take("") is None
+
+
+async def test_calls_that_ring_are_taken_back_at_the_end(app: PhoneApp, rest: TwilioRest) -> None:
+    ringing, answered = (await dial(app))["call_sid"], (await dial(app))["call_sid"]
+    over = {"CallSid": answered, "CallStatus": "busy", "Direction": "outbound-api", "To": TO}
+    await app.twilio("/twilio/status", over)
+    await app.desk.close()
+    taken_back = [asked.path for asked in rest.asked if asked.form.get("Status") == ["completed"]]
+    assert [ringing in path for path in taken_back] == [True]
+    await app.desk.close()

@@ -362,6 +362,34 @@ async def test_neither_number_nor_secret_nor_role_is_logged(
             app.model.most_words = 2
             await app.inbound("CA2")
             await ended(app)
-    assert "+49…5678" not in caplog.text
+    assert "+49…5678" in caplog.text
     for secret in (CALLER, AUTH_TOKEN, ACCOUNT_SID, "two secret"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "end"),
+    [
+        ("completed", "", End.HUNG_UP),
+        ("in-progress", "The connection was lost. Please call again.", End.LOST),
+    ],
+)
+async def test_the_webhook_may_overtake_what_the_stream_says(
+    tmp_path: Path, status: str, said: str, end: End
+) -> None:
+    async with phone_app(tmp_path) as app:
+        call = await live_call(app)
+        answer = read_twiml(await app.twilio("/twilio/ended", {"CallStatus": status}))
+        assert (answer.said, call.end) == (said, end)
+
+
+async def test_those_who_are_turned_away_are_counted(tmp_path: Path) -> None:
+    turned_away: list[Transport] = []
+    async with phone_app(tmp_path) as app:
+        app.switchboard.on_refusal.append(turned_away.append)
+        app.model.clips_only = "Clips only."
+        assert (await app.inbound()).hangs_up
+        await app.switchboard.close("The server is shutting down.")
+        app.model.clips_only = ""
+        assert "not ready" in (await app.inbound("CA2")).said
+    assert turned_away == [Transport.TWILIO] * 2

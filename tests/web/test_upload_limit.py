@@ -1,7 +1,11 @@
 """How much may be sent to us: by the hour, and at once."""
 
 import asyncio
+import contextlib
+import math
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +13,16 @@ from fastapi import FastAPI, Request
 from httpx import ASGITransport, AsyncClient, Response
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Scope
 
 from personaplex_ui.web import upload_limit
 from personaplex_ui.web.address import AddressMiddleware
 from personaplex_ui.web.upload_limit import MAX_OTHER_BYTES, MB, STEP_SEC, WINDOW_SEC, ByteBudget, UploadLimit
+from tests.ui.page_session import LIBRARIES_WARN, open_app
+
+pytestmark = LIBRARIES_WARN
 
 UPLOAD = "/gradio_api/upload"
 OTHER = "/gradio_api/queue/join"
@@ -165,7 +174,7 @@ async def test_other_faults_are_not_hidden():
     async def never(*_: object) -> Any:
         raise AssertionError
 
-    scope: Scope = {"type": "http", "path": UPLOAD, "headers": []}
+    scope: Scope = {"type": "http", "path": UPLOAD, "headers": [], "query_string": b""}
     with pytest.raises(ZeroDivisionError):
         await UploadLimit(app, 1)(scope, never, never)
     with pytest.raises(ZeroDivisionError):
@@ -217,3 +226,79 @@ def test_a_day_of_small_pieces_takes_little_memory():
         assert budget.left("a") >= 10**9 - 1000
     assert budget.left("a") == pytest.approx(10**9 - 900, abs=20)
     assert 1 <= budget.wait_sec("a") <= 60
+
+
+# What a second reading found -------------------------------------------------------------------------
+
+
+async def test_an_upload_that_ends_early_is_told_as_gradios_parser_wants_it():
+    """It removes what it has written so far for that exception alone."""
+    seen: list[type[BaseException]] = []
+
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        try:
+            while (await receive()).get("more_body"):
+                pass
+        except Exception as error:
+            seen.append(type(error))
+            raise
+
+    parts: list[Message] = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        pass
+
+    scope: Scope = {"type": "http", "path": UPLOAD, "headers": [], "query_string": b""}
+    with pytest.raises(MultiPartException):
+        await UploadLimit(app, 1)(scope, receive, send)
+    assert seen == [MultiPartException]
+
+
+async def test_what_gradio_has_written_of_a_refused_upload_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
+
+    async def body() -> AsyncIterator[bytes]:
+        yield head
+        for _ in range(60):
+            yield bytes(50_000)
+
+    variables = {"ENGINE": "echo", "UPLOAD_MB_PER_HOUR": "1", "TRUSTED_PROXIES": "127.0.0.1"}
+    async with open_app(tmp_path / "app", **variables) as app:
+        headers = {"Content-Type": "multipart/form-data; boundary=x", "X-Forwarded-For": CALLER}
+        answer = await app.http.post(UPLOAD, content=body(), headers=headers)
+        assert answer.status_code == 429
+    assert [name for name in os.listdir(tmp_path) if name != "app"] == []
+
+
+async def test_the_name_of_an_upload_cannot_be_long(server: Server):
+    answer = await server.post(f"{UPLOAD}?upload_id={'x' * 300}", b"a")
+    assert answer.status_code == 413
+    assert server.read == []
+
+
+async def test_tiny_uploads_count_with_a_least_size(server: Server):
+    most = math.ceil(2 * MB / (64 * 1024))
+    answers = [await server.post(UPLOAD, b"tiny") for _ in range(most + 1)]
+    assert [answer.status_code for answer in answers] == [200] * most + [429]
+
+
+async def test_a_body_that_stops_coming_has_ended(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(upload_limit, "NEXT_PART_WITHIN_SEC", 0.05)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"half"
+        await asyncio.sleep(30)
+
+    with contextlib.suppress(ClientDisconnect):
+        async with asyncio.timeout(10):
+            await server.post(OTHER, body())
+    assert server.read == [4]

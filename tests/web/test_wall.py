@@ -515,3 +515,46 @@ async def test_lifespan_passes(walled: Walled):
 
     await walled.app({"type": "lifespan", "app": None, "state": {}}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+# What a second reading found -------------------------------------------------------------------------
+
+
+async def test_a_copied_cookie_is_worthless_after_the_logout(walled: Walled):
+    copied = await cookie(walled)
+    assert (await ask(walled, headers=copied)).status_code == 200
+    foreign = {**copied, "Origin": "https://evil.example"}
+    await ask(walled, "/logout", headers=foreign)
+    assert (await ask(walled, headers=copied)).status_code == 200
+    await ask(walled, "/logout", headers=copied)
+    assert (await ask(walled, headers=copied)).status_code == 401
+
+
+async def test_machines_are_not_shut_out_by_strangers_whose_address_is_not_known(walled: Walled):
+    async with walled.client(address="127.0.0.1") as client:
+        for _ in range(101):
+            await client.get("/page", headers=bearer("a guess"))
+        assert (await client.get("/page", headers=bearer("a guess"))).status_code == 429
+        assert (await client.get("/page", headers=bearer(API_KEY))).status_code == 200
+
+
+async def test_a_locked_out_login_is_not_even_read(walled: Walled):
+    for _ in range(MOST):
+        await log_in(walled, "a guess")
+    answer = await ask(walled, "/login", "POST", content=b"no form at all", headers={"Content-Type": "x/y"})
+    assert answer.status_code == 429
+
+
+async def test_a_login_in_a_charset_of_its_own_is_none(walled: Walled):
+    kind = "multipart/form-data; boundary=x; charset=punycode"
+    body = b'--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nabc\r\n--x--\r\n'
+    answer = await ask(walled, "/login", "POST", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("host", ["[::1", "a b", "x" * 300, "a/b"])
+async def test_a_host_that_is_none_is_refused_before_anything_else(walled: Walled, host: str):
+    assert (await ask(walled, "/health", headers={"Host": host})).status_code == 400
+    assert not walled.seen
+    messages = await open_websocket(walled.app, "/api/chat", {"Host": host})
+    assert [message["type"] for message in messages] == ["websocket.close"]
