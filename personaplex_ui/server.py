@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 
 import gradio as gr
 import uvicorn
@@ -135,7 +135,7 @@ class Server(uvicorn.Server):
             phones = any(call.transport is Transport.TWILIO for call in switchboard.calls.values())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CALLS_AND_DOORS_CLOSE_WITHIN_SEC):
-                    await asyncio.gather(switchboard.close(), app.state.doors.close())
+                    await _close_all(switchboard.close(), app.state.doors.close())
             await asyncio.sleep(TWILIO_ASKS_WITHIN_SEC if phones else GOODBYES_ARRIVE_SEC)
         await super().shutdown()
 
@@ -146,6 +146,12 @@ TWILIO_ASKS_WITHIN_SEC = 1.2
 """What to say to a caller whose stream has ended; asked in vain, it would speak of an application error."""
 
 CONNECTIONS_CLOSE_WITHIN_SEC = 1
+
+
+async def _close_all(*closing: Awaitable[None]) -> None:
+    for failed in await asyncio.gather(*closing, return_exceptions=True):
+        if isinstance(failed, Exception):
+            log.error("Not everything could be closed.", exc_info=failed)
 
 
 def _exit(signal_number: int, frame: object) -> None:

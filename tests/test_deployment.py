@@ -29,9 +29,11 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from starlette.datastructures import Headers
 
-from personaplex_ui import server
-from personaplex_ui.settings import EngineChoice, Settings
+from personaplex_ui import logs, server
+from personaplex_ui.settings import EngineChoice, LogFormat, LogLevel, Settings
+from personaplex_ui.web.address import parse_networks, trace
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "docs" / "DEPLOYMENT.md", *sorted((ROOT / "deploy").rglob("README.md"))]
@@ -418,13 +420,24 @@ def run_cloud_run_script(folder: Path, given: Mapping[str, str]) -> tuple[int, s
     return done.returncode, done.stderr, [line.rstrip("\0").split("\0") for line in written]
 
 
-def test_cloud_run_gets_one_instance_with_a_gpu(tmp_path: Path) -> None:
-    code, said, calls = run_cloud_run_script(tmp_path, GIVEN)
+def deployed_on_cloud_run(folder: Path, given: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """How the image is built, and the options of the deployment."""
+    code, said, calls = run_cloud_run_script(folder, given)
     assert (code, said) == (0, "")
     build, deploy = calls
     assert build[:2] == ["builds", "submit"]
     assert deploy[:2] == ["run", "deploy"]
-    options = {name: value for name, _, value in (option[2:].partition("=") for option in deploy[3:])}
+    return build, {name: value for name, _, value in (option[2:].partition("=") for option in deploy[3:])}
+
+
+def variables_given(options: Mapping[str, str]) -> dict[str, str]:
+    found = re.fullmatch(r"\^(.)\^(.*)", options["update-env-vars"])
+    assert found
+    return dict(pair.split("=", 1) for pair in found[2].split(found[1]))
+
+
+def test_cloud_run_gets_one_instance_with_a_gpu(tmp_path: Path) -> None:
+    build, options = deployed_on_cloud_run(tmp_path, GIVEN)
     assert f"--tag={options['image']}" in build
     assert (options["gpu"], options["gpu-type"]) == ("1", "nvidia-l4")
     assert (options["min-instances"], options["max-instances"]) == ("1", "1")
@@ -432,14 +445,36 @@ def test_cloud_run_gets_one_instance_with_a_gpu(tmp_path: Path) -> None:
     assert int(options["port"]) == Settings.from_mapping({}).port
     assert "/health" not in options["startup-probe"], "it says 503 while the model loads"
 
-    found = re.fullmatch(r"\^(.)\^(.*)", options["set-env-vars"])
-    assert found
-    given = dict(pair.split("=", 1) for pair in found[2].split(found[1]))
+    given = variables_given(options)
     assert given.keys() <= variables_of_ours()
     assert given["HF_REPO"].startswith("/weights/")
     settings = Settings.from_mapping({**given, "HF_REPO": "", "TURN_CREDENTIAL": "a secret"})
     assert settings.turn_urls == tuple(GIVEN["TURN_URLS"].split(","))
-    assert options["set-secrets"].split("=")[0] in variables_of_ours()
+    assert options["update-secrets"].split("=")[0] in variables_of_ours()
+
+
+def test_a_second_deployment_on_cloud_run_takes_nothing_away(tmp_path: Path) -> None:
+    _, options = deployed_on_cloud_run(tmp_path, GIVEN)
+    taking = [
+        name for name in options if re.match(r"(set|clear|remove)-(env-vars|secrets)|env-vars-file", name)
+    ]
+    assert taking == []
+
+
+@pytest.mark.parametrize(
+    ("given", "forwarded"),
+    [
+        ({}, "198.51.100.1, 203.0.113.5"),  # the first is what the caller wrote itself
+        ({"TRUSTED_PROXIES": "169.254.0.0/16,192.0.2.9"}, "203.0.113.5,192.0.2.9"),
+    ],
+)
+def test_on_cloud_run_the_client_is_known(tmp_path: Path, given: dict[str, str], forwarded: str) -> None:
+    _, options = deployed_on_cloud_run(tmp_path, GIVEN | given)
+    variables = {"TRUSTED_PROXIES": variables_given(options)["TRUSTED_PROXIES"]}
+    trusted = parse_networks(Settings.from_mapping(variables).trusted_proxies)
+    headers = Headers({"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https"})
+    found = trace("169.254.1.1", headers, trusted)
+    assert (str(found.client), found.scheme, found.unknown_proxy) == ("203.0.113.5", "https", False)
 
 
 @pytest.mark.parametrize("missing", GIVEN)
@@ -504,10 +539,24 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
     assert all(environment[name].startswith(f"{mounted}/") for name in ("HF_HOME", "RECORDINGS_DIR"))
 
     served: list[Settings] = []
-    monkeypatch.setattr(server, "build_app", served.append)
-    monkeypatch.setenv("MAX_CALLS", "3")
-    module["serve"]()
+    logged: list[tuple[str, bool]] = []
+
+    def build_app(settings: Settings) -> str:
+        served.append(settings)
+        return "the app"
+
+    def configure_logging(level: str, json_lines: bool) -> None:
+        assert served == [], "what the building logs would look otherwise"
+        logged.append((level, json_lines))
+
+    monkeypatch.setattr(server, "build_app", build_app)
+    monkeypatch.setattr(logs, "configure_logging", configure_logging)
+    variables = {"MAX_CALLS": "3", "LOG_LEVEL": LogLevel.DEBUG.value, "LOG_FORMAT": LogFormat.JSON.value}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert module["serve"]() == "the app"
     assert [settings.max_calls for settings in served] == [3]
+    assert logged == [("debug", True)]
 
 
 # What is written about it ----------------------------------------------------------------------------
@@ -515,7 +564,7 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_example_of_an_env_file_names_what_is_read() -> None:
     named = re.findall(r"^# ([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    assert sorted(named) == sorted(variables_of_ours())
+    assert sorted(named) == sorted({*variables_of_ours(), "NO_TORCH_COMPILE"})
 
 
 def test_the_files_set_only_variables_that_somebody_reads(compose: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from personaplex_ui.setting_values import Secret
 from personaplex_ui.settings import EngineChoice, LogFormat, LogLevel, Quantize, Settings
 
 ENV_EXAMPLE = Path(__file__).parent.parent / ".env.example"
+READ_BESIDES = {"SPACE_HOST", "NO_TORCH_COMPILE"}
+"""What SERVER_URL is made of on a Space, and what moshi reads."""
 
 TURN = {"TURN_URLS": "turn:a.example:3478", "TURN_USERNAME": "ann", "TURN_CREDENTIAL": "hunter2"}
 
@@ -236,5 +238,5 @@ def test_a_twilio_account_needs_its_token() -> None:
 
 def test_the_example_file_shows_every_variable_with_its_default() -> None:
     shown = dict(re.findall(r'^# ([A-Z_]+)="?(.*?)"?$', ENV_EXAMPLE.read_text(), re.MULTILINE))
-    assert shown.keys() == {field.name.upper() for field in fields(Settings)}
+    assert shown.keys() == {*(field.name.upper() for field in fields(Settings)), *READ_BESIDES}
     assert Settings.from_mapping(shown) == Settings.from_mapping({})

@@ -11,6 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 REGION="${REGION:-europe-west4}"
 SERVICE="${SERVICE:-personaplex}"
 MAX_CALLS="${MAX_CALLS:-2}"
+# Cloud Run's front end reaches the container from link-local addresses, and says in a header who calls.
+TRUSTED_PROXIES="${TRUSTED_PROXIES:-169.254.0.0/16}"
 IMAGE="${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/personaplex/personaplex-ui}"
 
 gcloud builds submit --project="$PROJECT" --tag="$IMAGE" --timeout=1h --disk-size=100 .
@@ -32,8 +34,9 @@ options=(
     --add-volume=name=weights,type=cloud-storage,bucket="$BUCKET",readonly=true
     --add-volume-mount=volume=weights,mount-path=/weights
 
-    # ^;^ says what separates the variables: TURN_URLS has commas.
-    --set-env-vars="^;^HF_REPO=/weights/personaplex-7b-v1;MAX_CALLS=$MAX_CALLS;TURN_URLS=$TURN_URLS;TURN_USERNAME=$TURN_USERNAME"
-    --set-secrets=TURN_CREDENTIAL=turn-credential:latest
+    # Updated, not set, since that would remove what else the service was given: password, telephone, address.
+    # ^;^ says what separates the variables: TURN_URLS and TRUSTED_PROXIES may have commas.
+    --update-env-vars="^;^HF_REPO=/weights/personaplex-7b-v1;MAX_CALLS=$MAX_CALLS;TRUSTED_PROXIES=$TRUSTED_PROXIES;TURN_URLS=$TURN_URLS;TURN_USERNAME=$TURN_USERNAME"
+    --update-secrets=TURN_CREDENTIAL=turn-credential:latest
 )
 gcloud run deploy "$SERVICE" "${options[@]}"

@@ -36,11 +36,12 @@ app = modal.App("personaplex-ui", image=image)
 @modal.asgi_app()
 def serve():
     """Modal runs the app's lifespan, which starts the engine and ends the calls."""
-    import logging
     import os
 
+    from personaplex_ui.logs import configure_logging
     from personaplex_ui.server import build_app
-    from personaplex_ui.settings import Settings
+    from personaplex_ui.settings import LogFormat, Settings
 
-    logging.basicConfig(level=logging.INFO)
-    return build_app(Settings.from_mapping(os.environ))
+    settings = Settings.from_mapping(os.environ)
+    configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)
+    return build_app(settings)

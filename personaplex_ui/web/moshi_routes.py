@@ -15,13 +15,14 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.protocols.moshi import CallRequest, parse_query
 from personaplex_ui.transports.moshi_ws import serve_chat
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.address import public_url
 
 PATHS = ("/api/chat", "/ws/chat")
 
 EXPLANATION = """\
 The door for Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
 00 handshake (send sound from then on), 01 Ogg/Opus, 02 text, 04 state, 05 error, 06 ping, 07 speak this text.
-Connect to {scheme}://{host}{path}?voice_prompt={voice}.pt&text_prompt=You%20are%20a%20wise%20teacher.
+Connect to {url}?voice_prompt={voice}.pt&text_prompt=You%20are%20a%20wise%20teacher.
 """
 
 
@@ -42,10 +43,7 @@ def build_moshi_router(
 
     async def explain(request: Request) -> PlainTextResponse:
         """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""
-        scheme = "wss" if request.url.scheme == "https" else "ws"
-        text = EXPLANATION.format(
-            scheme=scheme, host=request.url.netloc, path=request.url.path, voice=voices.default
-        )
+        text = EXPLANATION.format(url=_websocket_url(request), voice=voices.default)
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         return PlainTextResponse(text, status_code=426, headers=headers)
 
@@ -61,6 +59,12 @@ def build_moshi_router(
             name=f"explain {path}",
         )
     return router
+
+
+def _websocket_url(request: Request) -> str:
+    """At this server's public address if that is known, else at the one that the browser asked for."""
+    base = public_url(request) or f"{request.url.scheme}://{request.url.netloc}"
+    return base.replace("http", "ws", 1) + request.url.path
 
 
 def _read_settings(request: CallRequest, voices: VoiceLibrary, default_prompt: str) -> CallSettings:

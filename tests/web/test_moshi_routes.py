@@ -18,6 +18,7 @@ from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.address import AddressMiddleware
 from personaplex_ui.web.moshi_routes import PATHS, build_moshi_router
 from tests.end_to_end.moshi_client import chat
 from tests.fake_model import FakeModel
@@ -135,6 +136,30 @@ async def test_without_a_websocket_the_door_explains_itself(app: FastAPI, path: 
     assert response.headers["content-type"].startswith("text/plain")
     assert len(response.text.splitlines()) == 3
     assert f"wss://example.org{path}?voice_prompt=NATF2.pt&text_prompt=" in response.text
+
+
+@pytest.mark.parametrize(
+    ("server_url", "forwarded", "shown"),
+    [
+        ("https://talk.example.org", {}, "wss://talk.example.org/api/chat?"),
+        ("https://talk.example.org/app", {}, "wss://talk.example.org/app/api/chat?"),
+        (
+            None,
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "talk.example.org"},
+            "wss://talk.example.org/api/chat?",
+        ),
+        (None, {}, "ws://inner.example:7860/api/chat?"),
+    ],
+)
+async def test_the_address_it_names_is_the_public_one(
+    app: FastAPI, server_url: str | None, forwarded: dict[str, str], shown: str
+):
+    proxied = AddressMiddleware(app, server_url, ["10.0.0.1"])
+    transport = ASGITransport(proxied, client=("10.0.0.1", 1))
+    headers = {"X-Forwarded-For": "203.0.113.5", **forwarded}
+    async with AsyncClient(transport=transport, base_url="http://inner.example:7860") as client:
+        response = await client.get("/api/chat", headers=headers)
+    assert f"Connect to {shown}voice_prompt=NATF2.pt&" in response.text
 
 
 async def test_the_doors_stand_in_the_api_description(app: FastAPI):

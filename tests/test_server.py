@@ -1,0 +1,81 @@
+"""The server's end: calls and doors close, in words, before uvicorn closes the connections."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from personaplex_ui import server
+from personaplex_ui.calls.snapshot import Transport
+
+CONNECTIONS = "connections close"
+
+
+class Part:
+    """Something to close: tells ``told`` when that begins and when it is done."""
+
+    def __init__(self, name: str, told: list[str], lasts_sec: float = 0.0) -> None:
+        self.calls: dict[str, SimpleNamespace] = {}
+        self._name = name
+        self._told = told
+        self._lasts_sec = lasts_sec
+
+    async def close(self) -> None:
+        self._told.append(f"{self._name} begins")
+        await asyncio.sleep(self._lasts_sec)
+        self._told.append(f"{self._name} is closed")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens, in its order; uvicorn's own end among it."""
+    told: list[str] = []
+
+    async def shutdown(self: uvicorn.Server, sockets: list[object] | None = None) -> None:
+        told.append(CONNECTIONS)
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    monkeypatch.setattr(server, "GOODBYES_ARRIVE_SEC", 0.0)
+    return told
+
+
+def server_of(switchboard: Part, doors: Part) -> server.Server:
+    app = FastAPI()
+    app.state.switchboard, app.state.doors = switchboard, doors
+    return server.Server(uvicorn.Config(app, log_config=None))
+
+
+async def test_calls_and_the_lent_number_end_before_the_connections(told: list[str]) -> None:
+    await server_of(Part("calls", told, 0.02), Part("doors", told, 0.05)).shutdown()
+    assert told == ["calls begins", "doors begins", "calls is closed", "doors is closed", CONNECTIONS]
+
+
+@pytest.mark.parametrize("hanging", ["calls", "doors"])
+async def test_what_does_not_close_in_time_holds_up_nothing(
+    told: list[str], hanging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CALLS_AND_DOORS_CLOSE_WITHIN_SEC", 0.1)
+    calls, doors = (Part(name, told, 30.0 if name == hanging else 0.0) for name in ("calls", "doors"))
+    await server_of(calls, doors).shutdown()
+    other = "doors" if hanging == "calls" else "calls"
+    assert told == ["calls begins", "doors begins", f"{other} is closed", CONNECTIONS]
+
+
+async def test_twilio_has_time_to_ask_why_its_calls_ended(
+    told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TWILIO_ASKS_WITHIN_SEC", 0.05)
+    calls = Part("calls", told)
+    calls.calls["a call"] = SimpleNamespace(transport=Transport.TWILIO)
+    asyncio.get_running_loop().call_later(0.01, told.append, "Twilio asks")
+    await server_of(calls, Part("doors", told)).shutdown()
+    assert told[-2:] == ["Twilio asks", CONNECTIONS]
+
+
+async def test_an_app_that_is_not_ours_is_served_as_ever(told: list[str]) -> None:
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    await server.Server(uvicorn.Config(app, log_config=None)).shutdown()  # type: ignore[arg-type]
+    assert told == [CONNECTIONS]
