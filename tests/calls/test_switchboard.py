@@ -6,7 +6,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -26,10 +26,11 @@ from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, EndedCall, Phase, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona
-from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.engine.worker import Engine
 from personaplex_ui.errors import CallOver, TooManyCalls
 from personaplex_ui.log_context import current_call
 from tests.fake_model import FakeModel
+from tests.running import running_engine, until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
 OWNER = "an owner"
@@ -43,12 +44,8 @@ def model() -> FakeModel:
 
 @pytest.fixture
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    engine = Engine(lambda report: model, max_calls=2, max_waiting=2)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
-    yield engine
-    model.going.set()
-    await engine.close()
+    async with running_engine(model, max_calls=2, max_waiting=2) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -66,12 +63,6 @@ async def switchboard(engine: Engine, folder: Path) -> AsyncIterator[Switchboard
 
 def switchboard_of(engine: Engine, folder: Path) -> Switchboard:
     return Switchboard(engine, Archive(folder, 3600.0, time.time), 600.0)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 async def talk(call: Call, sec: float, amplitude: float = 0.25) -> int:

@@ -1,7 +1,7 @@
 """Clips on a fake model: sound of equal length comes back, and whatever happens, the line is free again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona, Sampling
-from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.engine.worker import Engine
 from personaplex_ui.errors import EngineUnavailable, PersonaplexError
 from personaplex_ui.transports import clip
 from personaplex_ui.transports.clip import ClipAnswer, converse
 from tests.fake_model import FakeModel
+from tests.running import running_engine, running_switchboard, until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
 
@@ -30,25 +31,14 @@ def model() -> FakeModel:
 
 @pytest.fixture
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    engine = Engine(lambda report: model, max_calls=1, max_waiting=2)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
-    yield engine
-    model.going.set()
-    await engine.close()
+    async with running_engine(model, max_calls=1, max_waiting=2) as engine:
+        yield engine
 
 
 @pytest.fixture
 async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
-    switchboard = Switchboard(engine, Archive(tmp_path / "recordings", 3600.0, lambda: 0.0), 600.0)
-    yield switchboard
-    await switchboard.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
+    async with running_switchboard(engine, tmp_path / "recordings") as switchboard:
+        yield switchboard
 
 
 def sound(samples: int) -> Samples:

@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, WebSocket
 
-from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
@@ -22,6 +20,7 @@ from personaplex_ui.transports.moshi_ws import MOST_FAULTS, serve_chat
 from tests.end_to_end.moshi_client import MoshiClient, chat, tone
 from tests.fake_model import FakeModel
 from tests.loopback_server import serving
+from tests.running import running_engine, running_switchboard, until
 from tests.transports.asgi_peer import AsgiPeer
 
 LINES = 2
@@ -33,12 +32,6 @@ def read_settings(voice: str = "NATF2", prompt: str = "Be kind.") -> CallSetting
     return CallSettings(Persona(voice, prompt), record=False)
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 def model() -> FakeModel:
     return FakeModel()
@@ -46,19 +39,14 @@ def model() -> FakeModel:
 
 @pytest.fixture
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    engine = Engine(lambda report: model, max_calls=LINES, max_waiting=1)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
-    yield engine
-    model.going.set()
-    await engine.close()
+    async with running_engine(model, max_calls=LINES, max_waiting=1) as engine:
+        yield engine
 
 
 @pytest.fixture
 async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
-    switchboard = Switchboard(engine, Archive(tmp_path, 3600.0, time.time), 600.0)
-    yield switchboard
-    await switchboard.close()
+    async with running_switchboard(engine, tmp_path) as switchboard:
+        yield switchboard
     assert (engine.lines.free, engine.lines.waiting) == (LINES, 0)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,16 @@ from fastrtc import CloseStream
 from fastrtc.utils import Context
 
 from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ
-from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings, check_temperature
 from personaplex_ui.calls.snapshot import Phase
-from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona, Sampling
-from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.engine.worker import Engine
 from personaplex_ui.transports import webrtc
 from personaplex_ui.transports.pacing import MAX_AHEAD_SEC
 from personaplex_ui.transports.webrtc import BrowserCall, BrowserCalls
 from tests.fake_model import FakeModel
+from tests.running import running_engine, running_switchboard, until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."), record=False)
 INPUTS: list[object] = ["NATF2", 0.7]
@@ -138,26 +137,14 @@ def model() -> FakeModel:
 
 @pytest.fixture
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    engine = Engine(lambda report: model, max_calls=2, max_waiting=1)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
-    yield engine
-    model.going.set()
-    await engine.close()
+    async with running_engine(model, max_calls=2, max_waiting=1) as engine:
+        yield engine
 
 
 @pytest.fixture
 async def calls(engine: Engine, tmp_path: Path) -> AsyncIterator[BrowserCalls]:
-    switchboard = Switchboard(engine, Archive(tmp_path, 3600.0, time.time), 600.0)
-    yield BrowserCalls(switchboard)
-    await switchboard.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Waits for less than the 8 s after which a call ends by itself when it hears nothing."""
-    async with asyncio.timeout(5.0):
-        while not true():
-            await asyncio.sleep(0.005)
+    async with running_switchboard(engine, tmp_path) as switchboard:
+        yield BrowserCalls(switchboard)
 
 
 async def all_is_free(calls: BrowserCalls) -> None:

@@ -1,9 +1,8 @@
 """The plain HTTP of the app, with a fake model and calls that are put into the archive directly."""
 
-import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.visitor import COOKIE
 from tests.fake_model import FakeModel
+from tests.running import running_engine, running_switchboard, until
 
 VOICES = [Voice("NATF2", "Natural female", "NATF2"), Voice("NATM1", "Natural male", "NATM1")]
 OWNER = {"Cookie": f"{COOKIE}={'o' * 43}"}
@@ -40,12 +40,6 @@ STRANGERS: list[dict[str, str]] = [
 LINES = (Line(0.5, 2.25, "Hello! Grüße."), Line(4.0, 5.0, "Goodbye."))
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 def model() -> FakeModel:
     return FakeModel()
@@ -53,18 +47,14 @@ def model() -> FakeModel:
 
 @pytest.fixture
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    engine = Engine(lambda report: model, max_calls=1, max_waiting=1)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
-    yield engine
-    await engine.close()
+    async with running_engine(model, max_calls=1, max_waiting=1) as engine:
+        yield engine
 
 
 @pytest.fixture
 async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
-    switchboard = Switchboard(engine, Archive(tmp_path / "recordings", 3600.0, time.time), 600.0)
-    yield switchboard
-    await switchboard.close()
+    async with running_switchboard(engine, tmp_path / "recordings") as switchboard:
+        yield switchboard
 
 
 def client_of(switchboard: Switchboard) -> AsyncClient:
