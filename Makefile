@@ -10,6 +10,9 @@ SHELL := bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
+# Whole calls, browsers and measurements: one after the other, with the machine to themselves. The others run side
+# by side, one for each core.
+IN_REAL_TIME := tests/browser tests/end_to_end tests/bench tests/test_bench.py tests/test_bench_model.py
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
 # Else pyright asks the network for a newer version of itself on each run.
@@ -25,7 +28,11 @@ demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
 	exec $(PYTHON) app.py
 
 test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
-	@$(PYTHON) -m pytest $(ARGS)
+	@if [ -n "$(ARGS)" ]; then exec $(PYTHON) -m pytest $(ARGS); fi; \
+	failed=0; \
+	$(PYTHON) -m pytest --numprocesses auto --dist loadfile tests $(IN_REAL_TIME:%=--ignore=%) || failed=1; \
+	$(PYTHON) -m pytest $(IN_REAL_TIME) || failed=1; \
+	exit $$failed
 
 test-tools:
 	@scripts/install-test-tools.sh

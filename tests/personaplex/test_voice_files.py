@@ -118,7 +118,11 @@ def test_only_voices_are_taken(tmp_path: Path) -> None:
     assert [file.name for file in unpack_voices(path, tmp_path / "unpacked").iterdir()] == ["Own voice.wav"]
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar" * 200), None])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"no tar" * 200, mtime=0), None],
+    ids=["empty", "text", "no tar", "cut short"],
+)
 def test_a_damaged_archive(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "voices.tgz"
     path.write_bytes((DATA / "tiny/voices.tgz").read_bytes()[:9_000] if content is None else content)

@@ -68,7 +68,9 @@ def media(sound: bytes = LOUD, track: str = "inbound") -> dict[str, Any]:
 class Peer:
     """A websocket in memory, and what Twilio does with it. ``reads``: cleared, it takes no message."""
 
-    def __init__(self, switchboard: Switchboard, lobby: Lobby, returns_marks: bool = True) -> None:
+    def __init__(
+        self, switchboard: Switchboard, lobby: Lobby, returns_marks: bool = True, address: str = ""
+    ) -> None:
         self.received: list[dict[str, Any]] = []
         self.sound = bytearray()
         self.closed: tuple[int, str] | None = None
@@ -80,7 +82,9 @@ class Peer:
         self._to_server.put_nowait({"type": "websocket.connect"})
         websocket = WebSocket({"type": "websocket"}, self._to_server.get, self._take)
         self.serving = asyncio.create_task(
-            serve_stream(websocket, switchboard, admit, lambda start, call: self.calls.append(call), lobby)
+            serve_stream(
+                websocket, switchboard, admit, lambda start, call: self.calls.append(call), lobby, address
+            )
         )
 
     def send(self, message: dict[str, Any] | str | bytes) -> None:
@@ -92,8 +96,8 @@ class Peer:
             case dict():
                 self._put(text=json.dumps(message))
 
-    def disconnect(self) -> None:
-        self._to_server.put_nowait({"type": "websocket.disconnect", "code": 1006})
+    def disconnect(self, code: int = 1000) -> None:
+        self._to_server.put_nowait({"type": "websocket.disconnect", "code": code})
 
     async def start(self) -> Call:
         """Returns the call when it is live."""
@@ -222,7 +226,7 @@ async def test_a_whole_call(dial: Dial, switchboard: Switchboard) -> None:
     peer.send({"event": "stop", "stop": {}})
     assert await peer.over() == (1000, HUNG_UP)
     assert (call.end, call.reason) == (End.HUNG_UP, HUNG_UP)
-    assert not switchboard.calls
+    await until(lambda: not switchboard.calls)
 
 
 async def test_sound_goes_out_at_real_time_however_much_is_there(dial: Dial) -> None:
@@ -278,13 +282,16 @@ async def test_a_key_is_noted_without_its_digit(dial: Dial, caplog: pytest.LogCa
 # How calls end -------------------------------------------------------------------------------------------
 
 
-async def test_a_peer_that_is_gone_has_hung_up(dial: Dial, engine: Engine) -> None:
+@pytest.mark.parametrize(("code", "end"), [(1000, End.HUNG_UP), (1005, End.HUNG_UP), (1006, End.LOST)])
+async def test_a_peer_that_is_gone_has_hung_up_or_lost_its_connection(
+    dial: Dial, engine: Engine, code: int, end: End
+) -> None:
     peer = dial()
     call = await peer.start()
-    peer.disconnect()
+    peer.disconnect(code)
     await peer.over()
-    assert call.end is End.HUNG_UP
-    assert engine.lines.free == 2
+    assert call.end is end
+    await until(lambda: engine.lines.free == 2)
 
 
 async def test_the_end_of_a_call_closes_the_stream_with_its_reason(dial: Dial) -> None:
@@ -554,7 +561,7 @@ async def test_a_thousand_connections_that_say_nothing_harm_nobody(
 ) -> None:
     talking = dial()
     await talking.start()
-    monkeypatch.setattr(twilio_stream, "START_WITHIN_SEC", 0.3)
+    monkeypatch.setattr(twilio_stream, "START_WITHIN_SEC", 1.0)
     silent = [dial() for _ in range(1000)]
     codes = [(await peer.over())[0] for peer in silent]
     assert (codes.count(1008), codes.count(1013)) == (100, 900)
@@ -562,3 +569,18 @@ async def test_a_thousand_connections_that_say_nothing_harm_nobody(
     assert await talking.is_answered()
     late = dial()
     await late.start()
+
+
+async def test_ten_connections_of_one_address_may_say_nothing(dial: Dial) -> None:
+    silent = [dial(address="192.0.2.9") for _ in range(12)]
+    for refused in silent[10:]:
+        code, reason = await refused.over()
+        assert (code, "Too many connections" in reason) == (1013, True)
+    for address in ("192.0.2.10", ""):
+        await dial(address=address).start()
+    silent[0].send({"event": "stop"})
+    assert await silent[0].over() == (1000, HUNG_UP)
+    again = dial(address="192.0.2.9")
+    again.send({"event": "stop"})
+    assert await again.over() == (1000, HUNG_UP)
+    assert not any(peer.serving.done() for peer in silent[1:10])

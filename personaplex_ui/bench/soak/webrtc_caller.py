@@ -173,7 +173,8 @@ class Page:
         self._component = next(c["id"] for c in self._config["components"] if c["type"] == "webrtc")
         self._begin(self._beat())
         dependencies: list[Values] = self._config["dependencies"]
-        load = next(d for d in dependencies if d["targets"] and d["targets"][0][1] == "load")
+        loads = [d for d in dependencies if d["targets"] and d["targets"][0][1] == "load"]
+        load = next(d for d in loads if len(d["outputs"]) == 3)  # owner, address, history
         await self._trigger(load, [])
 
     def leave(self) -> None:
