@@ -28,11 +28,10 @@ demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
 	exec $(PYTHON) app.py
 
 test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
-	@if [ -n "$(ARGS)" ]; then exec $(PYTHON) -m pytest $(ARGS); fi; \
-	failed=0; \
+	@$(if $(ARGS),$(PYTHON) -m pytest $(ARGS),failed=0; \
 	$(PYTHON) -m pytest --numprocesses auto --dist loadfile tests $(IN_REAL_TIME:%=--ignore=%) || failed=1; \
 	$(PYTHON) -m pytest $(IN_REAL_TIME) || failed=1; \
-	exit $$failed
+	exit $$failed)
 
 test-tools:
 	@scripts/install-test-tools.sh

@@ -56,9 +56,7 @@ async def answering_machine(folder: Path) -> AsyncGenerator[tuple[str, Switchboa
         grant = PhoneGrant(CallSettings(Persona("NATF2", ""), record=True), OWNER, "", Transport.TWILIO)
         await serve_stream(websocket, switchboard, lambda start: grant)
 
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws_max_size=1 << 20)
-    )
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws_max_size=1 << 20))
     await engine.start()
     await switchboard.start()
     serving = asyncio.create_task(server.serve())
@@ -100,9 +98,10 @@ async def measured_call(folder: Path) -> tuple[TwilioPeer, Recording, int]:
 
 
 async def test_a_telephone_hears_itself_clean_in_time_and_recorded(tmp_path: Path) -> None:
-    peer, recording, rate_hz = await measured_call(tmp_path / "first")
-    if peer.was_held_up:
-        peer, recording, rate_hz = await measured_call(tmp_path / "again")
+    for attempt in range(3):
+        peer, recording, rate_hz = await measured_call(tmp_path / str(attempt))
+        if not peer.was_held_up:
+            break
 
     assert peer.websocket.close_code == 1000
     peer.check_sound_flowed()

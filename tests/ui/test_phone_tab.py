@@ -15,6 +15,7 @@ from personaplex_ui.errors import InvalidInput
 from personaplex_ui.phone.dialler import Dialler
 from personaplex_ui.phone.fastrtc_number import NumberState
 from personaplex_ui.phone.fastrtc_service import FastRtcService
+from tests.password import GIVEN
 from tests.phone.answering_machine import AnsweringMachine, answering_machine
 from tests.phone.telephone_rig import ForwardingTunnel, plain_client, ring
 from tests.phone.twilio_rest import ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, TwilioRest, client_of, twilio_rest
@@ -76,7 +77,7 @@ async def test_a_call_is_made_with_the_key_followed_and_counted(tmp_path: Path, 
         desk = app.doors.desk
 
         async def busy() -> None:
-            await until(lambda: bool(rest.calls))
+            await until(lambda: bool(desk.journal.newest_first))
             call_sid = desk.journal.newest_first[0].call_sid
             desk.note_status(call_sid, "busy", "outbound-api", PHONE_NUMBER, TO)
 
@@ -114,6 +115,7 @@ async def test_twilios_refusal_is_a_sentence_without_the_number(page: PageSessio
     assert "2 more calls" in left
 
 
+@pytest.mark.skipif(bool(GIVEN), reason="The page itself would be locked out with its address.")
 async def test_too_many_wrong_keys_are_not_looked_at_any_more(tmp_path: Path, rest: TwilioRest) -> None:
     async with open_app(tmp_path, **TWILIO, TRUSTED_PROXIES="127.0.0.1") as app:
         app.http.headers.update(FAR_AWAY)
