@@ -11,7 +11,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
 # Whole calls, browsers and measurements: one after the other, with the machine to themselves. The others run side
-# by side, one for each core.
+# by side.
 IN_REAL_TIME := tests/browser tests/end_to_end tests/bench tests/test_bench.py tests/test_bench_model.py
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
@@ -29,7 +29,7 @@ demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
 
 test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
 	@$(if $(ARGS),$(PYTHON) -m pytest $(ARGS),failed=0; \
-	$(PYTHON) -m pytest --numprocesses auto --dist loadfile tests $(IN_REAL_TIME:%=--ignore=%) || failed=1; \
+	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile tests $(IN_REAL_TIME:%=--ignore=%) || failed=1; \
 	$(PYTHON) -m pytest $(IN_REAL_TIME) || failed=1; \
 	exit $$failed)
 

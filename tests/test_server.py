@@ -1,7 +1,9 @@
 """The server's end: calls and doors close, in words, before uvicorn closes the connections."""
 
 import asyncio
+import gc
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import uvicorn
@@ -9,6 +11,7 @@ from fastapi import FastAPI
 
 from personaplex_ui import server
 from personaplex_ui.calls.snapshot import Transport
+from personaplex_ui.engine.worker import Engine, EngineState
 
 CONNECTIONS = "connections close"
 
@@ -79,3 +82,20 @@ async def test_an_app_that_is_not_ours_is_served_as_ever(told: list[str]) -> Non
 
     await server.Server(uvicorn.Config(app, log_config=None)).shutdown()  # type: ignore[arg-type]
     assert told == [CONNECTIONS]
+
+
+async def test_what_stays_is_left_out_of_garbage_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LOOK_FOR_MODEL_EVERY_SEC", 0.01)
+    engine = cast(Engine, SimpleNamespace(state=EngineState.LOADING))
+    gc.unfreeze()
+    try:
+        settling = asyncio.create_task(server.keep_collections_short(engine))
+        while not gc.get_freeze_count():
+            await asyncio.sleep(0.005)
+        before = gc.get_freeze_count()
+        model = [[number] for number in range(1_000)]
+        engine.state = EngineState.READY
+        await settling
+        assert gc.get_freeze_count() > before + len(model) / 2  # of the others some went meanwhile
+    finally:
+        gc.unfreeze()

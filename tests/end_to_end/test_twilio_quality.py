@@ -98,10 +98,10 @@ async def measured_call(folder: Path) -> tuple[TwilioPeer, Recording, int]:
 
 
 async def test_a_telephone_hears_itself_clean_in_time_and_recorded(tmp_path: Path) -> None:
-    for attempt in range(3):
-        peer, recording, rate_hz = await measured_call(tmp_path / str(attempt))
-        if not peer.was_held_up:
-            break
+    peer, recording, rate_hz = await measured_call(tmp_path / "first")
+    for attempt in range(2):
+        if peer.was_held_up:
+            peer, recording, rate_hz = await measured_call(tmp_path / str(attempt))
 
     assert peer.websocket.close_code == 1000
     peer.check_sound_flowed()
