@@ -33,6 +33,7 @@ from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
+from personaplex_ui.ui.sessions import forget_idle_sessions
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
@@ -78,9 +79,11 @@ def build_app(settings: Settings) -> FastAPI:
         await engine.start()
         await switchboard.start()
         await doors.open()
+        tidying = asyncio.create_task(forget_idle_sessions(app.state.page))
         try:
             yield
         finally:
+            tidying.cancel()
             await doors.close()
             await switchboard.close()
             await engine.close()

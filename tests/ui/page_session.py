@@ -64,6 +64,10 @@ class OpenApp:
         return self._app.state.doors
 
     @property
+    def page(self) -> Blocks:
+        return self._app.state.page
+
+    @property
     def functions(self) -> dict[int, Any]:
         """Those of the page, by the number that Gradio gives them."""
         page: Blocks = self._app.state.page
