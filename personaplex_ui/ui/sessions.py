@@ -1,16 +1,18 @@
-"""Forgets Gradio's sessions that nobody will come back to.
+"""Forgets Gradio's sessions and events that nobody will come back to.
 
-Gradio keeps a configuration of the whole page, some 100 KB, for each of up to 10,000 sessions, and a program
-that calls the API makes a session each time; besides, it notes every event there ever was. Knows these two.
+Gradio keeps a configuration of the whole page, some 100 KB, for each of up to 10,000 sessions, and programs
+that call the API make one each; besides, it keeps every event there ever was, 30 KB each. Knows these two.
 """
 
 # Gradio is typed in part only:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateUsage=false
 
 import asyncio
 from datetime import datetime, timedelta
 
 import gradio as gr
+from gradio.queueing import Queue
 
 LOOK_EVERY_SEC = 30.0
 OF_PROGRAMS_KEPT = timedelta(minutes=2)
@@ -19,7 +21,8 @@ OF_PROGRAMS_KEPT = timedelta(minutes=2)
 CLOSED_KEPT = timedelta(hours=1)
 """Of pages that were left; so long Gradio means to remember them for who comes back."""
 
-EVENTS_NOTED = 1_000
+EVENTS_NOTED = 100
+"""Each with its request and what it answered. A program may still ask for the answer of a new one."""
 
 
 async def forget_idle_sessions(page: gr.Blocks) -> None:
@@ -39,6 +42,18 @@ def forget(page: gr.Blocks, now: datetime) -> None:
             with holder.lock:
                 holder.session_data.pop(session, None)
             holder.time_last_used.pop(session, None)
-    events = page._queue.event_analytics  # pyright: ignore[reportPrivateUsage]
-    for event in list(events)[:-EVENTS_NOTED]:
-        del events[event]
+    _forget_events(page._queue)
+
+
+def _forget_events(queue: Queue) -> None:
+    """All but the newest, and those that are being served or wait to be."""
+    noted, known = queue.event_analytics, queue.event_ids_to_events
+    for event_id in list(noted)[:-EVENTS_NOTED]:
+        del noted[event_id]
+    at_work = {event._id for job in queue.active_jobs if job for event in job}
+    at_work |= {
+        event._id for waiting in queue.event_queue_per_concurrency_id.values() for event in waiting.queue
+    }
+    for event_id in list(known)[:-EVENTS_NOTED]:
+        if event_id not in at_work:
+            del known[event_id]

@@ -40,5 +40,6 @@ async def test_programs_are_forgotten_soon_left_pages_later_open_ones_never(
         assert after(CLOSED_KEPT + A_SECOND) == {opened.session}
         assert after(timedelta(days=7)) == {opened.session}
         assert set(app.page.state_holder.time_last_used) == {opened.session}
-        assert len(app.page._queue.event_analytics) == 2  # pyright: ignore[reportPrivateUsage]
+        queue = app.page._queue  # pyright: ignore[reportPrivateUsage]
+        assert len(queue.event_analytics) == len(queue.event_ids_to_events) == 2
         await program.converse(clip)  # one that comes back is served
