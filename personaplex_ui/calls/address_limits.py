@@ -31,9 +31,8 @@ class AddressLimits:
         """
         if not address:
             return
+        self.check(address)
         now = self._clock()
-        if self._at_once and self._live[address] >= self._at_once:
-            raise TooManyCalls(self._too_many())
         begun = self._begun.setdefault(address, deque())
         while begun and begun[0] <= now - MINUTE_SEC:
             begun.popleft()
@@ -52,7 +51,10 @@ class AddressLimits:
     def check(self, address: str) -> None:
         """As ``admit``, before work that comes before a call; it counts nothing."""
         if address and self._at_once and self._live[address] >= self._at_once:
-            raise TooManyCalls(self._too_many())
+            raise TooManyCalls(
+                f"Your network has as many calls already as it may have at once ({self._at_once}). "
+                "Please end one of them first."
+            )
 
     def release(self, address: str) -> None:
         """A call of ``address`` has ended."""
@@ -61,12 +63,6 @@ class AddressLimits:
         self._live[address] -= 1
         if self._live[address] <= 0:
             del self._live[address]
-
-    def _too_many(self) -> str:
-        return (
-            f"Your network has as many calls already as it may have at once ({self._at_once}). "
-            "Please end one of them first."
-        )
 
     def _oldest(self) -> float:
         begun = next(iter(self._begun.values()))

@@ -28,6 +28,12 @@ class TokenRefused(PersonaplexError):
     """A token is forged, too old, or was used before; the text says which."""
 
 
+def persona_of(values: Mapping[str, str]) -> dict[str, str]:
+    """Voice and role as tokens stand for them. White space counts once: line breaks do not survive every XML
+    tool."""
+    return {name: " ".join(values.get(name, "").split()) for name in ("voice_prompt", "text_prompt")}
+
+
 class CallTokens:
     """``key``: at least 16 secret bytes; ``clock`` gives the time as ``time.time`` does. One thread."""
 

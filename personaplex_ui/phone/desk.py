@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
@@ -17,7 +17,7 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import InvalidInput, PersonaplexError, PhoneUnavailable
 from personaplex_ui.phone import twiml
 from personaplex_ui.phone.account import PhoneAccount
-from personaplex_ui.phone.call_tokens import CallTokens
+from personaplex_ui.phone.call_tokens import CallTokens, persona_of
 from personaplex_ui.phone.dialler import Dialler
 from personaplex_ui.phone.journal import OVER, Journal, PhoneCall
 from personaplex_ui.phone.numbers import check_number, masked
@@ -135,7 +135,7 @@ class PhoneDesk:
     def admit(self, start: Start) -> PhoneGrant:
         """The call that a stream may begin. Raises PersonaplexError: it may not; the text says why."""
         values = twiml.join_parameters(start.parameters)
-        self._tokens.redeem(values.get("token", ""), _signed(values, start.call_sid))
+        self._tokens.redeem(values.get("token", ""), persona_of(values) | {"call_sid": start.call_sid})
         try:
             self._readiness.check()
             settings = self._readiness.settings(values.get("voice_prompt", ""), values.get("text_prompt", ""))
@@ -248,7 +248,7 @@ class PhoneDesk:
             "voice_prompt": settings.persona.voice,
             "text_prompt": settings.persona.text_prompt,
         }
-        values["token"] = self._tokens.issue(_signed(values, call_sid))
+        values["token"] = self._tokens.issue(persona_of(values) | {"call_sid": call_sid})
         stream_url = public_url.replace("http", "ws", 1) + STREAM_PATH
         return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
 
@@ -272,9 +272,3 @@ def owner_of(call_sid: str) -> str:
     """Whose a telephone call is in the archive: each its own, so that it is found by its SID, also after a
     restart."""
     return OWNER_PREFIX + call_sid
-
-
-def _signed(values: Mapping[str, str], call_sid: str) -> dict[str, str]:
-    """What a token stands for. White space counts once: line breaks do not survive every XML tool."""
-    given = {name: values.get(name, "") for name in ("voice_prompt", "text_prompt")}
-    return {name: " ".join(value.split()) for name, value in given.items()} | {"call_sid": call_sid}

@@ -8,7 +8,6 @@ and the lines. Knows TwiML and routes; no sound, and not how the tunnel came abo
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -18,7 +17,7 @@ from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.phone import twiml
-from personaplex_ui.phone.call_tokens import CallTokens
+from personaplex_ui.phone.call_tokens import CallTokens, persona_of
 from personaplex_ui.phone.personas import PhonePersona
 from personaplex_ui.phone.readiness import Readiness
 from personaplex_ui.phone.sentences import CANNOT_BE_USED
@@ -103,7 +102,7 @@ class TelephoneDesk:
         except PersonaplexError as error:
             return self._turn_away(str(error))
         values = {"voice_prompt": settings.persona.voice, "text_prompt": settings.persona.text_prompt}
-        values["token"] = self._tokens.issue(_signed(values))
+        values["token"] = self._tokens.issue(persona_of(values))
         greeting = GREETING if persona.announcement is None else persona.announcement
         return _with_farewell(twiml.connect(self._stream_url, values, greeting))
 
@@ -118,15 +117,10 @@ class TelephoneDesk:
             PersonaplexError: it may not; the text says why.
         """
         values = twiml.join_parameters(start.parameters)
-        self._tokens.redeem(values.get("token", ""), _signed(values))
+        self._tokens.redeem(values.get("token", ""), persona_of(values))
         self._readiness.check()
         settings = self._readiness.settings(values.get("voice_prompt", ""), values.get("text_prompt", ""))
         return PhoneGrant(settings, "", "", Transport.FASTRTC_PHONE)
-
-
-def _signed(values: Mapping[str, str]) -> dict[str, str]:
-    """What a token stands for. White space counts once: line breaks do not survive every XML tool."""
-    return {name: " ".join(values.get(name, "").split()) for name in ("voice_prompt", "text_prompt")}
 
 
 def _with_farewell(answer: str) -> str:

@@ -10,10 +10,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.calls.snapshot import End
 from personaplex_ui.protocols.moshi import Error, Event, build, close_reason
+from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE
 
 SEND_WITHIN_SEC = 5.0
-CLOSED_ON_PURPOSE = (1000, 1001, 1005)
-"""Codes of clients that closed; without a close the connection broke."""
 
 
 class ClientGone(Exception):

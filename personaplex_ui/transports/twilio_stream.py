@@ -23,6 +23,7 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import CallOver, PersonaplexError, ProtocolError
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.protocols import twilio
+from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE
 from personaplex_ui.transports.intake import Intake
 from personaplex_ui.transports.phone_playout import Cadence, PhonePlayout
 from personaplex_ui.transports.phone_sound import PhoneSound, seconds_of
@@ -49,7 +50,6 @@ ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 NOT_ADMITTED = 4003
 
 ALL_BUSY = "All lines are busy. Please call again in a few minutes."
-CLOSED_ON_PURPOSE = (1000, 1001, 1005)
 HUNG_UP = "The caller hung up."
 LOST = "The connection was lost. Please call again."
 NOT_READ = "The connection was lost: the telephone's side took no more sound."

@@ -42,6 +42,7 @@ from personaplex_ui.transports.twilio_stream import (
     serve_stream,
 )
 from tests.fake_model import FakeModel
+from tests.running import until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."), record=False)
 TOKEN = "a token"
@@ -157,12 +158,6 @@ class Peer:
             self.sound += base64.b64decode(message["media"]["payload"])
         elif message["event"] == "mark" and self._returns_marks:
             self.send(message)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.metrics import Metrics, build_metrics_router
 from tests.fake_model import FakeModel
+from tests.running import until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
 CHUNK = np.full(480, 0.25, dtype=np.float32)
@@ -37,12 +38,6 @@ class Place(NamedTuple):
     metrics: Metrics
     client: AsyncClient
     model: FakeModel
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager

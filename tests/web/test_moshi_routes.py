@@ -1,8 +1,7 @@
 """The doors of the Moshi websocket: the query and its defaults, and what is said without a websocket."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +22,13 @@ from personaplex_ui.web.moshi_routes import PATHS, build_moshi_router
 from tests.end_to_end.moshi_client import chat
 from tests.fake_model import FakeModel
 from tests.loopback_server import serving
+from tests.running import until
 
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2"), Voice("NATM1", "", "NATM1")], default="NATF2")
 
 
 def address_of(connection: HTTPConnection) -> str:
     return connection.headers.get("x-test-address", "192.0.2.1")
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
