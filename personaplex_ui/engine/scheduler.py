@@ -3,9 +3,10 @@
 Knows slots, frames and deadlines; no model, no threads, no clock of its own. Its owner holds the lock.
 
 *Paced* callers speak in real time and are stepped together once a tick. *Unpaced* ones (clips) ride along
-in every tick and are also stepped between ticks, as far as there is time. Preparations go on chunk by
-chunk in the same gaps; where the gaps are too small, one chunk a tick is allowed all the same, so that
-nobody waits for ever.
+in every tick and are also stepped between ticks, as far as there is time. So is a paced caller whose frame
+came too late for its tick, or had to wait behind another one: its answer is then late by little more than the
+frame was, and nothing need be dropped to win the time back. Preparations go on chunk by chunk in the same
+gaps; where the gaps are too small, one chunk a tick is allowed all the same, so that nobody waits for ever.
 """
 
 import math
@@ -49,8 +50,11 @@ class Seat:
 
     paced: bool
     queue: FrameQueue[tuple[float, Frame]]
+    behind: bool = False
+    """The last tick found no frame of this caller, or left one over."""
+
     wait_sec: float = 0.0
-    """Running mean of how long a frame waited for its tick."""
+    """Running mean of how long a frame waited for its tick; a frame's time, when it came too late for it."""
 
 
 @dataclass(slots=True)
@@ -100,7 +104,7 @@ class Scheduler:
             if now >= (self.clock.earliest if complete else self.clock.due):
                 self.clock.ticked(now, complete)
                 self._chunk_owed = True
-                return Step(self._take(now, list(self.seats)))
+                return self._tick(now)
             next_tick = self.clock.earliest if complete else self.clock.due
         elif self.clock.running and now < self.clock.earliest:
             next_tick = self.clock.earliest
@@ -108,12 +112,22 @@ class Scheduler:
             next_tick = None  # the first frame to come ends the wait, and is stepped at once if it is late
         return self._between_ticks(now, next_tick)
 
+    def _tick(self, now: float) -> Step:
+        heard = self._take(now, list(self.seats))
+        for slot, seat in self.seats.items():
+            # Of more than one left over some will be dropped, if they are no short burst.
+            seat.behind = seat.paced and (slot not in heard or len(seat.queue) == 1)
+        return Step(heard)
+
     def _between_ticks(self, now: float, next_tick: float | None) -> Action:
         if next_tick is not None:
             spare_sec = next_tick - now
         else:
             # Where nobody is live, nobody can be late: a chunk may take as long as it does.
             spare_sec = FRAME_SEC if self.clock.running else math.inf
+        late = [slot for slot, seat in self.seats.items() if seat.behind and seat.queue]
+        if late and self.clock.has_just_ticked(now) and self.costs.step_sec <= spare_sec:
+            return Step(self._take(now, late))
         unpaced = [slot for slot, seat in self.seats.items() if not seat.paced and seat.queue]
         # Where nothing limits the chunks, clips take turns with them.
         turn = not (unpaced and self._clip_owed)
@@ -134,7 +148,9 @@ class Scheduler:
             item = seat.queue.take()
             if item is not None:
                 arrived, heard[slot] = item
-                seat.wait_sec = COST_MEMORY * seat.wait_sec + (1 - COST_MEMORY) * (now - arrived)
+                wait_sec = FRAME_SEC if seat.behind else now - arrived
+                seat.wait_sec = COST_MEMORY * seat.wait_sec + (1 - COST_MEMORY) * wait_sec
+                seat.behind = False
         return heard
 
     def spent(self, action: Action, sec: float) -> None:

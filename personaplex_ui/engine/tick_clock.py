@@ -45,6 +45,11 @@ class TickClock:
         assert self._expected is not None
         return self._expected + JITTER_SEC
 
+    def has_just_ticked(self, now: float) -> bool:
+        """Whether a frame that completes ``now`` belongs to the last tick rather than to the next one."""
+        assert self._expected is not None
+        return self._expected - now > FRAME_SEC / 2
+
     def ticked(self, now: float, complete: bool) -> None:
         """A tick began ``now``; ``complete`` tells whether every caller had a frame in it.
 

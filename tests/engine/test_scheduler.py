@@ -50,15 +50,60 @@ def test_a_tick_waits_for_a_late_caller_only_as_long_as_jitter_explains():
     assert stepped(scheduler.next_action(waited.sec)) == [0]
 
 
-def test_two_frames_at_once_are_not_stepped_in_one_tick_time():
+def test_a_frame_that_came_too_late_for_its_tick_is_stepped_at_once_and_nothing_is_dropped_later():
+    scheduler = live(0, 1)
+    for tick in range(30):
+        now = tick * FRAME_SEC
+        late_sec = 0.025 if tick == 5 else 0.0
+        scheduler.hear(0, FRAME, now)
+        if late_sec:
+            assert stepped(scheduler.next_action(now + 0.013)) == [0]
+            assert isinstance(scheduler.next_action(now + 0.014), Wait)
+        scheduler.hear(1, FRAME, now + late_sec)
+        assert stepped(scheduler.next_action(now + late_sec)) == ([1] if late_sec else [0, 1])
+        assert isinstance(scheduler.next_action(now + late_sec), Wait)
+    assert [seat.queue.dropped for seat in scheduler.seats.values()] == [0, 0]
+
+
+def test_one_frame_too_many_is_stepped_right_after_the_tick_that_left_it_over():
     scheduler = live(0)
     scheduler.hear(0, FRAME, 0.0)
     scheduler.hear(0, FRAME, 0.0)
     assert stepped(scheduler.next_action(0.0)) == [0]
-    then = scheduler.next_action(0.001)
-    assert isinstance(then, Wait)
-    assert then.sec is not None
-    assert then.sec > FRAME_SEC / 2
+    assert stepped(scheduler.next_action(0.001)) == [0]
+    assert scheduler.next_action(0.002) == Wait(scheduler.clock.earliest - 0.002)
+
+
+def test_a_burst_of_more_than_two_frames_is_not_stepped_ahead_of_time():
+    scheduler = live(0)
+    for _ in range(3):
+        scheduler.hear(0, FRAME, 0.0)
+    assert stepped(scheduler.next_action(0.0)) == [0]
+    assert scheduler.next_action(0.001) == Wait(scheduler.clock.earliest - 0.001)
+
+
+def test_a_late_frame_waits_for_the_next_tick_when_it_is_nearer_or_there_is_no_time_between():
+    for late_sec, step_sec in ((0.045, 0.0), (0.02, 0.075)):
+        scheduler = live(0, 1)
+        scheduler.costs.step_sec = step_sec
+        scheduler.hear(0, FRAME, 0.0)
+        assert stepped(scheduler.next_action(0.013)) == [0]
+        scheduler.hear(1, FRAME, late_sec)
+        assert isinstance(scheduler.next_action(late_sec), Wait)
+        scheduler.hear(0, FRAME, FRAME_SEC)
+        assert stepped(scheduler.next_action(FRAME_SEC)) == [0, 1]
+
+
+def test_a_caller_who_is_always_late_shows_it_in_what_its_frames_wait():
+    scheduler = live(0, 1)
+    for tick in range(25):
+        now = tick * FRAME_SEC
+        scheduler.hear(0, FRAME, now)
+        scheduler.next_action(now + 0.013)
+        scheduler.hear(1, FRAME, now + 0.02)
+        assert stepped(scheduler.next_action(now + 0.02)) == [1]
+    assert scheduler.seats[1].wait_sec > 0.9 * FRAME_SEC
+    assert scheduler.seats[0].wait_sec < 0.2 * FRAME_SEC
 
 
 def test_a_lag_of_a_second_is_gone_within_a_second_and_counted():
