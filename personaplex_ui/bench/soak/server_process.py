@@ -48,8 +48,10 @@ class ServerProcess:
         self._process = process
         self._log_path = log_path
         headers = {"Authorization": f"Bearer {api_key}"}
+        # A connection kept open would be asked again just when the server closes it, which it does after 5 s.
+        limits = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.AsyncClient(
-            base_url=server.url, headers=headers, timeout=ANSWERS_WITHIN_SEC, trust_env=False
+            base_url=server.url, headers=headers, timeout=ANSWERS_WITHIN_SEC, limits=limits, trust_env=False
         )
 
     @property
@@ -94,8 +96,8 @@ class ServerProcess:
     async def _dropped_frames(self) -> int | None:
         try:
             answer = await self._http.get("/metrics")
-        except httpx.HTTPError:
-            raise self._failed("did not answer in the middle") from None
+        except httpx.HTTPError as error:
+            raise self._failed(f"did not answer in the middle ({type(error).__name__})") from None
         if not answer.is_success:
             return None
         samples = [
