@@ -10,9 +10,9 @@ SHELL := bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
-# Whole calls, browsers and measurements: one after the other, with the machine to themselves. The others run side
-# by side.
-IN_REAL_TIME := tests/browser tests/end_to_end tests/bench tests/test_bench.py tests/test_bench_model.py
+# They wait more than they work: two at once. Those marked "alone" listen to the sound of a call.
+WHOLE_CALLS := tests/browser tests/end_to_end tests/bench
+SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --numprocesses
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
 # Else pyright asks the network for a newer version of itself on each run.
@@ -29,8 +29,9 @@ demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
 
 test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
 	@$(if $(ARGS),$(PYTHON) -m pytest $(ARGS),failed=0; \
-	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile tests $(IN_REAL_TIME:%=--ignore=%) || failed=1; \
-	$(PYTHON) -m pytest $(IN_REAL_TIME) || failed=1; \
+	$(SIDE_BY_SIDE) logical --maxprocesses 4 tests $(WHOLE_CALLS:%=--ignore=%) || failed=1; \
+	$(SIDE_BY_SIDE) 2 -m "not alone" $(WHOLE_CALLS) || failed=1; \
+	$(PYTHON) -m pytest -m alone $(WHOLE_CALLS) || failed=1; \
 	exit $$failed)
 
 test-tools:

@@ -323,6 +323,7 @@ def test_what_cannot_be_soaked_is_refused(arguments: list[str]):
 # A real one ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(150)
 def test_a_caller_of_each_kind_is_answered(capsys: pytest.CaptureFixture[str]):
     main(["soak", "--seconds", "8", "--calls", "4", "--json"])

@@ -25,7 +25,7 @@ from tests.end_to_end.app_process import AppProcess, wait_until
 VOICE = "NATF2"
 HEARD_LINE = re.compile(r"(\d+\.\d) s.* (-\d+) dBFS\.$")
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 echo_only = pytest.mark.parametrize("app", ["echo"], indirect=True)
 
 

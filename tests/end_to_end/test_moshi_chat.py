@@ -19,7 +19,7 @@ LINES = 4
 QUEUE = 20
 CONNECTIONS, AT_ONCE = 1_000, 100
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ ROLE = "You work for “Smith & Sons”. <Be> 'brief'. " * 40
 BUSY = "All lines are busy. Please call again in a few minutes."
 WHISTLE_SEC = 2.0
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,8 @@ from tests.end_to_end.whistle import (
 )
 from tests.fake_model import FakeModel
 
+pytestmark = pytest.mark.alone
+
 OWNER = "an owner"
 WHISTLES_SEC = (2.0, 1.5)
 PAUSE_SEC = 0.6
