@@ -37,7 +37,7 @@ class FrameQueue(Generic[Item]):
             self.dropped += 1
 
     def take(self) -> Item | None:
-        """The oldest item, or None. To be called once a frame's time."""
+        """The oldest item, or None. To be called once a frame's time, once more to win back a lost one."""
         if not self._items:
             self._takes_over_target = 0
             return None

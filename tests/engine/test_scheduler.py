@@ -65,6 +65,36 @@ def test_a_frame_that_came_too_late_for_its_tick_is_stepped_at_once_and_nothing_
     assert [seat.queue.dropped for seat in scheduler.seats.values()] == [0, 0]
 
 
+def test_callers_whose_frames_are_now_and_then_late_lose_nothing_and_never_lag():
+    random = np.random.default_rng(1)
+    for step_sec in (0.001, 0.03):
+        scheduler = live(0, 1, 2)
+        late_sec = np.where(random.random((3, 600)) < 0.1, random.uniform(0.0, 0.075, (3, 600)), 0.0)
+        arrivals = sorted(
+            (frame * FRAME_SEC + float(late_sec[slot, frame]), slot)
+            for slot in range(3)
+            for frame in range(600)
+        )
+        now, steps, most_waiting = 0.0, 0, 0
+        while arrivals:
+            while arrivals and arrivals[0][0] <= now:
+                at, slot = arrivals.pop(0)
+                scheduler.hear(slot, FRAME, at)
+            action = scheduler.next_action(now)
+            if isinstance(action, Step):
+                scheduler.spent(action, step_sec)
+                steps += 1
+                now += step_sec
+                most_waiting = max(most_waiting, *(len(seat.queue) for seat in scheduler.seats.values()))
+            else:
+                assert isinstance(action, Wait)
+                comes_at = arrivals[0][0] if arrivals else now
+                now = comes_at if action.sec is None else min(comes_at, now + action.sec + 1e-6)
+        assert [seat.queue.dropped for seat in scheduler.seats.values()] == [0, 0, 0]
+        assert most_waiting <= 1
+        assert steps > 600
+
+
 def test_one_frame_too_many_is_stepped_right_after_the_tick_that_left_it_over():
     scheduler = live(0)
     scheduler.hear(0, FRAME, 0.0)
