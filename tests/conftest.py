@@ -10,7 +10,11 @@ from tests.password import GIVEN, let_http_clients_know_it
 let_http_clients_know_it()
 
 # These are about clients that do not know it.
-collect_ignore = ["web/test_wall.py", "web/test_closed_app.py", "end_to_end/test_doors.py"] if GIVEN else []
+collect_ignore = (
+    ["web/test_wall.py", "web/test_keys.py", "web/test_closed_app.py", "end_to_end/test_doors.py"]
+    if GIVEN
+    else []
+)
 
 REQUIRE_ALL_TESTS = bool(os.environ.get("REQUIRE_ALL_TESTS"))
 

@@ -5,19 +5,12 @@ import pytest
 from personaplex_ui.calls import address_limits
 from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.errors import TooManyCalls
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 def test_so_many_at_once_and_no_more(clock: Clock) -> None:

@@ -18,23 +18,16 @@ from personaplex_ui.calls.archive import CALLS_IN_ALL, CALLS_PER_OWNER, Archive
 from personaplex_ui.calls.snapshot import EndedCall, Figures
 from personaplex_ui.calls.transcript import Line
 from personaplex_ui.errors import InvalidInput
+from tests.clock import Clock
 
 KEEP_SEC = 3_600.0
 NOW = 1_700_000_000.0
 ANN, BOB = "key of Ann", "key of Bob"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

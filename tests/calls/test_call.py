@@ -1,7 +1,7 @@
 """A call on a fake model: its life, its sound, and what hurts. Nothing here waits for real conversations."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import CallOver
 from tests.fake_model import FakeModel
+from tests.running import until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."), record=False)
 
@@ -26,8 +27,7 @@ def model() -> FakeModel:
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
     engine = Engine(lambda report: model, max_calls=1, max_waiting=2)
     await engine.start()
-    while engine.state is EngineState.LOADING:
-        await asyncio.sleep(0.005)
+    await until(lambda: engine.state is EngineState.READY)
     yield engine
     model.going.set()
     await engine.close()
@@ -36,11 +36,6 @@ async def engine(model: FakeModel) -> AsyncIterator[Engine]:
 def call_of(engine: Engine, settings: CallSettings = SETTINGS, paced: bool = True, max_sec: float = 600.0):
     call = Call("c" * 22, settings, engine, max_sec, paced=paced)
     return call, asyncio.create_task(call.run())
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():
-        await asyncio.sleep(0.005)
 
 
 def sound(value: float, samples: int = 1920) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -1,8 +1,7 @@
 """The telephone's routes alone, on a fake model; and Twilio, which posts to them with its signature."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,10 @@ from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.address import AddressMiddleware, public_url
 from personaplex_ui.web.twilio_routes import build_twilio_router
+from tests.clock import Clock
 from tests.fake_model import FakeModel
 from tests.phone.twilio_rest import ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER
+from tests.running import until
 
 SERVER_URL = "https://phone.example.org"
 API_KEY = "the key of machines"
@@ -37,14 +38,6 @@ BEARER = {"Authorization": f"Bearer {API_KEY}"}
 CALL_SID = "CA" + "1b" * 16
 CALLER = "+4915112345678"
 DEFAULT_ROLE = "You enjoy having a good conversation."
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +135,7 @@ async def phone_app(
     **options: Any,
 ) -> AsyncGenerator[PhoneApp]:
     """``loaded`` False: the model is still being loaded. ``options`` go to the desk."""
-    model, clock = FakeModel(), Clock()
+    model, clock = FakeModel(), Clock(time.time())
     engine = Engine(lambda report: model, max_calls=lines, max_waiting=2)
     switchboard = Switchboard(engine, Archive(folder / "recordings", 3600.0, time.time), 600.0)
     voices = VoiceLibrary([Voice("NATF2", "Female", "NATF2"), Voice("NATM1", "Male", "NATM1")], (), "NATF2")
@@ -180,9 +173,3 @@ async def phone_app(
     await switchboard.close()
     if loaded:
         await engine.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,17 +27,12 @@ from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from tests.fake_model import FakeModel
+from tests.running import until
 
 VOICES = VoiceLibrary([Voice("NATF2", "Natural female", "NATF2")], default="NATF2")
 CHUNK_SAMPLES = 160
 TONE_HZ = 437.5  # an odd number of waves a second, so that no piece is like the one before
 TONE_AMPLITUDE = 0.25
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -4,16 +4,9 @@ import pytest
 
 from personaplex_ui.phone import call_tokens
 from personaplex_ui.phone.call_tokens import CallTokens, TokenRefused
+from tests.clock import Clock
 
 VALUES = {"voice_prompt": "NATF2", "text_prompt": "You work for “Smith & Sons”.", "call_sid": "CA1"}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

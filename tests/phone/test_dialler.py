@@ -8,6 +8,7 @@ import pytest
 
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.phone.dialler import ANSWERS_WITHIN_SEC, DAY_SEC, DailyLimitReached, Dialler
+from tests.clock import Clock
 from tests.phone.twilio_rest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -21,17 +22,9 @@ TO = "+15551234567"
 URLS = ("https://example.org/answered?key=k", "https://example.org/status")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 20_000.5 * DAY_SEC
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(20_000.5 * DAY_SEC)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from tests.phone.telephone_rig import (
     plain_client,
     ring,
     running_switchboard,
-    until,
 )
+from tests.running import until
 
 TOKEN = "hf_a-token-of-nobody"
 LENT = {"phone": "+1 (555) 010-0042", "code": 7421, "time_remaining": 1205.5, "reset_date": "2025-12-01"}

@@ -10,7 +10,8 @@ from personaplex_ui.phone import fastrtc_service
 from personaplex_ui.phone.bounded_http import Reply, ask
 from personaplex_ui.phone.fastrtc_service import FastRtcService, Registration, registration_in
 from tests.phone.answering_machine import AnsweringMachine, answering_machine
-from tests.phone.telephone_rig import plain_client, until
+from tests.phone.telephone_rig import plain_client
+from tests.running import until
 
 TOKEN = "hf_a-token-of-nobody"
 LENT = {"phone": "+1 (555) 010-0042", "code": 7421, "time_remaining": 1205.5, "reset_date": "2025-12-01"}

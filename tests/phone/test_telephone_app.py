@@ -29,8 +29,8 @@ from tests.phone.telephone_rig import (
     plain_client,
     ring,
     running_switchboard,
-    until,
 )
+from tests.running import until
 
 ELSEWHERE = [
     "/",

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +17,7 @@ from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.phone import frpc, tunnel
 from personaplex_ui.phone.tunnel import GradioTunnel, Relay, host_of, relay_at
 from tests.phone.answering_machine import AnsweringMachine, answering_machine
+from tests.running import until
 
 RELAY = [{"host": "relay.example.org", "port": "7000", "root_ca": "-----BEGIN CERTIFICATE-----"}]
 OPENS = 'echo "2025/01/01 [I] start proxy success: https://abc123.gradio.live"\n'
@@ -45,12 +46,6 @@ class Program:
             os.kill(int(self._pid.read_text()), 0)
             return True
         return False
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 def keep_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from personaplex_ui.transports.preview import PREVIEW_SEC, PREVIEW_SEED, Preview
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from tests.fake_model import FakeModel
+from tests.running import until
 
 VOICES = VoiceLibrary([Voice(name, "Natural", name) for name in ("NATF2", "NATM1", "nobody")])
 PREVIEW_FRAMES = 75
@@ -44,12 +45,6 @@ async def switchboard(model: FakeModel, tmp_path: Path) -> AsyncIterator[Switchb
 @pytest.fixture
 def previews(switchboard: Switchboard) -> Previews:
     return Previews(switchboard, VOICES, "Be kind.")
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 async def all_is_free(switchboard: Switchboard) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import gradio as gr
@@ -28,6 +28,7 @@ from personaplex_ui.transports.webrtc_component import (
     check_offer,
     hide_internal_functions,
 )
+from tests.running import until
 
 FINGERPRINT = ":".join(["AB"] * 32)
 AUDIO = [
@@ -207,12 +208,6 @@ async def client() -> AsyncIterator[RTCPeerConnection]:
     client.createDataChannel("text")
     yield client
     await client.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def real_offer(client: RTCPeerConnection) -> str:

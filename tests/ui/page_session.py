@@ -6,7 +6,7 @@ Knows Gradio's protocol; nothing is drawn.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from personaplex_ui.server import build_app
 from personaplex_ui.settings import Settings
 from personaplex_ui.ui.callbacks import PageCallbacks
 from tests.password import GIVEN, VARIABLES
+from tests.running import until
 
 WITHIN_SEC = 30.0
 
@@ -35,12 +36,6 @@ LIBRARIES_WARN = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 class EventRefused(Exception):
     """An event of the page failed; the text is what Gradio shows."""
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WITHIN_SEC):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 class OpenApp:
@@ -85,7 +80,7 @@ class OpenApp:
 
     async def loaded(self) -> EngineState:
         """Wait until loading has ended, well or not."""
-        await until(lambda: self.engine.state is not EngineState.LOADING)
+        await until(lambda: self.engine.state is not EngineState.LOADING, WITHIN_SEC)
         return self.engine.state
 
     async def health(self) -> tuple[int, dict[str, Any]]:
@@ -168,7 +163,7 @@ class PageSession:
         values = {**self.inputs, **inputs}
         read = self._app.callbacks.read_settings(["", "", *values.values()])
         call = self._app.callbacks.calls.open(f"webrtc-{uuid4().hex[:8]}", *read)
-        await until(lambda: call.live.is_set() or call.over.is_set())
+        await until(lambda: call.live.is_set() or call.over.is_set(), WITHIN_SEC)
         return call
 
     async def refusal(self, **inputs: object) -> str:

@@ -20,7 +20,8 @@ from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.personaplex.loading import OFFLOADED_IS_SLOW
-from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app, until
+from tests.running import until
+from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.voices.recordings import RECORDING, speech
 
 TINY = Path(__file__).parents[1] / "data/tiny"

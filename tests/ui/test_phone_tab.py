@@ -19,7 +19,8 @@ from tests.password import GIVEN
 from tests.phone.answering_machine import AnsweringMachine, answering_machine
 from tests.phone.telephone_rig import ForwardingTunnel, plain_client, ring
 from tests.phone.twilio_rest import ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, TwilioRest, client_of, twilio_rest
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app, until
+from tests.running import until
+from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 
 pytestmark = LIBRARIES_WARN
 

@@ -1,29 +1,24 @@
-"""For tests of the doors: a websocket of an ASGI app without a network, and a wall before a small app."""
+"""For tests of the doors: a websocket of an ASGI app without a network, a wall before a small app."""
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote_plus
 
 from fastapi import FastAPI, Request, WebSocket
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 from starlette.types import ASGIApp, Message, Scope
 
 from personaplex_ui.web.address import AddressMiddleware
 from personaplex_ui.web.failure_limit import FailureLimit
-from personaplex_ui.web.keys import Keys
+from personaplex_ui.web.keys import COOKIE, Keys
 from personaplex_ui.web.own_origin import OwnOrigins
 from personaplex_ui.web.wall import Wall, is_machine
+from tests.clock import Clock
 
 PASSWORD = "Sésame öffne dich & more"
 API_KEY = "a-key-for-machines"
 CALLER = "203.0.113.5"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+IN_QUERY = f"password={quote_plus(PASSWORD)}"
 
 
 async def open_websocket(
@@ -109,3 +104,32 @@ class Walled:
             return f"in: {request.url.query}"
 
         return app
+
+
+async def ask(walled: Walled, path: str = "/page", method: str = "GET", **options: Any) -> Response:
+    async with walled.client() as client:
+        return await client.request(method, path, **options)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def log_in(walled: Walled, password: str = PASSWORD, **headers: str) -> Response:
+    return await ask(walled, "/login", "POST", data={"username": "x", "password": password}, headers=headers)
+
+
+async def cookie(walled: Walled) -> dict[str, str]:
+    value = (await log_in(walled)).cookies[COOKIE]
+    return {"Cookie": f"other=1; {COOKIE}={value}"}
+
+
+async def close_of(
+    walled: Walled, path: str = "/api/chat", query: str = "", **headers: str
+) -> tuple[int, str]:
+    """Code and reason, after an accept."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    accepted, closed = await open_websocket(walled.app, path, named, query)
+    assert accepted["type"] == "websocket.accept"
+    assert len(closed["reason"].encode()) <= 123
+    return closed["code"], closed["reason"]

@@ -6,21 +6,14 @@ from hypothesis import strategies as st
 
 from personaplex_ui.web import failure_limit
 from personaplex_ui.web.failure_limit import MOST, MOST_OF_NOBODY, WITHIN_SEC, FailureLimit
+from tests.clock import Clock
 
 ADDRESS = "203.0.113.5"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
@@ -79,7 +72,7 @@ def test_only_so_many_addresses_are_remembered(
 
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b"]), st.floats(0, 100)), max_size=300))
 def test_no_address_is_ever_wrong_more_often_than_it_may(steps: list[tuple[str, float]]):
-    clock = Clock()
+    clock = Clock(1000.0)
     limit = FailureLimit(clock)
     counted: dict[str, list[float]] = {"": [], "a": [], "b": []}
     for address, pause_sec in steps:

@@ -23,7 +23,6 @@ from tests.phone.phone_app import (
     PhoneApp,
     phone_app,
     read_twiml,
-    until,
 )
 from tests.phone.twilio_rest import (
     ACCOUNT_SID,
@@ -33,6 +32,7 @@ from tests.phone.twilio_rest import (
     client_of,
     twilio_rest,
 )
+from tests.running import until
 
 TO = "+4930123456789"
 OUTBOUND = "/twilio/outbound"

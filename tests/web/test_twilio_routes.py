@@ -22,9 +22,9 @@ from tests.phone.phone_app import (
     PhoneApp,
     phone_app,
     read_twiml,
-    until,
 )
 from tests.phone.twilio_rest import ACCOUNT_SID, AUTH_TOKEN
+from tests.running import until
 
 INBOUND = "/twilio/inbound"
 WEBHOOKS = (INBOUND, "/twilio/ended", "/twilio/status", "/twilio/outbound/answered")

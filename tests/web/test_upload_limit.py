@@ -20,6 +20,7 @@ from starlette.types import Message, Scope
 from personaplex_ui.web import upload_limit
 from personaplex_ui.web.address import AddressMiddleware
 from personaplex_ui.web.upload_limit import MAX_OTHER_BYTES, MB, STEP_SEC, WINDOW_SEC, ByteBudget, UploadLimit
+from tests.clock import Clock
 from tests.ui.page_session import LIBRARIES_WARN, open_app
 
 pytestmark = LIBRARIES_WARN
@@ -27,21 +28,14 @@ pytestmark = LIBRARIES_WARN
 UPLOAD = "/gradio_api/upload"
 OTHER = "/gradio_api/queue/join"
 CALLER = "203.0.113.5"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 6000.0
-
-    def __call__(self) -> float:
-        return self.now
+START_SEC = 6000.0  # a whole number of minutes: it counts by them
 
 
 class Server:
     """Reads bodies and says how long they were, behind a limit of 2 MB an hour."""
 
     def __init__(self, mb_per_hour: int = 2) -> None:
-        self.clock = Clock()
+        self.clock = Clock(START_SEC)
         self.read: list[int] = []
         app = FastAPI()
 
@@ -188,7 +182,7 @@ async def test_other_faults_are_not_hidden():
     st.lists(st.tuples(st.floats(0, 2000), st.integers(0, 700), st.sampled_from(["a", "b"])), max_size=60),
 )
 def test_no_hour_holds_more_than_the_budget_when_asked_first(steps: list[tuple[float, int, str]]):
-    clock = Clock()
+    clock = Clock(START_SEC)
     budget = ByteBudget(1000, clock)
     sent: list[tuple[float, int, str]] = []
     for pause_sec, size, address in steps:
@@ -207,7 +201,7 @@ def test_no_hour_holds_more_than_the_budget_when_asked_first(steps: list[tuple[f
 
 def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(upload_limit, "MOST_ADDRESSES", 50)
-    clock = Clock()
+    clock = Clock(START_SEC)
     budget = ByteBudget(1000, clock)
     for number in range(200):
         budget.add(str(number), 1)
@@ -218,7 +212,7 @@ def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_day_of_small_pieces_takes_little_memory():
-    clock = Clock()
+    clock = Clock(START_SEC)
     budget = ByteBudget(10**9, clock)
     for _ in range(20_000):
         clock.now += 4.0
