@@ -1,4 +1,4 @@
-"""Puts the parts together: engine, switchboard, page, routes; starts and stops them. Decides nothing else."""
+"""Puts the parts, the routes and the page together into one app, and serves it. Decides nothing else."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ import logging
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncGenerator, Awaitable
 
 import gradio as gr
@@ -16,17 +15,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from personaplex_ui import __version__
-from personaplex_ui.calls.address_limits import AddressLimits
-from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine, EngineState
-from personaplex_ui.engine_choice import load_echo, load_speech_model
-from personaplex_ui.errors import SettingsError
-from personaplex_ui.front_doors import FrontDoors
 from personaplex_ui.logs import configure_logging
+from personaplex_ui.parts import Parts
 from personaplex_ui.settings import LogFormat, Settings
-from personaplex_ui.transports.preview import Previews
 from personaplex_ui.transports.turn import IceServers, choose_source
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui.api import PageApi
@@ -34,8 +28,6 @@ from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.sessions import forget_idle_sessions
-from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
-from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.visitor import VisitorMiddleware
 
@@ -58,51 +50,47 @@ def build_app(settings: Settings) -> FastAPI:
     Raises:
         SettingsError: there is no such voice as the default one, or the telephone's settings cannot be used.
     """
-    folders = (*([settings.voices_dir] if settings.voices_dir else []), CATALOGUE_PATH.parent)
-    default = settings.default_voice_prompt
-    voices = VoiceLibrary(load_catalogue(CATALOGUE_PATH), folders, default)
-    if default not in voices.names():
-        raise SettingsError(
-            f"DEFAULT_VOICE_PROMPT is {default!r}, but there is no such voice. "
-            f"Use one of {', '.join(voices.names())}."
-        )
-    load = functools.partial(load_speech_model, settings, voices)
-    engine = Engine(load, settings.max_calls, settings.max_waiting)
-    archive = Archive(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time)
-    limits = AddressLimits(settings.max_calls_per_address, settings.calls_per_minute, time.monotonic)
-    switchboard = Switchboard(engine, archive, settings.max_call_seconds, limits)
-    doors = FrontDoors(settings, switchboard, voices)
-    previews = Previews(switchboard, voices, settings.default_text_prompt)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        await engine.start()
-        await switchboard.start()
-        await doors.open()
-        tidying = asyncio.create_task(forget_idle_sessions(app.state.page))
-        try:
-            yield
-        finally:
-            tidying.cancel()
-            await doors.close()
-            await switchboard.close()
-            await engine.close()
-
+    parts = Parts(settings)
+    doors = parts.doors
     app = FastAPI(
         title="personaplex_ui",
         version=__version__,
         description="Talk with NVIDIA PersonaPlex. The page is at `/`; `gradio_client` sees `/voices`, "
         "`/presets` and `/converse`.",
-        lifespan=lifespan,
+        lifespan=functools.partial(_lifespan, parts),
         redoc_url=None,
     )
-    app.state.switchboard = switchboard
+    app.state.switchboard = parts.switchboard
     app.state.doors = doors
     app.add_middleware(VisitorMiddleware)
-    app.include_router(build_router(switchboard, previews, voices))
+    app.include_router(build_router(parts.switchboard, parts.previews, parts.voices))
     doors.add_to(app)
-    use_echo = functools.partial(load_echo, settings, voices)
-    callbacks = PageCallbacks(BrowserCalls(switchboard), previews, voices, load, use_echo)
+    app.state.page = _build_page(settings, parts)
+    # Mounted last: routes added after the page at "/" would not be found.
+    return gr.mount_gradio_app(
+        app,
+        app.state.page,
+        path="/",
+        max_file_size=f"{settings.max_upload_mb}mb",
+        show_error=True,
+        ssr_mode=False,
+        auth=doors.keys.login if doors.keys.are_needed else None,
+        auth_message=LOGIN_MESSAGE,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(parts: Parts, app: FastAPI) -> AsyncGenerator[None]:
+    async with parts.running():
+        tidying = asyncio.create_task(forget_idle_sessions(app.state.page))
+        try:
+            yield
+        finally:
+            tidying.cancel()
+
+
+def _build_page(settings: Settings, parts: Parts) -> gr.Blocks:
+    switchboard, voices, doors = parts.switchboard, parts.voices, parts.doors
     hf_token = settings.hf_token.reveal() if settings.hf_token else None
     options = PageOptions(
         voices,
@@ -110,24 +98,12 @@ def build_app(settings: Settings) -> FastAPI:
         settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
         IceServers(choose_source(settings.ice_servers, settings.space_id, hf_token)),
     )
-    page = build_page(
-        callbacks,
+    return build_page(
+        PageCallbacks(BrowserCalls(switchboard), parts.previews, voices, parts.load_model, parts.load_echo),
         PhoneCallbacks(doors.desk, doors.number, doors.keys, settings.phone_record),
         PageApi(switchboard, voices, settings.max_call_seconds),
         doors.metrics.status,
         options,
-    )
-    app.state.page = page
-    # Mounted last: routes added after the page at "/" would not be found.
-    return gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        max_file_size=f"{settings.max_upload_mb}mb",
-        show_error=True,
-        ssr_mode=False,
-        auth=doors.keys.login if doors.keys.are_needed else None,
-        auth_message=LOGIN_MESSAGE,
     )
 
 

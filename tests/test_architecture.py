@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "web": ("phone", "transports", "protocols", "calls", "engine", "voices", "log_context", "errors"),
     "engine_choice": ("echo", "personaplex", "engine", "settings", "voices", "errors"),
     "server": ALL,
+    "parts": ALL,
     "front_doors": ALL,
     "deploy": ALL,
     "bench": ALL,

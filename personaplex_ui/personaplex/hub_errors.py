@@ -51,7 +51,7 @@ def is_misfit(error: BaseException) -> bool:
 def in_words(error: BaseException, asked: Asked) -> str:
     """What went wrong and what to do next."""
     if isinstance(error, requests.HTTPError):
-        return _refused(error, _status(error), asked)
+        return _not_given(error, asked) if _is_about_access(error) else _refused(error, asked)
     if isinstance(error, requests.RequestException):
         return _unreachable(error, asked)
     match error:
@@ -79,8 +79,16 @@ def _status(error: requests.HTTPError) -> int:
     return error.response.status_code if error.response is not None else 0
 
 
-def _refused(error: requests.HTTPError, status: int, asked: Asked) -> str:
-    """The hub answered, but not with what was asked for."""
+def _is_about_access(error: requests.HTTPError) -> bool:
+    """Whether what is wrong is the name of what was asked for, or who asks."""
+    # GatedRepoError is a RepositoryNotFoundError.
+    unknown = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError)
+    return unknown or _status(error) in (401, 403)
+
+
+def _not_given(error: requests.HTTPError, asked: Asked) -> str:
+    """The hub does not have it, or not for who asks; it does not always say which of the two."""
+    status = _status(error)
     page = f"https://huggingface.co/{asked.repo}"
     match error:
         case RevisionNotFoundError():
@@ -116,29 +124,34 @@ def _refused(error: requests.HTTPError, status: int, asked: Asked) -> str:
             )
         case _ if status == 403 and asked.has_token:
             return f"HF_TOKEN may not read {asked.repo}. Allow it at {TOKENS_PAGE} and start the app again."
-        case _ if status in (401, 403):
+        case _:
             return (
                 f"The hub asks for a token. Make one at {TOKENS_PAGE}, set HF_TOKEN to it "
                 "and start the app again."
             )
-        case _ if status == 404:
+
+
+def _refused(error: requests.HTTPError, asked: Asked) -> str:
+    """The hub has what was asked for, and answers with something else."""
+    match _status(error):
+        case 404:
             return f"{asked.repo} lacks a file that the hub had listed. Start the app again."
         case _ if is_misfit(error):
             return (
                 f"A part of {asked.repo} that arrived earlier did not fit and was removed. "
                 "Start the app again to fetch it anew."
             )
-        case _ if status == 429:
+        case 429:
             return (
                 "The hub says that it is asked too often from here. Wait some minutes and start the app "
                 "again; with HF_TOKEN set, more is allowed."
             )
-        case _ if status >= 500:
+        case status if status >= 500:
             return (
                 f"The hub has trouble of its own (error {status}), and {asked.cache_lacks}. "
                 "Start the app again in some minutes."
             )
-        case _:
+        case status:
             return (
                 f"The hub refuses what we ask (error {status}). Check HF_REPO, and HF_ENDPOINT if it is set."
             )

@@ -22,9 +22,6 @@ MAX_METADATA_BYTES = 65_536
 MAX_SPEAK_BYTES = 8_192
 MAX_SPEAK_CHARACTERS = 2_000
 
-MAX_REASON_BYTES = 123
-"""So much of a reason fits into a close frame (RFC 6455, 5.5)."""
-
 SPEAK_QUEUE_FULL = "TTS queue full"
 """The exact words by which older servers answer a text too many; clients look for them."""
 
@@ -134,15 +131,6 @@ def build(event: Event) -> bytes:
             return bytes([PING])
         case Speak(text):
             return bytes([SPEAK]) + _encode(text)
-
-
-def close_reason(sentence: str) -> str:
-    """As much of ``sentence`` as a close frame holds; it is cut between characters."""
-    encoded = _encode(sentence)
-    if len(encoded) <= MAX_REASON_BYTES:
-        return encoded.decode()
-    ellipsis = "…".encode()
-    return (encoded[: MAX_REASON_BYTES - len(ellipsis)].decode(errors="ignore")) + "…"
 
 
 def _within(content: bytes, most_bytes: int, what: str) -> bytes:

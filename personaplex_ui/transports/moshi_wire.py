@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.calls.snapshot import End
-from personaplex_ui.protocols.moshi import Error, Event, build, close_reason
-from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE
+from personaplex_ui.protocols.moshi import Error, Event, build
+from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE, close_reason
 
 SEND_WITHIN_SEC = 5.0
 

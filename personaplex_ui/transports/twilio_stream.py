@@ -23,7 +23,7 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import CallOver, PersonaplexError, ProtocolError
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.protocols import twilio
-from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE
+from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE, close_reason
 from personaplex_ui.transports.intake import Intake
 from personaplex_ui.transports.phone_playout import Cadence, PhonePlayout
 from personaplex_ui.transports.phone_sound import PhoneSound, seconds_of
@@ -42,9 +42,6 @@ SEND_WITHIN_SEC = 5.0
 CLOSE_WITHIN_SEC = 1.0
 CHARACTERS_PER_SEC = 64_000
 """Four times what a live stream's messages come to. They are weighed before anything is made of them."""
-
-REASON_BYTES = 123
-"""So much a websocket's closing frame has room for."""
 
 ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 NOT_ADMITTED = 4003
@@ -131,7 +128,7 @@ async def serve_stream(
     # RuntimeError: it is closed already.
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
         async with asyncio.timeout(CLOSE_WITHIN_SEC):
-            await websocket.close(code, _shortened(reason))
+            await websocket.close(code, close_reason(reason))
 
 
 class TwilioStream:
@@ -316,7 +313,3 @@ def _give_up_waiting(call: Call) -> None:
     """The webhook says it in words when all lines are taken; another caller may have come meanwhile."""
     if call.phase is Phase.WAITING:
         call.hang_up(ALL_BUSY, End.REFUSED)
-
-
-def _shortened(reason: str) -> str:
-    return reason.encode()[:REASON_BYTES].decode(errors="ignore")

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
+import functools
 import math
 import secrets
 from pathlib import Path
@@ -16,13 +17,13 @@ from gradio.utils import get_upload_folder
 
 from personaplex_ui.audio.clip_file import read_clip, write_wav
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.calls.call_settings import check_settings
+from personaplex_ui.calls.call_settings import CallSettings, check_settings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.calls.transcript import to_records
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.presets import PRESETS
-from personaplex_ui.transports.clip import converse
+from personaplex_ui.transports.clip import ClipAnswer, converse
 from personaplex_ui.ui.abandoned import while_wanted
 from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.voices.library import VoiceLibrary
@@ -115,22 +116,22 @@ class PageApi:
                 record=False,
             )
             address = address_of(request) if request else ""
-            self._switchboard.limits.check(address)
-            async with self._decoding:
-                samples = await asyncio.to_thread(read_clip, Path(audio), self._max_clip_sec)
-            answer = await while_wanted(
-                converse(
-                    samples,
-                    settings,
-                    self._switchboard,
-                    lambda snapshot, part: _report(progress, snapshot, part),
-                    address,
-                )
-            )
+            answer = await self._answer(Path(audio), settings, address, progress)
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error
         path = await asyncio.to_thread(_keep, answer.samples)
         return path, to_records(answer.lines)
+
+    async def _answer(
+        self, clip: Path, settings: CallSettings, address: str, progress: gr.Progress
+    ) -> ClipAnswer:
+        """Raises PersonaplexError: the clip cannot be used, or its call was refused or broke off."""
+        # Asked again when the call is opened; here it spares decoding for an address that would be refused.
+        self._switchboard.limits.check(address)
+        async with self._decoding:
+            samples = await asyncio.to_thread(read_clip, clip, self._max_clip_sec)
+        report = functools.partial(_report, progress)
+        return await while_wanted(converse(samples, settings, self._switchboard, report, address))
 
 
 def _keep(samples: Samples) -> str:

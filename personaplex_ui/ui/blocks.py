@@ -1,18 +1,17 @@
 """The page: left who speaks, right the call. Layout and wiring only; what happens is in ``callbacks``."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from personaplex_ui.transports import webrtc_component
 from personaplex_ui.transports.turn import IceServers
-from personaplex_ui.transports.webrtc import BrowserCall
 from personaplex_ui.ui import render
 from personaplex_ui.ui.api import PageApi
+from personaplex_ui.ui.call_column import CallColumn, build_call_column, connect_calls
 from personaplex_ui.ui.callbacks import PageCallbacks
+from personaplex_ui.ui.engine_bar import build_engine_bar, watch_engine
 from personaplex_ui.ui.persona_column import QUIET, PersonaColumn, build_persona_column
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.phone_tab import build_phone_tab
@@ -55,25 +54,10 @@ def build_page(
         gr.HTML(
             "<h1>Talk with PersonaPlex</h1><p>Choose a voice, write the role, speak.</p>", elem_id="header"
         )
-        engine = gr.HTML(elem_id="engine")
-        with gr.Row(visible=False, elem_id="engine-help") as engine_help:
-            try_again = gr.Button("Try again", size="sm", elem_id="try-again")
-            use_echo = gr.Button("Use the echo engine meanwhile", size="sm", elem_id="use-echo")
+        engine = build_engine_bar()
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Talk", id="talk") as talk_tab:
-                with gr.Row(elem_id="columns"):
-                    with gr.Column(scale=5, min_width=320, elem_id="persona"):
-                        gr.HTML("<h2>Who answers</h2>")
-                        persona = build_persona_column(callbacks, options.voices, options.default_prompt)
-                    with gr.Column(scale=6, min_width=320, elem_id="conversation"):
-                        gr.HTML("<h2>The call</h2>")
-                        component = webrtc_component.build_component(
-                            options.max_connections, options.ice_servers
-                        )
-                        gr.HTML('<div id="mic-message" role="alert"></div>', elem_id="mic-message-holder")
-                        status = gr.HTML(render.status_html(None), elem_id="status")
-                        transcript = gr.HTML(render.transcript_html((), False), elem_id="transcript")
-                        result = gr.HTML("", elem_id="result")
+                persona, call = _build_columns(callbacks, options)
                 with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
                     history = gr.HTML(render.history_html(()), elem_id="history")
 
@@ -83,26 +67,10 @@ def build_page(
             with status_tab:
                 build_status_tab(status_tab, [talk_tab, phone_tab], figures)
 
-        close_peer = functools.partial(webrtc_component.close_peer, component)
-        handler = BrowserCall(callbacks.calls, callbacks.read_settings, close_peer)
-        webrtc_component.attach(
-            component, handler, [owner, address, *persona.call_inputs], options.max_connections
-        )
-        component.state_change(
-            callbacks.follow,
-            inputs=[component, owner],
-            outputs=[status, transcript, result, history],
-            concurrency_limit=None,
-            trigger_mode="multiple",
-            **QUIET,
-        )
+        inputs = [owner, address, *persona.call_inputs]
+        connect_calls(call, callbacks, inputs, owner, history, options.max_connections)
         page.load(callbacks.load, outputs=[owner, address, history], **QUIET)
-        for event in (
-            page.load,
-            try_again.click(callbacks.try_again, **QUIET).then,
-            use_echo.click(callbacks.use_echo, **QUIET).then,
-        ):
-            _watch_engine(event, callbacks, [engine, engine_help], persona)
+        watch_engine(page, engine, callbacks, persona)
         page.unload(callbacks.own_voices.leave)
         api.add_endpoints()
     webrtc_component.hide_internal_functions(page)
@@ -112,10 +80,12 @@ def build_page(
     return page
 
 
-def _watch_engine(
-    event: Callable[..., Any], callbacks: PageCallbacks, outputs: list[Any], persona: PersonaColumn
-) -> None:
-    """Follow the engine's loading; then offer the voices it has, and count the role in its tokens."""
-    watched = event(callbacks.watch_engine, outputs=outputs, concurrency_limit=None, **QUIET)
-    offered = watched.then(callbacks.offer_voices, [persona.voice], [persona.voice], **QUIET)
-    offered.then(callbacks.check_role, [persona.role, persona.voice], persona.role_says, **QUIET)
+def _build_columns(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaColumn, CallColumn]:
+    with gr.Row(elem_id="columns"):
+        with gr.Column(scale=5, min_width=320, elem_id="persona"):
+            gr.HTML("<h2>Who answers</h2>")
+            persona = build_persona_column(callbacks, options.voices, options.default_prompt)
+        with gr.Column(scale=6, min_width=320, elem_id="conversation"):
+            gr.HTML("<h2>The call</h2>")
+            call = build_call_column(options.max_connections, options.ice_servers)
+    return persona, call

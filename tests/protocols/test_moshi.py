@@ -9,7 +9,6 @@ from personaplex_ui.protocols.moshi import (
     MAX_AUDIO_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES,
-    MAX_REASON_BYTES,
     MAX_SPEAK_BYTES,
     MAX_SPEAK_CHARACTERS,
     Audio,
@@ -23,7 +22,6 @@ from personaplex_ui.protocols.moshi import (
     Speak,
     Text,
     build,
-    close_reason,
     parse,
     parse_query,
 )
@@ -158,18 +156,6 @@ def test_what_is_written_is_read_again(event: Event):
 
 def test_half_a_character_does_not_stop_a_message():
     assert build(Text("a\ud800b")) == b"\x02a?b"
-
-
-@given(st.text())
-def test_a_reason_fits_into_a_close_frame(sentence: str):
-    reason = close_reason(sentence).encode()
-    assert len(reason) <= MAX_REASON_BYTES
-    if len(sentence.encode(errors="replace")) <= MAX_REASON_BYTES:
-        assert reason == sentence.encode(errors="replace")
-
-
-def test_a_long_reason_is_cut_between_characters():
-    assert close_reason("é" * 100) == "é" * 60 + "…"
 
 
 # The query ---------------------------------------------------------------------------------------------
