@@ -10,7 +10,7 @@ SHELL := bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
-# They wait more than they work: two at once. Those marked "alone" listen to the sound of a call.
+# They wait more than they work: two at once. Those marked "alone" listen closely, or make very many calls.
 WHOLE_CALLS := tests/browser tests/end_to_end tests/bench
 SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --numprocesses
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)

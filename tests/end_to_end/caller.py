@@ -233,6 +233,10 @@ async def call(page: Page, deaf: bool) -> Any:
         if asked["type"] == "end_stream":
             page.report(GOODBYE, str(asked["data"]))
 
+    @peer.on("connectionstatechange")
+    def changed() -> None:
+        page.report(peer.connectionState)
+
     @peer.on("track")
     def came(track: Any) -> None:
         do(listen(track))

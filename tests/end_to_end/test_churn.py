@@ -28,7 +28,7 @@ SLACK_SEC = 10.0
 POOLS = {"asyncio": 36, "AnyIO worker thread": 40}
 """Pools of threads that come and go as they like, up to so many."""
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
 
 @dataclass(frozen=True, slots=True)
