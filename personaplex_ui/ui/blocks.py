@@ -83,7 +83,8 @@ def build_page(
 def _build_columns(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaColumn, CallColumn]:
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320, elem_id="persona"):
-            gr.HTML("<h2>Who answers</h2>")
+            # On a telephone's screen the talk button is far below.
+            gr.HTML('<h2>Who answers</h2><a id="to-call" href="#conversation">To the call</a>')
             persona = build_persona_column(callbacks, options.voices, options.default_prompt)
         with gr.Column(scale=6, min_width=320, elem_id="conversation"):
             gr.HTML("<h2>The call</h2>")

@@ -389,6 +389,20 @@
     }
   }
 
+  /* On a narrow page a link stays in sight that leads down to the talk button, until that is in sight itself. */
+  const callInSight = new IntersectionObserver(([seen]) => {
+    const below = !seen.isIntersecting && seen.boundingClientRect.top > 0;
+    document.getElementById("to-call")?.classList.toggle("pp-needed", below);
+  });
+  let watchedCall = null;
+
+  function watchCall() {
+    const call = document.getElementById("call");
+    if (!call || call === watchedCall) return;
+    callInSight.disconnect();
+    callInSight.observe((watchedCall = call));
+  }
+
   function sweep() {
     const before = state;
     state = stateShown();
@@ -401,6 +415,7 @@
     localTimes();
     keepTranscript();
     focusableWhereItScrolls();
+    watchCall();
   }
 
   new MutationObserver(sweep).observe(document.documentElement, {

@@ -168,6 +168,24 @@ def test_words_stay_readable_while_they_are_being_changed(browser: Browser, app:
         expect(counter).to_have_css("opacity", "1")
 
 
+@pytest.mark.parametrize("app", ["echo"], indirect=True)
+def test_on_a_telephones_screen_a_link_leads_to_the_talk_button(browser: Browser, app: AppProcess):
+    with open_context(browser, width=390, height=844) as context:
+        talk = TalkPage(context, app.url)
+        link = talk.page.get_by_role("link", name="To the call")
+        expect(talk.start_button).not_to_be_in_viewport()
+        link.click()
+        expect(talk.start_button).to_be_in_viewport()
+        expect(link).to_be_hidden()
+        talk.page.mouse.wheel(0, -2_000)
+        expect(link).to_be_visible()
+        talk.page.get_by_role("tab", name="Status").click()
+        expect(link).to_be_hidden()
+        talk.page.get_by_role("tab", name="Talk").click()
+        talk.page.set_viewport_size({"width": 1280, "height": 844})
+        expect(link).to_be_hidden()
+
+
 @pytest.mark.parametrize("app", ["echo"], indirect=True)  # PersonaPlex's tiny list of voices does not scroll
 def test_what_is_known_is_still_there(inspection: Inspection):
     found = {fault.known for fault in inspection.faults}
