@@ -10,6 +10,7 @@ import logging
 import re
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 from personaplex_ui.log_context import current_call
 
@@ -21,6 +22,13 @@ TELL_TOO_MUCH = (
     "httpx",  # addresses with their queries
     "twilio",  # addresses and headers of its API
 )
+QUOTES_CALLERS = "fastrtc.webrtc_connection_mixin"
+"""Its warnings and errors are about what a browser sent of its addresses, and quote it."""
+
+IN_A_REQUEST = ("uvicorn.error", "Exception in ASGI application")
+"""Logger and message's beginning. What libraries raise in a request may quote it."""
+
+_OUR_FOLDER = Path(__file__).parent
 
 _DIGITS_KEPT = 3
 _PHONE_NUMBER = re.compile(r"(?:[+\uff0b]|%2[Bb]|\\u002[Bb])((?:[ ().\-/\u00a0]{0,3}\d){8,})")
@@ -51,8 +59,32 @@ def configure_logging(level: str, json_lines: bool) -> None:
     logging.getLogger("personaplex_ui").setLevel(shown)
     for name in TELL_TOO_MUCH:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(QUOTES_CALLERS).setLevel(logging.CRITICAL)
     for of_uvicorn in (_is_no_cancelled_request, _hide_query):
         logging.getLogger("uvicorn.error").addFilter(of_uvicorn)
+
+
+def is_raised_by_us(error: BaseException) -> bool:
+    """Whether the line that raised it is in this package, so that its words are ours."""
+    return any(_is_ours(path) for path, _ in _places(error)[-1:])
+
+
+def place_of(error: BaseException) -> str:
+    """The line that raised it, ``gradio/blocks.py:1854``; and, if a library's, the last of ours before it."""
+    places = _places(error)
+    ours = [place for place in places if _is_ours(place[0])]
+    told = dict.fromkeys(
+        f"{'/'.join(Path(path).parts[-2:])}:{line}" for path, line in places[-1:] + ours[-1:]
+    )
+    return ", called at ".join(told) or "an unknown place"
+
+
+def _places(error: BaseException) -> list[tuple[str, int]]:
+    return [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+
+
+def _is_ours(path: str) -> bool:
+    return Path(path).is_relative_to(_OUR_FOLDER)
 
 
 def mask(text: str) -> str:
@@ -106,9 +138,16 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 def _exception_of(record: logging.LogRecord) -> str:
-    if not record.exc_info or record.exc_info[1] is None:
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
         return ""
-    return _printable(mask("".join(traceback.format_exception(record.exc_info[1])).rstrip()))
+    logger, beginning = IN_A_REQUEST
+    if record.name == logger and str(record.msg).startswith(beginning) and not is_raised_by_us(error):
+        told = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+        told.append(f"{type(error).__name__} (its words may be a caller's)")
+    else:
+        told = traceback.format_exception(error)
+    return _printable(mask("".join(told).rstrip()))
 
 
 def _printable(text: str) -> str:

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "setting_values": ("errors",),
     "log_context": (),
     "logs": ("log_context",),
+    "library_prints": ("logs",),
     "audio": ("errors",),
     "protocols": ("errors",),
     "engine": ("audio", "log_context", "errors"),

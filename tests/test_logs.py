@@ -4,18 +4,30 @@ import asyncio
 import contextvars
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
+from fastrtc import webrtc_connection_mixin
 from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.config import Config
 from websockets.exceptions import ConnectionClosedError
 
 from personaplex_ui.log_context import enter_call
-from personaplex_ui.logs import JsonFormat, TextFormat, configure_logging, mask
+from personaplex_ui.logs import (
+    QUOTES_CALLERS,
+    TELL_TOO_MUCH,
+    JsonFormat,
+    TextFormat,
+    configure_logging,
+    is_raised_by_us,
+    mask,
+    place_of,
+)
 
 PROMPT = "You work for Aurora and the password is swordfish"
 
@@ -27,7 +39,7 @@ Lines = Callable[[], list[str]]
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """What was written to standard error. The loggers are as before afterwards."""
     root = logging.getLogger()
-    names = ("", "personaplex_ui", "aioice", "httpx", "twilio", "uvicorn.error")
+    names = ("", "personaplex_ui", *TELL_TOO_MUCH, QUOTES_CALLERS, "uvicorn.error")
     before = {name: (logging.getLogger(name).level, logging.getLogger(name).filters[:]) for name in names}
     handlers, root.handlers = root.handlers, []
     yield lambda: capsys.readouterr().err.splitlines()
@@ -153,6 +165,47 @@ def test_a_request_that_is_cancelled_at_the_end_is_no_news(lines: Lines) -> None
     assert lines() == []
     log.error("Exception in ASGI application", exc_info=ConnectionClosedError(None, None))
     assert "Exception in ASGI application" in lines()[0]
+
+
+def test_what_a_library_raises_in_a_request_is_told_without_its_words(lines: Lines) -> None:
+    configure_logging("info", json_lines=True)
+    log = logging.getLogger("uvicorn.error")
+    for broken in (lambda: json.loads(PROMPT), lambda: mask(cast(str, None))):
+        try:
+            broken()
+        except (ValueError, TypeError):
+            log.exception("Exception in ASGI application\n")
+    theirs, ours = (json.loads(line)["exception"] for line in lines())
+    assert theirs.startswith("Traceback (most recent call last):\n")
+    assert "decoder.py" in theirs
+    assert theirs.splitlines()[-1] == "JSONDecodeError (its words may be a caller's)"
+    assert ours.splitlines()[-1] == "TypeError: expected string or bytes-like object, got 'NoneType'"
+
+
+def test_the_place_that_raised_is_told_and_the_last_of_ours() -> None:
+    def raised_by(function: Callable[[], object]) -> Exception:
+        with pytest.raises(Exception) as raised:  # noqa: PT011
+            function()
+        return raised.value
+
+    theirs = raised_by(lambda: json.loads("no"))
+    assert re.fullmatch(r"json/decoder\.py:\d+", place_of(theirs))
+    ours = raised_by(lambda: mask(cast(str, None)))
+    assert re.fullmatch(r"personaplex_ui/logs\.py:\d+", place_of(ours))
+    assert (is_raised_by_us(theirs), is_raised_by_us(ours)) == (False, True)
+    unlucky = record_of("%s", json)
+    unlucky.created = float("inf")
+    through_us = raised_by(lambda: TextFormat("%(message)s").format(unlucky))
+    place = r"logging/__init__\.py:\d+, called at personaplex_ui/logs\.py:\d+"
+    assert re.fullmatch(place, place_of(through_us))
+    assert place_of(ValueError()) == "an unknown place"
+    assert not is_raised_by_us(ValueError())
+
+
+def test_addresses_that_browsers_sent_are_not_quoted(lines: Lines) -> None:
+    configure_logging("debug", json_lines=False)
+    logging.getLogger(webrtc_connection_mixin.__name__).error("Invalid candidate format: 192.0.2.7")
+    assert lines() == []
 
 
 def test_no_peer_can_write_a_line_that_looks_like_ours() -> None:

@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.calls.snapshot import End
 from personaplex_ui.protocols.moshi import Error, Event, build
-from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE, close_reason
+from personaplex_ui.transports.closing import close_reason, closed_on_purpose
 
 SEND_WITHIN_SEC = 5.0
 
@@ -40,7 +40,7 @@ class Wire:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self.gone = True
-            if message.get("code") not in CLOSED_ON_PURPOSE:
+            if not closed_on_purpose(message):
                 raise ClientGone("The connection was lost.", End.LOST)
             raise self._hung_up()
         data: bytes | None = message.get("bytes")

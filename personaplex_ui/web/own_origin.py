@@ -1,7 +1,8 @@
 """Whether a browser's request comes from a page of this server.
 
-Knows the ``Origin`` header and the hosts that count as ours. What sends no ``Origin`` is no page of a foreign
-site: browsers name it on every websocket and on every request that could change something.
+Knows the ``Origin`` header and the hosts that count as ours. Browsers name it on every websocket and on every
+request that could change something; of what they load without it, as an image or sound, they say by
+``Sec-Fetch-Site`` whether a page of another site asked. What sends neither is no page of a foreign site.
 """
 
 from collections.abc import Iterable
@@ -22,8 +23,10 @@ class OwnOrigins:
         self._server_host = urlsplit(server_url).netloc if server_url else ""
 
     def include(self, connection: HTTPConnection) -> bool:
-        """True when there is no ``Origin``, or one of ours."""
+        """True when all that is said of the origin is ours, or nothing is said."""
         said = connection.headers.getlist("origin")
+        if not said and "*" not in self._allowed:
+            return not _is_loaded_elsewhere(connection)
         return all(self._is_ours(origin.strip().lower(), connection) for origin in said)
 
     def _is_ours(self, origin: str, connection: HTTPConnection) -> bool:
@@ -36,6 +39,17 @@ class OwnOrigins:
             return True  # the browser compared them itself; behind a proxy that hides the host it alone can
         ours = (connection.headers.get("host", ""), forwarded_host(connection), self._server_host)
         return any(_with_port(host, scheme) == _with_port(own, scheme) for own in ours if own)
+
+
+def _is_loaded_elsewhere(connection: HTTPConnection) -> bool:
+    """By a page of another site or of a neighbour (``same-site``: another port, another host of the domain).
+
+    A link that is followed, and the frame of a Space, show our page to its visitor and to nobody else.
+    """
+    followed = connection.headers.get("sec-fetch-mode") == "navigate" and (
+        connection.scope.get("method") in ("GET", "HEAD")
+    )
+    return connection.headers.get("sec-fetch-site") in ("cross-site", "same-site") and not followed
 
 
 def _with_port(host: str, scheme: str) -> tuple[str, str]:

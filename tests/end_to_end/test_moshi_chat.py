@@ -3,11 +3,14 @@ another caller's call goes on."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
+import httpx
 import numpy as np
 import pytest
-from websockets.asyncio.client import connect
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import ClientConnection, connect
 
 from personaplex_ui.echo import model
 from personaplex_ui.personaplex import text
@@ -231,6 +234,44 @@ async def test_many_times_real_time_is_closed_with_words(echo: AppProcess):
         assert client.errors == ["Far more was sent than live sound needs, so the connection was closed."]
         assert client.close_reason == client.errors[0]
         await goes_on(other)
+
+
+async def close_without_code(websocket: ClientConnection) -> None:
+    await websocket.close(None)  # type: ignore[arg-type]
+
+
+async def break_off(websocket: ClientConnection) -> None:
+    websocket.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("leave", "end"),
+    [
+        (ClientConnection.close, "hung_up"),
+        (close_without_code, "hung_up"),
+        (break_off, "lost"),
+    ],
+    ids=["closed", "closed without a code", "broken"],
+)
+async def test_who_closed_has_hung_up_and_whose_connection_broke_is_lost(
+    echo: AppProcess, leave: Callable[[ClientConnection], Awaitable[None]], end: str
+):
+    await lines_free(echo)
+    before = calls_ended(echo)
+    async with live(echo) as client:
+        await leave(client.websocket)
+        await lines_free(echo)
+    assert calls_ended(echo) - before == Counter({end: 1})
+
+
+def calls_ended(app: AppProcess) -> Counter[str]:
+    """By how they ended, as the server counts them."""
+    ended: Counter[str] = Counter()
+    for family in text_string_to_metric_families(httpx.get(f"{app.url}/metrics").text):
+        for sample in family.samples:
+            if sample.name == "personaplex_calls_ended_total" and sample.labels["transport"] == "moshi":
+                ended[sample.labels["end"]] = int(sample.value)
+    return ended
 
 
 async def test_one_that_reads_nothing_holds_up_nobody(echo: AppProcess):

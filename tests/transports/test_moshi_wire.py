@@ -35,12 +35,19 @@ async def test_messages_go_both_ways():
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "end"),
-    [(1000, "hung up", End.HUNG_UP), (1005, "hung up", End.HUNG_UP), (1006, "lost", End.LOST)],
+    ("disconnect", "words", "end"),
+    [
+        ({"code": 1000}, "hung up", End.HUNG_UP),
+        ({"code": 1005, "reason": ""}, "hung up", End.HUNG_UP),
+        ({"code": 1005}, "lost", End.LOST),
+        ({"code": 1006}, "lost", End.LOST),
+    ],
 )
-async def test_a_disconnect_is_told_as_hanging_up_or_as_a_broken_connection(code: int, words: str, end: End):
+async def test_a_disconnect_is_told_as_hanging_up_or_as_a_broken_connection(
+    disconnect: dict[str, object], words: str, end: End
+):
     peer = AsgiPeer()
-    peer.says.append({"type": "websocket.disconnect", "code": code})
+    peer.says.append({"type": "websocket.disconnect", **disconnect})
     wire = await connected(peer)
     with pytest.raises(ClientGone, match=words) as gone:
         await wire.receive()

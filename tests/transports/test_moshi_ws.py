@@ -188,7 +188,8 @@ async def test_a_client_that_leaves_frees_its_place_in_any_phase(
         else:
             client.websocket.transport.abort()
         await switchboard.ended(call)
-    assert (call.reason, call.end) == ("The client hung up.", End.HUNG_UP)
+    told = ("The client hung up.", End.HUNG_UP) if politely else ("The connection was lost.", End.LOST)
+    assert (call.reason, call.end) == told
     assert list(switchboard.calls.values()) == held
 
 

@@ -241,6 +241,47 @@ async def test_another_site_cannot_use_a_visitors_cookie(walled: Walled):
     assert (await ask(walled, "/page", "POST", headers=with_key)).status_code == 200
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_nor_by_what_it_loads_without_an_origin(walled: Walled, site: str, method: str):
+    inside = await cookie(walled) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+    for path in ("/metrics", "/voices/NATM2/preview.wav"):
+        answer = await ask(walled, path, method, headers=inside)
+        assert answer.status_code == 403
+        assert method == "HEAD" or answer.json() == {"detail": FOREIGN}
+    del inside["Sec-Fetch-Mode"]
+    assert (await ask(walled, headers=inside)).status_code == 403
+    assert (await ask(walled, "/logout", headers=inside)).status_code == 303  # but the cookie stays good
+    assert walled.seen == []
+    assert (await ask(walled, headers={"Cookie": inside["Cookie"]})).status_code == 200
+    assert (await ask(walled, headers=inside | bearer(API_KEY))).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_link_on_another_site_shows_our_page_to_who_is_logged_in(walled: Walled, site: str):
+    followed = await cookie(walled) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+    assert (await ask(walled, "/", headers=followed | {"Sec-Fetch-Dest": "document"})).json() == "in: "
+    assert (await ask(walled, "/", headers=followed | {"Sec-Fetch-Dest": "iframe"})).json() == "in: "
+    assert len(walled.let_in) == 2
+    # A form of theirs is no link; what a browser sends of one has an Origin too.
+    assert (await ask(walled, "/page", "POST", headers=followed)).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+async def test_what_our_page_or_the_visitor_asks_for_comes_in(walled: Walled, site: str):
+    inside = await cookie(walled) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+    assert (await ask(walled, "/metrics", headers=inside)).status_code == 200
+
+
+async def test_allowed_origins_are_named_or_all():
+    loaded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    friends, everybody = Walled(allowed_origins=["https://friend.example"]), Walled(allowed_origins=["*"])
+    assert (await ask(friends, headers=await cookie(friends) | loaded)).status_code == 403
+    named = await cookie(friends) | loaded | {"Origin": "https://friend.example"}
+    assert (await ask(friends, headers=named)).status_code == 200
+    assert (await ask(everybody, headers=await cookie(everybody) | loaded)).status_code == 200
+
+
 async def test_a_client_that_has_left_does_not_matter(walled: Walled):
     async def receive() -> dict[str, str]:
         return {"type": "websocket.connect"}

@@ -1,0 +1,54 @@
+"""The log of the app as a process, after requests that Gradio itself refuses: nothing of what they held."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.end_to_end.app_process import AppProcess, running_app
+
+ROLE = "MY-SECRET-ROLE call +15557654321 key-abcdef123456"
+SECRETS = ("SECRET", "5557654321", "abcdef123456")
+REST = ["NATF2", ROLE, 0.7, 0.8, 25, 250, None, False]
+
+TOO_FEW = [None, "NATF2", ROLE]
+NO_FILE = ["MY-SECRET-STRING", *REST]
+NO_META = [{"path": "MY-SECRET-PATH"}, *REST]
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module", params=["json", "text"])
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder, LOG_FORMAT=request.param, LOG_LEVEL="debug") as app:
+        yield app
+    # After all that was sent.
+    lines = app.log.splitlines()
+    assert sum("The event 'converse' failed: " in line for line in lines) == 6
+    assert not any(secret in app.log for secret in SECRETS)
+    if request.param == "json":
+        assert all(json.loads(line)["message"] for line in lines)
+    else:
+        assert not any(line.startswith("Traceback") for line in lines)
+
+
+@pytest.mark.parametrize("data", [TOO_FEW, NO_FILE, NO_META], ids=["too few", "no file", "no meta"])
+def test_an_event_that_gradio_refuses(app: AppProcess, data: list[Any]) -> None:
+    with httpx.Client(base_url=f"{app.url}/gradio_api", timeout=30) as client:
+        event = client.post("/call/converse", json={"data": data}).json()["event_id"]
+        assert client.get(f"/call/converse/{event}").text.startswith("event: error")
+        at_once = client.post("/run/converse", json={"data": data})
+        assert at_once.status_code == 500
+        assert "SECRET" in at_once.json()["error"]  # whoever sent it may read it
+
+
+def test_a_request_that_is_none(app: AppProcess) -> None:
+    with httpx.Client(base_url=f"{app.url}/gradio_api") as client:
+        for path, kind, body in (
+            ("/component_server", "text/MY-SECRET", "MY-SECRET"),
+            ("/call/converse", "application/json", '{"data": "MY-SECRET"}'),
+        ):
+            assert client.post(path, headers={"Content-Type": kind}, content=body).is_client_error
