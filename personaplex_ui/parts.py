@@ -3,31 +3,46 @@
 Knows which settings each of them gets; decides nothing else.
 """
 
+import asyncio
 import contextlib
 import functools
+import logging
+import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
 
 from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.call_settings import check_prompt
 from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import Persona, SpeechModel
 from personaplex_ui.engine.worker import Engine
 from personaplex_ui.engine_choice import load_echo, load_speech_model
-from personaplex_ui.errors import SettingsError
+from personaplex_ui.errors import InvalidInput, SettingsError
 from personaplex_ui.front_doors import FrontDoors
+from personaplex_ui.phone.personas import PhonePersonas
 from personaplex_ui.settings import Settings
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from personaplex_ui.voices.library import VoiceLibrary
+
+log = logging.getLogger(__name__)
+
+SHORT_PASSWORD_CHARACTERS = 8
 
 
 class Parts:
     """One of each, for the whole app. Nothing is loaded or started before they are ``running``."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError: there is no such voice as the default one, or the telephone's settings cannot
-        be used."""
+        """Raises SettingsError: the default voice or role cannot be used, a folder, or what is said of the
+        telephone."""
+        self._settings = settings
+        _check_role(settings.default_text_prompt)
+        _make_recordings_folder(settings.recordings_dir)
         self.voices = _gather_voices(settings)
+        self._phone_personas = PhonePersonas.from_text(settings.phone_personas, self.voices)
         self.load_model = functools.partial(load_speech_model, settings, self.voices)
         self.load_echo = functools.partial(load_echo, settings, self.voices)
         self.engine = Engine(self.load_model, settings.max_calls, settings.max_waiting)
@@ -40,6 +55,12 @@ class Parts:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Each needs those that start before it, so they stop the other way round."""
+        password = self._settings.app_password
+        if password and len(password.reveal()) < SHORT_PASSWORD_CHARACTERS:
+            log.warning(
+                "APP_PASSWORD is so short that it can be guessed. Use %d characters or more.",
+                SHORT_PASSWORD_CHARACTERS,
+            )
         await self.engine.start()
         await self.switchboard.start()
         await self.doors.open()
@@ -50,8 +71,71 @@ class Parts:
             await self.switchboard.close()
             await self.engine.close()
 
+    async def warn_of_misfits(self, model: SpeechModel) -> None:
+        """Log what ``model``, which was loaded, cannot use of what the settings give those who choose
+        nothing."""
+        for sentence in await asyncio.to_thread(lambda: list(self._misfits(model))):
+            log.warning("%s", sentence)
+
+    def _misfits(self, model: SpeechModel) -> Iterator[str]:
+        """Blocks: the voices are read."""
+        role = self._settings.default_text_prompt
+        default = Persona(self.voices.default, role)
+        if trouble := _misfit(model, default):
+            name = "DEFAULT_VOICE_PROMPT" if trouble.field == "voice" else "DEFAULT_TEXT_PROMPT"
+            yield f"{name} cannot be used by callers who choose none: {trouble}"
+        for entry, persona in self._phone_personas.entries():
+            voice = default.voice if persona.voice is None else persona.voice
+            of_entry = Persona(voice, role if persona.text_prompt is None else persona.text_prompt)
+            if of_entry != default and (trouble := _misfit(model, of_entry)):
+                yield f"PHONE_PERSONAS: {entry} cannot be used: {trouble}"
+
+
+def _misfit(model: SpeechModel, persona: Persona) -> InvalidInput | None:
+    """Why ``model`` cannot be ``persona``."""
+    try:
+        size = model.prompt_size(persona)
+        if size is not None:
+            size.check()
+    except InvalidInput as error:
+        return error
+    return None
+
+
+def _check_role(role: str) -> None:
+    try:
+        check_prompt(role)
+    except InvalidInput as error:
+        raise SettingsError(f"DEFAULT_TEXT_PROMPT: {error}") from error
+
+
+def _make_recordings_folder(folder: Path) -> None:
+    why = ""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or "it cannot be made"
+    else:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            why = "Permission denied"
+    if why:
+        raise SettingsError(
+            f"RECORDINGS_DIR is {str(folder)!r}, but nothing can be written there: {why}. "
+            "Let it be a folder that the server may write to."
+        )
+
+
+def _check_voices_folder(folder: Path | None) -> None:
+    """The image names a folder that a mounted one may lack: no reason not to start."""
+    if folder is None or folder.is_dir():
+        return
+    if folder.exists():
+        raise SettingsError(f"VOICES_DIR is {str(folder)!r}, which is no folder. Correct the path.")
+    log.warning("VOICES_DIR is %r, but there is no such folder: make it, or correct the path.", str(folder))
+
 
 def _gather_voices(settings: Settings) -> VoiceLibrary:
+    _check_voices_folder(settings.voices_dir)
     folders = (*([settings.voices_dir] if settings.voices_dir else []), CATALOGUE_PATH.parent)
     default = settings.default_voice_prompt
     voices = VoiceLibrary(load_catalogue(CATALOGUE_PATH), folders, default)

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import functools
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,6 +20,8 @@ from personaplex_ui import __version__
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.errors import EngineUnavailable, SettingsError
+from personaplex_ui.library_prints import log_what_libraries_print
 from personaplex_ui.logs import configure_logging
 from personaplex_ui.parts import Parts
 from personaplex_ui.settings import LogFormat, Settings
@@ -48,8 +52,9 @@ def build_app(settings: Settings) -> FastAPI:
     """The whole app. Nothing is loaded or started before its lifespan begins.
 
     Raises:
-        SettingsError: there is no such voice as the default one, or the telephone's settings cannot be used.
+        SettingsError: a default, a folder or what is said of the telephone cannot be used.
     """
+    log_what_libraries_print()
     parts = Parts(settings)
     doors = parts.doors
     app = FastAPI(
@@ -82,11 +87,21 @@ def build_app(settings: Settings) -> FastAPI:
 @contextlib.asynccontextmanager
 async def _lifespan(parts: Parts, app: FastAPI) -> AsyncGenerator[None]:
     async with parts.running():
-        tidying = asyncio.create_task(forget_idle_sessions(app.state.page))
+        tasks = [
+            asyncio.create_task(forget_idle_sessions(app.state.page)),
+            asyncio.create_task(_warn_of_misfits(parts)),
+        ]
         try:
             yield
         finally:
-            tidying.cancel()
+            for task in tasks:
+                task.cancel()
+
+
+async def _warn_of_misfits(parts: Parts) -> None:
+    await until_loaded(parts.engine)
+    with contextlib.suppress(EngineUnavailable):  # it is closed already
+        await parts.warn_of_misfits(parts.engine.model)
 
 
 def _build_page(settings: Settings, parts: Parts) -> gr.Blocks:
@@ -144,10 +159,15 @@ async def keep_collections_short(engine: Engine) -> None:
     """
     gc.collect()
     gc.freeze()
-    while engine.state not in (EngineState.READY, EngineState.CLOSED):  # noqa: ASYNC110  it has no event
-        await asyncio.sleep(LOOK_FOR_MODEL_EVERY_SEC)
+    await until_loaded(engine)
     gc.collect()
     gc.freeze()
+
+
+async def until_loaded(engine: Engine) -> None:
+    """Wait until a model is ready, or the engine closed."""
+    while engine.state not in (EngineState.READY, EngineState.CLOSED):  # noqa: ASYNC110  it has no event
+        await asyncio.sleep(LOOK_FOR_MODEL_EVERY_SEC)
 
 
 async def _close_all(*closing: Awaitable[None]) -> None:
@@ -160,8 +180,48 @@ def _exit(signal_number: int, frame: object) -> None:
     sys.exit(0)
 
 
+def check_address(host: str, port: int) -> None:
+    """Whether one can listen there: uvicorn would only log a number of the system's.
+
+    Raises:
+        SettingsError: the port is in use or not for this user, or the host is not this machine.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        addresses = []
+    failures = [_failure_to_bind(family, address) for family, _, _, _, address in addresses]
+    if errno.EADDRINUSE in failures:
+        raise SettingsError(f"Port {port} is in use; stop what uses it, or set PORT to another.")
+    if errno.EACCES in failures:
+        raise SettingsError(f"PORT is {port}, where this user may not listen. Set it to one from 1024 on.")
+    if all(failures):  # of several addresses, those that this machine lacks are left out
+        raise SettingsError(
+            f"HOST is {host!r}, which is no address of this machine. "
+            "Set it to 0.0.0.0 for all of them, or to 127.0.0.1 for this machine alone."
+        )
+
+
+def _failure_to_bind(family: socket.AddressFamily, address: tuple[object, ...]) -> int:
+    """The system's number of the error; 0 for none."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":  # as asyncio does; elsewhere it has another meaning
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.errno or errno.EADDRNOTAVAIL
+    return 0
+
+
 def serve(settings: Settings) -> None:
-    """Build the app and serve it until SIGTERM or SIGINT."""
+    """Build the app and serve it until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: what ``build_app`` refuses, or nobody can listen at the host and the port.
+    """
     configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)
     app = build_app(settings)
     config = uvicorn.Config(
@@ -176,6 +236,7 @@ def serve(settings: Settings) -> None:
         ws_ping_interval=PING_EVERY_SEC,
         ws_per_message_deflate=False,  # Opus does not shrink
     )
+    check_address(settings.host, settings.port)
     # Uvicorn passes the signal on when it is done, which would end the process before it has tidied up.
     signal.signal(signal.SIGTERM, _exit)
     log.info("personaplex_ui %s on http://localhost:%d", __version__, settings.port)

@@ -151,4 +151,6 @@ class Given:
 
 
 def refusal(name: str, value: str, allowed: str) -> SettingsError:
-    return SettingsError(f"{name} is {value!r}, but it must be {allowed}.")
+    # What stands before the @ of a URL is a name and a password.
+    shown = re.sub(r"^(\w+://)?.*@", r"\1***@", value, flags=re.DOTALL)
+    return SettingsError(f"{name} is {shown!r}, but it must be {allowed}.")

@@ -174,6 +174,10 @@ class Settings:
             raise SettingsError(
                 "TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN; both are on the first page of Twilio's console."
             )
+        if self.twilio_phone_number and not self.twilio_auth_token:
+            raise SettingsError(
+                "TWILIO_PHONE_NUMBER needs TWILIO_AUTH_TOKEN, which is on the first page of Twilio's console."
+            )
 
     @property
     def ice_servers(self) -> list[IceServer]:

@@ -1,6 +1,9 @@
 """The entry point: what its command line adds to the environment."""
 
 import importlib.util
+import os
+import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,3 +66,32 @@ def test_an_unknown_argument_is_refused(
     with pytest.raises(SystemExit, match="2"):
         read_variables("--telephone")
     assert "--telephone" in capsys.readouterr().err
+
+
+def refusal(folder: Path, **variables: str) -> str:
+    """What the app says on standard error as it ends itself at its start."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "ENGINE": "echo", "HOST": "127.0.0.1"}
+    environment |= {"RECORDINGS_DIR": str(folder / "recordings"), **variables}
+    ended = subprocess.run(
+        [sys.executable, str(APP)], env=environment, cwd=folder, capture_output=True, text=True, timeout=50
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_port_in_use_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refusal(tmp_path, PORT=str(port))
+    assert said.endswith(f"Port {port} is in use; stop what uses it, or set PORT to another.\n")
+    assert "http://localhost" not in said
+
+
+def test_a_folder_that_cannot_be_written_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = refusal(tmp_path, RECORDINGS_DIR=str(tmp_path / "file" / "in"))
+    assert said.startswith("RECORDINGS_DIR is ")
+    assert said.count("\n") == 1

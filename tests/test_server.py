@@ -1,7 +1,9 @@
 """The server's end: calls and doors close, in words, before uvicorn closes the connections."""
 
 import asyncio
+import errno
 import gc
+import socket
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,6 +14,7 @@ from fastapi import FastAPI
 from personaplex_ui import server
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.engine.worker import Engine, EngineState
+from personaplex_ui.errors import SettingsError
 
 CONNECTIONS = "connections close"
 
@@ -99,3 +102,45 @@ async def test_what_stays_is_left_out_of_garbage_collections(monkeypatch: pytest
         assert gc.get_freeze_count() > before + len(model) / 2  # of the others some went meanwhile
     finally:
         gc.unfreeze()
+
+
+# Where it listens ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_a_port_that_is_in_use_is_refused(host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError) as refused:
+            server.check_address(host, port)
+    assert str(refused.value) == f"Port {port} is in use; stop what uses it, or set PORT to another."
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_a_port_that_a_server_has_just_left_is_used(host: str) -> None:
+    with socket.socket() as left:
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        left.bind(("127.0.0.1", 0))
+        left.listen()
+        port = left.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            left.accept()[0].close()  # the server's side closes first, so the port waits for late packets
+    server.check_address(host, port)
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no.such.host.invalid", "a..b", "::ffff:1:2:3"])
+def test_a_host_that_is_not_this_machine_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        server.check_address(host, 7860)
+    assert str(refused.value).startswith(f"HOST is {host!r}, which is no address of this machine. Set it to ")
+
+
+def test_a_port_for_the_system_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(self: socket.socket, address: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", bind)  # root may listen at every port
+    with pytest.raises(SettingsError, match=r"^PORT is 80, where this user may not listen\. Set it to"):
+        server.check_address("127.0.0.1", 80)

@@ -124,7 +124,6 @@ def test_other_variables_are_ignored() -> None:
             ("https://a.example", "http://b:8"),
         ),
         ("STATIC_PATH", "dist.tgz", "static_path", Path("dist.tgz")),
-        ("TWILIO_PHONE_NUMBER", "+1 (555) 123-4567", "twilio_phone_number", "+15551234567"),
         ("PHONE_PERSONAS", '{"*": {}}', "phone_personas", '{"*": {}}'),
         ("FASTRTC_PHONE", "1", "fastrtc_phone", True),
     ],
@@ -231,9 +230,33 @@ def test_on_a_space_the_public_address_and_the_proxies_are_known() -> None:
     )
 
 
-def test_a_twilio_account_needs_its_token() -> None:
-    with pytest.raises(SettingsError, match="needs TWILIO_AUTH_TOKEN"):
-        Settings.from_mapping({"TWILIO_ACCOUNT_SID": "AC0"})
+@pytest.mark.parametrize(
+    ("name", "value"), [("TWILIO_ACCOUNT_SID", "AC0"), ("TWILIO_PHONE_NUMBER", "+15551234567")]
+)
+def test_a_twilio_account_or_number_needs_the_token(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} needs TWILIO_AUTH_TOKEN"):
+        Settings.from_mapping({name: value})
+
+
+def test_a_telephone_number_is_read_however_it_is_written() -> None:
+    given = {"TWILIO_PHONE_NUMBER": "+1 (555) 123-4567", "TWILIO_AUTH_TOKEN": "a token"}
+    assert Settings.from_mapping(given).twilio_phone_number == "+15551234567"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("SERVER_URL", "https://ann:hunter2@example.org", "https://***@example.org"),
+        ("SERVER_URL", "https://ann:hunter2/@@example.org/app", "https://***@example.org/app"),
+        ("SERVER_URL", "ann:hunter2@example.org", "***@example.org"),
+        ("ALLOWED_ORIGINS", "https://ann:hunter2@example.org", "https://***@example.org"),
+    ],
+)
+def test_the_password_of_a_url_is_not_shown(name: str, value: str, shown: str) -> None:
+    with pytest.raises(SettingsError, match="but it must be") as refused:
+        Settings.from_mapping({name: value})
+    assert str(refused.value).startswith(f"{name} is {shown!r}")
+    assert "hunter2" not in str(refused.value)
 
 
 def test_the_example_file_shows_every_variable_with_its_default() -> None:

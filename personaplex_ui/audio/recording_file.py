@@ -8,6 +8,7 @@ to one server: another's files in progress cannot be told from those of a crash.
 import errno
 import logging
 import os
+import re
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -118,7 +119,7 @@ class PartFile:
         self._data_bytes = data_bytes
 
     def _fail(self, error: OSError) -> None:
-        _logger.warning("Recording %s stopped: %s", self._part.name, error)
+        _logger.warning("Recording %s stopped: %s", shown_name(self._part), why_of(error))
         why = _REASONS.get(error.errno or 0, "its file cannot be written")
         if self.failed is None:
             self.failed = stopped(self._data_bytes // BYTES_PER_SAMPLE, why)
@@ -135,6 +136,16 @@ def part_path(path: Path) -> Path:
     return path.with_suffix(".part.wav")
 
 
+def shown_name(path: Path) -> str:
+    """How a file is called in the log: of the id of a call, which nobody is to guess, six letters."""
+    return re.sub(r"^(call-[\w-]{6})[\w-]{16}(?=\.)", r"\1…", path.name)
+
+
+def why_of(error: Exception) -> str:
+    """What went wrong, for the log; the text of an OSError would also tell the file's whole path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 def repair_recordings(directory: Path) -> list[Path]:
     """Finish the recordings that a crash left in ``directory`` and return them under their final names.
 
@@ -146,7 +157,7 @@ def repair_recordings(directory: Path) -> list[Path]:
         try:
             path = _repair(part)
         except OSError as error:
-            _logger.warning("Recording %s cannot be repaired: %s", part, error)
+            _logger.warning("Recording %s cannot be repaired: %s", shown_name(part), why_of(error))
             continue
         if path is not None:
             repaired.append(path)
@@ -156,14 +167,16 @@ def repair_recordings(directory: Path) -> list[Path]:
 def _repair(part: Path) -> Path | None:
     path = part.with_name(part.name.removesuffix(".part.wav") + ".wav")
     if part.is_symlink() or not part.is_file() or path.exists():
-        _logger.warning("Left alone: %s is no recording of ours, or has been finished already", part)
+        _logger.warning(
+            "Left alone: %s is no recording of ours, or has been finished already", shown_name(part)
+        )
         return None
     before = part.stat()
     with part.open("r+b") as file:
         header = file.read(WAV_HEADER_BYTES)
         ours = wav_header(2, 0)
         if not (ours[:4] + ours[8:40]).startswith(header[:4] + header[8:40]):
-            _logger.warning("Left alone: %s is no recording of ours", part)
+            _logger.warning("Left alone: %s is no recording of ours", shown_name(part))
             return None
         length = max(0, before.st_size - WAV_HEADER_BYTES) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
         if length >= SHORTEST_BYTES:

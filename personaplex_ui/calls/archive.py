@@ -20,7 +20,13 @@ from typing import Any
 
 from personaplex_ui.audio.clip_file import WAV_HEADER_BYTES
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.audio.recording_file import BYTES_PER_SAMPLE, part_path, repair_recordings
+from personaplex_ui.audio.recording_file import (
+    BYTES_PER_SAMPLE,
+    part_path,
+    repair_recordings,
+    shown_name,
+    why_of,
+)
 from personaplex_ui.calls.snapshot import EndedCall, Figures
 from personaplex_ui.calls.transcript import Line
 from personaplex_ui.errors import InvalidInput
@@ -161,7 +167,7 @@ class Archive:
                 file.write(_to_json(kept))
             new.replace(path)
         except OSError as error:
-            _logger.warning("Call %s is kept in memory only: %s", kept.call.call_id[:6], error)
+            _logger.warning("Call %s is kept in memory only: %s", kept.call.call_id[:6], why_of(error))
 
     def _loaded(self, sidecar: Path) -> _Kept | None:
         """The call of a sidecar of ours; the disk says whether it was recorded, and how long if cut off."""
@@ -182,7 +188,7 @@ class Archive:
             if not part_path(path).exists():
                 sidecar.unlink()  # nothing of that call was kept
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            _logger.warning("Left alone: %s cannot be read: %s", sidecar, error)
+            _logger.warning("Left alone: %s cannot be read: %s", shown_name(sidecar), why_of(error))
         return None
 
     def _abandoned(self, now: float, living: set[str]) -> Iterable[Path]:
@@ -205,7 +211,7 @@ class Archive:
             try:
                 file.unlink(missing_ok=True)
             except OSError as error:
-                _logger.warning("%s cannot be removed: %s", file, error)
+                _logger.warning("%s cannot be removed: %s", shown_name(file), why_of(error))
 
 
 def _hash(owner: str) -> str:

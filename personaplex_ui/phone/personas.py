@@ -4,7 +4,7 @@ Knows the file's form and checks it at start-up; no call, no web.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,6 +16,8 @@ from personaplex_ui.voices.library import VoiceLibrary
 
 KEYS = ("voice", "text_prompt", "announcement")
 ANY_NUMBER = "*"
+BEGINS_JSON = tuple("{[\"'")
+"""Of whatever kind: in quotation marks too many, too."""
 MOST_NUMBERS = 1_000
 MOST_BYTES = 4_000_000
 MOST_ANNOUNCEMENT_CHARACTERS = 300
@@ -46,7 +48,7 @@ class PhonePersonas:
         """
         if not given:
             return cls()
-        entries = _parse(given if given.lstrip().startswith("{") else _read(Path(given)))
+        entries = _parse(given if given.lstrip().startswith(BEGINS_JSON) else _read(Path(given)))
         personas: dict[str, PhonePersona] = {}
         for place, (key, entry) in enumerate(entries.items(), start=1):
             number = key if key == ANY_NUMBER else normalised(key)
@@ -64,6 +66,11 @@ class PhonePersonas:
         """The persona of a number that was called, however it is written."""
         number = normalised(called_number) or ""
         return self._personas.get(number) or self._personas.get(ANY_NUMBER) or PhonePersona()
+
+    def entries(self) -> Iterator[tuple[str, PhonePersona]]:
+        """Each entry's persona, with how the entry is called: its number in part only."""
+        for number, persona in self._personas.items():
+            yield _shown(number), persona
 
 
 def check_announcement(value: object, name: str) -> str:
@@ -100,7 +107,10 @@ def _parse(text: str) -> dict[str, object]:
         where = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise SettingsError(f"PHONE_PERSONAS is no valid JSON{where}. docs/PHONE.md shows one.") from error
     if not isinstance(entries, dict):
-        raise SettingsError("PHONE_PERSONAS must be one JSON object of numbers. docs/PHONE.md shows one.")
+        raise SettingsError(
+            "PHONE_PERSONAS must be one JSON object of numbers, or the path of a file with one. "
+            "docs/PHONE.md shows one."
+        )
     found = cast(dict[str, object], entries)
     if len(found) > MOST_NUMBERS:
         raise SettingsError(f"PHONE_PERSONAS has {len(found):,} entries; at most {MOST_NUMBERS:,} fit.")

@@ -82,8 +82,9 @@ class MoshiClient:
             self._folder, self._files = folder, StaticFiles(directory=folder)
         except (ClientUnusable, tarfile.TarError, EOFError, zlib.error, OSError) as error:
             why = str(error) if isinstance(error, ClientUnusable) else "it cannot be read"
-            self.trouble = f"The web client in {self._source.name} cannot be used: {why}. {HOW_TO_GET_IT}"
-            log.warning("%s", self.trouble)
+            # Strangers can read the first; where things lie on this machine is for the log.
+            self.trouble = f"The web client of this server cannot be used: {why}. {HOW_TO_GET_IT}"
+            log.warning("The web client in %s cannot be used: %s. %s", self._source, why, HOW_TO_GET_IT)
             self.close()
 
     def close(self) -> None:

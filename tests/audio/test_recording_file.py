@@ -16,7 +16,7 @@ import pytest
 from personaplex_ui.audio.clip_file import to_pcm16, wav_header
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
-from personaplex_ui.audio.recording_file import part_path, repair_recordings
+from personaplex_ui.audio.recording_file import part_path, repair_recordings, shown_name
 from personaplex_ui.errors import RecordingFailed
 from tests.audio.recording_rig import ASSISTANT, CALLER, Gate, finished, noise, place_frames, read, settle
 
@@ -59,6 +59,32 @@ def test_a_file_in_progress_is_a_whole_wav_at_any_time(path: Path, writer: Recor
         assert np.array_equal(so_far[:, CALLER], to_pcm16(sound[: len(so_far)]))
     assert not path.exists()
     assert len(finished(recording, len(sound))) == len(sound)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("call-AbCd_-6789012345678901.part.wav", "call-AbCd_-….part.wav"),
+        ("call-AbCd_-6789012345678901.json", "call-AbCd_-….json"),
+        ("call-12.wav", "call-12.wav"),
+        ("somebody's.part.wav", "somebody's.part.wav"),
+    ],
+)
+def test_the_log_shows_six_letters_of_a_call_only(name: str, shown: str) -> None:
+    assert shown_name(Path("/data/recordings") / name) == shown
+
+
+def test_a_disk_that_fails_is_told_in_the_log_without_the_path(
+    tmp_path: Path, writer: RecordingWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    recording = StereoRecording(tmp_path / "file" / "call-AbCd_-6789012345678901.wav", writer)
+    settle(writer)
+    assert recording.failed is not None
+    (line,) = caplog.messages
+    assert line.startswith("Recording call-AbCd_-….part.wav stopped: ")
+    assert str(tmp_path) not in line
+    assert "6789" not in line
 
 
 # What a crash leaves -----------------------------------------------------------------------------------

@@ -362,7 +362,8 @@ def test_a_sidecar_that_makes_no_sense_harms_no_other(
     sidecar.write_text(sidecar_with(sidecar.read_text(), **change))
     assert restarted(directory, clock).calls_of(ANN) == (good,)
     assert sidecar.exists()
-    assert sidecar.name in caplog.text
+    assert f"call-{bad.call_id[:6]}….json" in caplog.text
+    assert bad.call_id not in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000])
@@ -469,6 +470,7 @@ def test_a_full_disk_keeps_no_call_from_its_owner(
     monkeypatch.setattr(archive_module, "_private", full)
     archive.add(ANN, call)
     assert "No space left" in caplog.text
+    assert call.call_id not in caplog.text
     assert archive.calls_of(ANN) == (call,)
     assert archive.recording_of(ANN, call.call_id) is not None
     monkeypatch.undo()

@@ -68,11 +68,35 @@ def test_what_cannot_be_used_is_a_sentence_at_start_up(
 
 @pytest.mark.parametrize(
     "given",
-    ["{", '{"a": }', "{" * 100_000, "/nowhere/personas.json", ".", '{"+15550009876": {"voice": "NATF2"}'],
+    [
+        "{",
+        '[{"+15550009876": {}}',
+        '"{}',
+        "'{\"+15550009876\": {}}'",
+        '{"a": }',
+        "{" * 100_000,
+        "/nowhere/personas.json",
+        ".",
+        '{"+15550009876": {"voice": "NATF2"}',
+    ],
 )
 def test_what_cannot_be_read_is_a_sentence(given: str) -> None:
     with pytest.raises(SettingsError, match=r"valid JSON|cannot be read"):
         PhonePersonas.from_text(given, VOICES)
+
+
+@pytest.mark.parametrize("given", ["[]", ' [{"+15550009876": {}}]', '"personas.json"'])
+def test_other_json_is_told_what_it_should_be(given: str) -> None:
+    with pytest.raises(SettingsError, match="must be one JSON object of numbers, or the path of a file"):
+        PhonePersonas.from_text(given, VOICES)
+
+
+def test_entries_are_called_by_a_part_of_their_number() -> None:
+    entries = dict(read({"+1 (555) 123-4567": SHOP, "*": {}}).entries())
+    assert entries == {
+        "the entry of +15…4567": PhonePersona("NATM1", "You work for a shop.", "Welcome!"),
+        'the entry "*"': PhonePersona(),
+    }
 
 
 def test_a_file_of_other_bytes_or_far_too_many_is_a_sentence(tmp_path: Path) -> None:

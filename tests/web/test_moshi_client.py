@@ -232,7 +232,7 @@ def test_a_damaged_archive_is_refused_in_words(tmp_path: Path, content: bytes):
     client = MoshiClient(tmp_path / "dist.tgz")
     client.open()
     assert not client.present
-    assert "dist.tgz cannot be used" in client.trouble
+    assert "cannot be used: it cannot be read" in client.trouble
 
 
 def test_an_archive_cut_short_is_refused(archive: Path):
@@ -258,9 +258,12 @@ def test_without_a_client_there_is_a_sentence_that_tells_how_to_get_it(tmp_path:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_a_path_that_was_asked_for_and_holds_none_is_told(tmp_path: Path, name: str):
+def test_a_path_that_was_asked_for_and_holds_none_is_told(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+):
     (tmp_path / "empty").mkdir()
     client = MoshiClient(tmp_path / name)
     client.open()
-    assert name in client.trouble
+    assert f"The web client in {tmp_path / name} cannot be used" in caplog.text
+    assert str(tmp_path) not in client.trouble  # which anybody may read
     assert ("no such file" in client.trouble) == (name == "nowhere")
