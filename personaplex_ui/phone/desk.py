@@ -160,11 +160,13 @@ class PhoneDesk:
             call.hang_up("The caller hung up.")  # and this overtook what the stream says of it
         elif call is not None:
             call.hang_up(LOST, End.LOST)
+        entry = self.journal.get(call_sid)
+        if entry is not None:
+            self.journal.finish(entry)
         if call is not None:
             end, reason = call.end, call.reason
-        elif entry := self.journal.get(call_sid):
+        elif entry is not None:
             end, reason = entry.end, entry.reason or NOT_CONNECTED
-            self.journal.finish(entry)
         else:
             end, reason = None, CUT_OFF
         return twiml.hang_up() if end is End.HUNG_UP else twiml.say_and_hang_up(reason)
@@ -212,7 +214,8 @@ class PhoneDesk:
         return self.journal.get(call_sid)
 
     async def hang_up(self, call_sid: str) -> PhoneCall | None:
-        """End a call, ringing or live; None when there is none of that SID.
+        """End a call, ringing or live; None when there is none of that SID. Twilio is told each time until
+        it has said that the call is over.
 
         Raises:
             PhoneUnavailable: Twilio could not be told; our side of the call has ended.
@@ -223,7 +226,8 @@ class PhoneDesk:
         if call := self._live.get(call_sid):
             call.hang_up("The server's owner ended this call.")
         if self._dialler is not None:
-            await self._dialler.hang_up(call_sid)
+            status = await self._dialler.hang_up(call_sid)
+            self.journal.begin(call_sid, entry.direction, entry.number, status)
         return entry
 
     async def close(self) -> None:
@@ -265,7 +269,7 @@ class PhoneDesk:
         if call.transport is not Transport.TWILIO or (entry := self.journal.of_call(call.call_id)) is None:
             return
         entry.end, entry.reason = call.end, call.reason
-        self.journal.finish(entry)
+        self.journal.leave(entry)
 
 
 def owner_of(call_sid: str) -> str:

@@ -13,6 +13,7 @@ import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
 from personaplex_ui.errors import PhoneUnavailable
 
@@ -65,6 +66,9 @@ UNREACHABLE = "Twilio could not be reached. Please try again in a minute."
 IS_OVER = (21220, 20404)
 """What Twilio says when a call is ended that has ended."""
 
+TUNNEL_REFUSED = "Tunnel connection failed"
+"""So begins what ``http.client`` raises when a proxy does not connect us."""
+
 _NOT_UNDERSTOOD = (ValueError, TypeError, AttributeError, KeyError)
 """What Twilio's client raises for an answer in another form, as of a proxy in between: it checks none."""
 
@@ -105,12 +109,13 @@ class Dialler:
 
         Raises:
             DailyLimitReached: no call was tried.
-            PhoneUnavailable: Twilio refused or did not answer. An attempt that it did not answer counts.
+            PhoneUnavailable: Twilio refused or did not answer. An attempt that may have reached it and that
+                it did not answer counts: somebody may have been called.
         """
         day = self._take_attempt()
         try:
             return await self._ask(lambda: self._create(to, url, status_url))
-        except _Refused:
+        except _NobodyCalled:
             if self._day == day:
                 self._attempts -= 1
             raise
@@ -130,17 +135,23 @@ class Dialler:
             raise ValueError("an answer without a SID")
         return call.sid
 
-    async def hang_up(self, call_sid: str) -> None:
-        """End a call that rings or goes on. One that is over already does not matter.
+    async def hang_up(self, call_sid: str) -> str:
+        """End a call that rings or goes on; returns the status that Twilio then tells of it, which is empty
+        for one that was over already.
 
         Raises:
             PhoneUnavailable: Twilio refused or did not answer.
         """
         try:
-            await self._ask(lambda: self._client.calls(call_sid).update(status="completed"))
+            return await self._ask(lambda: self._end(call_sid))
         except _Refused as refused:
             if refused.code not in IS_OVER:
                 raise
+            return ""
+
+    def _end(self, call_sid: str) -> str:
+        status: object = self._client.calls(call_sid).update(status="completed").status
+        return status if isinstance(status, str) else ""
 
     async def _ask(self, request: Callable[[], _Result]) -> _Result:
         try:
@@ -150,7 +161,7 @@ class Dialler:
             raise _refusal(int(error.code or 0), int(error.status)) from None
         except (TwilioException, requests.RequestException, *_NOT_UNDERSTOOD) as error:
             log.warning("Twilio could not be asked: %s.", type(error).__name__)
-            raise PhoneUnavailable(UNREACHABLE) from None
+            raise (_NobodyCalled if _never_connected(error) else PhoneUnavailable)(UNREACHABLE) from None
 
     def _today(self) -> int:
         return int(self._clock() // DAY_SEC)
@@ -170,7 +181,11 @@ class Dialler:
         return day
 
 
-class _Refused(PhoneUnavailable):
+class _NobodyCalled(PhoneUnavailable):
+    """For certain no call was made: Twilio said so, or nothing was ever sent to it."""
+
+
+class _Refused(_NobodyCalled):
     """Twilio answered, and no call was made."""
 
     def __init__(self, code: int, sentence: str) -> None:
@@ -189,6 +204,18 @@ def _refusal(code: int, status: int) -> PhoneUnavailable:
         sentence
         or f"Twilio refused this (error {code}). Its console explains it under Monitor, Logs, Errors.",
     )
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether there never was a connection, or none behind a proxy, over which a request could have gone."""
+    reason: object = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
+    if isinstance(reason, MaxRetryError):
+        reason = reason.reason
+    if isinstance(reason, ProxyError):  # by itself it says little: one that broke later is told so, too
+        reason = reason.original_error
+    if isinstance(reason, ConnectTimeoutError | NewConnectionError):  # names that are not found are of these
+        return True
+    return isinstance(reason, OSError) and str(reason).startswith(TUNNEL_REFUSED)
 
 
 def _client(account_sid: str, auth_token: str) -> Client:

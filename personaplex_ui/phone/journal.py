@@ -19,7 +19,8 @@ OVER = ("completed", "busy", "failed", "no-answer", "canceled")
 
 @dataclass(slots=True)
 class PhoneCall:
-    """``number``: the other side's, masked. ``status`` in Twilio's words, or ``unknown`` until it sends one.
+    """``number``: the other side's, masked. ``status`` in Twilio's words; ``unknown`` until it sends one, and
+    again when our side has ended the call and Twilio has not said so yet.
     ``call_id``: of our call, once the stream has begun one; ``end`` and ``reason``: why that one ended, or
     why there was none. Times as ``time.time`` gives them."""
 
@@ -35,6 +36,7 @@ class PhoneCall:
 
     @property
     def over(self) -> bool:
+        """For Twilio too; of our side alone ``ended_at`` tells."""
         return self.status in OVER
 
 
@@ -57,8 +59,13 @@ class Journal:
         return call
 
     def finish(self, call: PhoneCall) -> None:
-        """Its stream is over or was refused, after which a call is only ended: Twilio need not tell."""
+        """Twilio asked what comes next, and was told to end the call: it need not tell."""
         self._change_status(call, "completed")
+
+    def leave(self, call: PhoneCall) -> None:
+        """Our side of the call is over; what became of the telephone's is for Twilio to tell."""
+        if not call.over:
+            call.status, call.ended_at = "unknown", self._clock()
 
     def get(self, call_sid: str) -> PhoneCall | None:
         return self._calls.get(call_sid)
@@ -75,13 +82,17 @@ class Journal:
         if call.over or status not in (*STATUSES, *OVER):
             return
         if status in OVER:
-            call.ended_at = self._clock()
-        elif call.status in STATUSES and STATUSES.index(status) < STATUSES.index(call.status):
+            call.ended_at = call.ended_at or self._clock()
+        elif call.ended_at is not None or _comes_before(status, call.status):
             return
         call.status = status
 
     def _prune(self) -> None:
         while len(self._calls) > KEPT:
             # Callers who hang up before their stream begins leave calls that nobody tells the end of.
-            over = (call.call_sid for call in self._calls.values() if call.over or not call.call_id)
+            over = (c.call_sid for c in self._calls.values() if c.ended_at is not None or not c.call_id)
             del self._calls[next(over, next(iter(self._calls)))]
+
+
+def _comes_before(status: str, known: str) -> bool:
+    return known in STATUSES and STATUSES.index(status) < STATUSES.index(known)

@@ -82,6 +82,10 @@ class Unknown:
     event: str
 
 
+class UnusableStart(ProtocolError):
+    """A ``start`` that no call can begin with: no later message makes up for it."""
+
+
 Event: TypeAlias = Connected | Start | Media | Mark | Dtmf | Stop | Unknown
 Fields: TypeAlias = dict[str, object]
 
@@ -91,6 +95,7 @@ def parse(message: str | bytes) -> Event:
 
     Raises:
         ProtocolError: it is none; the text says what is wrong with it and repeats nothing of it.
+        UnusableStart: it is a start, but not one to begin a call with.
     """
     if isinstance(message, bytes):
         raise ProtocolError("The message is binary. Send JSON as text.")
@@ -100,7 +105,10 @@ def parse(message: str | bytes) -> Event:
         case "connected":
             return Connected()
         case "start":
-            return _start(fields)
+            try:
+                return _start(fields)
+            except ProtocolError as error:
+                raise UnusableStart(str(error)) from None
         case "media":
             return _media(_part(fields, "media"))
         case "mark":
@@ -174,7 +182,7 @@ def _parameters(start: Fields) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, value in parameters.items():
         if not isinstance(value, str) or not _is_whole(name) or not _is_whole(value):
-            raise ProtocolError("A custom parameter is not text.")
+            raise ProtocolError("A custom parameter is not text. Send names and values as text.")
         found[name] = value
     return found
 

@@ -23,7 +23,7 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import CallOver, PersonaplexError, ProtocolError
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.protocols import twilio
-from personaplex_ui.transports.closing import CLOSED_ON_PURPOSE, close_reason
+from personaplex_ui.transports.closing import close_reason, closed_on_purpose
 from personaplex_ui.transports.intake import Intake
 from personaplex_ui.transports.phone_playout import Cadence, PhonePlayout
 from personaplex_ui.transports.phone_sound import PhoneSound, seconds_of
@@ -163,6 +163,9 @@ class TwilioStream:
                 start = await self._wait_for_start()
         except TimeoutError:
             return UNWELCOME, "No start message came within 10 seconds."
+        except twilio.UnusableStart as error:
+            log.warning("A phone stream was refused: %s", error)
+            return NOT_ADMITTED, str(error)
         except ProtocolError as error:
             return UNWELCOME, str(error)
         finally:
@@ -244,10 +247,11 @@ class TwilioStream:
 
         Raises:
             ProtocolError: what it sends is too much, or too often wrong, to go on.
+            UnusableStart: it came before there was a call, so there will be none.
         """
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
-            if message.get("code") not in CLOSED_ON_PURPOSE:
+            if not closed_on_purpose(message):
                 self.hang_up(LOST, End.LOST)
             return twilio.Stop()
         text = message.get("text")
@@ -259,6 +263,8 @@ class TwilioStream:
         try:
             return twilio.parse(content)
         except ProtocolError as error:
+            if isinstance(error, twilio.UnusableStart) and self._call is None:
+                raise
             self._count_fault(str(error))
             return None
 

@@ -26,9 +26,15 @@ NO_API_KEY = (
 )
 WRONG_KEY = "Please send the server's API key as “Authorization: Bearer …”."
 UNKNOWN_CALL = "There is no such telephone call. The last 200 are known, since the server was started."
+OTHER_BODY = (
+    "Only a form (application/x-www-form-urlencoded) or JSON (application/json) is read here. With curl that "
+    "is --data-urlencode or --json, and not -F."
+)
 NO_RECORDING = (
     "There is no recording of this call. Calls are recorded with PHONE_RECORD=1, and kept for a limited time."
 )
+
+FORM = "application/x-www-form-urlencoded"
 
 Values = dict[str, object]
 
@@ -110,8 +116,11 @@ async def _body_values(request: Request) -> Values:
     body = await read_small_body(request)
     if not body.strip():
         return {}
-    if not request.headers.get("content-type", "").startswith("application/json"):
+    kind = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    if kind == FORM:
         return dict(form_fields(body))
+    if kind != "application/json":
+        raise HTTPException(415, OTHER_BODY)
     try:
         values: object = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,7 @@
 """Twilio's webhooks and the websocket of its media streams: what is signed goes to the desk, no other."""
 
 from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
+from fastapi.routing import APIRoute
 
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.phone import desk as paths
@@ -12,6 +13,7 @@ from personaplex_ui.web.twilio_api import IsMachine, add_machine_routes
 from personaplex_ui.web.twilio_signature import NOT_SET_UP, PublicUrl, TwilioSignatures
 
 POLICY_VIOLATION = 1008
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 
 
 def build_twilio_router(
@@ -67,7 +69,21 @@ def build_twilio_router(
         )
 
     add_machine_routes(router, desk, switchboard.archive, public_url, is_machine, has_api_key)
+    for route in [route for route in router.routes if isinstance(route, APIRoute)]:
+        _refuse_other_methods(router, route)
     return router
+
+
+def _refuse_other_methods(router: APIRouter, route: APIRoute) -> None:
+    """Without this they would reach the page, which is mounted at "/" and says that there is nothing."""
+    methods = route.methods or set()
+    allowed = ", ".join(sorted(methods))
+
+    async def refuse() -> None:
+        raise HTTPException(405, f"Please send this as {allowed}.", {"Allow": allowed})
+
+    others = sorted(METHODS - methods)
+    router.add_api_route(route.path, refuse, methods=others, include_in_schema=False)
 
 
 def _call_sid(fields: dict[str, str]) -> str:

@@ -1,10 +1,23 @@
 """Outbound calls: the real client of Twilio against a stand-in of its REST API."""
 
 import base64
+import contextlib
 import logging
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
+import requests
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+)
 
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.phone.dialler import ANSWERS_WITHIN_SEC, DAY_SEC, DailyLimitReached, Dialler
@@ -55,7 +68,7 @@ async def test_it_asks_twilio_for_a_call(dialler: Dialler, rest: TwilioRest) -> 
 
 async def test_it_ends_a_call(dialler: Dialler, rest: TwilioRest) -> None:
     call_sid = "CA" + "1" * 32
-    await dialler.hang_up(call_sid)
+    assert await dialler.hang_up(call_sid) == "completed"
     (asked,) = rest.asked
     assert asked.path == f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls/{call_sid}.json"
     assert asked.form == {"Status": ["completed"]}
@@ -64,7 +77,7 @@ async def test_it_ends_a_call(dialler: Dialler, rest: TwilioRest) -> None:
 @pytest.mark.parametrize("code", [21220, 20404])
 async def test_a_call_that_is_over_needs_no_end(dialler: Dialler, rest: TwilioRest, code: int) -> None:
     rest.refuse = (400, code)
-    await dialler.hang_up("CA" + "1" * 32)
+    assert await dialler.hang_up("CA" + "1" * 32) == ""
 
 
 async def test_so_many_a_day(dialler: Dialler, rest: TwilioRest, clock: Clock) -> None:
@@ -136,6 +149,79 @@ async def test_an_attempt_of_which_nothing_is_known_counts(
     with pytest.raises(PhoneUnavailable, match="Twilio"):
         await dialler.dial(TO, *URLS)
     assert dialler.left_today == 1
+
+
+async def test_an_attempt_that_never_left_is_given_back(dialler: Dialler, rest: TwilioRest) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and it does not listen
+        rest.url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with client_of(rest) as client:
+            unreached = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 1, client=client)
+            for _ in range(3):
+                with pytest.raises(PhoneUnavailable, match="could not be reached"):
+                    await unreached.dial(TO, *URLS)
+            assert unreached.left_today == 1
+    assert rest.asked == []
+
+
+@contextlib.contextmanager
+def hanging_up() -> Generator[str]:
+    """The URL of a server that takes a request and closes without an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            connection.recv(1 << 16)
+            connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+async def test_an_attempt_that_was_sent_and_broke_off_counts(rest: TwilioRest) -> None:
+    with hanging_up() as rest.url, client_of(rest) as client:
+        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2, client=client)
+        with pytest.raises(PhoneUnavailable, match="could not be reached"):
+            await dialler.dial(TO, *URLS)
+        assert dialler.left_today == 1
+
+
+TRIED: Any = None
+TUNNEL = OSError("Tunnel connection failed: 502 Bad Gateway")
+
+
+def failed(reason: Exception, error: type[requests.ConnectionError] = requests.ConnectionError) -> Exception:
+    return error(MaxRetryError(TRIED, "/Calls.json", reason))
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (failed(NameResolutionError("api.twilio.com", TRIED, socket.gaierror(-2, "unknown"))), 2),
+        (failed(ConnectTimeoutError(), requests.ConnectTimeout), 2),
+        (failed(ProxyError("no proxy", ConnectTimeoutError()), requests.exceptions.ProxyError), 2),
+        (failed(ProxyError("no tunnel", TUNNEL), requests.exceptions.ProxyError), 2),
+        (failed(ProxyError("broken", ConnectionResetError()), requests.exceptions.ProxyError), 1),
+        (failed(ReadTimeoutError(TRIED, "/", "slow")), 1),
+        (requests.ConnectionError(ProtocolError("broken", ConnectionResetError())), 1),
+        (requests.ReadTimeout(), 1),
+        (requests.ConnectionError(), 1),
+    ],
+)
+async def test_only_what_cannot_have_arrived_is_given_back(
+    rest: TwilioRest, monkeypatch: pytest.MonkeyPatch, error: Exception, left: int
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise error
+
+    with client_of(rest) as client:
+        monkeypatch.setattr(client.http_client, "request", fail)
+        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2, client=client)
+        with pytest.raises(PhoneUnavailable, match="could not be reached"):
+            await dialler.dial(TO, *URLS)
+    assert dialler.left_today == left
 
 
 async def test_its_own_client_shows_no_request_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,6 +19,7 @@ from personaplex_ui.protocols.twilio import (
     Start,
     Stop,
     Unknown,
+    UnusableStart,
     clear_message,
     mark_message,
     media_message,
@@ -220,3 +221,11 @@ def test_what_is_sent_has_the_fields_that_twilio_documents() -> None:
     assert json.loads(mark_message(SID, "7")) == {"event": "mark", "streamSid": SID, "mark": {"name": "7"}}
     assert json.loads(clear_message(SID)) == {"event": "clear", "streamSid": SID}
     assert twilio.SAMPLE_RATE_HZ == 8000
+
+
+def test_a_start_that_cannot_be_used_is_told_from_other_faults() -> None:
+    with pytest.raises(UnusableStart, match="customParameters"):
+        parse(changed(START, "start", customParameters=[]))
+    with pytest.raises(ProtocolError) as fault:
+        parse(changed(MEDIA, "media", payload=7))
+    assert not isinstance(fault.value, UnusableStart)

@@ -24,7 +24,7 @@ from personaplex_ui.transports.twilio_stream import (
 )
 from tests.fake_model import FakeModel
 from tests.running import running_engine, running_switchboard, until
-from tests.transports.twilio_rig import SETTINGS, Dial, dialling, media, started
+from tests.transports.twilio_rig import SETTINGS, TOKEN, Dial, dialling, media, started
 
 
 @pytest.fixture
@@ -60,6 +60,36 @@ async def test_who_is_not_admitted_is_told_why(
     assert not switchboard.calls
     assert "This call was not announced." in caplog.text
     assert "forged" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"mediaFormat": {"encoding": "audio/pcm", "sampleRate": 8000, "channels": 1}}, "audio/x-mulaw"),
+        ({"mediaFormat": "mulaw"}, "mediaFormat"),
+        ({"streamSid": None}, "streamSid"),
+        ({"customParameters": [["token", TOKEN]]}, "customParameters"),
+        ({"customParameters": {"token": TOKEN, "seed": 7}}, "custom parameter"),
+    ],
+)
+async def test_a_start_that_cannot_be_used_is_told_so_at_once(
+    dial: Dial, switchboard: Switchboard, changed: dict[str, object], words: str
+) -> None:
+    message = started()
+    message["start"].update(changed)
+    peer = dial()
+    peer.send({"event": "connected"})
+    peer.send(message)
+    code, reason = await peer.over()
+    assert (code, words in reason) == (4003, True)
+    assert not switchboard.calls
+
+
+async def test_a_start_that_cannot_be_used_is_ignored_within_a_call(dial: Dial) -> None:
+    peer = dial()
+    await peer.start()
+    peer.send({"event": "start", "start": {"customParameters": 7}})
+    assert await peer.is_answered()
 
 
 async def test_too_many_calls_of_an_address_are_refused(dial: Dial, switchboard: Switchboard) -> None:

@@ -129,7 +129,7 @@ async def test_a_key_is_noted_without_its_digit(dial: Dial, caplog: pytest.LogCa
 # How calls end -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("code", "end"), [(1000, End.HUNG_UP), (1005, End.HUNG_UP), (1006, End.LOST)])
+@pytest.mark.parametrize(("code", "end"), [(1000, End.HUNG_UP), (1005, End.LOST), (1006, End.LOST)])
 async def test_a_peer_that_is_gone_has_hung_up_or_lost_its_connection(
     dial: Dial, engine: Engine, code: int, end: End
 ) -> None:

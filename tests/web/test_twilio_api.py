@@ -216,6 +216,39 @@ async def test_bodies_that_are_none_are_refused(app: PhoneApp) -> None:
     assert (await app.http.post(OUTBOUND, content=b"x" * 70_000, headers=BEARER)).status_code == 413
 
 
+async def test_a_body_of_another_kind_is_refused_in_words(app: PhoneApp, rest: TwilioRest) -> None:
+    given: list[dict[str, Any]] = [
+        {"files": {"to": (None, TO)}},
+        {"content": f"to={TO}", "headers": {"Content-Type": "text/plain"}},
+    ]
+    for options in given:
+        headers = BEARER | options.pop("headers", {})
+        response = await app.http.post(OUTBOUND, headers=headers, **options)
+        assert response.status_code == 415
+        assert "x-www-form-urlencoded" in response.json()["detail"]
+    assert rest.asked == []
+    headers = BEARER | {"Content-Type": "application/X-WWW-Form-Urlencoded; charset=utf-8"}
+    response = await app.http.post(OUTBOUND, content=f"to=%2B{TO[1:]}", headers=headers)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (OUTBOUND, "POST"),
+        ("/twilio/inbound", "POST"),
+        (f"/twilio/hangup/{CALL_SID}", "POST"),
+        (f"/twilio/status/{CALL_SID}", "GET"),
+        (f"/twilio/recordings/{CALL_SID}.wav", "GET"),
+    ],
+)
+async def test_another_method_is_told_the_right_one(app: PhoneApp, path: str, allowed: str) -> None:
+    for method in {"GET", "POST", "DELETE"} - {allowed}:
+        response = await app.http.request(method, path, headers=BEARER)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+        assert allowed in response.json()["detail"]
+
+
 async def test_no_free_line_no_call(app: PhoneApp, rest: TwilioRest) -> None:
     grant = app.desk.admit((await app.inbound()).start())
     await app.switchboard.open(grant.settings).live.wait()
@@ -304,6 +337,34 @@ async def test_an_end_that_twilio_does_not_hear_of_is_told(app: PhoneApp, rest: 
     rest.refuse = (401, 20003)
     response = await app.http.post(f"/twilio/hangup/{call_sid}", headers=BEARER)
     assert response.status_code == 503
+    assert (await status(app, call_sid))["status"] == "queued"
+
+
+async def test_twilio_is_told_of_an_end_until_it_knows(app: PhoneApp, rest: TwilioRest) -> None:
+    call_sid = (await dial(app))["call_sid"]
+    start = (await answer(app, rest, call_sid)).start(call_sid)
+    grant = app.desk.admit(start)
+    call = app.switchboard.open(grant.settings, grant.owner, transport=grant.transport)
+    app.desk.note_call(start, call)
+    await call.live.wait()
+    rest.refuse = (503, 20500)
+    for _ in range(2):
+        response = await app.http.post(f"/twilio/hangup/{call_sid}", headers=BEARER)
+        assert response.status_code == 503
+        await app.switchboard.ended(call)
+        seen = await status(app, call_sid)
+        assert (seen["status"], seen["end"], seen["ended_at"] is not None) == ("unknown", "hung_up", True)
+    rest.refuse = None
+    response = await app.http.post(f"/twilio/hangup/{call_sid}", headers=BEARER)
+    assert (response.status_code, response.json()["status"]) == (200, "completed")
+    assert sum(asked.form == {"Status": ["completed"]} for asked in rest.asked) == 3
+
+
+async def test_a_call_that_twilio_says_is_over_has_no_status_of_ours(app: PhoneApp, rest: TwilioRest) -> None:
+    call_sid = (await dial(app))["call_sid"]
+    rest.refuse = (400, 21220)
+    response = await app.http.post(f"/twilio/hangup/{call_sid}", headers=BEARER)
+    assert (response.status_code, response.json()["status"]) == (200, "queued")
 
 
 async def test_so_many_calls_may_ring(
