@@ -10,6 +10,9 @@ import numpy as np
 
 from personaplex_ui.audio.frames import FRAME_SEC, Samples
 
+QUIET_DBFS = -50.0
+"""Below it nobody speaks: what is left out of such sound is not missed."""
+
 SILENCE_DBFS = -100.0
 """The floor: nothing is said to be more silent than this."""
 

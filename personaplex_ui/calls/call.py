@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 
 from personaplex_ui.audio.frame_queue import FrameQueue
 from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Frame, FrameCutter, Samples
-from personaplex_ui.audio.levels import rms_dbfs
+from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.audio.recording import StereoRecording
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.level_track import LevelTrack
@@ -37,7 +37,6 @@ WATCH_EVERY_SEC = 0.2
 LATE_FRAME_SEC = 0.05
 """Frames that wait this long for their tick on average are cut anew, at the next quiet moment."""
 
-QUIET_DBFS = -50.0
 RELOCK_EVERY_FRAMES = 25
 USUAL_CHUNK_SAMPLES = 480
 """20 ms, what a WebRTC or phone packet holds."""
@@ -92,7 +91,11 @@ class Call:
         self._heard_frames = 0
         self._answers = 0
         self._cutter = FrameCutter()
-        self._playout = FrameQueue[Answer]() if paced else FrameQueue[Answer](64, 64)
+        self._playout = (
+            FrameQueue[tuple[float, Answer]]() if paced else FrameQueue[tuple[float, Answer]](64, 64)
+        )
+        self.answer_waited_sec = 0.0
+        """How long the answer that was taken last had waited until the transport took it."""
         self._playable = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
         self._watchdog = Watchdog(max_sec)
@@ -259,7 +262,7 @@ class Call:
             self.pieces.append(answer.text)
             self._changed()
         self._answers += 1
-        self._playout.put(answer)
+        self._playout.put((self._clock(), answer))
         self._playable.set()
 
     async def next_answer(self, timeout_sec: float | None = None, heard: bool = True) -> Frame | None:
@@ -280,8 +283,10 @@ class Call:
                     await self._playable.wait()
         except TimeoutError:
             return None
-        answer = self._playout.take()
-        assert answer is not None
+        taken = self._playout.take()
+        assert taken is not None
+        delivered_at, answer = taken
+        self.answer_waited_sec = self._clock() - delivered_at
         self.assistant_levels.set(self.elapsed_sec, rms_dbfs(answer.frame))
         if heard and self.recording is not None:
             self.recording.place_assistant(answer.frame, self._session_samples() + FRAME_SAMPLES)

@@ -7,12 +7,13 @@ on; a mark sent behind sound comes back when that sound was played, and at once 
 from collections import deque
 
 from personaplex_ui.audio.frames import FRAME_SEC, Frame
+from personaplex_ui.transports.pacing import sparable_sec
 
 CHUNK_SEC = 0.02
 """One message holds so much sound."""
 
 LATE_SEC = 0.1
-"""A piece that is later than this moves those behind it for good. One that is less late does not: the
+"""A piece that is later than this moves those behind it, until a pause. One that is less late does not: the
 receiver has run dry by then, so catching up at once loses nothing, and it never lies further behind."""
 
 MARK_WITHIN_SEC = 2.0
@@ -41,6 +42,10 @@ class Cadence:
     def wait_sec(self, now: float) -> float:
         """How long to hold back the next piece."""
         return max(0.0, self._due - now)
+
+    def spare_chunks(self, now: float, waited_sec: float) -> int:
+        """How many pieces of the next frame may be left out where it is quiet, see ``Pacer.spare_sec``."""
+        return round(sparable_sec(waited_sec + self.wait_sec(now)) / CHUNK_SEC)
 
     def sent(self, now: float) -> None:
         """A piece went out ``now``: at most ``LATE_SEC`` of lateness is caught up, by the next one."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fastapi import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.audio.frames import Frame
+from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
@@ -285,7 +286,10 @@ class TwilioStream:
             while True:
                 frame = await call.next_answer(heard=False)
                 assert frame is not None
-                for chunk in self._sound.send(frame):
+                chunks = self._sound.send(frame)
+                if rms_dbfs(frame) < QUIET_DBFS:
+                    chunks = chunks[cadence.spare_chunks(time.monotonic(), call.answer_waited_sec) :]
+                for chunk in chunks:
                     await asyncio.sleep(cadence.wait_sec(time.monotonic()))
                     await self._send_text(twilio.media_message(self._stream_sid, chunk))
                     cadence.sent(time.monotonic())

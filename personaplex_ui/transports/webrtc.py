@@ -21,6 +21,7 @@ from fastrtc import AsyncStreamHandler, CloseStream
 from fastrtc.utils import create_message
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase
@@ -180,9 +181,12 @@ class BrowserCall(AsyncStreamHandler):
         else:
             answer = await self._call.next_answer(dry_in_sec)
         now = time.monotonic()
-        if answer is None:
+        if self._call is None or answer is None:
             self._pacer.sent(now, SILENCE_SEC, silence=True)
             return SAMPLE_RATE_HZ, SILENCE
+        if rms_dbfs(answer) < QUIET_DBFS:
+            spare_sec = self._pacer.spare_sec(now, self._call.answer_waited_sec)
+            answer = answer[round(spare_sec * SAMPLE_RATE_HZ) :]
         self._pacer.sent(now, len(answer) / SAMPLE_RATE_HZ)
         return SAMPLE_RATE_HZ, (np.clip(answer, -1.0, 1.0) * 32767.0).astype(np.int16).reshape(1, -1)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaplex_ui.audio.frames import FRAME_SEC
-from personaplex_ui.transports.pacing import DRY_AFTER_SEC, MAX_AHEAD_SEC, Pacer
+from personaplex_ui.transports.pacing import DRY_AFTER_SEC, MAX_AHEAD_SEC, Pacer, sparable_sec
 
 SILENCE_SEC = 0.02
 
@@ -116,3 +116,20 @@ def test_a_sender_that_stalls_itself_is_not_ahead_for_it_afterwards():
     pacer.sent(10.0, FRAME_SEC)
     pacer.sent(10.5, FRAME_SEC)
     assert pacer.wait_sec(10.5) == pytest.approx(FRAME_SEC - MAX_AHEAD_SEC)
+
+
+@pytest.mark.parametrize(
+    ("lag_sec", "spared_sec"),
+    [(-1.0, 0.0), (0.039, 0.0), (0.041, 0.04), (0.059, 0.04), (2.0, 0.06)],
+)
+def test_only_whole_packets_of_a_lag_are_left_out_and_never_a_whole_frame(lag_sec: float, spared_sec: float):
+    assert sparable_sec(lag_sec) == pytest.approx(spared_sec)
+
+
+@pytest.mark.parametrize(("quiet", "lag_sec"), [(False, 0.055), (True, 0.015)])
+def test_a_stall_is_won_back_in_a_pause_and_not_while_somebody_speaks(quiet: bool, lag_sec: float):
+    pacer, now = Pacer(), 0.0
+    for number in range(20):
+        now = 5.0 + number * FRAME_SEC + (0.055 if number == 7 else 0.0)
+        pacer.sent(now, FRAME_SEC - (pacer.spare_sec(now, 0.0) if quiet else 0.0))
+    assert pacer.dry_in_sec(now) - DRY_AFTER_SEC - FRAME_SEC == pytest.approx(lag_sec)

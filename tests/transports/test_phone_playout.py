@@ -146,12 +146,12 @@ def test_no_frame_is_heard_twice_or_out_of_order_and_little_is_kept(steps: list[
     assert heard == sorted(set(heard))
 
 
-def sending_times(arrivals: list[float]) -> list[float]:
+def sending_times(arrivals: list[float], quiet: bool = False) -> list[float]:
     """When each piece goes out, of frames (four pieces) that are there at ``arrivals``."""
     cadence, now, times = Cadence(), 0.0, list[float]()
     for arrival in arrivals:
         now = max(now, arrival)
-        for _ in range(4):
+        for _ in range(4 - cadence.spare_chunks(now, now - arrival) if quiet else 4):
             now += cadence.wait_sec(now)
             cadence.sent(now)
             times.append(now)
@@ -186,3 +186,10 @@ def test_frames_that_come_up_to_40_ms_late_make_no_gap_over_60_ms(jitters: list[
     assert max(gaps) <= 0.06 + 1e-9
     ahead = [number * CHUNK_SEC - (at - times[0]) for number, at in enumerate(times)]
     assert max(ahead) <= LATE_SEC + 1e-9
+
+
+def test_a_stall_moves_loud_sound_for_good_and_a_pause_wins_the_time_back() -> None:
+    stall_sec = 0.13
+    arrivals = [number * FRAME_SEC + (stall_sec if number == 7 else 0.0) for number in range(60)]
+    assert sending_times(arrivals)[-4] - arrivals[-1] == pytest.approx(stall_sec)
+    assert sending_times(arrivals, quiet=True)[-4] - arrivals[-1] < 0.04

@@ -23,13 +23,14 @@ from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.transports import twilio_stream
+from personaplex_ui.transports.phone_playout import Cadence
 from personaplex_ui.transports.twilio_stream import (
     ALL_BUSY,
     HUNG_UP,
 )
 from tests.fake_model import FakeModel
 from tests.running import running_engine, running_switchboard, until
-from tests.transports.twilio_rig import CHUNK_SEC, LOUD, SETTINGS, Dial, dialling, media, started
+from tests.transports.twilio_rig import CHUNK_SEC, LOUD, QUIET, SETTINGS, Dial, dialling, media, started
 
 
 @pytest.fixture
@@ -84,6 +85,22 @@ async def test_sound_goes_out_at_real_time_however_much_is_there(dial: Dial) -> 
     began_at = time.monotonic()
     await until(lambda: len(peer.events("media")) >= 12)
     assert time.monotonic() - began_at >= 10 * CHUNK_SEC
+
+
+@pytest.mark.parametrize(("sound", "chunks"), [(LOUD, 4), (QUIET, 2)])
+async def test_after_a_stall_quiet_sound_is_shortened_and_loud_sound_never(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch, sound: bytes, chunks: int
+) -> None:
+    def lagging(cadence: Cadence, now: float, waited_sec: float) -> int:
+        return 2
+
+    monkeypatch.setattr(Cadence, "spare_chunks", lagging)
+    peer = dial()
+    await peer.start()
+    await peer.say(0.4, sound)
+    await until(lambda: len(peer.events("mark")) >= 3)
+    kinds = [message["event"] for message in peer.received]
+    assert kinds[: 2 * chunks + 2] == (["media"] * chunks + ["mark"]) * 2
 
 
 async def test_frames_are_heard_when_their_marks_are_back(

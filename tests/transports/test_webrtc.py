@@ -21,7 +21,7 @@ from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.engine.worker import Engine
 from personaplex_ui.transports import webrtc
-from personaplex_ui.transports.pacing import MAX_AHEAD_SEC
+from personaplex_ui.transports.pacing import MAX_AHEAD_SEC, Pacer
 from personaplex_ui.transports.webrtc import BrowserCall, BrowserCalls
 from tests.fake_model import FakeModel
 from tests.running import running_engine, running_switchboard, until
@@ -272,7 +272,7 @@ async def test_answers_that_lie_ready_are_sent_at_the_pace_they_are_heard(
     call = await caller.start_live()
 
     async def next_answer(timeout_sec: float | None = None) -> npt.NDArray[np.float32]:
-        return np.zeros(1_920, dtype=np.float32)
+        return np.full(1_920, 0.25, dtype=np.float32)
 
     monkeypatch.setattr(call, "next_answer", next_answer)
     started = time.monotonic()
@@ -280,6 +280,21 @@ async def test_answers_that_lie_ready_are_sent_at_the_pace_they_are_heard(
         await caller.hear()
         elapsed_sec = time.monotonic() - started
         assert number * FRAME_SEC - elapsed_sec <= MAX_AHEAD_SEC + 0.001
+
+
+async def test_after_a_stall_quiet_sound_is_shortened_and_loud_sound_never(
+    calls: BrowserCalls, monkeypatch: pytest.MonkeyPatch
+):
+    def lagging(pacer: Pacer, now: float, waited_sec: float) -> float:
+        return 0.04
+
+    monkeypatch.setattr(Pacer, "spare_sec", lagging)
+    caller = Caller(calls)
+    await caller.start_live()
+    await caller.say(ramp())
+    assert len(await caller.hear_answer()) == 1_920
+    await caller.say(ramp() // 1_000)
+    assert len(await caller.hear_answer()) == 960
 
 
 async def test_packets_are_resampled_as_they_come(calls: BrowserCalls):

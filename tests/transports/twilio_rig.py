@@ -26,6 +26,7 @@ TOKEN = "a token"
 SID = "MZ18ad3ab5a668481ce02b83e7395059f0"
 CHUNK_SEC = 0.02
 LOUD = mu_law.encode(np.full(160, 0.25, dtype=np.float32))
+QUIET = mu_law.encode(np.zeros(160, dtype=np.float32))
 
 
 def admit(start: Start) -> PhoneGrant:
