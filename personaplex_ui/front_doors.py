@@ -40,6 +40,7 @@ from personaplex_ui.web.wall import Wall, is_machine
 log = logging.getLogger(__name__)
 
 SHORT_KEY_LETTERS = 16
+SHORT_PASSWORD_CHARACTERS = 8
 
 
 class FrontDoors:
@@ -58,9 +59,9 @@ class FrontDoors:
             time.time,
         )
         self.metrics = Metrics(switchboard)
-        personas = PhonePersonas.from_text(settings.phone_personas, voices)
-        self.desk = self._build_desk(personas)
-        self.number = self._build_number(personas)
+        self.personas = PhonePersonas.from_text(settings.phone_personas, voices)
+        self.desk = self._build_desk(self.personas)
+        self.number = self._build_number(self.personas)
         self._moshi_client = MoshiClient(settings.static_path, _model_folder(settings))
 
     def add_to(self, app: FastAPI) -> None:
@@ -85,7 +86,12 @@ class FrontDoors:
 
     async def open(self) -> None:
         """Returns at once; a phone number that was asked for comes when it comes."""
-        key = _revealed(self._settings.api_key)
+        password, key = _revealed(self._settings.app_password), _revealed(self._settings.api_key)
+        if password and len(password) < SHORT_PASSWORD_CHARACTERS:
+            log.warning(
+                "APP_PASSWORD is so short that it can be guessed. Use %d characters or more.",
+                SHORT_PASSWORD_CHARACTERS,
+            )
         if key and len(key) < SHORT_KEY_LETTERS:
             log.warning("API_KEY is so short that it can be guessed. Make one with: openssl rand -hex 24")
         await asyncio.to_thread(self._moshi_client.open)

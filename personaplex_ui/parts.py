@@ -16,20 +16,17 @@ from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call_settings import check_prompt
 from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.engine.speech_model import Persona, SpeechModel
+from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_persona
 from personaplex_ui.engine.worker import Engine
 from personaplex_ui.engine_choice import load_echo, load_speech_model
 from personaplex_ui.errors import InvalidInput, SettingsError
 from personaplex_ui.front_doors import FrontDoors
-from personaplex_ui.phone.personas import PhonePersonas
 from personaplex_ui.settings import Settings
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from personaplex_ui.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)
-
-SHORT_PASSWORD_CHARACTERS = 8
 
 
 class Parts:
@@ -42,7 +39,6 @@ class Parts:
         _check_role(settings.default_text_prompt)
         _make_recordings_folder(settings.recordings_dir)
         self.voices = _gather_voices(settings)
-        self._phone_personas = PhonePersonas.from_text(settings.phone_personas, self.voices)
         self.load_model = functools.partial(load_speech_model, settings, self.voices)
         self.load_echo = functools.partial(load_echo, settings, self.voices)
         self.engine = Engine(self.load_model, settings.max_calls, settings.max_waiting)
@@ -55,12 +51,6 @@ class Parts:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Each needs those that start before it, so they stop the other way round."""
-        password = self._settings.app_password
-        if password and len(password.reveal()) < SHORT_PASSWORD_CHARACTERS:
-            log.warning(
-                "APP_PASSWORD is so short that it can be guessed. Use %d characters or more.",
-                SHORT_PASSWORD_CHARACTERS,
-            )
         await self.engine.start()
         await self.switchboard.start()
         await self.doors.open()
@@ -84,7 +74,7 @@ class Parts:
         if trouble := _misfit(model, default):
             name = "DEFAULT_VOICE_PROMPT" if trouble.field == "voice" else "DEFAULT_TEXT_PROMPT"
             yield f"{name} cannot be used by callers who choose none: {trouble}"
-        for entry, persona in self._phone_personas.entries():
+        for entry, persona in self.doors.personas.entries():
             voice = default.voice if persona.voice is None else persona.voice
             of_entry = Persona(voice, role if persona.text_prompt is None else persona.text_prompt)
             if of_entry != default and (trouble := _misfit(model, of_entry)):
@@ -94,9 +84,7 @@ class Parts:
 def _misfit(model: SpeechModel, persona: Persona) -> InvalidInput | None:
     """Why ``model`` cannot be ``persona``."""
     try:
-        size = model.prompt_size(persona)
-        if size is not None:
-            size.check()
+        check_persona(model, persona)
     except InvalidInput as error:
         return error
     return None

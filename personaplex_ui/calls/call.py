@@ -21,7 +21,7 @@ from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.calls.watchdog import Watchdog
 from personaplex_ui.engine.lines import Ticket
 from personaplex_ui.engine.seat import Seat
-from personaplex_ui.engine.speech_model import Answer, Sampling
+from personaplex_ui.engine.speech_model import Answer, Sampling, check_persona
 from personaplex_ui.engine.worker import Engine
 from personaplex_ui.errors import (
     CallOver,
@@ -133,9 +133,7 @@ class Call:
         model = self._engine.model  # refuses at once, with words, while there is no model
         if self._paced and model.clips_only:
             raise EngineUnavailable(model.clips_only)
-        size = model.prompt_size(self.settings.persona)
-        if size is not None:
-            size.check()
+        check_persona(model, self.settings.persona)
         asked_at = self._clock()
         ticket = self._ticket = self._engine.lines.ask(self._changed)
         self._changed()

@@ -169,3 +169,10 @@ def complete(preparation: Preparation) -> PreparedPersona:
             next(preparation)
         except StopIteration as done:
             return done.value
+
+
+def check_persona(model: SpeechModel, persona: Persona) -> None:
+    """Raises InvalidInput: ``model`` cannot use the voice, or the role is too long for it."""
+    size = model.prompt_size(persona)
+    if size is not None:
+        size.check()

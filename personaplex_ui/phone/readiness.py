@@ -2,6 +2,7 @@
 
 from personaplex_ui.calls.call_settings import CallSettings, check_settings
 from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import check_persona
 from personaplex_ui.errors import EngineUnavailable, LinesBusy
 from personaplex_ui.phone.sentences import BUSY, CLIPS_ONLY, NOT_READY
 from personaplex_ui.voices.library import VoiceLibrary
@@ -48,7 +49,5 @@ class Readiness:
             text_prompt=self._text_prompt if text_prompt is None else text_prompt,
             record=self._record,
         )
-        size = self._switchboard.engine.model.prompt_size(settings.persona)
-        if size is not None:
-            size.check()
+        check_persona(self._switchboard.engine.model, settings.persona)
         return settings

@@ -17,6 +17,7 @@ from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Snapshot, Transport
 from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import check_persona
 from personaplex_ui.errors import CallOver, InvalidInput, PersonaplexError, ProtocolError, SpeakQueueFull
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.protocols.moshi import (
@@ -225,7 +226,8 @@ async def serve_chat(
         await wire.accept()
         try:
             settings = read_settings()
-            _check_role(switchboard, settings)
+            # The call checks it too, but then nobody can tell a role too long from lines that are busy.
+            check_persona(switchboard.engine.model, settings.persona)
             call = switchboard.open(settings, transport=Transport.MOSHI, address=address)
         except InvalidInput as error:
             await wire.refuse(str(error), CANNOT_BE_USED)
@@ -233,13 +235,6 @@ async def serve_chat(
             await wire.refuse(str(error), TRY_LATER)
         else:
             await Chat(wire, call).run()
-
-
-def _check_role(switchboard: Switchboard, settings: CallSettings) -> None:
-    """The call checks it too, but then nobody can tell a role too long from lines that are busy."""
-    size = switchboard.engine.model.prompt_size(settings.persona)
-    if size is not None:
-        size.check()
 
 
 def _progress(snapshot: Snapshot) -> dict[str, object]:

@@ -287,8 +287,9 @@ class TwilioStream:
                 frame = await call.next_answer(heard=False)
                 assert frame is not None
                 chunks = self._sound.send(frame)
-                if rms_dbfs(frame) < QUIET_DBFS:
-                    chunks = chunks[cadence.spare_chunks(time.monotonic(), call.answer_waited_sec) :]
+                spare = cadence.spare_chunks(time.monotonic(), call.answer_waited_sec)
+                if spare and rms_dbfs(frame) < QUIET_DBFS:
+                    chunks = chunks[spare:]
                 for chunk in chunks:
                     await asyncio.sleep(cadence.wait_sec(time.monotonic()))
                     await self._send_text(twilio.media_message(self._stream_sid, chunk))

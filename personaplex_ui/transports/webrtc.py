@@ -184,8 +184,8 @@ class BrowserCall(AsyncStreamHandler):
         if self._call is None or answer is None:
             self._pacer.sent(now, SILENCE_SEC, silence=True)
             return SAMPLE_RATE_HZ, SILENCE
-        if rms_dbfs(answer) < QUIET_DBFS:
-            spare_sec = self._pacer.spare_sec(now, self._call.answer_waited_sec)
+        spare_sec = self._pacer.spare_sec(now, self._call.answer_waited_sec)
+        if spare_sec and rms_dbfs(answer) < QUIET_DBFS:
             answer = answer[round(spare_sec * SAMPLE_RATE_HZ) :]
         self._pacer.sent(now, len(answer) / SAMPLE_RATE_HZ)
         return SAMPLE_RATE_HZ, (np.clip(answer, -1.0, 1.0) * 32767.0).astype(np.int16).reshape(1, -1)

@@ -1,7 +1,6 @@
 """A recording of both sides: where sound goes, and the thread that writes for all calls."""
 
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,6 @@ from personaplex_ui.audio.recording import (
 )
 from personaplex_ui.audio.recording_file import part_path
 from tests.audio.recording_rig import ASSISTANT, CALLER, Gate, finished, noise, place_frames, read, settle
-
-
-@pytest.fixture
-def writer() -> Iterator[RecordingWriter]:
-    writer = RecordingWriter()
-    yield writer
-    writer.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "recordings" / "call.wav"
-
 
 # Where sound goes --------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import shutil
 import stat
 import struct
 import wave
-from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
@@ -19,19 +18,6 @@ from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
 from personaplex_ui.audio.recording_file import part_path, repair_recordings, shown_name
 from personaplex_ui.errors import RecordingFailed
 from tests.audio.recording_rig import ASSISTANT, CALLER, Gate, finished, noise, place_frames, read, settle
-
-
-@pytest.fixture
-def writer() -> Iterator[RecordingWriter]:
-    writer = RecordingWriter()
-    yield writer
-    writer.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "recordings" / "call.wav"
-
 
 # The file ----------------------------------------------------------------------------------------------
 

@@ -25,11 +25,6 @@ SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
 
 
 @pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
 async def engine(model: FakeModel) -> AsyncIterator[Engine]:
     async with running_engine(model, max_calls=1, max_waiting=2) as engine:
         yield engine

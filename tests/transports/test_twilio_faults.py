@@ -2,14 +2,10 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.snapshot import End, Phase
 from personaplex_ui.calls.switchboard import Switchboard
@@ -22,33 +18,8 @@ from personaplex_ui.transports.twilio_stream import (
     TOO_FAST,
     TOO_MANY_FAULTS,
 )
-from tests.fake_model import FakeModel
-from tests.running import running_engine, running_switchboard, until
-from tests.transports.twilio_rig import SETTINGS, TOKEN, Dial, dialling, media, started
-
-
-@pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
-async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    async with running_engine(model, max_calls=2, max_waiting=1) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
-    limits = AddressLimits(3, 0, time.monotonic)
-    async with running_switchboard(engine, tmp_path / "recordings", limits) as switchboard:
-        yield switchboard
-
-
-@pytest.fixture
-async def dial(switchboard: Switchboard) -> AsyncIterator[Dial]:
-    async with dialling(switchboard) as dial:
-        yield dial
+from tests.running import until
+from tests.transports.twilio_rig import SETTINGS, TOKEN, Dial, media, started
 
 
 async def test_who_is_not_admitted_is_told_why(

@@ -9,15 +9,12 @@ import base64
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from personaplex_ui.audio import mu_law
 from personaplex_ui.audio.frames import Frame
-from personaplex_ui.calls.address_limits import AddressLimits
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.calls.switchboard import Switchboard
@@ -29,33 +26,8 @@ from personaplex_ui.transports.twilio_stream import (
     HUNG_UP,
 )
 from tests.fake_model import FakeModel
-from tests.running import running_engine, running_switchboard, until
-from tests.transports.twilio_rig import CHUNK_SEC, LOUD, QUIET, SETTINGS, Dial, dialling, media, started
-
-
-@pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
-async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    async with running_engine(model, max_calls=2, max_waiting=1) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
-    limits = AddressLimits(3, 0, time.monotonic)
-    async with running_switchboard(engine, tmp_path / "recordings", limits) as switchboard:
-        yield switchboard
-
-
-@pytest.fixture
-async def dial(switchboard: Switchboard) -> AsyncIterator[Dial]:
-    async with dialling(switchboard) as dial:
-        yield dial
-
+from tests.running import until
+from tests.transports.twilio_rig import CHUNK_SEC, LOUD, QUIET, SETTINGS, Dial, media, started
 
 # A call ------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from personaplex_ui.transports import webrtc
 from personaplex_ui.transports.pacing import MAX_AHEAD_SEC, Pacer
 from personaplex_ui.transports.webrtc import BrowserCall, BrowserCalls
 from tests.fake_model import FakeModel
-from tests.running import running_engine, running_switchboard, until
+from tests.running import running_switchboard, until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."), record=False)
 INPUTS: list[object] = ["NATF2", 0.7]
@@ -128,17 +128,6 @@ class Caller:
             while not isinstance(sound := await self.handler.emit(), CloseStream):
                 assert sound is not None, "it closed without a word"
         return sound.msg
-
-
-@pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
-async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    async with running_engine(model, max_calls=2, max_waiting=1) as engine:
-        yield engine
 
 
 @pytest.fixture
