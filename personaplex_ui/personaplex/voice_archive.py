@@ -1,19 +1,17 @@
-"""Unpacks the archive of preset voices. It is not trusted: names, kinds and sizes are checked before a byte
-is written, and nothing of it decides where that is.
+"""Unpacks the archive of preset voices, which is not trusted.
 
-Knows tar files; not what is in a voice.
+Knows which of its files are voices; not what is in one.
 """
 
-import gzip
 import hashlib
 import os
 import shutil
-import tarfile
 import tempfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable, human_size
+from personaplex_ui.tar.extract import Limits, extract_tar
+from personaplex_ui.tar.headers import ArchiveDamaged, ArchiveTooLarge, ArchiveUnusable
 from personaplex_ui.voices.library import SUFFIXES, VOICE_NAME
 
 MAX_MEMBERS = 500
@@ -38,7 +36,7 @@ def unpack_voices(archive: Path, folder: Path) -> Path:
         # Beside its place, then moved: what is interrupted is never taken for whole.
         part = Path(tempfile.mkdtemp(prefix="part-", dir=folder))
         try:
-            _extract(archive, part)
+            extract_tar(archive, part, Limits(MAX_MEMBERS, MAX_FILE_BYTES, MAX_TOTAL_BYTES), _voice_file)
             part.chmod(0o755)
             os.replace(part, unpacked)
         except OSError:
@@ -47,8 +45,13 @@ def unpack_voices(archive: Path, folder: Path) -> Path:
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return unpacked
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except ArchiveDamaged as error:
         raise _refusal(archive, "is damaged or no gzipped tar file") from error
+    except ArchiveTooLarge as error:
+        size = f": {error.name!r} has {human_size(error.size)}" if error.name else ""
+        raise _refusal(archive, f"holds too much{size}") from error
+    except ArchiveUnusable as error:
+        raise _refusal(archive, str(error)) from error
     except OSError as error:
         raise CheckpointUnusable(
             f"{archive.name} cannot be unpacked into {folder} ({error.strerror}). Make room there and allow "
@@ -56,39 +59,10 @@ def unpack_voices(archive: Path, folder: Path) -> Path:
         ) from error
 
 
-def _extract(archive: Path, folder: Path) -> None:
-    total = 0
-    with tarfile.open(archive, "r:gz") as tar:
-        for count, member in enumerate(tar, start=1):
-            if count > MAX_MEMBERS:
-                raise _refusal(archive, f"holds more than {MAX_MEMBERS} files")
-            if _escapes(member, folder):
-                raise _refusal(archive, f"holds {member.name!r}, which leads out of its folder")
-            if member.isdir():
-                continue
-            if not member.isreg():
-                raise _refusal(archive, f"holds {member.name!r}, which is a link or a device")
-            total += member.size
-            if member.size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
-                raise _refusal(archive, f"holds too much: {member.name!r} has {human_size(member.size)}")
-            name = PurePosixPath(member.name)
-            if name.suffix.lower() not in SUFFIXES or not VOICE_NAME.fullmatch(name.name):
-                continue
-            content = tar.extractfile(member)
-            assert content is not None, "a regular file has content"
-            with content, (folder / name.name).open("wb") as target:
-                shutil.copyfileobj(content, target)
-
-
-def _escapes(member: tarfile.TarInfo, folder: Path) -> bool:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-        return True
-    try:
-        tarfile.data_filter(member, str(folder))
-    except tarfile.FilterError:
-        return not (member.issym() or member.islnk() or member.isdev())  # said of those in other words
-    return False
+def _voice_file(path: PurePosixPath) -> str | None:
+    """Voices lie in one folder, whatever folders they come in; other files are left out."""
+    is_voice = path.suffix.lower() in SUFFIXES and VOICE_NAME.fullmatch(path.name)
+    return path.name if is_voice else None
 
 
 def _refusal(archive: Path, why: str) -> CheckpointUnusable:

@@ -7,10 +7,8 @@ path of a request is only looked up among the names of the files that were found
 
 import logging
 import re
-import tarfile
 import tempfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
@@ -18,6 +16,9 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from personaplex_ui.tar.extract import Limits, extract_tar
+from personaplex_ui.tar.headers import ArchiveDamaged, ArchiveUnusable
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class MoshiClient:
             folder = self._source if self._source.is_dir() else self._unpack(self._source)
             self._names = _names_of(folder)
             self._folder, self._files = folder, StaticFiles(directory=folder)
-        except (ClientUnusable, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        except (ClientUnusable, OSError) as error:
             why = str(error) if isinstance(error, ClientUnusable) else "it cannot be read"
             # Strangers can read the first; where things lie on this machine is for the log.
             self.trouble = f"The web client of this server cannot be used: {why}. {HOW_TO_GET_IT}"
@@ -115,7 +116,12 @@ class MoshiClient:
             raise ClientUnusable("there is no such file or folder")
         self._unpacked = tempfile.TemporaryDirectory(prefix="personaplex-client-")
         folder = Path(self._unpacked.name)
-        _extract(archive, folder)
+        try:
+            extract_tar(archive, folder, Limits(MOST_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES), str)
+        except ArchiveDamaged as error:
+            raise ClientUnusable("it cannot be read") from error
+        except ArchiveUnusable as error:
+            raise ClientUnusable(f"it {error}") from error
         indexes = sorted(folder.rglob(INDEX), key=lambda path: len(path.parts))
         return indexes[0].parent if indexes else folder
 
@@ -166,24 +172,6 @@ def _names_of(folder: Path) -> frozenset[str]:
     if INDEX not in names:
         raise ClientUnusable(f"it holds no {INDEX}")
     return frozenset(names)
-
-
-def _extract(archive: Path, folder: Path) -> None:
-    """Names, kinds and sizes are checked before a byte is written."""
-    total = 0
-    with tarfile.open(archive, "r:*") as tar:
-        for count, member in enumerate(tar, start=1):
-            path = PurePosixPath(member.name)
-            if count > MOST_FILES:
-                raise ClientUnusable(f"it holds more than {MOST_FILES:,} files")
-            if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-                raise ClientUnusable(f"it holds {member.name!r}, which leads out of its folder")
-            if not (member.isreg() or member.isdir()):
-                raise ClientUnusable(f"it holds {member.name!r}, which is a link or a device")
-            total += member.size
-            if member.size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
-                raise ClientUnusable("it holds too much")
-            tar.extract(member, folder, filter="data")
 
 
 def _with_shim(page: str) -> str:

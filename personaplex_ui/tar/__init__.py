@@ -1,0 +1,1 @@
+"""Safe unpacking of tar archives."""
