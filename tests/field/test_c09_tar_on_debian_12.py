@@ -25,7 +25,7 @@ LIMITS = Limits(members=20, file_bytes=100_000, total_bytes=1_000_000)
 @pytest.fixture(autouse=True)
 def _as_in_3_11_2(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("data_filter", "tar_filter", "fully_trusted_filter", "FilterError"):
-        monkeypatch.delattr(tarfile, name)
+        monkeypatch.delattr(tarfile, name, raising=False)  # a 3.11.2 has none of them
 
 
 def test_voices_are_unpacked(tmp_path: Path) -> None:
