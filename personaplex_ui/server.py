@@ -7,10 +7,9 @@ import functools
 import gc
 import logging
 import os
-import signal
 import socket
-import sys
-from collections.abc import AsyncGenerator, Awaitable
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Generator
 
 import gradio as gr
 import uvicorn
@@ -25,6 +24,7 @@ from personaplex_ui.library_prints import log_what_libraries_print
 from personaplex_ui.logs import configure_logging
 from personaplex_ui.parts import Parts
 from personaplex_ui.settings import LogFormat, Settings
+from personaplex_ui.shutdown_signals import ShutdownSignals
 from personaplex_ui.transports.turn import IceServers, choose_source
 from personaplex_ui.transports.webrtc import BrowserCalls
 from personaplex_ui.ui.api import PageApi
@@ -90,12 +90,14 @@ async def _lifespan(parts: Parts, app: FastAPI) -> AsyncGenerator[None]:
         tasks = [
             asyncio.create_task(forget_idle_sessions(app.state.page)),
             asyncio.create_task(_warn_of_misfits(parts)),
+            asyncio.create_task(keep_collections_short(parts.engine)),
         ]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
+            gc.unfreeze()
 
 
 async def _warn_of_misfits(parts: Parts) -> None:
@@ -125,16 +127,27 @@ def _build_page(settings: Settings, parts: Parts) -> gr.Blocks:
 class Server(uvicorn.Server):
     """Uvicorn, but calls end with words and a lent phone number goes back before connections are closed."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        app = self.config.app
-        if isinstance(app, FastAPI):
-            self._settling = asyncio.create_task(keep_collections_short(app.state.switchboard.engine))
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # Uvicorn knows no SIGHUP, and passes the signal on when it is done, which would end the process
+        # before it has tidied up.
+        with ShutdownSignals(self.end_orderly).caught():
+            yield
+
+    def end_orderly(self) -> None:
+        """Begin to shut down, in a signal handler."""
+        self.should_exit = True
+        deadline = threading.Timer(GONE_WITHIN_SEC, _give_up)
+        deadline.daemon = True
+        deadline.start()
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         app = self.config.app
         if isinstance(app, FastAPI):
             switchboard: Switchboard = app.state.switchboard
+            log.info(
+                "The server ends; %d calls are told. A second signal ends it at once.", len(switchboard.calls)
+            )
             phones = any(call.transport is Transport.TWILIO for call in switchboard.calls.values())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CALLS_AND_DOORS_CLOSE_WITHIN_SEC):
@@ -150,12 +163,16 @@ TWILIO_ASKS_WITHIN_SEC = 1.2
 
 CONNECTIONS_CLOSE_WITHIN_SEC = 1
 
+GONE_WITHIN_SEC = 8.0
+"""Whatever hangs: a thread that never returns would keep the process for minutes. Docker and Cloud Run kill
+it after 10 s."""
+
 
 async def keep_collections_short(engine: Engine) -> None:
     """Have Python's garbage collector pass over what is there to stay: page, libraries, and then the model.
 
     A full collection looks at all of it, some 215,000 objects, and stops every thread for 150 ms (measured):
-    two frames of every call come late. For whole processes, so not in the lifespan, which tests run often.
+    two frames of every call come late.
     """
     gc.collect()
     gc.freeze()
@@ -176,8 +193,9 @@ async def _close_all(*closing: Awaitable[None]) -> None:
             log.error("Not everything could be closed.", exc_info=failed)
 
 
-def _exit(signal_number: int, frame: object) -> None:
-    sys.exit(0)
+def _give_up() -> None:
+    log.error("Not everything could be closed within %.0f s; the process ends all the same.", GONE_WITHIN_SEC)
+    os._exit(1)
 
 
 def check_address(host: str, port: int) -> None:
@@ -217,7 +235,7 @@ def _failure_to_bind(family: socket.AddressFamily, address: tuple[object, ...]) 
 
 
 def serve(settings: Settings) -> None:
-    """Build the app and serve it until SIGTERM or SIGINT.
+    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
         SettingsError: what ``build_app`` refuses, or nobody can listen at the host and the port.
@@ -237,7 +255,5 @@ def serve(settings: Settings) -> None:
         ws_per_message_deflate=False,  # Opus does not shrink
     )
     check_address(settings.host, settings.port)
-    # Uvicorn passes the signal on when it is done, which would end the process before it has tidied up.
-    signal.signal(signal.SIGTERM, _exit)
     log.info("personaplex_ui %s on http://localhost:%d", __version__, settings.port)
     Server(config).run()

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "log_context": (),
     "logs": ("log_context",),
     "library_prints": ("logs",),
+    "shutdown_signals": (),
     "audio": ("errors",),
     "protocols": ("errors",),
     "engine": ("audio", "log_context", "errors"),

@@ -4,7 +4,8 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
@@ -24,6 +25,9 @@ EXPIRE_EVERY_SEC = 600.0
 CALLS_END_WITHIN_SEC = 2.5
 RECORDING_CLOSES_WITHIN_SEC = 1.0
 """Together with the wait for calls under 5 s: so long a shutdown may take, whatever the disk does."""
+
+
+T = TypeVar("T")
 
 
 class Switchboard:
@@ -46,6 +50,7 @@ class Switchboard:
         self._janitor: asyncio.Task[None] | None = None
         self.closed_because = ""
         """Why no calls are taken any more; empty while they are."""
+        self._closed = asyncio.Event()
 
     async def start(self) -> None:
         """Repair what a crash left, then expire old recordings every ten minutes."""
@@ -57,6 +62,7 @@ class Switchboard:
     ) -> None:
         """End all calls with words, and take no more; returns when their recordings are closed."""
         self.closed_because = reason
+        self._closed.set()
         if self._janitor is not None:
             self._janitor.cancel()
         for call in self.calls.values():
@@ -112,6 +118,23 @@ class Switchboard:
         self._tasks[call_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(call_id))
         return call
+
+    async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work`` around a call, as the reading of a clip before it; cancelled at the end of
+        all calls.
+
+        Raises:
+            EngineUnavailable: the server is shutting down.
+        """
+        task, closed = asyncio.ensure_future(work), asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait([task, closed], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise EngineUnavailable(self.closed_because)
+            return task.result()
+        finally:
+            task.cancel()
+            closed.cancel()
 
     def turn_away(self, transport: Transport) -> None:
         """Count a caller for whom there will be no call."""

@@ -54,7 +54,7 @@ class Previews:
     async def _make(self, name: str) -> bytes:
         silence = np.zeros(int(PREVIEW_SEC * FRAMES_PER_SEC) * FRAME_SAMPLES, dtype=np.float32)
         settings = CallSettings(Persona(name, self._text_prompt), Sampling(seed=PREVIEW_SEED), record=False)
-        answer = await converse(silence, settings, self._switchboard)
+        answer = await self._switchboard.unless_closed(converse(silence, settings, self._switchboard))
         file = io.BytesIO()
         soundfile.write(file, answer.samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
         return file.getvalue()

@@ -116,7 +116,9 @@ class PageApi:
                 record=False,
             )
             address = address_of(request) if request else ""
-            answer = await self._answer(Path(audio), settings, address, progress)
+            answer = await self._switchboard.unless_closed(
+                self._answer(Path(audio), settings, address, progress)
+            )
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error
         path = await asyncio.to_thread(_keep, answer.samples)

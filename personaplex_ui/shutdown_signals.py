@@ -1,0 +1,63 @@
+"""The signals that end the process: the first one asks for an orderly end, the second one ends it at once.
+
+Knows signals and times; what an orderly end is, its owner knows.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+"""SIGHUP: the terminal was closed. SIGBREAK: Ctrl+Break on Windows."""
+
+SENT_TWICE_WITHIN_SEC = 0.2
+"""A terminal that closes, and programs that pass signals on, send the same request twice."""
+
+
+class ShutdownSignals:
+    """``ask``: called in the main thread for the first signal. ``end``: ends the process with a status.
+
+    Nothing is logged here: a handler may come while the main thread writes a line of the log.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], None],
+        end: Callable[[int], None] = os._exit,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._end = end
+        self._clock = clock
+        self._asked_at: float | None = None
+
+    def handle(self, number: int, frame: object) -> None:
+        now = self._clock()
+        if self._asked_at is None:
+            self._asked_at = now
+            self._ask()
+        elif now - self._asked_at >= SENT_TWICE_WITHIN_SEC:
+            self._end(128 + number)
+
+    @contextlib.contextmanager
+    def caught(self) -> Generator[None]:
+        """Handle the signals meanwhile. A hang-up that is ignored, as under ``nohup``, stays ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        ignored = signal.SIG_IGN
+        before = {
+            number: signal.signal(number, self.handle)
+            for number in SIGNALS
+            if number == signal.SIGINT or signal.getsignal(number) is not ignored
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

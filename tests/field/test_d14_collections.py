@@ -1,0 +1,39 @@
+"""What stays is left out of garbage collections under any ASGI server: the app's lifespan sees to it."""
+
+import gc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from personaplex_ui import server
+from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.settings import Settings
+from tests.running import until
+from tests.ui.page_session import LIBRARIES_WARN, open_app
+
+pytestmark = LIBRARIES_WARN
+
+
+@pytest.fixture(autouse=True)
+async def unfrozen(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(server, "LOOK_FOR_MODEL_EVERY_SEC", 0.01)
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+async def test_by_the_lifespan_alone(tmp_path: Path) -> None:
+    async with open_app(tmp_path, ENGINE="echo") as app:
+        await until(lambda: gc.get_freeze_count() > 0)
+        assert await app.loaded() is EngineState.READY
+        model = app.engine.model
+        # Frozen objects are in no generation any more.
+        await until(lambda: not any(thing is model for thing in gc.get_objects()))
+        assert not any(thing is app.page for thing in gc.get_objects())
+    assert gc.get_freeze_count() == 0  # whoever runs another app in this process can collect this one
+
+
+async def test_an_app_that_is_only_built_freezes_nothing(tmp_path: Path) -> None:
+    server.build_app(Settings.from_mapping({"ENGINE": "echo", "RECORDINGS_DIR": str(tmp_path)}))
+    assert gc.get_freeze_count() == 0
