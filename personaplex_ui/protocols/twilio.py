@@ -2,13 +2,15 @@
 
 Knows the fields that Twilio documents (https://www.twilio.com/docs/voice/media-streams/websocket-messages)
 and no socket, no sound and no order of messages. What a peer sent is not trusted: it becomes an event or a
-``ProtocolError``, never anything else.
+``ProtocolError``, never anything else. Only what a call needs is looked at: ``null`` is as good as missing,
+and a field that nothing depends on may be anything.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias, cast
 
@@ -28,6 +30,7 @@ LONGEST_TEXT = 256
 """Of identifiers, names and names of events."""
 
 LATEST_MS = 1 << 53
+_NUMBER = re.compile(r" *[0-9]{1,16}(\.[0-9]{1,16})? *")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Sound. ``payload``: mu-law, a byte a sample, maybe none. ``timestamp_ms``: since the stream's start."""
+    """Sound. ``payload``: mu-law, a byte a sample, maybe none. ``timestamp_ms``: since the stream's start; 0
+    where it is not told."""
 
     track: str
     payload: bytes = field(repr=False)
@@ -82,6 +86,10 @@ class Unknown:
     event: str
 
 
+class Negligible(ProtocolError):
+    """A key or a mark that says nothing: nothing is lost with it, so it may come any number of times."""
+
+
 class UnusableStart(ProtocolError):
     """A ``start`` that no call can begin with: no later message makes up for it."""
 
@@ -95,6 +103,7 @@ def parse(message: str | bytes) -> Event:
 
     Raises:
         ProtocolError: it is none; the text says what is wrong with it and repeats nothing of it.
+        Negligible: it is one, but says nothing.
         UnusableStart: it is a start, but not one to begin a call with.
     """
     if isinstance(message, bytes):
@@ -112,9 +121,9 @@ def parse(message: str | bytes) -> Event:
         case "media":
             return _media(_part(fields, "media"))
         case "mark":
-            return Mark(_text(_part(fields, "mark"), "name"))
+            return _negligible(_mark, fields)
         case "dtmf":
-            return _dtmf(_part(fields, "dtmf"))
+            return _negligible(_dtmf, fields)
         case "stop":
             return Stop()
         case _:
@@ -160,27 +169,46 @@ def _refuse_constant(constant: str) -> NoReturn:
 def _start(fields: Fields) -> Start:
     start = _part(fields, "start")
     _check_format(start)
-    stream_sid = _text(start if "streamSid" in start else fields, "streamSid")
-    call_sid = _text(start, "callSid") if "callSid" in start else ""
+    stream_sid = _text(fields if start.get("streamSid") is None else start, "streamSid")
+    call_sid = "" if start.get("callSid") is None else _text(start, "callSid")
     return Start(stream_sid, call_sid, _parameters(start))
 
 
 def _check_format(start: Fields) -> None:
     """Twilio has one format only, so where it is not told it is taken for granted."""
-    if "mediaFormat" not in start:
+    if start.get("mediaFormat") is None:
         return
     told = _part(start, "mediaFormat")
     known = {"encoding": ENCODING, "sampleRate": SAMPLE_RATE_HZ, "channels": 1}
-    if any(told.get(name, value) != value for name, value in known.items()):
+    if not all(_says(told.get(name), value) for name, value in known.items()):
         raise ProtocolError("The stream's format is not known. Send audio/x-mulaw, 8000 Hz, 1 channel.")
 
 
+def _says(told: object, value: str | int) -> bool:
+    """Whether ``told`` is ``value`` in some writing, or nothing."""
+    match told:
+        case None | "":
+            return True
+        case str() if isinstance(value, str):
+            return told.strip().lower() == value
+        case _:
+            return _number(told) == value
+
+
+def _number(told: object) -> float | None:
+    """A number, also one that is written as text."""
+    if isinstance(told, str) and _NUMBER.fullmatch(told):
+        return float(told)
+    return told if isinstance(told, int | float) and not isinstance(told, bool) else None
+
+
 def _parameters(start: Fields) -> Mapping[str, str]:
-    if "customParameters" not in start:
+    if start.get("customParameters") is None:
         return {}
-    parameters = _part(start, "customParameters")
     found: dict[str, str] = {}
-    for name, value in parameters.items():
+    for name, value in _part(start, "customParameters").items():
+        if value is None:
+            continue
         if not isinstance(value, str) or not _is_whole(name) or not _is_whole(value):
             raise ProtocolError("A custom parameter is not text. Send names and values as text.")
         found[name] = value
@@ -188,7 +216,7 @@ def _parameters(start: Fields) -> Mapping[str, str]:
 
 
 def _media(media: Fields) -> Media:
-    track = _text(media, "track") if "track" in media else INBOUND
+    track = INBOUND if media.get("track") in (None, "") else _text(media, "track").removesuffix("_track")
     payload = media.get("payload")
     if not isinstance(payload, str):
         raise ProtocolError("The sound is missing: media.payload should be base64 text.")
@@ -204,17 +232,24 @@ def _media(media: Fields) -> Media:
 
 
 def _milliseconds(media: Fields) -> int:
-    """Twilio sends it as text; nothing depends on it, so it may be missing."""
-    value = media.get("timestamp", 0)
-    if isinstance(value, str) and len(value) <= 16 and value.isascii() and value.isdecimal():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LATEST_MS:
-        raise ProtocolError("The time is not a number of milliseconds: media.timestamp.")
-    return value
+    """Twilio sends it as text; nothing depends on it, so it may be anything."""
+    number = _number(media.get("timestamp"))
+    return int(number) if number is not None and 0 <= number <= LATEST_MS else 0
 
 
-def _dtmf(dtmf: Fields) -> Dtmf:
-    digit = _text(dtmf, "digit")
+def _negligible(read: Callable[[Fields], Event], fields: Fields) -> Event:
+    try:
+        return read(fields)
+    except ProtocolError as error:
+        raise Negligible(str(error)) from None
+
+
+def _mark(fields: Fields) -> Event:
+    return Mark(_text(_part(fields, "mark"), "name"))
+
+
+def _dtmf(fields: Fields) -> Event:
+    digit = _text(_part(fields, "dtmf"), "digit")
     if len(digit) != 1 or digit not in "0123456789ABCD*#":
         raise ProtocolError("The key is none of a telephone: dtmf.digit.")
     return Dtmf(digit)

@@ -261,19 +261,23 @@ class TwilioStream:
             if self._messages.too_fast:
                 raise ProtocolError(TOO_FAST)
             return None
+        if text is None:
+            return None  # binary: Twilio has no such message
         try:
-            return twilio.parse(content)
+            return twilio.parse(text)
         except ProtocolError as error:
             if isinstance(error, twilio.UnusableStart) and self._call is None:
                 raise
-            self._count_fault(str(error))
+            self._note_fault(error)
             return None
 
-    def _count_fault(self, sentence: str) -> None:
+    def _note_fault(self, error: ProtocolError) -> None:
+        """Log it the first time. Raises ProtocolError when there are too many that matter."""
+        sentence = str(error)
         if sentence not in self._faults_told:
             self._faults_told.add(sentence)
             log.warning("A message of a phone stream was ignored: %s", sentence)
-        self._faults += 1
+        self._faults += not isinstance(error, twilio.Negligible)
         if self._faults > MOST_FAULTS:
             raise ProtocolError(TOO_MANY_FAULTS)
 

@@ -1,0 +1,181 @@
+"""What may vary in Twilio's messages, and what others send in its place: the call goes on."""
+
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personaplex_ui.errors import ProtocolError
+from personaplex_ui.protocols import twilio
+from personaplex_ui.protocols.twilio import Media, Negligible, Start, UnusableStart, parse
+from tests.fake_model import FakeModel
+from tests.running import running_engine, running_switchboard, until
+from tests.transports.twilio_rig import LOUD, SID, TOKEN, Dial, dialling, media, started
+
+FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+TIMES: list[Any] = ["", " ", 20.5, "20.5", -1, "-1", "soon", True, None, [], {}, "²", "9" * 400, 1e300]
+ANY: list[Any] = [*TIMES, 7, "7", 7.0]
+
+MORE_THAN_ARE_FORGIVEN = 150
+"""Faults end a call after 100."""
+
+
+@pytest.fixture
+async def dial(tmp_path: Path) -> AsyncGenerator[Dial]:
+    async with (
+        running_engine(FakeModel(), max_calls=1, max_waiting=0) as engine,
+        running_switchboard(engine, tmp_path) as switchboard,
+        dialling(switchboard) as dial,
+    ):
+        yield dial
+
+
+def start_with(**values: Any) -> str:
+    message = started()
+    message["start"].update(values)
+    return json.dumps(message)
+
+
+def media_with(**values: Any) -> str:
+    message = media()
+    message["media"].update(values)
+    return json.dumps(message)
+
+
+@pytest.mark.parametrize("timestamp", TIMES, ids=repr)
+def test_sound_counts_whatever_its_timestamp_is(timestamp: Any) -> None:
+    event = parse(media_with(timestamp=timestamp))
+    assert isinstance(event, Media)
+    assert (event.track, event.payload) == (twilio.INBOUND, LOUD)
+
+
+@pytest.mark.parametrize(("timestamp", "read_ms"), [("20", 20), (20, 20), (20.4, 20), ("20.4", 20), ("", 0)])
+def test_a_timestamp_is_read_where_it_is_one(timestamp: Any, read_ms: int) -> None:
+    event = parse(media_with(timestamp=timestamp))
+    assert isinstance(event, Media)
+    assert event.timestamp_ms == read_ms
+
+
+@pytest.mark.parametrize("value", ANY, ids=repr)
+@pytest.mark.parametrize("name", ["sequenceNumber", "streamSid", "protocol", "anything"])
+def test_fields_that_nothing_depends_on_are_not_looked_at(name: str, value: Any) -> None:
+    for message in (media(), {"event": "stop"}, {"event": "mark", "mark": {"name": "7"}}, started()):
+        assert type(parse(json.dumps({**message, name: value}))) is type(parse(json.dumps(message)))
+    assert parse(media_with(chunk=value, **{name: value})) == parse(json.dumps(media()))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        {},
+        {"sampleRate": "8000"},
+        {"sampleRate": 8000.0, "channels": 1.0},
+        {"sampleRate": " 8000 ", "channels": "1"},
+        {"sampleRate": "8000.0"},
+        {"encoding": "audio/X-MULAW "},
+        {"encoding": None, "sampleRate": None, "channels": None},
+        {"bitDepth": 8, "sampleRate": ""},
+    ],
+    ids=repr,
+)
+def test_the_format_may_be_told_in_other_ways(told: dict[str, Any] | None) -> None:
+    given = None if told is None else FORMAT | told
+    assert isinstance(parse(start_with(mediaFormat=given)), Start)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sampleRate": "16000"},
+        {"sampleRate": "8 kHz"},
+        {"sampleRate": [8000]},
+        {"channels": "2"},
+        {"channels": True},
+        {"encoding": "audio/l16"},
+        {"encoding": 7},
+    ],
+    ids=repr,
+)
+def test_another_format_is_refused_however_it_is_told(told: dict[str, Any]) -> None:
+    with pytest.raises(UnusableStart, match="8000 Hz"):
+        parse(start_with(mediaFormat=FORMAT | told))
+
+
+def test_null_is_as_good_as_missing() -> None:
+    message: dict[str, Any] = {"streamSid": SID, **started()}
+    message["start"] |= {"streamSid": None, "callSid": None, "customParameters": None, "tracks": None}
+    assert parse(json.dumps(message)) == Start(SID)
+    parameters = {"token": TOKEN, "campaign": None}
+    assert parse(start_with(customParameters=parameters)) == Start(SID, "CA1", {"token": TOKEN})
+    assert parse(media_with(track=None, timestamp=None)) == Media("inbound", LOUD)
+
+
+@pytest.mark.parametrize(
+    ("track", "read"),
+    [("inbound", "inbound"), ("inbound_track", "inbound"), ("", "inbound"), ("outbound", "outbound")],
+)
+def test_tracks(track: str, read: str) -> None:
+    event = parse(media_with(track=track))
+    assert isinstance(event, Media)
+    assert event.track == read
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *[{"event": "mark", "mark": mark} for mark in (None, {}, {"name": None}, {"name": 7}, {"name": ""})],
+        *[
+            {"event": "dtmf", "dtmf": dtmf}
+            for dtmf in (None, {}, {"digit": None}, {"digit": 5}, {"digit": "w"})
+        ],
+    ],
+    ids=repr,
+)
+def test_a_mark_or_a_key_that_says_nothing_is_told_from_faults(message: dict[str, Any]) -> None:
+    with pytest.raises(Negligible):
+        parse(json.dumps(message))
+
+
+def test_what_is_no_message_is_still_a_fault() -> None:
+    for message in ["nonsense", "[]", "{}", '{"event": "media"}', media_with(payload="never base64!")]:
+        with pytest.raises(ProtocolError) as fault:
+            parse(message)
+        assert not isinstance(fault.value, Negligible)
+
+
+VARIATIONS: list[str | bytes] = [
+    b"",
+    b"\x00\xff" * 40,
+    json.dumps(media()).encode(),
+    *[media_with(timestamp=timestamp, payload="") for timestamp in TIMES],
+    json.dumps({**media(track="outbound"), "sequenceNumber": ""}),
+    json.dumps({"event": "dtmf", "streamSid": SID, "dtmf": {"track": "inbound_track", "digit": None}}),
+    json.dumps({"event": "mark", "streamSid": SID, "mark": {"name": 7}}),
+    json.dumps({"event": "transcription", "text": None}),
+    json.dumps({"event": "connected", "protocol": None, "version": 1.0}),
+]
+
+
+@pytest.mark.parametrize("message", VARIATIONS, ids=lambda message: repr(message)[:60])
+async def test_the_call_goes_on(dial: Dial, message: str | bytes) -> None:
+    peer = dial()
+    call = await peer.start()
+    for _ in range(MORE_THAN_ARE_FORGIVEN):
+        peer.send(message)
+    assert await peer.is_answered()
+    assert not call.over.is_set()
+
+
+async def test_a_call_begins_after_messages_that_say_nothing(dial: Dial) -> None:
+    peer = dial()
+    for message in VARIATIONS:
+        peer.send(message)
+    message = started()
+    message["start"] |= {"mediaFormat": FORMAT | {"sampleRate": "8000", "channels": "1"}, "tracks": None}
+    peer.send({**message, "sequenceNumber": 1})
+    await until(lambda: bool(peer.calls))
+    await peer.call.live.wait()
+    assert await peer.is_answered()
