@@ -3,7 +3,6 @@
 Knows the content of one file; not which voices there are.
 """
 
-import pickle
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.personaplex.prompt import DELAYS, STREAMS, PresetVoice
+from personaplex_ui.personaplex.torch_file import TorchFileUnusable, read_tensors
 from personaplex_ui.personaplex.voice_archive import MAX_FILE_BYTES
 
 RING_POSITIONS = 4
@@ -29,7 +29,7 @@ def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVo
     """
     voice = _load(path)
     embeddings, ring = voice.get("embeddings"), voice.get("cache")
-    if not isinstance(embeddings, Tensor) or not isinstance(ring, Tensor):
+    if embeddings is None or ring is None:
         raise _foreign(path, "it does not hold embeddings and cache")
     if embeddings.ndim != 4 or embeddings.shape[1:3] != (1, 1) or not embeddings.is_floating_point():
         raise _foreign(path, f"its embeddings are {_described(embeddings)}")
@@ -51,28 +51,13 @@ def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVo
     return PresetVoice(positions, cast(Any, ring[0].numpy())), embeddings
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, Tensor]:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise _foreign(path, "it is too large")
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
+        return read_tensors(path, ("embeddings", "cache"), MAX_FILE_BYTES)
     except OSError as error:
         raise InvalidInput("voice", f"The voice {path.stem} cannot be read. Choose another voice.") from error
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ImportError,
-        AssertionError,
-    ) as error:
-        raise _foreign(path, "it is damaged, or something else altogether") from error
-    if not isinstance(content, dict):
-        raise _foreign(path, "it does not hold embeddings and cache")
-    return cast(dict[str, Any], content)
+    except TorchFileUnusable as error:
+        raise _foreign(path, str(error)) from error
 
 
 def _known_tokens(ring: Tensor, positions: int, text_card: int) -> bool:
