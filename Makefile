@@ -23,9 +23,7 @@ help: ## List these commands
 
 # The environment wins over .env, as in `PORT=8000 make demo`.
 demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
-	@given=$$(export -p); \
-	if [ -f .env ]; then set -a; . ./.env; set +a; eval "$$given"; fi; \
-	exec $(PYTHON) app.py
+	@exec $(PYTHON) app.py
 
 test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
 	@$(if $(ARGS),$(PYTHON) -m pytest $(ARGS),failed=0; \
@@ -37,7 +35,7 @@ test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k se
 test-tools:
 	@scripts/install-test-tools.sh
 
-check: $(DEV) ## Lint, formatting, types
+check: $(DEV) test-tools ## Lint, formatting, types
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m pyright
@@ -60,14 +58,7 @@ clean: ## Remove .venv, caches and what the tests left; recordings stay
 
 $(PYTHON):
 	@rm -rf $(VENV)
-	@if command -v uv >/dev/null; then \
-		uv venv --quiet --python '>=3.11,<3.14' $(VENV); \
-	elif python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		python3 -m venv $(VENV); \
-	else \
-		echo "personaplex_ui needs Python 3.11 or newer as python3, which is $$(python3 --version 2>/dev/null || echo missing)." >&2; \
-		exit 1; \
-	fi
+	@scripts/make-environment.sh $(VENV)
 
 # Only the last state of the files has a stamp, so that going back to an older one installs it again.
 $(RUNTIME): | $(PYTHON)

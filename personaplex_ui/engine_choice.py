@@ -60,7 +60,7 @@ def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLo
     source = Source(
         settings.hf_repo,
         settings.hf_revision,
-        settings.hf_token.reveal() if settings.hf_token else None,
+        settings.hf_token.get_secret_value() if settings.hf_token else None,
         settings.device,
         slots=settings.max_calls,
         persona_cache_bytes=settings.persona_cache_mb * 1_000_000,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import PhoneUnavailable
@@ -22,7 +23,6 @@ from personaplex_ui.phone.fastrtc_service import FastRtcService
 from personaplex_ui.phone.personas import PhonePersonas
 from personaplex_ui.phone.telephone_app import build_telephone_app
 from personaplex_ui.phone.tunnel import GradioTunnel
-from personaplex_ui.setting_values import Secret
 from personaplex_ui.settings import EngineChoice, Settings
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.address import AddressMiddleware, client_address, public_url
@@ -154,5 +154,5 @@ def _model_folder(settings: Settings) -> Path | None:
     return folder if settings.engine is not EngineChoice.ECHO and folder.is_dir() else None
 
 
-def _revealed(secret: Secret | None) -> str | None:
-    return secret.reveal() if secret else None
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

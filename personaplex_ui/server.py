@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import errno
 import functools
 import gc
 import logging
 import os
-import socket
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable
 
 import gradio as gr
 import uvicorn
@@ -19,8 +17,9 @@ from personaplex_ui import __version__
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine, EngineState
-from personaplex_ui.errors import EngineUnavailable, SettingsError
+from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.library_prints import log_what_libraries_print
+from personaplex_ui.listening import address_shown, listen
 from personaplex_ui.logs import configure_logging
 from personaplex_ui.parts import Parts
 from personaplex_ui.settings import LogFormat, Settings
@@ -108,7 +107,7 @@ async def _warn_of_misfits(parts: Parts) -> None:
 
 def _build_page(settings: Settings, parts: Parts) -> gr.Blocks:
     switchboard, voices, doors = parts.switchboard, parts.voices, parts.doors
-    hf_token = settings.hf_token.reveal() if settings.hf_token else None
+    hf_token = settings.hf_token.get_secret_value() if settings.hf_token else None
     options = PageOptions(
         voices,
         settings.default_text_prompt,
@@ -198,49 +197,15 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def check_address(host: str, port: int) -> None:
-    """Whether one can listen there: uvicorn would only log a number of the system's.
-
-    Raises:
-        SettingsError: the port is in use or not for this user, or the host is not this machine.
-    """
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        addresses = []
-    failures = [_failure_to_bind(family, address) for family, _, _, _, address in addresses]
-    if errno.EADDRINUSE in failures:
-        raise SettingsError(f"Port {port} is in use; stop what uses it, or set PORT to another.")
-    if errno.EACCES in failures:
-        raise SettingsError(f"PORT is {port}, where this user may not listen. Set it to one from 1024 on.")
-    if all(failures):  # of several addresses, those that this machine lacks are left out
-        raise SettingsError(
-            f"HOST is {host!r}, which is no address of this machine. "
-            "Set it to 0.0.0.0 for all of them, or to 127.0.0.1 for this machine alone."
-        )
-
-
-def _failure_to_bind(family: socket.AddressFamily, address: tuple[object, ...]) -> int:
-    """The system's number of the error; 0 for none."""
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            if os.name == "posix":  # as asyncio does; elsewhere it has another meaning
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            probe.bind(address)
-    except OSError as error:
-        return error.errno or errno.EADDRNOTAVAIL
-    return 0
-
-
-def serve(settings: Settings) -> None:
-    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP.
+def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
+    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP. ``notes`` go to the log first.
 
     Raises:
         SettingsError: what ``build_app`` refuses, or nobody can listen at the host and the port.
     """
     configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)
+    for note in notes:
+        log.warning("%s", note)
     app = build_app(settings)
     config = uvicorn.Config(
         app,
@@ -254,6 +219,6 @@ def serve(settings: Settings) -> None:
         ws_ping_interval=PING_EVERY_SEC,
         ws_per_message_deflate=False,  # Opus does not shrink
     )
-    check_address(settings.host, settings.port)
-    log.info("personaplex_ui %s on http://localhost:%d", __version__, settings.port)
-    Server(config).run()
+    sockets = listen(settings.host, settings.port)
+    log.info("personaplex_ui %s on %s", __version__, address_shown(settings.host, settings.port))
+    Server(config).run(sockets)

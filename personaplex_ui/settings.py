@@ -5,17 +5,27 @@ Knows names, defaults and allowed values; it reads neither the environment nor a
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.setting_values import Given, Secret
-from personaplex_ui.voices.catalogue import canonical_voice_name
-
-IceServer: TypeAlias = dict[str, str | list[str]]
-"""One entry of ``RTCConfiguration.iceServers``, as browsers spell it."""
-
+from personaplex_ui.setting_values import (
+    AnyCase,
+    DeviceName,
+    HttpsUrl,
+    IceServer,
+    IceUrls,
+    Networks,
+    Origins,
+    PhoneNumber,
+    PositiveNumber,
+    Unusable,
+    VoiceName,
+    shown,
+)
 
 LOOPBACK = ("127.0.0.1", "::1")
 PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -52,113 +62,81 @@ class LogLevel(enum.StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(BaseModel):
     """Each field is the variable of the same name in capitals; ``.env.example`` explains them."""
 
-    engine: EngineChoice
-    port: int
-    host: str
-    device: str
-    hf_token: Secret | None
-    hf_repo: str
-    hf_revision: str | None
-    cpu_offload: bool
-    quantize: Quantize
-    persona_cache_mb: int
-    max_calls: int
-    max_waiting: int
-    max_call_seconds: int
-    recordings_dir: Path
-    recordings_keep_hours: float
-    voices_dir: Path | None
-    default_voice_prompt: str
-    default_text_prompt: str
-    max_upload_mb: int
-    app_password: Secret | None
-    api_key: Secret | None
-    trusted_proxies: tuple[str, ...]
-    allowed_origins: tuple[str, ...]
-    max_calls_per_address: int
-    calls_per_minute: int
-    upload_mb_per_hour: int
-    server_url: str | None
-    static_path: Path | None
-    twilio_account_sid: str | None
-    twilio_auth_token: Secret | None
-    twilio_phone_number: str | None
-    phone_personas: str | None
-    phone_record: bool
-    phone_announcement: str | None
-    outbound_daily_limit: int
-    fastrtc_phone: bool
-    turn_urls: tuple[str, ...]
-    turn_username: str | None
-    turn_credential: Secret | None
-    space_id: str | None
-    spaces_zero_gpu: bool
-    log_level: LogLevel
-    log_format: LogFormat
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=str.upper,
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+    )
+
+    engine: Annotated[EngineChoice, AnyCase] = EngineChoice.AUTO
+    port: Annotated[int, Field(ge=1, le=65_535)] = 7860
+    host: str = "0.0.0.0"
+    device: DeviceName = "auto"
+    hf_token: SecretStr | None = None
+    hf_repo: str = "nvidia/personaplex-7b-v1"
+    hf_revision: str | None = None
+    cpu_offload: bool = False
+    quantize: Annotated[Quantize, AnyCase] = Quantize.NONE
+    persona_cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 512
+    max_calls: Annotated[int, Field(ge=1, le=64)] = 4
+    max_waiting: Annotated[int, Field(ge=0, le=1_000)] = 20
+    max_call_seconds: Annotated[int, Field(ge=15, le=86_400)] = 600
+    recordings_dir: Path = Path("recordings")
+    recordings_keep_hours: PositiveNumber = 24.0
+    voices_dir: Path | None = None
+    default_voice_prompt: VoiceName = "NATF2"
+    default_text_prompt: str = "You enjoy having a good conversation."
+    max_upload_mb: Annotated[int, Field(ge=1, le=4_096)] = 64
+    app_password: SecretStr | None = None
+    api_key: SecretStr | None = None
+    trusted_proxies: Networks = LOOPBACK
+    allowed_origins: Origins = ()
+    max_calls_per_address: Annotated[int, Field(ge=0, le=1_000)] = 3
+    calls_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 12
+    upload_mb_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 512
+    server_url: HttpsUrl | None = None
+    static_path: Path | None = None
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_phone_number: PhoneNumber | None = None
+    phone_personas: str | None = None
+    phone_record: bool = False
+    phone_announcement: str | None = None
+    outbound_daily_limit: Annotated[int, Field(ge=0, le=100_000)] = 20
+    fastrtc_phone: bool = False
+    turn_urls: IceUrls = ()
+    turn_username: str | None = None
+    turn_credential: SecretStr | None = None
+    space_id: str | None = None
+    spaces_zero_gpu: bool = False
+    log_level: Annotated[LogLevel, AnyCase] = LogLevel.INFO
+    log_format: Annotated[LogFormat, AnyCase] = LogFormat.TEXT
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
-        """Read and check every variable. One that is absent or empty has its default.
+        """Read and check every variable. One that is absent or empty has its default. White space around a
+        value does not count, nor does a pair of quotes, which ``docker run --env-file`` leaves there.
 
         Raises:
-            SettingsError: a value cannot be used; the sentence names the variable and what is allowed.
+            SettingsError: values cannot be used; a sentence for each names the variable and what is allowed.
         """
-        given = Given(mapping)
-        space_id, space_host = given.text("SPACE_ID"), given.text("SPACE_HOST")
-        settings = cls(
-            engine=given.one_of("ENGINE", EngineChoice.AUTO),
-            port=given.whole_number("PORT", 7860, 1, 65_535),
-            host=given.text("HOST") or "0.0.0.0",
-            device=given.matching(
-                "DEVICE", "auto", r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda, or one GPU, as in cuda:0"
-            ),
-            hf_token=given.secret("HF_TOKEN"),
-            hf_repo=given.text("HF_REPO") or "nvidia/personaplex-7b-v1",
-            hf_revision=given.text("HF_REVISION"),
-            cpu_offload=given.yes_or_no("CPU_OFFLOAD"),
-            quantize=given.one_of("QUANTIZE", Quantize.NONE),
-            persona_cache_mb=given.whole_number("PERSONA_CACHE_MB", 512, 0, 1_000_000),
-            max_calls=given.whole_number("MAX_CALLS", 4, 1, 64),
-            max_waiting=given.whole_number("MAX_WAITING", 20, 0, 1_000),
-            max_call_seconds=given.whole_number("MAX_CALL_SECONDS", 600, 15, 86_400),
-            recordings_dir=Path(given.text("RECORDINGS_DIR") or "recordings"),
-            recordings_keep_hours=given.positive_number("RECORDINGS_KEEP_HOURS", 24.0),
-            voices_dir=Path(folder) if (folder := given.text("VOICES_DIR")) else None,
-            default_voice_prompt=canonical_voice_name(
-                given.matching("DEFAULT_VOICE_PROMPT", "NATF2", r"[^/\\]+", "a voice's name, as in NATF2")
-            ),
-            default_text_prompt=given.text("DEFAULT_TEXT_PROMPT") or "You enjoy having a good conversation.",
-            max_upload_mb=given.whole_number("MAX_UPLOAD_MB", 64, 1, 4_096),
-            app_password=given.secret("APP_PASSWORD"),
-            api_key=given.secret("API_KEY"),
-            trusted_proxies=given.networks("TRUSTED_PROXIES")
-            or (PROXIES_OF_SPACES if space_id else LOOPBACK),
-            allowed_origins=given.origins("ALLOWED_ORIGINS"),
-            max_calls_per_address=given.whole_number("MAX_CALLS_PER_ADDRESS", 3, 0, 1_000),
-            calls_per_minute=given.whole_number("CALLS_PER_MINUTE", 12, 0, 10_000),
-            upload_mb_per_hour=given.whole_number("UPLOAD_MB_PER_HOUR", 512, 0, 1_000_000),
-            server_url=given.https_url("SERVER_URL") or (f"https://{space_host}" if space_host else None),
-            static_path=Path(path) if (path := given.text("STATIC_PATH")) else None,
-            twilio_account_sid=given.text("TWILIO_ACCOUNT_SID"),
-            twilio_auth_token=given.secret("TWILIO_AUTH_TOKEN"),
-            twilio_phone_number=given.phone_number("TWILIO_PHONE_NUMBER"),
-            phone_personas=given.text("PHONE_PERSONAS"),
-            phone_record=given.yes_or_no("PHONE_RECORD"),
-            phone_announcement=given.text("PHONE_ANNOUNCEMENT"),
-            outbound_daily_limit=given.whole_number("OUTBOUND_DAILY_LIMIT", 20, 0, 100_000),
-            fastrtc_phone=given.yes_or_no("FASTRTC_PHONE"),
-            turn_urls=given.ice_urls("TURN_URLS"),
-            turn_username=given.text("TURN_USERNAME"),
-            turn_credential=given.secret("TURN_CREDENTIAL"),
-            space_id=space_id,
-            spaces_zero_gpu=given.yes_or_no("SPACES_ZERO_GPU"),
-            log_level=given.one_of("LOG_LEVEL", LogLevel.INFO),
-            log_format=given.one_of("LOG_FORMAT", LogFormat.TEXT),
-        )
+        names = {field.upper() for field in cls.model_fields} | {"SPACE_HOST"}
+        given = {name: value for name in names if (value := bare(mapping.get(name, "")))}
+        if host := given.pop("SPACE_HOST", None):
+            given.setdefault("SERVER_URL", f"https://{host}")
+        if "SPACE_ID" in given:
+            given.setdefault("TRUSTED_PROXIES", ",".join(PROXIES_OF_SPACES))
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as refused:
+            sentences = [_sentence(given, error) for error in refused.errors(include_url=False)]
+            raise SettingsError("\n".join(sentences)) from None
         settings._check_what_belongs_together()
         return settings
 
@@ -186,5 +164,40 @@ class Settings:
             return []
         server: IceServer = {"urls": list(self.turn_urls)}
         if self.turn_username and self.turn_credential:
-            server |= {"username": self.turn_username, "credential": self.turn_credential.reveal()}
+            server |= {"username": self.turn_username, "credential": self.turn_credential.get_secret_value()}
         return [server]
+
+
+def bare(value: str) -> str:
+    """``value`` without white space around it, and without the pair of quotes that encloses it."""
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1].strip()
+    return value
+
+
+def _sentence(given: Mapping[str, str], error: ErrorDetails) -> str:
+    name = str(error["loc"][0]).upper()
+    value = given[name]
+    match error:
+        case {"ctx": {"error": Unusable() as unusable}}:
+            value, allowed = unusable.value, unusable.allowed
+        case {"type": "bool_parsing"}:
+            allowed = "1 or 0"
+        case {"type": "enum", "ctx": {"expected": str(expected)}}:
+            allowed = "one of " + expected.replace("'", "").replace(" or ", ", ")
+        case _:
+            allowed = _range_of(Settings.model_fields[name.lower()].metadata)
+    return f"{name} is {shown(value)}, but it must be {allowed}."
+
+
+def _range_of(constraints: list[Any]) -> str:
+    """The words for a number within ``constraints``."""
+    bounds = {kind: bound for constraint in constraints for kind, bound in _bounds(constraint)}
+    if "ge" in bounds:
+        return f"a whole number from {bounds['ge']} to {bounds['le']}"
+    return f"a number above {bounds['gt']}"
+
+
+def _bounds(constraint: object) -> list[tuple[str, object]]:
+    return [(kind, getattr(constraint, kind)) for kind in ("ge", "le", "gt") if hasattr(constraint, kind)]

@@ -9,6 +9,9 @@ from tests.password import GIVEN, let_http_clients_know_it
 
 let_http_clients_know_it()
 
+# A desk's .env says nothing here, nor in the processes that tests start.
+os.environ["ENV_FILE"] = os.devnull
+
 # These are about clients that do not know it.
 collect_ignore = (
     ["web/test_wall.py", "web/test_keys.py", "web/test_closed_app.py", "end_to_end/test_doors.py"]

@@ -19,7 +19,10 @@ MAY_IMPORT = {
     "presets": (),
     "tar": (),
     "settings": ("setting_values", "errors", "voices"),
-    "setting_values": ("errors",),
+    "setting_values": ("voices",),
+    "env_file": ("errors",),
+    "process_environment": ("env_file", "setting_values", "errors"),
+    "listening": ("errors",),
     "log_context": (),
     "logs": ("log_context",),
     "library_prints": ("logs",),
@@ -62,7 +65,7 @@ MAY_IMPORT = {
     "offline": ALL,
     "app": ALL,
 }
-READS_ENVIRONMENT = ("app", "bench", "offline")
+READS_ENVIRONMENT = ("app", "bench", "offline", "process_environment")
 KNOWS_NO_ASYNCIO = ("audio", "protocols")
 KNOWS_TORCH = ("personaplex", "bench")
 

@@ -71,7 +71,7 @@ def test_compose_runs_this_image_on_the_default_port(compose: dict[str, Any], na
     assert settings.port == Settings.from_mapping({}).port
     assert settings.engine is (EngineChoice.ECHO if name == "without-gpu" else EngineChoice.AUTO)
     assert service["restart"] == "unless-stopped"
-    assert service["env_file"] == [{"path": ".env", "required": False}]
+    assert service["env_file"] == [{"path": ".env", "required": False, "format": "raw"}]
     assert int(service["stop_grace_period"].removesuffix("s")) > 5
 
 
@@ -294,7 +294,7 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_example_of_an_env_file_names_what_is_read() -> None:
     named = re.findall(r"^# ([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    assert sorted(named) == sorted({*variables_of_ours(), "NO_TORCH_COMPILE"})
+    assert sorted(named) == sorted({*variables_of_ours(), "NO_TORCH_COMPILE", "ENV_FILE"})
 
 
 def test_the_files_set_only_variables_that_somebody_reads(compose: dict[str, Any]) -> None:

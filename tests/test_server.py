@@ -15,6 +15,7 @@ from personaplex_ui import server
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import SettingsError
+from personaplex_ui.listening import listen
 
 CONNECTIONS = "connections close"
 
@@ -114,7 +115,7 @@ def test_a_port_that_is_in_use_is_refused(host: str) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError) as refused:
-            server.check_address(host, port)
+            listen(host, port)
     assert str(refused.value) == f"Port {port} is in use; stop what uses it, or set PORT to another."
 
 
@@ -127,13 +128,14 @@ def test_a_port_that_a_server_has_just_left_is_used(host: str) -> None:
         port = left.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
             left.accept()[0].close()  # the server's side closes first, so the port waits for late packets
-    server.check_address(host, port)
+    for bound in listen(host, port):
+        bound.close()
 
 
 @pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no.such.host.invalid", "a..b", "::ffff:1:2:3"])
 def test_a_host_that_is_not_this_machine_is_refused(host: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        server.check_address(host, 7860)
+        listen(host, 7860)
     assert str(refused.value).startswith(f"HOST is {host!r}, which is no address of this machine. Set it to ")
 
 
@@ -143,4 +145,4 @@ def test_a_port_for_the_system_alone_is_refused(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket.socket, "bind", bind)  # root may listen at every port
     with pytest.raises(SettingsError, match=r"^PORT is 80, where this user may not listen\. Set it to"):
-        server.check_address("127.0.0.1", 80)
+        listen("127.0.0.1", 80)

@@ -1,18 +1,17 @@
 """Settings: defaults, what is accepted, what is refused and in which words, and that secrets stay hidden."""
 
 import re
-from dataclasses import FrozenInstanceError, asdict, fields
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.setting_values import Secret
 from personaplex_ui.settings import EngineChoice, LogFormat, LogLevel, Quantize, Settings
 
 ENV_EXAMPLE = Path(__file__).parent.parent / ".env.example"
-READ_BESIDES = {"SPACE_HOST", "NO_TORCH_COMPILE"}
-"""What SERVER_URL is made of on a Space, and what moshi reads."""
+READ_BESIDES = {"SPACE_HOST", "NO_TORCH_COMPILE", "ENV_FILE"}
+"""What SERVER_URL is made of on a Space, what moshi reads, and where all this may stand."""
 
 TURN = {"TURN_URLS": "turn:a.example:3478", "TURN_USERNAME": "ann", "TURN_CREDENTIAL": "hunter2"}
 
@@ -68,7 +67,7 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
 
 
 def test_an_empty_value_means_not_set() -> None:
-    empty = {field.name.upper(): " " for field in fields(Settings)}
+    empty = {field.upper(): " " for field in Settings.model_fields}
     assert Settings.from_mapping(empty) == Settings.from_mapping({})
 
 
@@ -84,7 +83,7 @@ def test_other_variables_are_ignored() -> None:
         ("PORT", "8080", "port", 8080),
         ("HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("DEVICE", "cuda:1", "device", "cuda:1"),
-        ("HF_TOKEN", "hf_abc", "hf_token", Secret("hf_abc")),
+        ("HF_TOKEN", "hf_abc", "hf_token", SecretStr("hf_abc")),
         ("HF_REPO", "someone/a-copy.v2", "hf_repo", "someone/a-copy.v2"),
         ("HF_REPO", "./weights", "hf_repo", "./weights"),
         ("HF_REVISION", "9f3a", "hf_revision", "9f3a"),
@@ -113,8 +112,8 @@ def test_other_variables_are_ignored() -> None:
         ),
         ("LOG_LEVEL", "DEBUG", "log_level", LogLevel.DEBUG),
         ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
-        ("APP_PASSWORD", "open sesame", "app_password", Secret("open sesame")),
-        ("API_KEY", "k", "api_key", Secret("k")),
+        ("APP_PASSWORD", "open sesame", "app_password", SecretStr("open sesame")),
+        ("API_KEY", "k", "api_key", SecretStr("k")),
         ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::1", "trusted_proxies", ("10.0.0.0/8", "fd00::1")),
         ("ALLOWED_ORIGINS", "*", "allowed_origins", ("*",)),
         (
@@ -205,18 +204,18 @@ def test_a_turn_server_without_its_credential_is_refused(missing: str) -> None:
 
 def test_secrets_are_masked_wherever_settings_are_printed() -> None:
     settings = Settings.from_mapping(TURN | {"HF_TOKEN": "hf_abc"})
-    for shown in (repr(settings), str(settings), f"{settings.hf_token}", str(asdict(settings))):
+    for shown in (repr(settings), str(settings), f"{settings.hf_token}", str(settings.model_dump())):
         assert "hf_abc" not in shown
         assert "hunter2" not in shown
     assert settings.hf_token is not None
-    assert settings.hf_token.reveal() == "hf_abc"
-    assert settings.hf_token != Secret("hf_abd")
-    assert len({settings.hf_token, Secret("hf_abc")}) == 1
+    assert settings.hf_token.get_secret_value() == "hf_abc"
+    assert settings.hf_token != SecretStr("hf_abd")
+    assert len({settings.hf_token, SecretStr("hf_abc")}) == 1
 
 
 def test_settings_cannot_be_changed() -> None:
     settings = Settings.from_mapping({})
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -261,5 +260,5 @@ def test_the_password_of_a_url_is_not_shown(name: str, value: str, shown: str) -
 
 def test_the_example_file_shows_every_variable_with_its_default() -> None:
     shown = dict(re.findall(r'^# ([A-Z_]+)="?(.*?)"?$', ENV_EXAMPLE.read_text(), re.MULTILINE))
-    assert shown.keys() == {*(field.name.upper() for field in fields(Settings)), *READ_BESIDES}
+    assert shown.keys() == {*(field.upper() for field in Settings.model_fields), *READ_BESIDES}
     assert Settings.from_mapping(shown) == Settings.from_mapping({})

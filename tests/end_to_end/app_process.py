@@ -68,6 +68,7 @@ class AppProcess:
             "HOME": str(folder),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "ENV_FILE": os.devnull,  # a desk's .env says nothing here
             "GRADIO_TEMP_DIR": str(folder / "gradio"),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),

@@ -162,6 +162,7 @@ def _environment(folder: Path, port: int, calls: int, seconds: float, secret: st
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
+        "ENV_FILE": os.devnull,  # a desk's .env says nothing here
         "GRADIO_TEMP_DIR": str(folder / "gradio"),
         "ENGINE": "echo",
         "HOST": "127.0.0.1",

@@ -1,0 +1,75 @@
+"""The file ``.env``: its text as variables, each value exactly as it is written.
+
+Knows the form of the file (python-dotenv's: ``NAME=VALUE``, ``export``, quotes, comments), not a single name.
+Nothing in a value is expanded, so a password may contain ``$``.
+"""
+
+import codecs
+import io
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from personaplex_ui.errors import SettingsError
+
+MAX_FILE_BYTES = 1024 * 1024
+
+ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""By the mark at its beginning; Windows' editors write one."""
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables of the file; none if there is no file.
+
+    Raises:
+        SettingsError: the file or one of its lines cannot be read. No value is repeated: it may be a secret.
+    """
+    try:
+        if not path.exists():
+            return {}
+        if path.is_dir():
+            raise SettingsError(f"{path} is a folder. Put the file with your settings in its place.")
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        why = error.strerror or "it cannot be opened"
+        raise SettingsError(f"{path} cannot be read: {why}. Let this user read it, or remove it.") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise SettingsError(f"{path} is larger than 1 MB, so it cannot be a file of settings.")
+    encoding = next((name for mark, name in ENCODINGS if data.startswith(mark)), "utf-8")
+    try:
+        return parse(data.decode(encoding), str(path))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not in UTF-8. Save it in this encoding.") from error
+
+
+def parse(text: str, name: str = ".env") -> dict[str, str]:
+    """The variables of ``text``; of several values of one variable the last counts.
+
+    Raises:
+        SettingsError: a line is not ``NAME=VALUE``; the sentence tells its number.
+    """
+    variables: dict[str, str] = {}
+    # Line ends of every system. A lone CR is no line end to python-dotenv.
+    for binding in parse_stream(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))):
+        if binding.error or (binding.key and binding.value is None):
+            line = binding.original.line + _blank_lines_before(binding.original.string)
+            raise SettingsError(
+                f"Line {line} of {name} is not NAME=VALUE. Correct it; a value that contains quotes, "
+                "spaces or # stands in quotes of the other kind."
+            )
+        if binding.key and binding.value is not None:
+            if "\0" in binding.value + binding.key:
+                raise SettingsError(
+                    f"Line {binding.original.line} of {name} contains a zero byte. Remove it."
+                )
+            variables[binding.key] = binding.value
+    return variables
+
+
+def _blank_lines_before(statement: str) -> int:
+    return len(statement) - len(statement.lstrip("\n"))
