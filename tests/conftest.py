@@ -14,7 +14,14 @@ os.environ["ENV_FILE"] = os.devnull
 
 # These are about clients that do not know it.
 collect_ignore = (
-    ["web/test_wall.py", "web/test_keys.py", "web/test_closed_app.py", "end_to_end/test_doors.py"]
+    [
+        "web/test_wall.py",
+        "web/test_keys.py",
+        "web/test_closed_app.py",
+        "end_to_end/test_doors.py",
+        "field/test_a05_http_basic.py",
+        "field/test_a06_refused_in_the_handshake.py",
+    ]
     if GIVEN
     else []
 )

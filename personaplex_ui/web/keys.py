@@ -4,6 +4,8 @@ Knows the secrets and what a client showed of them; it compares in constant time
 knows no routes.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
 import logging
@@ -27,6 +29,9 @@ PASSWORD_HEADER = b"x-app-password"
 UNGUESSABLE_BYTES = 16
 MOST_LOGGED_OUT = 10_000
 
+UNREADABLE = b"\0"
+"""Stands for credentials that cannot be read. They count as wrong: no setting can hold a zero byte."""
+
 
 class TooManyFailures(PersonaplexError):
     """So many wrong passwords came from one address that none is looked at for ``wait_sec``."""
@@ -41,7 +46,10 @@ class TooManyFailures(PersonaplexError):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a client shows of the secrets, as bytes; empty for none. ``in_query``: in the address."""
+    """What a client shows of the secrets, as bytes; empty for none. ``in_query``: in the address.
+
+    ``bearer``: the password or the key, of ``Authorization: Bearer`` or ``Basic``.
+    """
 
     password: bytes = b""
     bearer: bytes = b""
@@ -150,9 +158,26 @@ def take_shown(scope: Scope) -> Shown:
         if name == PASSWORD_HEADER and not password:
             password = value.strip()
         elif name == b"authorization":
-            scheme, _, rest = value.strip().partition(b" ")
-            bearer = rest.strip() if scheme.lower() == b"bearer" else b""
+            bearer = _credentials_of(value)
     return Shown(_as_utf8(password), _as_utf8(bearer), in_query)
+
+
+def _credentials_of(authorization: bytes) -> bytes:
+    """The secret in an ``Authorization`` header, or nothing. With ``Basic`` any name will do (RFC 7617)."""
+    scheme, _, rest = authorization.strip().partition(b" ")
+    rest = rest.strip()
+    match scheme.lower():
+        case b"bearer":
+            return rest
+        case b"basic" if rest:
+            try:
+                decoded = base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True)
+            except (binascii.Error, ValueError):  # the latter for what is not ASCII
+                return UNREADABLE
+            _, colon, password = decoded.partition(b":")
+            return password if colon else UNREADABLE
+        case _:
+            return b""
 
 
 def cookie_of(connection: HTTPConnection) -> str:

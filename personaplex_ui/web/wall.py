@@ -3,9 +3,9 @@
 An ASGI middleware. Knows paths, passes and refusals, and leaves secrets to ``keys`` and addresses to
 ``address``. Without a password it stands open, but for other sites' pages that would open our websockets.
 
-A pass is the password (``?password=``, ``X-App-Password``, ``Authorization: Bearer``), the API key, or the
-cookie that ``POST /login`` and ``?password=`` in a browser give. Browsers send the cookie unasked, so it
-counts only where a request comes from a page of ours. That is why there are no CSRF tokens.
+A pass is the password (``?password=``, ``X-App-Password``, ``Authorization: Bearer`` or ``Basic``), the API
+key, or the cookie that ``POST /login`` and ``?password=`` in a browser give. Browsers send the cookie
+unasked, so it counts only where a request comes from a page of ours. That is why there are no CSRF tokens.
 """
 
 import contextlib
@@ -29,6 +29,8 @@ from personaplex_ui.web.small_body import read_small_body
 NO_PASS_CODE = 4001
 FOREIGN_CODE = 4003
 MACHINE_KEY = "personaplex_ui.is_machine"
+DENIAL = "websocket.http.response"
+"""The ASGI extension by which a server can answer a handshake with a status and a body."""
 
 # The reason that closes a websocket has room for 123 bytes, so each of these is shorter.
 NO_PASS = (
@@ -94,6 +96,12 @@ class Wall:
         connection = HTTPConnection(scope)
         shown = take_shown(scope)
         answer: Response | None = None
+        door = self._open_door(scope["method"], scope["path"])
+        if self._keys.are_needed and door and door.edit is None:
+            # The same for all, so what is shown is not even looked at: a browser that sends a name and a
+            # password for a proxy before us would use up its guesses while the login page loads.
+            await door.serve(self._app, scope, receive, send)
+            return
         if self._keys.are_needed:
             if scope["method"] == "POST" and scope["path"] in ("/login", "/login/"):
                 answer = await self._login(Request(scope, receive))
@@ -102,7 +110,7 @@ class Wall:
                     self._keys.revoke_cookie(cookie_of(connection))
                 answer = self._give_cookie(_go_to("./"), connection, keep_sec=0)
             elif refusal := self._refusal(connection, shown):
-                if door := self._open_door(scope["method"], scope["path"]):
+                if door:
                     await door.serve(self._app, scope, receive, send)
                     return
                 answer = refusal.answer()
@@ -118,11 +126,11 @@ class Wall:
         websocket = WebSocket(scope, receive, send)
         shown = take_shown(scope)
         if not self._origins.include(websocket):
-            await _close(websocket, FOREIGN_CODE, FOREIGN)
+            await _refuse(websocket, Refusal(403, FOREIGN), FOREIGN_CODE)
         elif self._open_door("WEBSOCKET", scope["path"]):
             await self._app(scope, receive, send)
         elif self._keys.are_needed and (refusal := self._refusal(websocket, shown)):
-            await _close(websocket, NO_PASS_CODE, refusal.sentence)
+            await _refuse(websocket, refusal, NO_PASS_CODE)
         else:
             self._pass(websocket, shown)
             await self._app(scope, receive, send)
@@ -217,9 +225,15 @@ async def _password_of(request: Request) -> str:
         return password if isinstance(password, str) else ""
 
 
-async def _close(websocket: WebSocket, code: int, sentence: str) -> None:
-    # Accepted first, since browsers do not tell a page the code of a refused one.
+async def _refuse(websocket: WebSocket, refusal: Refusal, code: int) -> None:
+    """A program (no ``Origin``) sees the answer to its handshake, and need not come again. A browser tells a
+    page nothing of that answer, so it is accepted first, and then closed with ``code`` and the sentence."""
     # A client that has left meanwhile shows as any of these, depending on when.
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-        await websocket.accept()
-        await websocket.close(code, sentence)
+        if "origin" in websocket.headers:
+            await websocket.accept()
+            await websocket.close(code, refusal.sentence)
+        elif DENIAL in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(refusal.answer())
+        else:
+            await websocket.close()  # before it was accepted: the server answers 403

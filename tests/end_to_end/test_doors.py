@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AuthenticationError
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.end_to_end.app_process import AppProcess, running_app
@@ -64,6 +64,14 @@ def close_of(app: AppProcess, path: str, **headers: str) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
+def refusal_of(app: AppProcess, path: str, **headers: str) -> tuple[int, str]:
+    """Status and words of a handshake that fails."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with pytest.raises(InvalidStatus) as refused:
+        connect(app.url.replace("http", "ws") + path, additional_headers=named)
+    return refused.value.response.status_code, refused.value.response.body.decode()
+
+
 def test_strangers_see_that_it_lives_and_no_more(app: AppProcess):
     assert httpx.get(f"{app.url}/health").json() == {"status": "healthy"}
     for path in ("/voices", "/docs", "/config", "/metrics", "/gradio_api/info", "/gradio_api/heartbeat/x"):
@@ -100,9 +108,12 @@ def test_programs_have_a_clip_answered(app: AppProcess, clip: Path, tmp_path: Pa
 
 
 def test_websockets_say_why_they_close(app: AppProcess):
-    code, reason = close_of(app, "/api/chat?text_prompt=secret-role")
+    code, reason = close_of(app, "/api/chat?text_prompt=secret-role", Origin=app.url)
     assert (code, "password" in reason) == (4001, True)
-    assert close_of(app, "/gradio_api/stream/x?password=wrong")[0] == 4001
+    assert close_of(app, "/gradio_api/stream/x?password=wrong", Origin=app.url)[0] == 4001
+    status, sentence = refusal_of(app, "/api/chat?text_prompt=secret-role")
+    assert (status, "password" in sentence) == (401, True)
+    assert refusal_of(app, "/gradio_api/stream/x?password=wrong")[0] == 401
     assert close_of(app, f"/api/chat?password={PASSWORD}", Origin="https://evil.example")[0] == 4003
     url = app.url.replace("http", "ws")
     # Gradio's own, which waits for the client to speak.
@@ -120,7 +131,7 @@ def test_guessing_ends_after_ten(app: AppProcess):
         refused = client.get("/voices", params={"password": PASSWORD})
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 300
-    assert close_of(app, f"/api/chat?password={PASSWORD}", **guesser)[0] == 4001
+    assert refusal_of(app, f"/api/chat?password={PASSWORD}", **guesser)[0] == 429
     assert httpx.get(f"{app.url}/voices", params={"password": PASSWORD}).status_code == 200
 
 

@@ -1,5 +1,7 @@
 """For tests of the doors: a websocket of an ASGI app without a network, a wall before a small app."""
 
+import base64
+import json
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote_plus
@@ -44,6 +46,7 @@ async def open_websocket(
         "server": ("localhost", 80),
         "subprotocols": [],
         "state": {},
+        "extensions": {"websocket.http.response": {}},
     }
     sent: list[Message] = []
     received: list[Message] = [{"type": "websocket.connect"}]
@@ -115,6 +118,10 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
 async def log_in(walled: Walled, password: str = PASSWORD, **headers: str) -> Response:
     return await ask(walled, "/login", "POST", data={"username": "x", "password": password}, headers=headers)
 
@@ -133,3 +140,15 @@ async def close_of(
     assert accepted["type"] == "websocket.accept"
     assert len(closed["reason"].encode()) <= 123
     return closed["code"], closed["reason"]
+
+
+async def refusal_of(
+    walled: Walled, path: str = "/api/chat", query: str = "", **headers: str
+) -> tuple[int, str, dict[str, str]]:
+    """Status, sentence and headers of a handshake that fails; none with an ``Origin``, as programs do it."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    start, body = await open_websocket(walled.app, path, named, query)
+    assert start["type"] == "websocket.http.response.start"
+    assert not body.get("more_body")
+    told = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], json.loads(body["body"])["detail"], told

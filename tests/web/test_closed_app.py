@@ -102,8 +102,9 @@ async def test_without_a_pass_every_door_is_closed(asgi_app: FastAPI, stranger: 
     answered: list[str] = []
     for method, path in sorted(tried):
         if method == "WEBSOCKET":
-            sent = await open_websocket(asgi_app, path)
-            if sent[-1].get("code") != 4001:
+            by_program = await open_websocket(asgi_app, path)
+            by_browser = await open_websocket(asgi_app, path, {"Origin": "http://localhost"})
+            if (by_program[0].get("status"), by_browser[-1].get("code")) != (401, 4001):
                 answered.append(f"{method} {path}")
         else:
             answer = await stranger.request(method, path)

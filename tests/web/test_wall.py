@@ -20,6 +20,7 @@ from tests.web.doors import (
     close_of,
     cookie,
     open_websocket,
+    refusal_of,
 )
 
 
@@ -64,7 +65,7 @@ async def test_the_query_opens_them_and_nobody_sees_it_after(walled: Walled):
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, {"X-App-Password": ""}]
+    "headers", [{}, {"Authorization": "Digest x"}, {"Authorization": "Bearer"}, {"X-App-Password": ""}]
 )
 async def test_who_shows_nothing_is_told_what_to_do(walled: Walled, headers: dict[str, str]):
     for _ in range(MOST + 1):
@@ -156,11 +157,18 @@ async def test_their_neighbours_are_not(walled: Walled, method: str, path: str):
 
 
 async def test_a_websocket_without_a_pass_is_told_in_words(walled: Walled):
-    assert await close_of(walled) == (4001, NO_PASS)
-    assert await close_of(walled, query="password=wrong") == (4001, WRONG)
-    assert await close_of(walled, "/gradio_api/stream/x") == (4001, NO_PASS)
-    assert await close_of(walled, "/twilio/media-stream/") == (4001, NO_PASS)
+    for path in ("/api/chat", "/gradio_api/stream/x", "/twilio/media-stream/"):
+        assert (await refusal_of(walled, path))[:2] == (401, NO_PASS)
+        assert await close_of(walled, path, Origin="http://localhost") == (4001, NO_PASS)
+    assert (await refusal_of(walled, query="password=wrong"))[:2] == (401, WRONG)
+    assert await close_of(walled, query="password=wrong", Origin="http://localhost") == (4001, WRONG)
     assert walled.seen == []
+
+
+async def test_what_is_open_to_all_uses_up_no_guesses(walled: Walled):
+    for _ in range(MOST + 1):
+        assert (await ask(walled, "/assets/a.js", headers=bearer("for a proxy"))).status_code == 200
+    assert (await ask(walled, headers=bearer(API_KEY))).status_code == 200
 
 
 async def test_a_websocket_with_a_pass_comes_in(walled: Walled):
