@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field
 
+from personaplex_ui.phone.numbers import normalised
 from personaplex_ui.voices.catalogue import canonical_voice_name
 
 T = TypeVar("T")
@@ -80,8 +81,8 @@ def _all_matching(items: Iterable[str], pattern: str, allowed: str) -> tuple[str
 
 
 def _read_phone_number(value: str) -> str:
-    number = re.sub(r"[\s().-]", "", value)
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number):
+    number = normalised(value)
+    if number is None:
         raise Unusable(value, "a number with its country code, as in +15551234567")
     return number
 
@@ -103,7 +104,7 @@ Origins = Annotated[tuple[str, ...], _checked(_read_origins)]
 """Web origins, as in ``https://example.org``, with commas between them, or ``*`` for all."""
 IceUrls = Annotated[tuple[str, ...], _checked(_read_ice_urls)]
 PhoneNumber = Annotated[str, _checked(_read_phone_number)]
-"""In E.164, without spaces and punctuation."""
+"""In E.164, however it is written."""
 VoiceName = Annotated[str, _checked(_read_voice_name)]
 DeviceName = Annotated[
     str, _matching(r"auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda, or one GPU, as in cuda:0")

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "presets": (),
     "tar": (),
     "settings": ("setting_values", "errors", "voices"),
-    "setting_values": ("voices",),
+    "setting_values": ("phone.numbers", "voices"),
     "env_file": ("errors",),
     "process_environment": ("env_file", "setting_values", "errors"),
     "listening": ("errors",),

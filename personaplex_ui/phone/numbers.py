@@ -1,16 +1,26 @@
-"""Telephone numbers: which can be dialled, and how one is shown. Pure; knows E.164 and no service.
+"""Telephone numbers: which can be dialled, and how one is shown. Pure; knows no service.
 
-Numbers are in E.164: ``+``, country code, number, 7 to 15 digits. Emergency and other short numbers have no
-such form and are refused with all that has none. The premium ranges are those that are dialled by mistake or
-by fraud most often; what an account may call at all is set in Twilio's console (geographic permissions).
+What people write (``+44 (0)20 7946 0018``, ``0044 20 ...``) is read by ``phonenumbers``, which knows each
+country's trunk prefix and the lengths of its numbers. What comes out is E.164: ``+``, country code, number, 7
+to 15 digits. Emergency and other short numbers have no such form and are refused with all that has none. The
+premium ranges are those that are dialled by mistake or by fraud most often; what an account may call at all
+is set in Twilio's console (geographic permissions).
 """
 
 import re
+import unicodedata
+
+import phonenumbers
 
 from personaplex_ui.errors import InvalidInput
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 PUNCTUATION = re.compile(r"[\s().\-\u2010-\u2015/]")
+TELEPHONE_URI = re.compile(r"^tel:", re.IGNORECASE)
+INTERNATIONAL_PREFIX = re.compile(r"^(\(?)00")
+WRITTEN = re.compile(r"\(?\+[0-9A-Za-z\s().\-\u2010-\u2015/,;=#]+")
+"""One plus sign, and what stands between digits or before an extension."""
+LONGEST_WRITTEN = 250
 
 PREMIUM = (
     "+1900",  # North America
@@ -36,9 +46,9 @@ SHOWN_DIGITS = 4
 
 
 def normalised(text: str) -> str | None:
-    """The number in E.164, without spaces and punctuation; None when it has no such form."""
-    number = PUNCTUATION.sub("", text)
-    return number if E164.fullmatch(number) else None
+    """The number in E.164, however it is written; None when it has no such form, or has an extension."""
+    number = _parse(text)
+    return None if number is None or number.extension else _e164(number)
 
 
 def check_number(value: object, field: str = "to") -> str:
@@ -48,23 +58,51 @@ def check_number(value: object, field: str = "to") -> str:
         InvalidInput: it has another form, or belongs to a range that costs extra. The sentence does not
             repeat the number.
     """
-    number = normalised(value) if isinstance(value, str) and len(value) <= 40 else None
+    number = _parse(value) if isinstance(value, str) and len(value) <= 40 else None
     if number is None:
         raise InvalidInput(
             field,
             "The number must be written with + and its country code, 7 to 15 digits, as in +15551234567. "
             "Short numbers, such as emergency services, cannot be called.",
         )
-    if number.startswith(PREMIUM):
+    if number.extension:
+        raise InvalidInput(field, "The number has an extension, which cannot be dialled. Leave it out.")
+    dialled = _e164(number)
+    if dialled.startswith(PREMIUM):
         raise InvalidInput(field, "This number belongs to a premium or satellite range, which is not called.")
-    return number
+    return dialled
 
 
 def masked(number: str) -> str:
     """How a number is shown and logged: its first digits and its last, as in ``+49…1234``; of a short one
     fewer. Anything else (a SIP address, a withheld number) is ``unknown``."""
-    found = normalised(number)
-    if found is None:
+    found = normalised(number) or PUNCTUATION.sub("", number)
+    if not E164.fullmatch(found):  # a caller's number may have any length
         return "unknown"
     shown = SHOWN_DIGITS if len(found) > 10 else SHOWN_DIGITS // 2
     return f"{found[:3]}…{found[-shown:]}"
+
+
+def _parse(text: str) -> phonenumbers.PhoneNumber | None:
+    """None for what is no international number, or one that its country cannot have."""
+    written = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKC", text[:LONGEST_WRITTEN])
+        if unicodedata.category(letter) != "Cf"  # directions of writing, copied along with a number
+    )
+    written = TELEPHONE_URI.sub("", written.strip())
+    written = INTERNATIONAL_PREFIX.sub(r"\1+", written)
+    if not WRITTEN.fullmatch(written):
+        return None
+    try:
+        number = phonenumbers.parse(written)
+    except phonenumbers.NumberParseException:
+        return None
+    possible = (
+        phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    )
+    return number if possible and E164.fullmatch(_e164(number)) else None
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
