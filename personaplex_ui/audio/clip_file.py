@@ -7,6 +7,7 @@ used, whatever length the file claims. All functions block.
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,23 +15,31 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
+from av.stream import Disposition
 
+from personaplex_ui.audio.chunks import find_sound_chunks, straightened
+from personaplex_ui.audio.clip_resample import ClipResampler
+from personaplex_ui.audio.file_end import flac_length_sec, lacks_its_end
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
-from personaplex_ui.audio.resample import Resampler
+from personaplex_ui.audio.mixdown import Mixdown
 from personaplex_ui.errors import InvalidInput
 
 WAV_HEADER_BYTES = 44
 FORMATS = "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska"
 """FFmpeg's names of what is opened: also m4a and mp4 (mov), webm (matroska), rf64 (wav)."""
 
-LENGTH_UNKNOWN = {"aac"}
-"""Formats without a length of their own; FFmpeg guesses it from the first bytes' bit rate."""
+UNCOMPRESSED = {"wav", "w64", "aiff", "au", "caf"}
+"""Formats whose length in seconds follows from their bytes, where their codec is PCM."""
 OVER_SEC = 0.1
 """A clip may be longer than allowed by an encoder's padding; so much is cut off without a word."""
 MISSING_SHARE = 0.1
-"""A file that gives less than 90% of the length it claims (and at least 0.5 s less) was cut short."""
+"""A FLAC that gives less than 90% of the length it claims (and at least 0.5 s less) was cut short."""
+MOST_TRACKS = 4
+"""A file whose first tracks are all empty is not searched further."""
 LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
+LOUDEST = 8.0
+"""Floats may pass full scale, as those of a lossy codec do. What is 18 dB above it is no sound."""
 
 _ANOTHER = "Save it as WAV, MP3, OGG, FLAC, M4A or WebM and try again."
 _CUT_SHORT = "The audio file is cut short or damaged: its end is missing. Save or upload it again."
@@ -38,8 +47,32 @@ _EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose
 _FULL_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31}
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedClip:
+    """``samples``: mono, 24 kHz, ``[n]`` with n > 0. ``length_sec``: of the sound in the file.
+
+    ``samples`` may be a little longer, since resampling fills up its last block.
+    """
+
+    samples: Samples
+    length_sec: float
+
+    @property
+    def length_samples(self) -> int:
+        """How long an answer of the clip's own length is."""
+        return round(self.length_sec * SAMPLE_RATE_HZ)
+
+
 def read_clip(path: Path, max_sec: float) -> Samples:
-    """The sound of the file at ``path``: mono (the mean of its channels), 24 kHz, ``[n]`` with n > 0.
+    """The sound of the file at ``path``, as ``decode_clip`` gives it."""
+    return decode_clip(path, max_sec).samples
+
+
+def decode_clip(path: Path, max_sec: float) -> DecodedClip:
+    """The sound of the file at ``path``, mono, 24 kHz.
+
+    The mean of its channels, or the loudest one where they cancel each other out; resampled by
+    ``sphn.resample``, so that the model hears what NVIDIA's reference hears.
 
     Raises InvalidInput for field ``audio`` when the file cannot be opened or decoded, holds no sound,
     was cut short, or is longer than ``max_sec`` (after at most ``max_sec`` of decoding).
@@ -48,8 +81,6 @@ def read_clip(path: Path, max_sec: float) -> Samples:
         with path.open("rb") as file:
             if file.seek(0, 2) == 0:
                 raise InvalidInput("audio", _EMPTY)
-            if _ends_early(file):
-                raise InvalidInput("audio", _CUT_SHORT)
             return _decoded(file, max_sec)
     except FFmpegError as error:
         raise InvalidInput("audio", f"This file cannot be read as audio. {_ANOTHER}") from error
@@ -82,64 +113,118 @@ def wav_header(channels: int, data_bytes: int) -> bytes:
     )
 
 
-def _decoded(file: BinaryIO, max_sec: float) -> Samples:
-    with av.open(file, "r", options={"format_whitelist": FORMATS}) as container:
-        if not container.streams.audio:
-            raise InvalidInput("audio", f"There is no sound in this file. {_ANOTHER}")
-        stream = container.streams.audio[0]
-        claimed_sec = _claimed_sec(container, stream)
-        if claimed_sec > max_sec + OVER_SEC:
-            raise _too_long(max_sec, claimed_sec)
-        parts: list[Samples] = []
-        length = 0
-        for part in _mono_24k(_frames(container, stream)):
-            parts.append(part)
-            length += len(part)
-            if length > (max_sec + OVER_SEC) * SAMPLE_RATE_HZ:
-                raise _too_long(max_sec, None)
-    if length == 0:
-        raise InvalidInput("audio", _EMPTY)
-    missing_sec = claimed_sec - length / SAMPLE_RATE_HZ
-    if missing_sec > max(0.5, MISSING_SHARE * claimed_sec):
+def _decoded(file: BinaryIO, max_sec: float) -> DecodedClip:
+    if lacks_its_end(file):
         raise InvalidInput("audio", _CUT_SHORT)
-    return np.concatenate(parts)[: int(max_sec * SAMPLE_RATE_HZ)]
+    chunks = find_sound_chunks(file)
+    source = file if chunks is None or chunks.straight else straightened(file, chunks)
+    mixdown = Mixdown()
+    clip = _decoded_once(source, max_sec, mixdown)
+    if mixdown.cancels:
+        clip = _decoded_once(source, max_sec, Mixdown(mixdown.loudest_channel))
+    missing_sec = flac_length_sec(file) - clip.length_sec
+    if missing_sec > max(0.5, MISSING_SHARE * (clip.length_sec + missing_sec)):
+        raise InvalidInput("audio", _CUT_SHORT)
+    return clip
 
 
-def _claimed_sec(container: InputContainer, stream: av.AudioStream) -> float:
-    """The length the file says it has, 0 when it says nothing or FFmpeg only guesses."""
-    if container.format.name in LENGTH_UNKNOWN:
+def _decoded_once(file: BinaryIO, max_sec: float, mixdown: Mixdown) -> DecodedClip:
+    """What really decodes counts, not what the file says of itself."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    with av.open(file, "r", options={"format_whitelist": FORMATS}) as container:
+        tracks = sorted(
+            container.streams.audio, key=lambda track: not track.disposition & Disposition.default
+        )
+        if not tracks:
+            raise InvalidInput("audio", f"There is no sound in this file. {_ANOTHER}")
+        certain_sec = _certain_sec(container, tracks[0], size)
+        if certain_sec > max_sec + OVER_SEC:
+            raise _too_long(max_sec, certain_sec)
+        for number, track in enumerate(tracks[:MOST_TRACKS]):
+            if number:  # the one before was empty
+                container.seek(0)
+            timed = _Timed(max_sec)
+            parts = list(_mono_24k(timed.frames(_frames(container, track)), mixdown))
+            if timed.length_sec:
+                return DecodedClip(np.concatenate(parts), min(timed.length_sec, max_sec))
+    raise InvalidInput("audio", _EMPTY)
+
+
+def _certain_sec(container: InputContainer, stream: av.AudioStream, size: int) -> float:
+    """The length of a file that is not compressed, by the bytes it has.
+
+    0 for others: what they say of themselves proves nothing, and they are decoded up to the limit.
+    """
+    if container.format.name not in UNCOMPRESSED or not stream.codec_context.name.startswith("pcm_"):
         return 0.0
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    if stream.duration is None or stream.time_base is None or not stream.bit_rate:
+        return 0.0
+    return min(float(stream.duration * stream.time_base), 8 * size / stream.bit_rate)
+
+
+class _Timed:
+    """Counts the decoded seconds, cuts what is a little too long, and refuses what is far too long."""
+
+    def __init__(self, max_sec: float) -> None:
+        self._max_sec = max_sec
+        self.length_sec = 0.0
+
+    def frames(self, frames: Iterator[av.AudioFrame]) -> Iterator[tuple[Samples, int]]:
+        """The sound ``[channels, n]`` of each frame, and its rate."""
+        for frame in frames:
+            rate_hz = frame.sample_rate
+            if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
+                raise InvalidInput("audio", f"A sample rate of {rate_hz} Hz cannot be used. {_ANOTHER}")
+            left = max(0, round((self._max_sec - self.length_sec) * rate_hz))
+            self.length_sec += frame.samples / rate_hz
+            if self.length_sec > self._max_sec + OVER_SEC:
+                raise _too_long(self._max_sec, None)
+            if left:
+                yield _channels(frame)[:, :left], rate_hz
 
 
 def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    """Decode packet by packet; a damaged packet is skipped, as players do."""
-    for packet in container.demux(stream):
+    """Decode packet by packet. A damaged packet is skipped, as players do; where the file can no longer be
+    followed, what came before is all. Raises FFmpegError when nothing could be decoded."""
+    decoded = False
+    failed: FFmpegError | None = None
+    packets = container.demux(stream)
+    while True:
         try:
-            yield from packet.decode()
-        except InvalidDataError:
+            packet = next(packets, None)
+        except FFmpegError as error:
+            packet, failed = None, error
+        if packet is None:
+            break
+        try:
+            frames = packet.decode()
+        except FFmpegError as error:
+            failed = error
             continue
+        decoded = decoded or bool(frames)
+        yield from frames
+    if failed is not None and not decoded:
+        raise failed
 
 
-def _mono_24k(frames: Iterator[av.AudioFrame]) -> Iterator[Samples]:
+def _mono_24k(sound: Iterator[tuple[Samples, int]], mixdown: Mixdown) -> Iterator[Samples]:
     """Mix down and resample; the rate and the channels may change on the way (chained Ogg files)."""
-    resampler: Resampler | None = None
-    for frame in frames:
-        if not LOWEST_HZ <= frame.sample_rate <= HIGHEST_HZ:
-            raise InvalidInput("audio", f"A sample rate of {frame.sample_rate} Hz cannot be used. {_ANOTHER}")
-        if resampler is None or resampler.from_hz != frame.sample_rate:
+    resampler: ClipResampler | None = None
+    for channels, rate_hz in sound:
+        if resampler is None or resampler.from_hz != rate_hz:
             if resampler is not None:
+                mixdown.finish(resampler.from_hz)
                 yield resampler.flush()
-            resampler = Resampler(frame.sample_rate, SAMPLE_RATE_HZ)
-        yield np.clip(resampler.push(_mono(frame)), -1.0, 1.0)
+            resampler = ClipResampler(rate_hz)
+        yield resampler.push(mixdown.mono(channels, rate_hz))
     if resampler is not None:
-        yield np.clip(resampler.flush(), -1.0, 1.0)
+        mixdown.finish(resampler.from_hz)
+        yield resampler.flush()
 
 
-def _mono(frame: av.AudioFrame) -> Samples:
-    """The mean of the frame's channels, float32 ``[n]`` in [-1, 1]; no NaN, no infinity."""
+def _channels(frame: av.AudioFrame) -> Samples:
+    """The frame as float32 ``[channels, n]``; no NaN, no infinity, nothing beyond ``LOUDEST``."""
     try:
         sound = frame.to_ndarray()
     except ValueError as error:
@@ -151,30 +236,8 @@ def _mono(frame: av.AudioFrame) -> Samples:
     full_scale = _FULL_SCALE.get(sound.dtype.str[1:])
     if full_scale is not None:
         sound = sound.astype(np.float32) / full_scale - (1.0 if sound.dtype == np.uint8 else 0.0)
-    sound = np.clip(np.nan_to_num(sound, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    return sound.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-
-def _ends_early(file: BinaryIO) -> bool:
-    """Whether a RIFF or Ogg file lacks bytes that its own headers promise; FFmpeg says nothing of it.
-
-    A WAV that was streamed carries a length of 0 or of nearly 2 or 4 GiB: that promises nothing. In an
-    Ogg file only the last page can be broken off.
-    """
-    file.seek(0)
-    start = file.read(12)
-    size = file.seek(0, 2)
-    file.seek(max(0, size - 65_307))  # the longest Ogg page
-    end = file.read()
-    file.seek(0)
-    if start[:4] == b"RIFF" and len(start) == 12:
-        promised = struct.unpack("<I", start[4:8])[0] + 8
-        return promised - size > 4_096 and promised < 0x7FFF_0000
-    if start[:4] == b"OggS":
-        page = end[max(0, end.rfind(b"OggS")) :]
-        segments = page[26] if len(page) > 26 else 255
-        return len(page) < 27 + segments + sum(page[27 : 27 + segments])
-    return False
+    sound = np.nan_to_num(sound, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return np.where(np.abs(sound) <= LOUDEST, sound, np.sign(sound)).astype(np.float32, copy=False)
 
 
 def _too_long(max_sec: float, claimed_sec: float | None) -> InvalidInput:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from personaplex_ui.audio.clip_file import read_clip
-from personaplex_ui.audio.frames import Samples
+from personaplex_ui.audio.clip_file import DecodedClip, decode_clip
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.answer_files import check_outputs, write_answer
@@ -55,11 +54,11 @@ def _find_voice(request: Request) -> tuple[VoiceLibrary, str]:
     return voices, name
 
 
-def _read(clip: Clip) -> Samples:
+def _read(clip: Clip) -> DecodedClip:
     if not clip.input.is_file():
         raise InvalidInput("audio", f"There is no file {clip.input}. Correct --input-wav.")
     try:
-        return read_clip(clip.input, LONGEST_INPUT_SEC)
+        return decode_clip(clip.input, LONGEST_INPUT_SEC)
     except InvalidInput as error:
         raise InvalidInput("audio", f"{clip.input}: {error}") from error
 
@@ -88,15 +87,18 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
         return load_personaplex(source, report)
 
 
-def _answer(request: Request, model: "PersonaPlexModel", voice: str, recordings: Sequence[Samples]) -> None:
+def _answer(
+    request: Request, model: "PersonaPlexModel", voice: str, recordings: Sequence[DecodedClip]
+) -> None:
     from personaplex_ui.personaplex import clip_batch
 
     persona = Persona(voice, request.text_prompt)
-    clips = [clip_batch.Clip(samples, persona, request.sampling) for samples in recordings]
+    clips = [clip_batch.Clip(recording.samples, persona, request.sampling) for recording in recordings]
     with tqdm(total=sum(clip.frames for clip in clips), unit="frame", disable=None) as bar:
 
         def count(done: int, total: int) -> None:
             bar.update(done - bar.n)
 
         for number, said in clip_batch.each_answer(model, clips, count):
-            write_answer(request.clips[number], said.samples, said.tokens, said.pieces)
+            samples = said.samples[: recordings[number].length_samples]
+            write_answer(request.clips[number], samples, said.tokens, said.pieces)

@@ -7,6 +7,7 @@ import asyncio
 import functools
 import math
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gradio.components.api_component import Api
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
-from personaplex_ui.audio.clip_file import read_clip, write_wav
+from personaplex_ui.audio.clip_file import decode_clip, write_wav
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.calls.call_settings import CallSettings, check_settings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
@@ -131,9 +132,10 @@ class PageApi:
         # Asked again when the call is opened; here it spares decoding for an address that would be refused.
         self._switchboard.limits.check(address)
         async with self._decoding:
-            samples = await asyncio.to_thread(read_clip, clip, self._max_clip_sec)
+            heard = await asyncio.to_thread(decode_clip, clip, self._max_clip_sec)
         report = functools.partial(_report, progress)
-        return await while_wanted(converse(samples, settings, self._switchboard, report, address))
+        answer = await while_wanted(converse(heard.samples, settings, self._switchboard, report, address))
+        return replace(answer, samples=answer.samples[: heard.length_samples])
 
 
 def _keep(samples: Samples) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyloudnorm
 
-from personaplex_ui.audio.clip_file import read_clip
+from personaplex_ui.audio.clip_file import decode_clip
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples, pad_to_frames
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.errors import InvalidInput
@@ -42,20 +42,25 @@ def read_voice_recording(path: Path, field: str = "voice_file") -> Samples:
         InvalidInput: for ``field``; it cannot be read or used.
     """
     try:
-        samples = read_clip(path, LONGEST_SEC)
+        clip = decode_clip(path, LONGEST_SEC)
     except InvalidInput as error:
         raise InvalidInput(field, str(error)) from error
-    check_voice_recording(samples, field)
-    return prepare_recording(samples)
+    check_voice_recording(clip.samples, field, clip.length_sec)
+    return prepare_recording(clip.samples)
 
 
-def check_voice_recording(samples: Samples, field: str = "voice_file") -> None:
+def check_voice_recording(
+    samples: Samples, field: str = "voice_file", length_sec: float | None = None
+) -> None:
     """Refuse what the model could not make a voice of.
+
+    ``length_sec``: that of the recording, where resampling made ``samples`` a little longer.
 
     Raises:
         InvalidInput: for ``field``; too short or long, too quiet, clipped, mostly silence.
     """
-    length_sec = len(samples) / SAMPLE_RATE_HZ
+    if length_sec is None:
+        length_sec = len(samples) / SAMPLE_RATE_HZ
     if not SHORTEST_SEC <= length_sec <= LONGEST_SEC:
         raise InvalidInput(
             field,
