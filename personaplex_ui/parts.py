@@ -35,8 +35,8 @@ class Parts:
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError: the default voice or role cannot be used, a folder, or what is said of the
         telephone."""
-        self._settings = settings
-        _check_role(settings.default_text_prompt)
+        role = _checked_role(settings.default_text_prompt)
+        self._settings = settings = settings.model_copy(update={"default_text_prompt": role})
         _make_recordings_folder(settings.recordings_dir)
         self.voices = _gather_voices(settings)
         self.load_model = functools.partial(load_speech_model, settings, self.voices)
@@ -90,9 +90,9 @@ def _misfit(model: SpeechModel, persona: Persona) -> InvalidInput | None:
     return None
 
 
-def _check_role(role: str) -> None:
+def _checked_role(role: str) -> str:
     try:
-        check_prompt(role)
+        return check_prompt(role)
     except InvalidInput as error:
         raise SettingsError(f"DEFAULT_TEXT_PROMPT: {error}") from error
 

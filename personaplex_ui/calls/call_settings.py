@@ -4,11 +4,11 @@ Pure: values in, ``CallSettings`` or a sentence out.
 """
 
 import math
-import unicodedata
 from dataclasses import dataclass
 
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 from personaplex_ui.voices.library import VoiceLibrary
 
 MAX_PROMPT_CHARACTERS = 2_000
@@ -28,25 +28,29 @@ class CallSettings:
 
 
 def check_prompt(value: object) -> str:
-    """The text prompt, trimmed; may be empty.
+    """The text prompt, trimmed, its line breaks ``\\n``; may be empty.
 
     Raises:
-        InvalidInput: it is no text, too long, or holds control characters.
+        InvalidInput: it is no text, too long, or holds control characters, which the sentence names.
     """
     if value is None:
         return ""
     if not isinstance(value, str):
         raise InvalidInput("text_prompt", "The role must be a text. Please write it in words.")
-    if len(value) > MAX_PROMPT_CHARACTERS:
+    role = with_line_breaks(value)
+    if len(role) > MAX_PROMPT_CHARACTERS:
         raise InvalidInput(
             "text_prompt",
-            f"The role has {len(value):,} characters; at most {MAX_PROMPT_CHARACTERS:,} fit. Please cut it.",
+            f"The role has {len(role):,} characters; at most {MAX_PROMPT_CHARACTERS:,} fit. Please cut it.",
         )
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") and c not in "\n\r\t" for c in value):
+    unusable = unusable_characters(role)
+    if unusable:
         raise InvalidInput(
-            "text_prompt", "The role contains control characters. Please remove them or type it anew."
+            "text_prompt",
+            f"The role contains control characters or broken ones: {unusable}. Please remove them or type it "
+            "anew.",
         )
-    return value.strip()
+    return role.strip()
 
 
 def check_temperature(value: object, field: str) -> float:

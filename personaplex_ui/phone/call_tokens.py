@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.plain_text import fit_for_xml
 
 VALID_SEC = 60.0
 """Twilio plays the announcement between webhook and stream, and takes about a second for the rest."""
@@ -29,9 +30,11 @@ class TokenRefused(PersonaplexError):
 
 
 def persona_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Voice and role as tokens stand for them. White space counts once: line breaks do not survive every XML
-    tool."""
-    return {name: " ".join(values.get(name, "").split()) for name in ("voice_prompt", "text_prompt")}
+    """Voice and role as tokens stand for them: as they survive XML, and white space counts once, since line
+    breaks do not survive every XML tool."""
+    return {
+        name: " ".join(fit_for_xml(values.get(name, "")).split()) for name in ("voice_prompt", "text_prompt")
+    }
 
 
 class CallTokens:

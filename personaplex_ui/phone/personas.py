@@ -12,6 +12,7 @@ from typing import cast
 from personaplex_ui.calls.call_settings import check_prompt
 from personaplex_ui.errors import InvalidInput, SettingsError
 from personaplex_ui.phone.numbers import masked, normalised
+from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 from personaplex_ui.voices.library import VoiceLibrary
 
 KEYS = ("voice", "text_prompt", "announcement")
@@ -77,10 +78,9 @@ def check_announcement(value: object, name: str) -> str:
     """What is said before a call. Raises SettingsError, which calls it ``name``."""
     if not isinstance(value, str):
         raise SettingsError(f"{name} must be a text.")
-    try:
-        announcement = check_prompt(value)
-    except InvalidInput as error:
-        raise SettingsError(f"{name} cannot be said: it is too long or has control characters.") from error
+    announcement = with_line_breaks(value).strip()
+    if unusable := unusable_characters(announcement):
+        raise SettingsError(f"{name} cannot be said: it contains the control characters {unusable}.")
     if len(announcement) > MOST_ANNOUNCEMENT_CHARACTERS:
         raise SettingsError(
             f"{name} has {len(announcement)} characters; at most {MOST_ANNOUNCEMENT_CHARACTERS} are said."

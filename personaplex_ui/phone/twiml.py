@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
+from personaplex_ui.plain_text import fit_for_xml
+
 MEDIA_TYPE = "application/xml"
 
 PIECE_BYTES = 440
@@ -29,11 +31,11 @@ def connect(stream_url: str, parameters: Mapping[str, str], announcement: str = 
     """
     response = VoiceResponse()
     if announcement:
-        response.say(announcement)
+        response.say(fit_for_xml(announcement))
     connection = Connect(action=action, method="POST") if action else Connect()
     stream = Stream(url=stream_url)
     for name, value in parameters.items():
-        for number, piece in enumerate(_pieces(value), start=1):
+        for number, piece in enumerate(_pieces(fit_for_xml(value)), start=1):
             stream.parameter(name=name if number == 1 else f"{name}_{number}", value=piece)
     connection.append(stream)
     response.append(connection)

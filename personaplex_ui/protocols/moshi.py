@@ -5,12 +5,12 @@ Kyutai's Moshi and NVIDIA's PersonaPlex; kind 07 is that of older servers of Per
 """
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from personaplex_ui.errors import ProtocolError
+from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 
 HANDSHAKE, AUDIO, TEXT, CONTROL, METADATA, ERROR, PING, SPEAK = range(8)
 """The first byte of a message."""
@@ -170,15 +170,15 @@ def _parse_metadata(content: bytes) -> Metadata:
 
 
 def _parse_speak(content: bytes) -> Speak:
-    text = _decode(content, "speak-this (07)").strip()
+    text = with_line_breaks(_decode(content, "speak-this (07)")).strip()
     if not text:
         raise ProtocolError("The speak-this (07) message holds no text.")
     if len(text) > MAX_SPEAK_CHARACTERS:
         raise ProtocolError(
             f"The text to speak has {len(text):,} characters; at most {MAX_SPEAK_CHARACTERS:,} are allowed."
         )
-    if any(unicodedata.category(character) == "Cc" and character not in "\n\r\t" for character in text):
-        raise ProtocolError("The text to speak contains control characters. Please remove them.")
+    if unusable := unusable_characters(text):
+        raise ProtocolError(f"The text to speak contains control characters: {unusable}. Please remove them.")
     return Speak(text)
 
 
