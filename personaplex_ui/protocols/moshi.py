@@ -5,6 +5,7 @@ Kyutai's Moshi and NVIDIA's PersonaPlex; kind 07 is that of older servers of Per
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,6 +22,10 @@ MAX_AUDIO_BYTES = 65_536
 MAX_METADATA_BYTES = 65_536
 MAX_SPEAK_BYTES = 8_192
 MAX_SPEAK_CHARACTERS = 2_000
+
+SEEDS = 2**31
+"""How many seeds there are; those of other servers, which go on to 2**64, are folded into these."""
+OTHER_SERVERS_SEED = re.compile(r"[0-9]{1,20}")
 
 SPEAK_QUEUE_FULL = "TTS queue full"
 """The exact words by which older servers answer a text too many; clients look for them."""
@@ -187,6 +192,7 @@ class CallRequest:
     """What a client asks for in the query of the URL, as texts and unchecked; None: not given.
 
     ``text_prompt`` may be empty: then there is no role. Of the others an empty text counts as not given.
+    ``tells_state``: the client knows this server, and wants messages that no other one sends.
     """
 
     voice_prompt: str | None = None
@@ -196,6 +202,7 @@ class CallRequest:
     text_topk: str | None = None
     audio_temperature: str | None = None
     audio_topk: str | None = None
+    tells_state: bool = False
 
     def settings(self, default_voice: str, default_prompt: str) -> dict[str, object]:
         """Keyword arguments of ``calls.call_settings.check_settings``; what was not given is left to it."""
@@ -223,9 +230,20 @@ def parse_query(query: Mapping[str, str]) -> CallRequest:
     return CallRequest(
         voice_prompt=given("voice_prompt"),
         text_prompt=query.get("text_prompt"),
-        seed=given("seed"),
+        seed=given("seed") or _seed_for_other_servers(query),
         text_temperature=given("text_temperature"),
         text_topk=given("text_topk"),
         audio_temperature=given("audio_temperature"),
         audio_topk=given("audio_topk"),
+        tells_state=given("state") == "1",
     )
+
+
+def _seed_for_other_servers(query: Mapping[str, str]) -> str | None:
+    """Kyutai's server has a seed for the text and one for the sound, and all web clients send both. Here one
+    rules both; the text's comes first. What is no seed is left aside, as NVIDIA's server does with all."""
+    for name in ("text_seed", "audio_seed"):
+        value = query.get(name, "").strip()
+        if OTHER_SERVERS_SEED.fullmatch(value):
+            return str(int(value) % SEEDS)
+    return None

@@ -53,8 +53,10 @@ class Wire:
         await self._do(self._websocket.close, code, close_reason(sentence))
         self.gone = True
 
-    async def refuse(self, sentence: str, code: int) -> None:
-        await self.send(Error(sentence))
+    async def refuse(self, sentence: str, code: int, with_error: bool = True) -> None:
+        """Close with words. A close frame cuts them where they are long; an error (05) before it does not."""
+        if with_error:
+            await self.send(Error(sentence))
         await self.close(code, sentence)
 
     async def _do(self, send: Callable[..., Awaitable[None]], *values: object) -> None:

@@ -2,6 +2,10 @@
 
 Knows the protocol's messages and Ogg/Opus; no routes, no model. Nothing here queues: what a client does not
 read makes the sender wait, for as long as the wire allows, while the call drops its oldest sound.
+
+Many clients take the first message for the handshake, and know no kinds but 00, 01 and 02, which are all that
+NVIDIA's server sends. So nothing comes before 00, not even an error: a client that cannot be served sees the
+close frame. Whoever asks (``tells_state``) is told more.
 """
 
 import asyncio
@@ -42,6 +46,9 @@ SIGN_OF_LIFE_EVERY_SEC = 2.0
 """Official clients hang up when they hear nothing for 10 s."""
 
 MOST_FAULTS = 50
+"""So many messages at once that cannot be read end the connection, and so many of them are answered."""
+FAULTS_FORGOTTEN_PER_SEC = 5.0
+"""A client that now and then says what only it understands, as to keep the connection, is no nuisance."""
 REAL_TIME_BYTES = 65_536
 """So many bytes of messages count as a second of sound, more than Opus ever needs."""
 LEAST_MESSAGE_SEC = 0.001
@@ -60,14 +67,18 @@ class Unwelcome(Exception):
 class Chat:
     """One call over one wire."""
 
-    def __init__(self, wire: Wire, call: Call) -> None:
+    def __init__(self, wire: Wire, call: Call, tells_state: bool) -> None:
         self._wire = wire
         self._call = call
+        self._tells_state = tells_state
+        self._handshake_sent = False
         self._close_code: int | None = None
         self._input = OpusInput()
         self._sound = Intake()
         self._messages = Intake()
-        self._faults = 0
+        self._faults = 0.0
+        self._last_fault_at = 0.0
+        self._faults_answered = 0
         self._pieces_sent = 0
         self._notes_sent = 0
 
@@ -76,8 +87,11 @@ class Chat:
         enter_call(self._call.call_id)
         try:
             async with asyncio.TaskGroup() as group:
-                for part in (self._receive, self._tell_progress, self._give_signs_of_life, self._send):
-                    group.create_task(part())
+                group.create_task(self._receive())
+                group.create_task(self._send())
+                if self._tells_state:
+                    group.create_task(self._tell_progress())
+                    group.create_task(self._give_signs_of_life())
         except* CallOver:
             pass  # its reason is told below
         except* ClientGone as group_of:
@@ -95,9 +109,20 @@ class Chat:
 
     async def _say_goodbye(self) -> None:
         with contextlib.suppress(ClientGone):
-            await self._send_text()
+            if self._handshake_sent:
+                await self._send_text()
             end = self._call.end or End.HUNG_UP
-            await self._wire.refuse(self._call.reason, self._close_code or CLOSE_CODES.get(end, ENDED))
+            code = self._close_code or CLOSE_CODES.get(end, ENDED)
+            await self._wire.refuse(self._call.reason, code, self._may_tell)
+
+    @property
+    def _may_tell(self) -> bool:
+        """Whether the client is ready for an error (05)."""
+        return self._handshake_sent or self._tells_state
+
+    async def _tell(self, sentence: str) -> None:
+        if self._may_tell:
+            await self._wire.send(Error(sentence))
 
     # To the client ---------------------------------------------------------------------------------
 
@@ -124,7 +149,9 @@ class Chat:
     async def _send(self) -> None:
         await self._until_live()
         await self._wire.send(Handshake())
-        await self._send_state()
+        self._handshake_sent = True
+        if self._tells_state:
+            await self._send_state()
         output = OpusOutput()
         while True:
             frame = await self._call.next_answer()
@@ -173,6 +200,7 @@ class Chat:
                     await self._take(parse(message))
                 except ProtocolError as error:
                     await self._complain(error)
+                    self._count_fault(time.monotonic())
             if self._messages.too_fast or self._sound.too_fast:
                 raise Unwelcome("Far more was sent than live sound needs, so the connection was closed.")
 
@@ -194,18 +222,23 @@ class Chat:
 
     async def _speak(self, text: str) -> None:
         if not self._call.live.is_set():
-            await self._wire.send(Error("Nothing can be spoken yet. Wait for the handshake (00)."))
+            await self._tell("Nothing can be spoken yet. Wait for the handshake (00).")
             return
         try:
             await self._call.speak(text)
         except SpeakQueueFull:
-            await self._wire.send(Error(SPEAK_QUEUE_FULL))
+            await self._tell(SPEAK_QUEUE_FULL)
         except PersonaplexError as error:
-            await self._wire.send(Error(str(error)))
+            await self._tell(str(error))
 
     async def _complain(self, error: ProtocolError) -> None:
-        self._faults += 1
-        await self._wire.send(Error(str(error)))
+        if self._may_tell and self._faults_answered < MOST_FAULTS:
+            self._faults_answered += 1
+            await self._tell(str(error))
+
+    def _count_fault(self, now: float) -> None:
+        forgotten = FAULTS_FORGOTTEN_PER_SEC * (now - self._last_fault_at)
+        self._faults, self._last_fault_at = max(0.0, self._faults - forgotten) + 1, now
         if self._faults >= MOST_FAULTS:
             raise Unwelcome(f"{MOST_FAULTS} messages could not be read, so the connection was closed.")
 
@@ -215,11 +248,16 @@ ReadSettings = Callable[[], CallSettings]
 
 
 async def serve_chat(
-    websocket: WebSocket, switchboard: Switchboard, read_settings: ReadSettings, address: str
+    websocket: WebSocket,
+    switchboard: Switchboard,
+    read_settings: ReadSettings,
+    address: str,
+    tells_state: bool = False,
 ) -> None:
     """Accept one websocket and serve it until it is over. Never raises for what a peer does.
 
-    ``address``: the client's, for the limits of the switchboard; empty where none apply.
+    ``address``: the client's, for the limits of the switchboard; empty where none apply. ``tells_state``: the
+    client asked for messages beyond those of NVIDIA's server.
     """
     wire = Wire(websocket)
     with contextlib.suppress(ClientGone):
@@ -230,11 +268,11 @@ async def serve_chat(
             check_persona(switchboard.engine.model, settings.persona)
             call = switchboard.open(settings, transport=Transport.MOSHI, address=address)
         except InvalidInput as error:
-            await wire.refuse(str(error), CANNOT_BE_USED)
+            await wire.refuse(str(error), CANNOT_BE_USED, tells_state)
         except PersonaplexError as error:
-            await wire.refuse(str(error), TRY_LATER)
+            await wire.refuse(str(error), TRY_LATER, tells_state)
         else:
-            await Chat(wire, call).run()
+            await Chat(wire, call, tells_state).run()
 
 
 def _progress(snapshot: Snapshot) -> dict[str, object]:

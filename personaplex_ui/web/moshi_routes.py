@@ -1,4 +1,4 @@
-"""The two doors of the Moshi websocket, and what they say to somebody who knocks without a websocket.
+"""The doors of the Moshi websocket, and what they say to somebody who knocks without a websocket.
 
 Knows the query's defaults; what goes over the websocket is the transport's.
 """
@@ -17,11 +17,12 @@ from personaplex_ui.transports.moshi_ws import serve_chat
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.address import public_url
 
-PATHS = ("/api/chat", "/ws/chat")
+PATHS = ("/api/chat", "/ws/chat", "/api")
+"""The address of Kyutai's and NVIDIA's servers, and two that older servers had."""
 
 EXPLANATION = """\
 The door for Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
-00 handshake (send sound from then on), 01 Ogg/Opus, 02 text, 04 state, 05 error, 06 ping, 07 speak this text.
+00 handshake (send sound from then on), 01 Ogg/Opus, 02 text, 05 error, 07 speak this; 04 state with &state=1.
 Connect to {url}?voice_prompt={voice}.pt&text_prompt=You%20are%20a%20wise%20teacher.
 """
 
@@ -39,7 +40,7 @@ def build_moshi_router(
     async def chat(websocket: WebSocket) -> None:
         request = parse_query(websocket.query_params)
         read_settings = functools.partial(_read_settings, request, voices, default_prompt)
-        await serve_chat(websocket, switchboard, read_settings, address_of(websocket))
+        await serve_chat(websocket, switchboard, read_settings, address_of(websocket), request.tells_state)
 
     async def explain(request: Request) -> PlainTextResponse:
         """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""

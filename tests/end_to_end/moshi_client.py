@@ -149,10 +149,16 @@ class MoshiClient:
 
 @contextlib.asynccontextmanager
 async def chat(
-    url: str, query: Mapping[str, str] | None = None, path: str = "/api/chat", microphone: bool = True
+    url: str,
+    query: Mapping[str, str] | None = None,
+    path: str = "/api/chat",
+    microphone: bool = True,
+    tells_state: bool = True,
 ) -> AsyncGenerator[MoshiClient]:
-    """Connect to the app at ``url`` (``http://...``), hang up at the end."""
-    address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(query or {})}"
+    """Connect to the app at ``url`` (``http://...``), hang up at the end. ``tells_state``: ask for 04 and 06,
+    as clients of other servers do not."""
+    asked = {**(query or {}), **({"state": "1"} if tells_state else {})}
+    address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(asked)}"
     async with connect(address, max_size=None, additional_headers=SENT) as websocket:
         client = MoshiClient(websocket)
         listening = asyncio.create_task(client._listen())  # pyright: ignore[reportPrivateUsage]

@@ -188,6 +188,7 @@ def test_the_official_clients_query_is_understood():
         "text_top_k": "25",
         "audio_temperature": "0.8",
         "audio_top_k": "250",
+        "seed": "123456",
     }
 
 

@@ -58,7 +58,8 @@ async def url(switchboard: Switchboard) -> AsyncIterator[str]:
     @app.websocket("/{path:path}")
     async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
         query = dict(websocket.query_params)
-        await serve_chat(websocket, switchboard, lambda: read_settings(**query), "")
+        tells_state = query.pop("state", "") == "1"
+        await serve_chat(websocket, switchboard, lambda: read_settings(**query), "", tells_state)
 
     async with serving(app) as url:
         yield url
@@ -354,7 +355,7 @@ async def test_a_client_that_reads_nothing_is_given_up(
     switchboard.on_end.append(ended.append)
     deaf = AsgiPeer(reads=reads)
     async with asyncio.timeout(5.0):
-        await serve_chat(deaf.websocket, switchboard, read_settings, "")
+        await serve_chat(deaf.websocket, switchboard, read_settings, "", tells_state=True)
         await until(lambda: bool(ended))
     assert ended[0].end is End.LOST
     assert len(deaf.sent) == reads

@@ -29,7 +29,8 @@ class MoshiCaller:
     kind = Transport.MOSHI
 
     def __init__(self, server: Server, seed: int) -> None:
-        query = urlencode({"voice_prompt": f"{server.voice}.pt", "text_prompt": "You listen.", "seed": seed})
+        persona = {"voice_prompt": f"{server.voice}.pt", "text_prompt": "You listen."}
+        query = urlencode({**persona, "seed": seed, "state": 1})
         self._url = f"{server.websocket_url}/api/chat?{query}"
         self.speaker = Speaker(SAMPLE_RATE_HZ, PACKET_SEC, seed)
         self.listening = Listening()
