@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias, TypeVar
 from pydantic import BeforeValidator, Field
 
 from personaplex_ui.phone.numbers import normalised
-from personaplex_ui.voices.catalogue import canonical_voice_name
+from personaplex_ui.voices.names import canonical_voice_name
 
 T = TypeVar("T")
 

@@ -14,8 +14,9 @@ from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.answer_files import check_outputs, write_answer
 from personaplex_ui.offline.arguments import Clip, Request
-from personaplex_ui.voices.catalogue import CATALOGUE_PATH, canonical_voice_name
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.voices.names import canonical_voice_name
 
 if TYPE_CHECKING:
     from personaplex_ui.personaplex.model import PersonaPlexModel

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable, human_size
 from personaplex_ui.tar.extract import Limits, extract_tar
 from personaplex_ui.tar.headers import ArchiveDamaged, ArchiveTooLarge, ArchiveUnusable
-from personaplex_ui.voices.library import SUFFIXES, VOICE_NAME
+from personaplex_ui.voices.folder import SUFFIXES
+from personaplex_ui.voices.names import trouble_with_name
 
 MAX_MEMBERS = 500
 MAX_FILE_BYTES = 64_000_000
@@ -61,7 +62,7 @@ def unpack_voices(archive: Path, folder: Path) -> Path:
 
 def _voice_file(path: PurePosixPath) -> str | None:
     """Voices lie in one folder, whatever folders they come in; other files are left out."""
-    is_voice = path.suffix.lower() in SUFFIXES and VOICE_NAME.fullmatch(path.name)
+    is_voice = path.suffix.lower() in SUFFIXES and not trouble_with_name(path.stem)
     return path.name if is_voice else None
 
 

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -158,7 +159,9 @@ class PageCallbacks:
             await self._previews.wav_of(voice)
         except PersonaplexError as error:
             return render.field_message_html(str(error))
-        return render.preview_html(f"voices/{voice}/preview.wav", f"Preview of {shown_voice(voice)}")
+        return render.preview_html(
+            f"voices/{quote(voice, safe='')}/preview.wav", f"Preview of {shown_voice(voice)}"
+        )
 
     @staticmethod
     def choose_preset(title: str) -> object:

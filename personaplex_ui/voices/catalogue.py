@@ -32,8 +32,3 @@ def load_catalogue(path: Path) -> tuple[Voice, ...]:
     if len({voice.name for voice in voices}) != len(voices):
         raise ValueError(f"{path.name} lists a voice twice.")
     return voices
-
-
-def canonical_voice_name(name: str) -> str:
-    """``NATF2`` for ``NATF2.pt``: older clients name the file."""
-    return name.strip().removesuffix(".pt")

@@ -4,7 +4,6 @@ Knows names, files and recordings; not what is in a ``.pt`` file. A name is look
 list and never becomes a path.
 """
 
-import logging
 import re
 import secrets
 import threading
@@ -15,13 +14,10 @@ from pathlib import Path
 
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.voices.catalogue import Voice, canonical_voice_name
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.folder import SUFFIXES, VoiceFolders
+from personaplex_ui.voices.names import canonical_voice_name, trouble_with_name
 from personaplex_ui.voices.recording import read_voice_recording
-
-VOICE_NAME = re.compile(r"\w[\w .()-]{0,63}")
-"""Of a voice and, with a suffix, of its file: no separators, not hidden."""
-
-SUFFIXES = (".pt", ".wav")
 
 MOST_UPLOADS = 100
 """Of 30 s each they take 290 MB; the oldest is forgotten for a new one."""
@@ -34,8 +30,6 @@ DROPPED_IN = "Dropped in"
 
 UPLOAD_PREFIX = "own-"
 UPLOAD_NAME = re.compile(r"own-[0-9a-f]{32}")
-
-log = logging.getLogger(__name__)
 
 
 class VoiceLibrary:
@@ -56,6 +50,7 @@ class VoiceLibrary:
         self._default = default
         self._without_files = without_files
         self._added: dict[str, Path] = {}
+        self._files = VoiceFolders()
         self._presets: Path | None = None
         self._uploads: OrderedDict[str, Samples] = OrderedDict()
         self._used_at: dict[str, float] = {}
@@ -102,7 +97,7 @@ class VoiceLibrary:
         if not self.is_upload(name) and name not in self.names():
             if name.startswith(UPLOAD_PREFIX):
                 raise InvalidInput("voice", "Your own voice was forgotten. Please give it again.")
-            shown = str(value)[:40] if isinstance(value, str) else "none"
+            shown = _shown(value) if isinstance(value, str) else "none"
             raise InvalidInput("voice", f"There is no voice “{shown}”. Please choose one from the list.")
         return name
 
@@ -130,7 +125,7 @@ class VoiceLibrary:
         wanted = canonical_voice_name(name)
         path = paths.get(name) or paths.get(wanted) or paths.get(wanted.removesuffix(".wav"))
         if path is None:
-            which = f"no voice {wanted}" if VOICE_NAME.fullmatch(wanted) else "no such voice"
+            which = "no such voice" if trouble_with_name(wanted) else f"no voice {wanted}"
             raise InvalidInput("voice", f"There is {which}. Choose another one.")
         return path
 
@@ -197,8 +192,7 @@ class VoiceLibrary:
             paths = dict(self._added)
             folders = (*self._folders, *([self._presets] if self._presets else []))
         for folder in folders:
-            for path in _files(folder):
-                paths.setdefault(path.stem, path)
+            paths = self._files.voices_of(folder) | paths
         return paths
 
 
@@ -207,16 +201,6 @@ def shown_voice(name: str) -> str:
     return "your own" if UPLOAD_NAME.fullmatch(name) else name
 
 
-def _files(folder: Path) -> list[Path]:
-    """The voices of ``folder``; of two with one name the ``.pt`` comes first."""
-    try:
-        return [
-            path
-            for path in sorted(folder.iterdir())
-            if path.suffix.lower() in SUFFIXES and VOICE_NAME.fullmatch(path.stem) and path.is_file()
-        ]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        log.warning("The voices in %s cannot be listed: %s.", folder, error.strerror)
-        return []
+def _shown(value: str) -> str:
+    """What a caller gave, short, and without what no answer or log can hold."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in value[:40])

@@ -5,6 +5,7 @@ Knows the query's defaults; what goes over the websocket is the transport's.
 
 import functools
 from collections.abc import Callable
+from urllib.parse import quote
 
 from fastapi import APIRouter, WebSocket
 from fastapi.responses import PlainTextResponse
@@ -44,7 +45,7 @@ def build_moshi_router(
 
     async def explain(request: Request) -> PlainTextResponse:
         """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""
-        text = EXPLANATION.format(url=_websocket_url(request), voice=voices.default)
+        text = EXPLANATION.format(url=_websocket_url(request), voice=quote(voices.default, safe=""))
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         return PlainTextResponse(text, status_code=426, headers=headers)
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui.voices.catalogue import CATALOGUE_PATH, Voice, canonical_voice_name, load_catalogue
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, Voice, load_catalogue
+from personaplex_ui.voices.names import canonical_voice_name
 
 
 def test_the_catalogue_lists_the_18_voices_of_the_model() -> None:
