@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 
 import gradio as gr
 import uvicorn
@@ -22,6 +22,7 @@ from personaplex_ui.library_prints import log_what_libraries_print
 from personaplex_ui.listening import address_shown, listen
 from personaplex_ui.logs import configure_logging
 from personaplex_ui.parts import Parts
+from personaplex_ui.process_restart import ProcessRestart
 from personaplex_ui.settings import LogFormat, Settings
 from personaplex_ui.shutdown_signals import ShutdownSignals
 from personaplex_ui.transports.turn import IceServers, choose_source
@@ -89,7 +90,7 @@ async def _lifespan(parts: Parts, app: FastAPI) -> AsyncGenerator[None]:
         tasks = [
             asyncio.create_task(forget_idle_sessions(app.state.page)),
             asyncio.create_task(_warn_of_misfits(parts)),
-            asyncio.create_task(keep_collections_short(parts.engine)),
+            asyncio.create_task(_keep_collections_short_for_good(parts.engine)),
         ]
         try:
             yield
@@ -124,7 +125,10 @@ def _build_page(settings: Settings, parts: Parts) -> gr.Blocks:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but calls end with words and a lent phone number goes back before connections are closed."""
+    """Uvicorn, but calls end with words and a lent phone number goes back before connections are closed.
+    ``restart``: set when the process is to start anew after that."""
+
+    restart: ProcessRestart | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -135,8 +139,29 @@ class Server(uvicorn.Server):
 
     def end_orderly(self) -> None:
         """Begin to shut down, in a signal handler."""
+        self.restart = None
+        self._end_by(_give_up)
+
+    def start_anew(self, why: str) -> str:
+        """Shut down, and have ``serve`` start the process anew. Returns why it does not, if it may not."""
+        restart = ProcessRestart()
+        if why_not := restart.why_not():
+            log.error("%s %s", why, why_not)
+            return why_not
+        log.error("%s The server shuts down and starts anew.", why)
+        self.restart = restart
+        self._end_by(self._start_anew_at_last)
+        return ""
+
+    def _start_anew_at_last(self) -> None:
+        if self.restart is None:  # a signal came meanwhile
+            _give_up()
+        else:
+            self.restart.start_anew()
+
+    def _end_by(self, last_resort: Callable[[], None]) -> None:
         self.should_exit = True
-        deadline = threading.Timer(GONE_WITHIN_SEC, _give_up)
+        deadline = threading.Timer(GONE_WITHIN_SEC, last_resort)
         deadline.daemon = True
         deadline.start()
 
@@ -180,9 +205,17 @@ async def keep_collections_short(engine: Engine) -> None:
     gc.freeze()
 
 
+async def _keep_collections_short_for_good(engine: Engine) -> None:
+    """Also of a model that is loaded later. What an earlier one held is unfrozen by who loads it."""
+    while engine.state is not EngineState.DRAINING:
+        await keep_collections_short(engine)
+        while engine.state is EngineState.READY:  # noqa: ASYNC110  it has no event
+            await asyncio.sleep(LOOK_FOR_MODEL_EVERY_SEC)
+
+
 async def until_loaded(engine: Engine) -> None:
-    """Wait until a model is ready, or the engine closed."""
-    while engine.state not in (EngineState.READY, EngineState.CLOSED):  # noqa: ASYNC110  it has no event
+    """Wait until a model is ready, or the server ends."""
+    while engine.state not in (EngineState.READY, EngineState.DRAINING):  # noqa: ASYNC110  it has no event
         await asyncio.sleep(LOOK_FOR_MODEL_EVERY_SEC)
 
 
@@ -221,4 +254,8 @@ def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
     )
     sockets = listen(settings.host, settings.port)
     log.info("personaplex_ui %s on %s", __version__, address_shown(settings.host, settings.port))
-    Server(config).run(sockets)
+    server = Server(config)
+    app.state.switchboard.engine.start_anew = server.start_anew
+    server.run(sockets)
+    if server.restart is not None:
+        server.restart.start_anew()

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "logs": ("log_context",),
     "library_prints": ("logs",),
     "shutdown_signals": (),
+    "process_restart": (),
     "audio": ("errors",),
     "protocols": ("plain_text", "errors"),
     "engine": ("audio", "log_context", "errors"),
@@ -67,7 +68,7 @@ MAY_IMPORT = {
     "offline": ALL,
     "app": ALL,
 }
-READS_ENVIRONMENT = ("app", "bench", "offline", "process_environment")
+READS_ENVIRONMENT = ("app", "bench", "offline", "process_environment", "process_restart")
 KNOWS_NO_ASYNCIO = ("audio", "protocols")
 KNOWS_TORCH = ("personaplex", "bench")
 

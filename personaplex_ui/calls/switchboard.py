@@ -14,7 +14,7 @@ from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.snapshot import End, EndedCall, Transport
-from personaplex_ui.engine.worker import Engine
+from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable, PersonaplexError
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.voices.library import shown_voice
@@ -48,9 +48,13 @@ class Switchboard:
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._janitor: asyncio.Task[None] | None = None
-        self.closed_because = ""
-        """Why no calls are taken any more; empty while they are."""
         self._closed = asyncio.Event()
+
+    @property
+    def closed_because(self) -> str:
+        """Why no calls will be taken any more; empty as long as some may be."""
+        health = self.engine.health
+        return health.message if health.state is EngineState.DRAINING else ""
 
     async def start(self) -> None:
         """Repair what a crash left, then expire old recordings every ten minutes."""
@@ -61,7 +65,7 @@ class Switchboard:
         self, reason: str = "The server is shutting down. Please call again in a minute."
     ) -> None:
         """End all calls with words, and take no more; returns when their recordings are closed."""
-        self.closed_because = reason
+        self.engine.health.drain(reason)
         self._closed.set()
         if self._janitor is not None:
             self._janitor.cancel()

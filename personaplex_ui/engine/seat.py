@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.speech_model import Answer, Sampling
-from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.errors import EngineFailure, PersonaplexError
 from personaplex_ui.log_context import current_call
 
 if TYPE_CHECKING:
-    from personaplex_ui.engine.worker import Engine
+    from personaplex_ui.engine.model_thread import ModelThread
 
 Deliver = Callable[[Answer | PersonaplexError], None]
 
@@ -20,7 +20,7 @@ class Seat:
 
     def __init__(
         self,
-        engine: "Engine",
+        thread: "ModelThread",
         slot: int,
         sampling: Sampling,
         deliver: Deliver,
@@ -28,7 +28,7 @@ class Seat:
         joined: "asyncio.Future[None]",
         paced: bool,
     ) -> None:
-        self._engine = engine
+        self._thread = thread
         self.slot = slot
         self.sampling = sampling
         self.deliver = deliver
@@ -44,6 +44,8 @@ class Seat:
 
     def fail(self, error: PersonaplexError) -> None:
         """The model cannot serve this seat: whoever waits to join, or the call, gets the error."""
+        if self._joined.cancelled():
+            return
         if self._joined.done():
             self.deliver(error)
         else:
@@ -51,36 +53,37 @@ class Seat:
 
     def hear(self, frame: Frame) -> None:
         """Give the model the next frame, shape ``[1920]``. Never waits; see ``FrameQueue``."""
-        self._engine.hear(self.slot, frame)
+        self._thread.hear(self.slot, frame)
 
     def samples_to_skip(self, chunk_samples: int) -> int | None:
-        return self._engine.samples_to_skip(chunk_samples)
+        return self._thread.samples_to_skip(chunk_samples)
 
     def waiting_frames(self) -> tuple[int, int, float]:
-        return self._engine.waiting_frames(self.slot)
+        return self._thread.waiting_frames(self.slot)
 
     def change_sampling(self, sampling: Sampling) -> None:
-        model = self._engine.model
-        self._engine.command(lambda: model.change_sampling(self.slot, sampling))
+        self._thread.command(lambda: self._thread.change_sampling(self.slot, sampling))
 
     async def speak(self, text: str) -> None:
         """Have the voice say ``text``.
 
         Raises:
             SpeakQueueFull: ten texts wait already.
+            EngineFailure: the model is being restarted.
         """
-        model = self._engine.model
-        await self._ask(lambda: model.speak(self.slot, text))
+        error = EngineFailure("The speech model is being restarted. Please call again in a minute.")
+        await self._ask(lambda: self._thread.speak(self.slot, text), error)
 
     async def leave(self) -> None:
-        """Free the slot; returns when the model has let go of it. A second time changes nothing."""
-        await self._ask(lambda: self._engine.free(self))
+        """Free the slot; returns when the model has let go of it, or when nobody waits for the model any
+        more. A second time changes nothing."""
+        await self._ask(lambda: self._thread.free(self), None)
 
-    async def _ask(self, function: Callable[[], None]) -> None:
+    async def _ask(self, function: Callable[[], None], if_given_up: Exception | None) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def settle(error: Exception | None) -> None:
-            if done.cancelled():
+            if done.done():
                 return
             if error is None:
                 done.set_result(None)
@@ -91,9 +94,9 @@ class Seat:
             try:
                 function()
             except Exception as error:
-                self._engine.post(lambda error=error: settle(error))
+                self._thread.post(lambda error=error: settle(error))
             else:
-                self._engine.post(lambda: settle(None))
+                self._thread.post(lambda: settle(None))
 
-        self._engine.command(run)
+        self._thread.command(run, lambda: settle(if_given_up))
         await done

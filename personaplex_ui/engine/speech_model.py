@@ -162,6 +162,15 @@ class LentModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Recoverable(Protocol):
+    """A speech model with more to forget than its callers, when it failed and is to go on."""
+
+    def recover(self) -> None:
+        """Drop what was kept for later, and give memory back. All slots have been left."""
+        ...
+
+
 def complete(preparation: Preparation) -> PreparedPersona:
     """Run all of ``preparation`` at once, for where nothing has to come between its chunks."""
     while True:

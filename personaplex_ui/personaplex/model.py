@@ -150,6 +150,12 @@ class PersonaPlexModel:
     def forget_personas(self) -> None:
         self._kept.clear()
 
+    def recover(self) -> None:
+        """See ``Recoverable``. The memory of the GPU may have been full."""
+        self.forget_personas()
+        if self.stepper.temporal.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
         assert isinstance(persona, Primed)
         self.stepper.join(slot, persona, sampling)

@@ -18,8 +18,9 @@ Kind = TypeVar("Kind")
 _STATES = {
     EngineState.LOADING: "Loading the model",
     EngineState.READY: "Ready",
+    EngineState.DEGRADED: "In trouble: calls cannot be taken",
     EngineState.FAILED: "Failed: calls cannot be taken",
-    EngineState.CLOSED: "Shutting down",
+    EngineState.DRAINING: "Shutting down",
 }
 _TRANSPORTS = {
     Transport.BROWSER: "in the browser",

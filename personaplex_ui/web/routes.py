@@ -10,7 +10,7 @@ from personaplex_ui.calls import transcript
 from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import EngineState
-from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.errors import EngineUnavailable, InvalidInput, PersonaplexError
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.visitor import visitor_key
@@ -22,22 +22,29 @@ FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
 }
 
 
+ASK_AGAIN_SEC = {
+    EngineState.LOADING: 10,
+    EngineState.READY: 1,  # it became ready while we looked
+    EngineState.DEGRADED: 10,
+    EngineState.FAILED: 60,  # somebody has to do something
+    EngineState.DRAINING: 10,
+}
+
+
 def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibrary) -> APIRouter:
     router = APIRouter()
     engine = switchboard.engine
 
     @router.get("/health", summary="Whether calls can be taken")
     async def health() -> JSONResponse:
-        """200 when calls can be taken, 503 while the model loads or when it could not be loaded."""
-        if engine.state is not EngineState.READY:
-            body: dict[str, Any] = {
-                "status": engine.state.value,
-                "message": engine.message,
-                "progress": round(engine.progress, 3),
-            }
-            return JSONResponse(body, status_code=503)
-        model = engine.model
-        note = engine.failure or model.clips_only
+        """200 when calls can be taken; else 503 with the state, the reason, and when to ask again."""
+        told = engine.health
+        try:
+            model = engine.model
+        except EngineUnavailable:
+            body = {"status": told.state.value, "message": told.message, "progress": round(told.progress, 3)}
+            return JSONResponse(body, 503, {"Retry-After": str(ASK_AGAIN_SEC[told.state])})
+        note = told.failure or model.clips_only
         return JSONResponse(
             {
                 "status": "healthy",

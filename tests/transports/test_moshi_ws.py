@@ -120,10 +120,10 @@ async def test_a_role_too_long_cannot_be_used(url: str, model: FakeModel):
 
 
 async def test_an_engine_that_is_not_ready_asks_to_come_again(url: str, engine: Engine):
-    engine.state = EngineState.LOADING
+    engine.health.state = EngineState.LOADING
     async with chat(url) as client:
         await client.until(lambda: client.closed)
-    engine.state = EngineState.READY
+    engine.health.state = EngineState.READY
     assert client.errors
     assert client.close_code == 1013
 

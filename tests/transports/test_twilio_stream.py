@@ -180,12 +180,12 @@ async def test_without_a_free_line_it_waits_a_little_and_then_says_so(
 
 
 async def test_a_call_is_refused_while_there_is_no_model(dial: Dial, engine: Engine) -> None:
-    engine.state, engine.message = EngineState.LOADING, "The speech model is being loaded."
+    engine.health.state, engine.health.message = EngineState.LOADING, "The speech model is being loaded."
     peer = dial()
     peer.send(started())
     assert await peer.over() == (1000, "The speech model is being loaded.")
     assert peer.call.end is End.REFUSED
-    engine.state = EngineState.READY
+    engine.health.state = EngineState.READY
 
 
 async def test_a_server_that_stops_serving_ends_the_call(dial: Dial) -> None:

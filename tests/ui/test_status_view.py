@@ -89,7 +89,12 @@ def test_a_server_that_loads() -> None:
     ("state", "message", "words"),
     [
         (EngineState.FAILED, "There is no GPU.", "Failed: calls cannot be taken: There is no GPU."),
-        (EngineState.CLOSED, "", "Shutting down"),
+        (EngineState.DRAINING, "", "Shutting down"),
+        (
+            EngineState.DEGRADED,
+            "It hangs.",
+            "In trouble: calls cannot be taken: It hangs.",
+        ),
         (EngineState.READY, "", "Ready"),
     ],
 )

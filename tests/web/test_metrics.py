@@ -204,7 +204,7 @@ async def test_every_series_is_there_before_the_first_call(place: Place) -> None
     assert series("model_info", name="fake", device="cpu", version=__version__) == 1
     assert series("gpu_memory_bytes") == 0
     assert ("process_resident_memory_bytes", frozenset[tuple[str, str]]()) in series
-    assert [series("engine_state", state=state.value) for state in EngineState] == [0, 1, 0, 0]
+    assert [series("engine_state", state=state.value) for state in EngineState] == [0, 1, 0, 0, 0]
 
 
 async def test_the_model_loads_meanwhile(tmp_path: Path) -> None:

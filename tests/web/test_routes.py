@@ -112,7 +112,7 @@ async def health_of(engine: Engine, tmp_path: Path) -> tuple[int, dict[str, obje
 
 async def test_while_the_model_loads_it_is_not(tmp_path: Path):
     engine = Engine(lambda report: FakeModel(), 1)
-    engine.message, engine.progress = "Downloading the weights.", 0.123456
+    engine.health.message, engine.health.progress = "Downloading the weights.", 0.123456
     assert await health_of(engine, tmp_path) == (
         503,
         {"status": "loading", "message": "Downloading the weights.", "progress": 0.123},
@@ -133,7 +133,7 @@ async def test_a_model_that_failed_to_load_is_told_with_its_sentence(tmp_path: P
 async def test_a_server_that_shuts_down_is_not_healthy(engine: Engine, client: AsyncClient):
     await engine.close()
     response = await client.get("/health")
-    assert (response.status_code, response.json()["status"]) == (503, "closed")
+    assert (response.status_code, response.json()["status"]) == (503, "draining")
 
 
 async def test_voices_are_named_as_older_clients_know_them(client: AsyncClient):

@@ -1,0 +1,64 @@
+"""Whether calls can be taken, and if not, why: the one place that knows, for all who ask.
+
+Pure: no threads, no clock, no model. Whoever changes it sees to it that two do not at once.
+"""
+
+import enum
+
+
+class EngineState(enum.Enum):
+    """Calls are taken in ``READY`` alone. ``DEGRADED``: the model is in trouble, and is being helped.
+    ``FAILED``: it waits for somebody. ``DRAINING``: the server is shutting down, and that is final."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    DRAINING = "draining"
+
+
+class Health:
+    """``message``: a sentence for who would call, empty when ready; ``progress`` of the loading in [0, 1]."""
+
+    def __init__(self) -> None:
+        self.state = EngineState.LOADING
+        self.message = "The speech model is being loaded."
+        self.progress = 0.0
+        self.failure = ""
+        """Why the model could not be used the last time; stays while another one answers instead."""
+
+    @property
+    def takes_calls(self) -> bool:
+        return self.state is EngineState.READY
+
+    def _become(self, state: EngineState, message: str, progress: float) -> None:
+        if self.state is EngineState.DRAINING:
+            return
+        # The state last: whoever reads it finds the message that belongs to it.
+        self.message, self.progress = message, progress
+        self.state = state
+
+    def load(self, instead: bool = False) -> None:
+        """Loading begins anew. ``instead``: of another model, so why the first one failed still matters."""
+        self.failure = self.failure if instead else ""
+        self._become(EngineState.LOADING, "The model is being loaded.", 0.0)
+
+    def report(self, message: str, progress: float) -> None:
+        """How the loading goes. What is degraded stays so until it is ready, and keeps its reason."""
+        if self.state is EngineState.DEGRADED:
+            self.progress = progress
+        else:
+            self._become(EngineState.LOADING, message, progress)
+
+    def ready(self) -> None:
+        self._become(EngineState.READY, "", 1.0)
+
+    def degrade(self, reason: str) -> None:
+        self._become(EngineState.DEGRADED, reason, 0.0)
+
+    def fail(self, reason: str) -> None:
+        self.failure = reason
+        self._become(EngineState.FAILED, reason, self.progress)
+
+    def drain(self, reason: str) -> None:
+        self._become(EngineState.DRAINING, reason, 0.0)

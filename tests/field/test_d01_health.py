@@ -1,0 +1,140 @@
+"""A model in trouble, in the app as a process: what `/health` says, what callers hear, what comes of it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.end_to_end.app_process import ROOT, AppProcess, wait_until
+from tests.end_to_end.moshi_client import MoshiClient, chat
+
+TROUBLED_APP = ROOT / "tests/field/troubled_app.py"
+STARTED = "personaplex_ui.server: personaplex_ui "
+CALLS = 3
+HELPED_WITHIN_SEC = 60.0
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+
+
+class TroubledApp(AppProcess):
+    def __init__(self, folder: Path) -> None:
+        self._trouble = folder / "trouble"
+        super().__init__(folder, TROUBLED_APP, MAX_CALLS=str(CALLS), TROUBLE_FILE=str(self._trouble))
+
+    def be_in_trouble(self, words: str) -> None:
+        self._trouble.write_text(words)
+
+    def health(self) -> tuple[int, dict[str, Any], str]:
+        """The status, the body, and when to ask again; 0 while nobody answers."""
+        try:
+            answer = httpx.get(f"{self.url}/health")
+        except httpx.TransportError:
+            return 0, {}, ""
+        return answer.status_code, answer.json(), answer.headers.get("Retry-After", "")
+
+    def is_well(self) -> bool:
+        status, body, _ = self.health()
+        return status == 200 and body["lines_free"] == CALLS
+
+    @property
+    def starts(self) -> int:
+        return self.log.count(STARTED)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[TroubledApp]:
+    app = TroubledApp(tmp_path)
+    try:
+        app.wait_until_ready()
+        yield app
+    finally:
+        app.close()
+
+
+async def until(app: TroubledApp, true: Any, what: str) -> Any:
+    return await asyncio.to_thread(wait_until, true, HELPED_WITHIN_SEC, what)
+
+
+async def is_told(client: MoshiClient) -> str:
+    """The sentence that a caller hears at the end."""
+    await client.until(lambda: client.closed, HELPED_WITHIN_SEC)
+    sentence = " ".join([*client.errors, client.close_reason])
+    assert "Please call again" in sentence or "The speech engine stopped answering" in sentence, client
+    return sentence
+
+
+async def can_call(app: TroubledApp) -> None:
+    async with chat(app.url) as client:
+        await client.until(lambda: len(client.sound) > 5)
+
+
+@pytest.mark.parametrize("words", ["hang step", "die step"])
+async def test_a_step_that_never_ends_is_left_behind(app: TroubledApp, words: str) -> None:
+    async with chat(app.url) as one, chat(app.url) as two:
+        await one.until(lambda: len(one.sound) > 3)
+        await two.until(lambda: len(two.sound) > 3)
+        app.be_in_trouble(words)
+        await until(app, lambda: "The engine is restarted" in app.log, "it is noticed")
+        app.be_in_trouble("")
+        for client in (one, two):
+            await is_told(client)
+    await until(app, app.is_well, "all lines are back")
+    assert app.starts == 1
+    await can_call(app)
+
+
+@pytest.mark.parametrize("words", ["hang prepare", "hang join"])
+async def test_a_preparation_that_hangs_ends_with_a_sentence(app: TroubledApp, words: str) -> None:
+    app.be_in_trouble(words)
+    async with chat(app.url) as client:
+        await until(app, lambda: "The engine is restarted" in app.log, "it is noticed")
+        app.be_in_trouble("")
+        await is_told(client)
+    await until(app, app.is_well, "all lines are back")
+    await can_call(app)
+
+
+async def test_what_no_restart_helps_is_started_anew_three_times_and_then_told(app: TroubledApp) -> None:
+    statuses: set[int] = set()
+    app.be_in_trouble("fail step")
+    for starts in range(1, 5):
+        await until(app, app.is_well, "calls can be taken")
+        assert app.starts == starts
+        for _ in range(CALLS):
+            async with chat(app.url) as client:
+                await is_told(client)
+        await until(app, lambda: app.health()[0] != 200, "it is noticed")
+        statuses.add(app.health()[0])
+        if starts < 4:
+            await until(app, lambda starts=starts: app.starts == starts + 1, "it starts anew")
+    await until(app, lambda: app.health()[1].get("status") == "failed", "it gives up")
+    status, body, again = app.health()
+    assert status == 503
+    assert "started anew 3 times within an hour" in body["message"]
+    assert int(again) > 0
+    assert app.process.poll() is None
+    async with chat(app.url) as client:
+        await client.until(lambda: client.closed)
+        assert "started anew 3 times" in " ".join(client.errors)
+    assert app.starts == 4
+
+
+async def test_a_process_that_hangs_for_good_starts_anew_and_gets_well(app: TroubledApp) -> None:
+    app.be_in_trouble("hang step")
+    async with chat(app.url) as client:
+        await is_told(client)
+    await until(app, lambda: "starts anew" in app.log, "no restart helps")
+    app.be_in_trouble("")
+    await until(app, lambda: app.starts == 2 and app.is_well(), "it has started anew")
+    await can_call(app)
+
+
+async def test_a_slow_machine_is_not_a_hanging_one(app: TroubledApp) -> None:
+    app.be_in_trouble("slow step")
+    async with chat(app.url) as client:
+        await client.until(lambda: len(client.sound) > 40)
+        assert not client.closed
+    assert "restarted" not in app.log
