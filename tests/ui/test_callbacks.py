@@ -173,7 +173,8 @@ async def test_layers_in_host_memory_answer_clips_and_refuse_live_calls(tmp_path
 async def test_a_live_call_waits_for_no_slow_first_chunk(app: OpenApp, page: PageSession):
     """Where a chunk of a preparation takes longer than a frame, and nobody is live, it must go on all the
     same: there is nobody to be late for."""
-    scheduler: Any = vars(vars(app.engine)["_thread"])["_scheduler"]
+    thread: Any = vars(app.engine)["_thread"]
+    scheduler: Any = vars(thread)["_scheduler"]
     scheduler.costs.chunk_sec = 10.0
     call = await page.call()
     await until(call.live.is_set)
