@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ import torch
 
 from personaplex_ui.audio.clip_file import write_wav
 from personaplex_ui.calls.snapshot import Phase
+from personaplex_ui.engine.model_thread import ModelThread
+from personaplex_ui.engine.scheduler import Scheduler
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import InvalidInput
@@ -173,8 +175,8 @@ async def test_layers_in_host_memory_answer_clips_and_refuse_live_calls(tmp_path
 async def test_a_live_call_waits_for_no_slow_first_chunk(app: OpenApp, page: PageSession):
     """Where a chunk of a preparation takes longer than a frame, and nobody is live, it must go on all the
     same: there is nobody to be late for."""
-    thread: Any = vars(app.engine)["_thread"]
-    scheduler: Any = vars(thread)["_scheduler"]
+    thread = cast(ModelThread, vars(app.engine)["_thread"])
+    scheduler = cast(Scheduler, vars(thread)["_scheduler"])
     scheduler.costs.chunk_sec = 10.0
     call = await page.call()
     await until(call.live.is_set)
