@@ -35,7 +35,17 @@ MAY_IMPORT = {
     "echo": ("engine.speech_model", "audio", "errors"),
     "personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
     "calls": ("engine", "audio", "voices", "plain_text", "log_context", "errors"),
-    "transports": ("calls", "protocols", "engine.speech_model", "audio", "voices", "log_context", "errors"),
+    "compat": ("protocols", "audio"),
+    "transports": (
+        "calls",
+        "compat",
+        "protocols",
+        "engine.speech_model",
+        "audio",
+        "voices",
+        "log_context",
+        "errors",
+    ),
     "phone": (
         "transports",
         "protocols",

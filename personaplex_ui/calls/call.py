@@ -16,7 +16,7 @@ from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.audio.recording import StereoRecording
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.level_track import LevelTrack
-from personaplex_ui.calls.snapshot import End, Figures, Phase, Snapshot, Transport
+from personaplex_ui.calls.snapshot import End, Figures, PacketCounts, Phase, Snapshot, Transport
 from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.calls.watchdog import Watchdog
 from personaplex_ui.engine.lines import Ticket
@@ -83,6 +83,8 @@ class Call:
         self._running = False
         self._ticket: Ticket | None = None
         self._seat: Seat | None = None
+        self.packet_counts: Callable[[], PacketCounts] = PacketCounts
+        """What became of the caller's packets; for a transport to set whose wire may lose some."""
         self._figures = Figures()
         self._progress = 0.0
         self._live_at = 0.0
@@ -334,7 +336,15 @@ class Call:
         if self._seat is None:
             return self._figures
         waiting, dropped, _ = self._seat.waiting_frames()
-        return Figures(dropped, self._playout.dropped, waiting + len(self._playout))
+        packets = self.packet_counts()
+        return Figures(
+            dropped,
+            self._playout.dropped,
+            waiting + len(self._playout),
+            packets.lost,
+            packets.late,
+            packets.concealed,
+        )
 
     def snapshot(self) -> Snapshot:
         return Snapshot(

@@ -38,13 +38,27 @@ class End(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PacketCounts:
+    """The caller's packets, on a network that loses some. ``lost``: were not there in their turn; ``late``:
+    those of them that came after all, and were dropped; ``concealed``: packets made up in their place."""
+
+    lost: int = 0
+    late: int = 0
+    concealed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Counters of one call. ``dropped_heard``: the caller's frames the model never heard;
-    ``dropped_said``: answers the caller never heard; ``lag_frames``: frames waiting on both ways now."""
+    ``dropped_said``: answers the caller never heard; ``lag_frames``: frames waiting on both ways now;
+    ``*_packets``: see ``PacketCounts``, 0 where the wire loses nothing."""
 
     dropped_heard: int = 0
     dropped_said: int = 0
     lag_frames: int = 0
+    lost_packets: int = 0
+    late_packets: int = 0
+    concealed_packets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

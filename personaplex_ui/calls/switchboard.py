@@ -163,6 +163,14 @@ class Switchboard:
             self.calls.pop(call.call_id, None)
             self.limits.release(address)
             log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
+            figures = call.snapshot().figures
+            if figures.lost_packets:
+                log.info(
+                    "Of the caller's packets %d were lost, %d of them late; %d were concealed.",
+                    figures.lost_packets,
+                    figures.late_packets,
+                    figures.concealed_packets,
+                )
             for told in self.on_end:
                 told(call)
 

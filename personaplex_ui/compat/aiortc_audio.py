@@ -1,13 +1,15 @@
 """aiortc 1.16: a jitter buffer of our own for the sound that a peer connection receives.
 
 aiortc's holds back four packets, and after a lost one it waits until sixteen have come, for the rest of the
-stream: each loss makes the delay grow, and it never shrinks (https://github.com/aiortc/aiortc/issues/543). There is
-no public way past it. Besides, an RTP packet without a payload ends aiortc's Opus decoder for good, its decoder's
-queue and the track's have no bound, and a late packet is two lost ones. So packets are taken where aiortc would put
-them into its buffer, ordered and concealed by ``JitterBuffer``, decoded on the event loop (0.03 ms a packet, less
-than waking the decoder's thread), and put into the track. The thread is left with telling that the track has ended.
+stream: each loss makes the delay grow, and it never shrinks (https://github.com/aiortc/aiortc/issues/543).
+Besides, an RTP packet without a payload ends its Opus decoder for good, and neither its decoder's queue nor
+the track's has a bound. There is no public way past all this.
 
-All that knows aiortc's private names for receiving sound is here; tests/compat fails when they change.
+So packets are taken where aiortc would put them into its buffer, ordered and concealed by ``JitterBuffer``,
+decoded on the event loop (0.03 ms a packet, less than waking the decoder's thread) and put into the track.
+The thread is left to tell that the track has ended.
+
+All that knows aiortc's private names for receiving sound is here. tests/compat fails when they change.
 """
 
 import asyncio
@@ -38,13 +40,15 @@ _CODECS = "_RTCRtpReceiver__codecs"
 
 
 def replace_jitter_buffers(peer: RTCPeerConnection) -> list["InboundAudio"]:
-    """To be called before the first packet can come, so before the answer is sent. One for each m-line of sound."""
+    """One for each m-line of sound. To be called before a packet can come, so before the answer is sent."""
     receivers = [each.receiver for each in peer.getTransceivers() if each.kind == "audio"]
-    return [inbound for receiver in receivers if (inbound := replace_jitter_buffer(receiver))]
+    # One that only sends has no track, whatever the annotation says.
+    receiving = [receiver for receiver in receivers if getattr(receiver, "track", None)]
+    return [inbound for receiver in receiving if (inbound := replace_jitter_buffer(receiver))]
 
 
 def replace_jitter_buffer(receiver: RTCRtpReceiver) -> "InboundAudio | None":
-    """None, and a line in the log, where this aiortc is not as it is expected to be: then its own buffer stays."""
+    """None, and a line in the log, where this aiortc is not what was expected: then its own buffer stays."""
     codecs: Any = getattr(receiver, _CODECS, None)
     queue: Any = getattr(receiver.track, "_queue", None)
     known = hasattr(receiver, _BUFFER) and isinstance(codecs, dict) and isinstance(queue, asyncio.Queue)
@@ -90,7 +94,7 @@ class InboundAudio:
         if self._decoder is None or codec is not self._codec:
             self._begin(codec)
         assert self._decoder is not None
-        payload: bytes = packet._data  # type: ignore[attr-defined]  # pyright: ignore  what aiortc has depayloaded
+        payload: bytes = getattr(packet, "_data")  # noqa: B009  what aiortc has depayloaded, private
         duration = self._decoder.duration_of(payload)
         now = self._loop.time()
         taken = Packet(packet.ssrc, packet.sequence_number, packet.timestamp, duration, payload)

@@ -24,8 +24,9 @@ from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import End, Phase
+from personaplex_ui.calls.snapshot import End, PacketCounts, Phase
 from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.compat.aiortc_audio import InboundAudio
 from personaplex_ui.errors import CallOver, PersonaplexError
 from personaplex_ui.log_context import ID_LETTERS, enter_call
 from personaplex_ui.transports.pacing import Pacer
@@ -97,7 +98,10 @@ class BrowserCall(AsyncStreamHandler):
         self._refusal = ""
         self._closed = False
         self._pacer = Pacer()
-        self._packets = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        self.inbound: Sequence[InboundAudio] = ()
+        """Where the caller's packets come in; given to each connection by the component."""
+        self._resampler: AudioResampler | None = None
+        self._resampled_kind = ("", "", 0)
 
     def copy(self) -> "BrowserCall":
         return BrowserCall(self._calls, self._read_settings, self._close_peer)
@@ -110,6 +114,7 @@ class BrowserCall(AsyncStreamHandler):
             if self._closed:
                 return
             self._call = self._calls.open(webrtc_id, settings, owner, address)
+            self._call.packet_counts = self._packet_counts
             enter_call(self._call.call_id)
             self._send("fetch_output")
         except TimeoutError:
@@ -141,7 +146,19 @@ class BrowserCall(AsyncStreamHandler):
 
     def resample(self, frame: AudioFrame) -> Generator[AudioFrame, None, None]:
         """As FastRTC's, but in the packets' own 20 ms: it would wait for 40."""
-        yield from self._packets.resample(frame)
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or kind != self._resampled_kind:  # a client may change its codec
+            self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            self._resampled_kind = kind
+        yield from self._resampler.resample(frame)
+
+    def _packet_counts(self) -> PacketCounts:
+        counts = [each for inbound in self.inbound for each in inbound.counts]
+        return PacketCounts(
+            sum(each.lost for each in counts),
+            sum(each.late for each in counts),
+            sum(each.concealed for each in counts),
+        )
 
     async def receive(self, frame: Sound) -> None:
         if self._call is None or self._refusal:

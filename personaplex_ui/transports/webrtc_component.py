@@ -4,6 +4,7 @@
 - A client that never answers keeps its place for 30 s; here for 10.
 - A closed tab is noticed after 30 s; here after 6 (ICE consent checks, RFC 7675).
 - Its internal functions are listed for API clients; here they are not.
+- What a client sends goes through aiortc's jitter buffer; here through our own.
 """
 
 # Gradio and FastRTC are typed in part only:
@@ -19,6 +20,7 @@ from aiortc import RTCPeerConnection
 from aiortc.sdp import SessionDescription
 from fastrtc import WebRTC
 
+from personaplex_ui.compat.aiortc_audio import replace_jitter_buffers
 from personaplex_ui.transports.turn import IceServers, RelayUnavailable
 
 log = logging.getLogger(__name__)
@@ -122,7 +124,10 @@ def _guard_offers(component: WebRTC, ice_servers: IceServers) -> None:
         try:
             if body["type"] == "offer":
                 component.server_rtc_configuration = await ice_servers.for_server()
-            return await handle_offer(body, component.set_additional_outputs(webrtc_id))
+            answer = await handle_offer(body, component.set_additional_outputs(webrtc_id))
+            if not known and body["type"] == "offer":
+                _take_sound_ourselves(component, webrtc_id)
+            return answer
         except RelayUnavailable:
             return _refusal("no_relay")  # its page has been given the words by turn()
         except Exception as error:  # whatever aiortc makes of what a stranger sent
@@ -143,6 +148,14 @@ def _guard_offers(component: WebRTC, ice_servers: IceServers) -> None:
     component.offer = _as_server_function(offer)
     component.turn = _as_server_function(turn)
     component.connection_timeout = shorter_timeout
+
+
+def _take_sound_ourselves(component: WebRTC, webrtc_id: str) -> None:
+    """Before the client has the answer: nothing can have come from it yet."""
+    peer = component.pcs.get(webrtc_id)
+    if peer is not None:
+        handler: Any = component.handlers.get(webrtc_id)
+        handler.inbound = replace_jitter_buffers(peer)
 
 
 def _as_server_function(function: Callable[..., Any]) -> Any:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
 
-from personaplex_ui.calls.snapshot import EndedCall, Phase, Snapshot
+from personaplex_ui.calls.snapshot import EndedCall, Figures, Phase, Snapshot
 from personaplex_ui.calls.transcript import Line
 from personaplex_ui.ui.timeline import clock, timeline_svg
 
@@ -78,8 +78,18 @@ def result_html(call: EndedCall) -> str:
         player = '<p class="pp-empty">There is no recording of this call.</p>'
     return (
         f'<section class="pp-result" aria-label="Your last call"><h2>Your last call</h2>'
-        f'<p class="pp-about">{about}</p>{reason}{_notes(call.notes)}{player}'
+        f'<p class="pp-about">{about}</p>{reason}{_notes(call.notes)}{_lost_packets(call.figures)}{player}'
         f'<p class="pp-downloads">Download: {_downloads(call)}</p>{timeline_svg(call)}</section>'
+    )
+
+
+def _lost_packets(figures: Figures) -> str:
+    if not figures.lost_packets:
+        return ""
+    packets = "1 packet" if figures.lost_packets == 1 else f"{figures.lost_packets:,} packets"
+    return (
+        f'<p class="pp-about">Your connection lost {packets} of what you said; '
+        f"{figures.concealed_packets:,} were concealed.</p>"
     )
 
 

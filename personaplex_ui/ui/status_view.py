@@ -54,6 +54,7 @@ def status_view_html(figures: StatusFigures) -> str:
         ("One step of the model", _step(figures)),
         ("Real-time factor", _real_time_factor(figures.real_time_factor)),
         ("Lost sound", _lost(figures)),
+        ("Callers' packets", _packets(figures)),
         ("Calls since the start", _counted(figures.ended, _ENDS)),
         ("Running for", _in_words(figures.uptime_sec)),
     )
@@ -93,6 +94,15 @@ def _lost(figures: StatusFigures) -> str:
     if not (heard_sec or said_sec):
         return "None"
     return f"{heard_sec:,.1f} s of callers, {said_sec:,.1f} s of the assistant"
+
+
+def _packets(figures: StatusFigures) -> str:
+    if not (figures.lost_packets or figures.concealed_packets):
+        return "None lost"
+    return (
+        f"{figures.lost_packets:,} lost, {figures.late_packets:,} of them late; "
+        f"{figures.concealed_packets:,} concealed"
+    )
 
 
 def _counted(calls: Mapping[Kind, int], words: Mapping[Kind, str]) -> str:

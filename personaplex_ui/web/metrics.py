@@ -32,6 +32,10 @@ PREPARATION_BUCKETS_SEC = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 CALL_BUCKETS_SEC = (5, 15, 30, 60, 120, 240, 600, 1200, 3600)
 
 
+COUNTED = ("dropped_heard", "dropped_said", "lost_packets", "late_packets", "concealed_packets")
+"""Of a call's figures."""
+
+
 class Metrics(Collector):
     """Counts from when it is made on; make it before calls are taken. ``clock``: monotonic seconds.
 
@@ -101,12 +105,11 @@ class Metrics(Collector):
     def _count_dropped(self, call: Call) -> None:
         """Add what ``call`` dropped since it was last counted, so that the sums never go back."""
         now, before = call.snapshot().figures, self._counted.get(call, Figures())
-        heard = max(now.dropped_heard, before.dropped_heard)
-        said = max(now.dropped_said, before.dropped_said)
-        self._counted[call] = Figures(heard, said)
+        # A lag is no count: it goes up and down.
+        most = {name: max(getattr(now, name), getattr(before, name)) for name in COUNTED}
+        self._counted[call] = Figures(**most)
         self._dropped = Figures(
-            self._dropped.dropped_heard + heard - before.dropped_heard,
-            self._dropped.dropped_said + said - before.dropped_said,
+            **{name: getattr(self._dropped, name) + most[name] - getattr(before, name) for name in COUNTED}
         )
 
     # What is told ----------------------------------------------------------------------------------
@@ -137,6 +140,9 @@ class Metrics(Collector):
             real_time_factor=times.real_time_factor,
             dropped_heard=self._dropped.dropped_heard,
             dropped_said=self._dropped.dropped_said,
+            lost_packets=self._dropped.lost_packets,
+            late_packets=self._dropped.late_packets,
+            concealed_packets=self._dropped.concealed_packets,
             uptime_sec=self._clock() - self._began_at,
         )
 
@@ -184,7 +190,15 @@ class Metrics(Collector):
         )
         dropped.add_metric(["heard"], self._dropped.dropped_heard)
         dropped.add_metric(["said"], self._dropped.dropped_said)
-        yield from (live, ended, dropped)
+        packets = CounterMetricFamily(
+            "personaplex_inbound_packets",
+            "Packets of callers in the browser that were lost on the way, came too late, or were concealed.",
+            labels=["outcome"],
+        )
+        packets.add_metric(["lost"], self._dropped.lost_packets)
+        packets.add_metric(["late"], self._dropped.late_packets)
+        packets.add_metric(["concealed"], self._dropped.concealed_packets)
+        yield from (live, ended, dropped, packets)
 
     def _engine_and_model(self) -> Iterator[Metric]:
         state = GaugeMetricFamily(

@@ -11,7 +11,7 @@ from personaplex_ui.engine.worker import EngineState
 class StatusFigures:
     """``live``, ``ended``: how many calls. ``model`` and ``device`` are empty while none is loaded, the times
     of its steps None before the first one. ``dropped_heard``: callers' frames that the model never heard;
-    ``dropped_said``: its answers that no caller heard."""
+    ``dropped_said``: its answers that no caller heard; ``*_packets``: callers', as in ``PacketCounts``."""
 
     state: EngineState
     message: str = ""
@@ -27,4 +27,7 @@ class StatusFigures:
     real_time_factor: float | None = None
     dropped_heard: int = 0
     dropped_said: int = 0
+    lost_packets: int = 0
+    late_packets: int = 0
+    concealed_packets: int = 0
     uptime_sec: float = 0.0

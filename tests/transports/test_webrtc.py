@@ -286,6 +286,17 @@ async def test_after_a_stall_quiet_sound_is_shortened_and_loud_sound_never(
     assert len(await caller.hear_answer()) == 960
 
 
+async def test_a_client_that_changes_its_codec_is_still_heard(calls: BrowserCalls):
+    handler = Caller(calls).handler
+    for layout, rate_hz in (("stereo", 48_000), ("mono", 8_000), ("mono", 16_000), ("stereo", 48_000)):
+        heard = 0
+        for number in range(10):
+            frame = AudioFrame(format="s16", layout=layout, samples=rate_hz // 50)
+            frame.sample_rate, frame.pts = rate_hz, number * rate_hz // 50
+            heard += sum(resampled.samples for resampled in handler.resample(frame))
+        assert heard == pytest.approx(4_800, abs=100)
+
+
 async def test_packets_are_resampled_as_they_come(calls: BrowserCalls):
     """FastRTC's own gives chunks of 40 ms."""
     handler = Caller(calls).handler

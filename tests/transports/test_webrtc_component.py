@@ -255,6 +255,19 @@ async def test_a_real_client_is_connected_heard_and_forgotten_when_it_closes(
     assert diary.count("start_up") == 1
 
 
+async def test_sound_comes_through_our_own_jitter_buffer(component: WebRTC, client: RTCPeerConnection):
+    answer = await send(component, offer_of(await real_offer(client)))
+    handlers: dict[str, Any] = vars(component)["handlers"]
+    handler = handlers["one"]
+    (inbound,) = handler.inbound
+    assert inbound.counts[0].received == 0, "it is there before the first packet"
+    await client.setRemoteDescription(RTCSessionDescription(**answer))
+    await until(lambda: inbound.counts[0].handed_on > 10)
+    again = await send(component, offer_of(client.localDescription.sdp))
+    assert b"connection_already_exists" in again.body
+    assert handler.inbound == [inbound]
+
+
 async def test_the_same_offer_twice_is_taken_once(component: WebRTC, client: RTCPeerConnection):
     sdp = await real_offer(client)
     assert (await send(component, offer_of(sdp)))["type"] == "answer"

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from personaplex_ui.calls.snapshot import EndedCall, Phase, Snapshot
+from personaplex_ui.calls.snapshot import EndedCall, Figures, Phase, Snapshot
 from personaplex_ui.calls.transcript import Line
 from personaplex_ui.ui import render
 from personaplex_ui.ui.theme import build_theme, page_css, page_head
@@ -133,6 +133,16 @@ def test_result_offers_player_and_downloads() -> None:
     assert all("download" in link for link in page.attributes("a"))
     assert "You hung up." in page.text
     assert page.attributes("svg")
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"), [(0, ""), (1, "lost 1 packet of what you said"), (1_234, "lost 1,234 packets of")]
+)
+def test_result_tells_what_the_connection_lost(lost: int, words: str) -> None:
+    figures = Figures(lost_packets=lost, concealed_packets=lost)
+    text = Page(render.result_html(replace(CALL, figures=figures))).text
+    assert words in text
+    assert ("lost" in text) == (lost > 0)
 
 
 def test_result_without_recording_says_so() -> None:

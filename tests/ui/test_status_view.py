@@ -23,6 +23,9 @@ BUSY = StatusFigures(
     real_time_factor=0.39,
     dropped_heard=25,
     dropped_said=5,
+    lost_packets=1_234,
+    late_packets=34,
+    concealed_packets=1_300,
     uptime_sec=7_300.0,
 )
 
@@ -68,6 +71,7 @@ def test_a_busy_server() -> None:
         "It keeps up.",
         "Real-time factor": "0.39: under 1, as it should be",
         "Lost sound": "2.0 s of callers, 0.4 s of the assistant",
+        "Callers' packets": "1,234 lost, 34 of them late; 1,300 concealed",
         "Calls since the start": "1,201: 1,200 hung up, 1 lost the connection",
         "Running for": "2 h 1 min",
     }
@@ -81,6 +85,7 @@ def test_a_server_that_loads() -> None:
     assert rows["One step of the model"] == "None was made yet"
     assert rows["Real-time factor"] == "Not known yet"
     assert rows["Live calls"] == rows["Calls since the start"] == rows["Lost sound"] == "None"
+    assert rows["Callers' packets"] == "None lost"
     assert rows["Waiting for a line"] == "Nobody"
     assert rows["Running for"] == "0 s"
 
@@ -121,8 +126,8 @@ def test_the_meter_says_in_words_what_it_shows(p95_sec: float, kind: str, level:
 
 def test_it_is_a_table_with_row_headers_and_a_caption() -> None:
     table = Table(BUSY)
-    assert [head["scope"] for head in table.of("th")] == ["row"] * 10
-    assert len(table.of("td")) == len(table.of("tr")) == 10
+    assert [head["scope"] for head in table.of("th")] == ["row"] * 11
+    assert len(table.of("td")) == len(table.of("tr")) == 11
     assert len(table.of("caption")) == 1
     assert "aria-live" not in status_view_html(BUSY)
 

@@ -20,7 +20,7 @@ from personaplex_ui import __version__
 from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.calls.snapshot import End, PacketCounts, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import Engine, EngineState
@@ -196,6 +196,25 @@ async def test_what_was_dropped_never_goes_back(place: Place) -> None:
     assert (status.dropped_heard, status.dropped_said) == seen[-1]
 
 
+async def test_lost_packets_are_counted_while_the_call_lasts_and_after_it(place: Place) -> None:
+    async def packets() -> list[float]:
+        series = await scrape(place)
+        return [series("inbound_packets_total", outcome=name) for name in ("lost", "late", "concealed")]
+
+    assert await packets() == [0, 0, 0]
+    call = place.switchboard.open(SETTINGS, owner="an owner")
+    await call.live.wait()
+    counts = PacketCounts(lost=5, late=2, concealed=7)
+    call.packet_counts = lambda: counts
+    assert await packets() == [5, 2, 7]
+    counts = PacketCounts(lost=6, late=2, concealed=9)
+    call.hang_up("You hung up.")
+    await place.switchboard.ended(call)
+    assert await packets() == [6, 2, 9]
+    status = place.metrics.status()
+    assert (status.lost_packets, status.late_packets, status.concealed_packets) == (6, 2, 9)
+
+
 async def test_every_series_is_there_before_the_first_call(place: Place) -> None:
     series = await scrape(place)
     assert sum(name == "personaplex_calls_ended_total" for name, _ in series) == len(Transport) * len(End)
@@ -256,7 +275,7 @@ async def test_nothing_of_a_caller_becomes_a_label(place: Place) -> None:
     for text in ((await place.client.get("/metrics")).text, str(place.metrics.status())):
         assert not any(word in text for word in ("OfMine", "192.0.2.77", call.call_id[:6]))
     labels = {name for _, pairs in await scrape(place) for name, _ in pairs}
-    assert labels == {"transport", "end", "le", "direction", "state", "name", "device", "version"}
+    assert labels == {"transport", "end", "le", "direction", "outcome", "state", "name", "device", "version"}
 
 
 async def test_steps_counted_while_somebody_scrapes_are_not_lost(place: Place) -> None:
