@@ -16,12 +16,13 @@ from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.audio.recording import StereoRecording
 from personaplex_ui.calls.call_settings import CallSettings
 from personaplex_ui.calls.level_track import LevelTrack
+from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.snapshot import End, Figures, PacketCounts, Phase, Snapshot, Transport
 from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.calls.watchdog import Watchdog
 from personaplex_ui.engine.lines import Ticket
 from personaplex_ui.engine.seat import Seat
-from personaplex_ui.engine.speech_model import Answer, Sampling, check_persona
+from personaplex_ui.engine.speech_model import Answer, Sampling
 from personaplex_ui.engine.worker import Engine
 from personaplex_ui.errors import (
     CallOver,
@@ -100,6 +101,7 @@ class Call:
         """How long the answer that was taken last had waited until the transport took it."""
         self._playable = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
+        self._persona_checked = asyncio.Event()
         self._watchdog = Watchdog(max_sec)
 
     # Life ------------------------------------------------------------------------------------------
@@ -128,6 +130,7 @@ class Call:
 
     def _tell_it_is_over(self) -> None:
         self.over.set()
+        self._persona_checked.set()
         self._playable.set()
         self._changed()
 
@@ -135,9 +138,10 @@ class Call:
         model = self._engine.model  # refuses at once, with words, while there is no model
         if self._paced and model.clips_only:
             raise EngineUnavailable(model.clips_only)
-        check_persona(model, self.settings.persona)
+        await check_persona_aside(model, self.settings.persona)
         asked_at = self._clock()
         ticket = self._ticket = self._engine.lines.ask(self._changed)
+        self._persona_checked.set()
         self._changed()
         try:
             await self._wait_for_line(ticket)
@@ -368,7 +372,8 @@ class Call:
             watcher.set()
 
     async def watch(self) -> AsyncIterator[Snapshot]:
-        """Snapshots as things change, at most one every 0.2 s: a slow reader gets fewer, never old ones."""
+        """Snapshots as things change, at most one every 0.2 s: a slow reader gets fewer, never old ones. The
+        place in the queue is told at once when the persona was checked."""
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:
@@ -378,6 +383,9 @@ class Call:
                 yield snapshot
                 if snapshot.phase is Phase.ENDED and self.over.is_set():
                     return
+                if not self._persona_checked.is_set():
+                    await self._persona_checked.wait()
+                    continue
                 await asyncio.sleep(WATCH_EVERY_SEC)
                 await changed.wait()
         finally:

@@ -104,7 +104,7 @@ class PhoneDesk:
 
     # Calls to us -----------------------------------------------------------------------------------
 
-    def answer(self, call_sid: str, caller: str, called: str, public_url: str) -> str:
+    async def answer(self, call_sid: str, caller: str, called: str, public_url: str) -> str:
         """TwiML for a call that comes in."""
         entry = self.journal.begin(call_sid, "inbound", masked(caller), "ringing")
         log.info("A telephone call from %s to %s comes in.", masked(caller), masked(called))
@@ -112,7 +112,7 @@ class PhoneDesk:
         announcement = self._announcement if persona.announcement is None else persona.announcement
         try:
             self._readiness.check()
-            settings = self._readiness.settings(persona.voice, persona.text_prompt)
+            settings = await self._readiness.checked_settings(persona.voice, persona.text_prompt)
         except InvalidInput as error:
             log.warning("The persona of %s cannot be used: %s", masked(called), error)
             return self._refuse(entry, CANNOT_BE_USED)
@@ -198,7 +198,7 @@ class PhoneDesk:
             raise PhoneUnavailable(f"No calls can be made: please set {missing or 'up a Twilio account'}.")
         number = check_number(to)
         self._readiness.check()
-        settings = self._readiness.settings(voice, text_prompt)
+        settings = await self._readiness.checked_settings(voice, text_prompt)
         key = self._outbox.keep(settings)
         try:
             call_sid = await self._dialler.dial(

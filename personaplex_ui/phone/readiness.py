@@ -1,8 +1,8 @@
 """Whether a telephone call can be taken now, and the settings it would have. Its words can be said aloud."""
 
 from personaplex_ui.calls.call_settings import CallSettings, check_settings
+from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.engine.speech_model import check_persona
 from personaplex_ui.errors import EngineUnavailable, LinesBusy
 from personaplex_ui.phone.sentences import BUSY, CLIPS_ONLY, NOT_READY
 from personaplex_ui.voices.library import VoiceLibrary
@@ -39,15 +39,25 @@ class Readiness:
     def settings(self, voice: object = None, text_prompt: object = None) -> CallSettings:
         """The settings of a call as this voice (None: the default) with this role (None: the default).
 
+        Whether the model can be this persona is left to ``checked_settings``, or to the call.
+
         Raises:
-            InvalidInput: there is no such voice, or the role cannot be used or is too long for the model.
-            EngineUnavailable: the model is not ready.
+            InvalidInput: there is no such voice, or the role cannot be used.
         """
-        settings = check_settings(
+        return check_settings(
             self._voices,
             voice=self._voices.default if voice is None else voice,
             text_prompt=self._text_prompt if text_prompt is None else text_prompt,
             record=self._record,
         )
-        check_persona(self._switchboard.engine.model, settings.persona)
+
+    async def checked_settings(self, voice: object = None, text_prompt: object = None) -> CallSettings:
+        """As ``settings``, and the model can be this persona.
+
+        Raises:
+            InvalidInput: there is no such voice, or the role cannot be used or is too long for the model.
+            EngineUnavailable: the model is not ready.
+        """
+        settings = self.settings(voice, text_prompt)
+        await check_persona_aside(self._switchboard.engine.model, settings.persona)
         return settings

@@ -64,7 +64,7 @@ def build_telephone_app(
             return Response("The form of the call did not arrive.", status_code=408)
         if not fits:
             return Response(f"The form of a call has at most {MOST_BODY_BYTES:,} bytes.", status_code=413)
-        return Response(desk.answer(), media_type=twiml.MEDIA_TYPE)
+        return Response(await desk.answer(), media_type=twiml.MEDIA_TYPE)
 
     @app.websocket(STREAM_PATH)
     async def stream(websocket: WebSocket) -> None:
@@ -90,12 +90,12 @@ class TelephoneDesk:
         self._persona = persona
         self._tokens = CallTokens(secrets.token_bytes(32))
 
-    def answer(self) -> str:
+    async def answer(self) -> str:
         """TwiML for a call that comes in."""
         persona = self._persona
         try:
             self._readiness.check()
-            settings = self._readiness.settings(persona.voice, persona.text_prompt)
+            settings = await self._readiness.checked_settings(persona.voice, persona.text_prompt)
         except InvalidInput as error:
             log.warning("The persona of the telephone cannot be used: %s", error)
             return self._turn_away(CANNOT_BE_USED)

@@ -19,9 +19,9 @@ from starlette.websockets import WebSocket
 
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.snapshot import End, Phase, Snapshot, Transport
 from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.engine.speech_model import check_persona
 from personaplex_ui.errors import CallOver, InvalidInput, PersonaplexError, ProtocolError, SpeakQueueFull
 from personaplex_ui.log_context import enter_call
 from personaplex_ui.protocols.moshi import (
@@ -265,7 +265,7 @@ async def serve_chat(
         try:
             settings = read_settings()
             # The call checks it too, but then nobody can tell a role too long from lines that are busy.
-            check_persona(switchboard.engine.model, settings.persona)
+            await check_persona_aside(switchboard.engine.model, settings.persona)
             call = switchboard.open(settings, transport=Transport.MOSHI, address=address)
         except InvalidInput as error:
             await wire.refuse(str(error), CANNOT_BE_USED, tells_state)

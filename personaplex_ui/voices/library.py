@@ -16,6 +16,7 @@ from personaplex_ui.audio.frames import Samples
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.folder import SUFFIXES, VoiceFolders
+from personaplex_ui.voices.kept_recordings import KeptRecordings
 from personaplex_ui.voices.names import canonical_voice_name, trouble_with_name
 from personaplex_ui.voices.recording import read_voice_recording
 
@@ -51,6 +52,7 @@ class VoiceLibrary:
         self._without_files = without_files
         self._added: dict[str, Path] = {}
         self._files = VoiceFolders()
+        self._recordings = KeptRecordings()
         self._presets: Path | None = None
         self._uploads: OrderedDict[str, Samples] = OrderedDict()
         self._used_at: dict[str, float] = {}
@@ -136,7 +138,7 @@ class VoiceLibrary:
                 self._uploads.move_to_end(name)
                 self._used_at[name] = self._clock()
                 return self._uploads[name]
-        return read_voice_recording(self.path_of(name), "voice")
+        return self._recordings.samples_of(self.path_of(name))
 
     def add_file(self, path: Path) -> str:
         """Offer one file, wherever it is; returns the name it is known by, which no other voice has.

@@ -32,7 +32,7 @@ def build_twilio_router(
     async def inbound(request: Request) -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
-        return _twiml(desk.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url))
+        return _twiml(await desk.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url))
 
     @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered")
     async def answered(request: Request, key: str = "") -> Response:

@@ -1,0 +1,231 @@
+"""A voice that was just dropped in is decoded once, and never where live calls are served."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+import torch
+from fastapi import FastAPI, WebSocket
+
+from personaplex_ui.audio.clip_file import write_wav
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.calls import persona_check
+from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.persona_check import MOST_ASKERS, TOO_MANY, check_persona_aside
+from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.engine.speech_model import Persona, PromptSize
+from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.errors import InvalidInput, LinesBusy
+from personaplex_ui.phone.personas import PhonePersona
+from personaplex_ui.phone.readiness import Readiness
+from personaplex_ui.phone.telephone_app import TelephoneDesk
+from personaplex_ui.transports.clip import converse
+from personaplex_ui.transports.moshi_ws import serve_chat
+from personaplex_ui.voices import kept_recordings
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.voices.recording import read_voice_recording
+from tests.end_to_end.moshi_client import chat
+from tests.fake_model import FakeModel
+from tests.loopback_server import serving
+from tests.running import running_engine, running_switchboard, until
+from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.voices.recordings import RECORDING, speech
+
+TINY = Path(__file__).parents[1] / "data/tiny"
+VOICES = VoiceLibrary([Voice("NATF2", "Natural female", "NATF2")], default="NATF2")
+SETTINGS = CallSettings(Persona("NATF2", "Be kind."), record=False)
+
+pytestmark = LIBRARIES_WARN
+
+
+class WatchedModel(FakeModel):
+    """Notes on which threads it was asked for the size of a prompt, and blocks there while ``held``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[threading.Thread] = []
+        self.held = threading.Event()
+        self.held.set()
+
+    def prompt_size(self, persona: Persona) -> PromptSize | None:
+        self.threads.append(threading.current_thread())
+        assert self.held.wait(20.0), "nobody let it go on: the event loop is what waits for it"
+        return super().prompt_size(persona)
+
+
+@pytest.fixture
+def model() -> WatchedModel:
+    return WatchedModel()
+
+
+@pytest.fixture
+async def switchboard(model: WatchedModel, tmp_path: Path) -> AsyncIterator[Switchboard]:
+    async with (
+        running_engine(model, max_calls=4, max_waiting=4) as engine,
+        running_switchboard(engine, tmp_path / "recordings") as switchboard,
+    ):
+        yield switchboard
+
+
+async def by_call(switchboard: Switchboard) -> None:
+    call = switchboard.open(SETTINGS)
+    await until(call.live.is_set)
+    call.hang_up("Enough.")
+    await switchboard.ended(call)
+
+
+async def by_clip(switchboard: Switchboard) -> None:
+    await converse(speech(0.4), SETTINGS, switchboard)
+
+
+async def by_moshi(switchboard: Switchboard) -> None:
+    app = FastAPI()
+
+    @app.websocket("/{path:path}")
+    async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
+        await serve_chat(websocket, switchboard, lambda: SETTINGS, "")
+
+    async with serving(app) as url, chat(url) as client:
+        await client.until(lambda: client.ready)
+
+
+async def by_telephone(switchboard: Switchboard) -> None:
+    desk = TelephoneDesk(switchboard, VOICES, "Be kind.", "localhost", PhonePersona())
+    assert "<Connect>" in await desk.answer()
+
+
+async def by_twilio(switchboard: Switchboard) -> None:
+    settings = await Readiness(switchboard, VOICES, "Be kind.").checked_settings()
+    assert settings.persona == SETTINGS.persona
+
+
+Door = Callable[[Switchboard], Coroutine[object, object, None]]
+DOORS: list[Door] = [by_call, by_clip, by_moshi, by_telephone, by_twilio]
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_no_door_checks_on_the_event_loop(
+    switchboard: Switchboard, model: WatchedModel, door: Door
+) -> None:
+    model.held.clear()
+    entering = asyncio.create_task(door(switchboard))
+    await until(lambda: bool(model.threads))
+    for _ in range(20):  # the loop goes on meanwhile
+        await asyncio.sleep(0)
+    assert not entering.done()
+    model.held.set()
+    await asyncio.wait_for(entering, 20.0)
+    assert threading.current_thread() not in model.threads
+    assert {thread.name.rsplit("_", 1)[0] for thread in model.threads} == {"persona-check"}
+
+
+async def test_who_hangs_up_meanwhile_takes_no_line(switchboard: Switchboard, model: WatchedModel) -> None:
+    model.held.clear()
+    call = switchboard.open(SETTINGS)
+    await until(lambda: bool(model.threads))
+    call.hang_up("Never mind.")
+    await switchboard.ended(call)
+    model.held.set()
+    assert (switchboard.engine.lines.free, switchboard.engine.lines.waiting) == (4, 0)
+    await by_call(switchboard)
+
+
+async def test_more_askers_than_can_wait_are_told(
+    model: WatchedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persona_check, "MOST_ASKERS", 3)
+    model.held.clear()
+    askers = [asyncio.create_task(check_persona_aside(model, SETTINGS.persona)) for _ in range(3)]
+    await until(lambda: bool(model.threads))
+    with pytest.raises(LinesBusy, match=TOO_MANY):
+        await check_persona_aside(model, SETTINGS.persona)
+    model.held.set()
+    await asyncio.gather(*askers)
+    await check_persona_aside(model, SETTINGS.persona)
+    assert MOST_ASKERS > 64  # as many calls as a server can take at once
+
+
+# One decode -----------------------------------------------------------------------------------------------
+
+
+class Decoder:
+    """Stands in for the reading of recordings; counts, and notes the threads."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def __call__(self, path: Path, field: str = "voice_file") -> Samples:
+        self.threads.append(threading.current_thread())
+        return read_voice_recording(path, field)
+
+
+@pytest.fixture
+def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
+    decoder = Decoder()
+    monkeypatch.setattr(kept_recordings, "read_voice_recording", decoder)
+    return decoder
+
+
+def test_many_askers_share_one_decode(tmp_path: Path, decoder: Decoder) -> None:
+    copyfile(RECORDING, tmp_path / "anna.wav")
+    library = VoiceLibrary(folders=[tmp_path])
+    with ThreadPoolExecutor(16) as threads:
+        asked = list(threads.map(library.recording, ["anna"] * 64))
+    assert len(decoder.threads) == 1
+    assert all(samples is asked[0] for samples in asked)
+
+
+def test_what_cannot_be_used_is_decoded_once_and_a_new_file_anew(tmp_path: Path, decoder: Decoder) -> None:
+    write_wav(tmp_path / "anna.wav", speech(1))
+    library = VoiceLibrary(folders=[tmp_path])
+    for _ in range(3):
+        with pytest.raises(InvalidInput, match=r"this recording has 1\.0") as refused:
+            library.recording("anna")
+        assert refused.value.field == "voice"
+    assert len(decoder.threads) == 1
+    write_wav(tmp_path / "anna.wav", speech(4))
+    os.utime(tmp_path / "anna.wav", ns=(1, 1))
+    assert len(library.recording("anna")) > 0
+    assert len(decoder.threads) == 2
+
+
+def test_what_is_kept_is_bounded(tmp_path: Path, decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_recordings, "MOST_KEPT", 2)
+    for name in "abc":
+        copyfile(RECORDING, tmp_path / f"{name}.wav")
+    library = VoiceLibrary(folders=[tmp_path])
+    for name in "abcacac":
+        library.recording(name)
+    assert len(decoder.threads) == 4
+
+
+@pytest.fixture
+async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenApp]:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    monkeypatch.setenv("NO_TORCH_COMPILE", "1")
+    torch.set_num_threads(1)
+    (tmp_path / "voices").mkdir()
+    given = {"ENGINE": "personaplex", "DEVICE": "cpu", "HF_REPO": str(TINY), "MAX_CALLS": "3"}
+    async with open_app(tmp_path, VOICES_DIR=str(tmp_path / "voices"), **given) as app:
+        assert await app.loaded() is EngineState.READY
+        yield app
+
+
+async def test_the_model_finds_it_decoded(app: OpenApp, tmp_path: Path, decoder: Decoder) -> None:
+    """Neither the event loop nor the engine's thread, which steps all live calls, decodes it."""
+    await asyncio.to_thread(copyfile, RECORDING, tmp_path / "voices" / "anna.wav")
+    page = PageSession(app)
+    await asyncio.to_thread(write_wav, tmp_path / "clip.wav", speech(0.4))
+    await asyncio.gather(
+        page.call(voice="anna"),
+        page.call(voice="anna.pt", text_prompt="You are brief."),
+        PageSession(app).converse(tmp_path / "clip.wav", voice="anna"),
+    )
+    (thread,) = decoder.threads
+    assert thread.name.startswith("persona-check")
