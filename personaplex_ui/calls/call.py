@@ -71,6 +71,8 @@ class Call:
         self.transcript = Transcript()
         self.pieces: list[str] = []
         """The transcript as it became known, piece by piece; it only grows."""
+        self.left_out_samples = 0
+        """Sound of the caller that its transport dropped."""
         self.caller_levels = LevelTrack()
         self.assistant_levels = LevelTrack()
         self.live = asyncio.Event()
@@ -340,6 +342,7 @@ class Call:
         if self._seat is None:
             return self._figures
         waiting, dropped, _ = self._seat.waiting_frames()
+        dropped += self.left_out_samples // FRAME_SAMPLES
         packets = self.packet_counts()
         return Figures(
             dropped,

@@ -17,15 +17,17 @@ MOST_DROPPED_SEC = 20.0
 class Intake:
     """One client's meter. The clock is the caller's: any that never goes back, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, burst_sec: float = BURST_SEC) -> None:
         self.dropped_sec = 0.0
-        self._allowed_sec = BURST_SEC
+        self.excused_sec = 0.0
+        """What the client may have had dropped besides, as it was kept waiting for so long."""
+        self._burst_sec = self._allowed_sec = burst_sec
         self._last: float | None = None
 
     def allow(self, now: float, sec: float) -> bool:
         """Whether ``sec`` of sound that came ``now`` may be heard. If not, it is counted: drop it."""
         if self._last is not None:
-            self._allowed_sec = min(BURST_SEC, self._allowed_sec + FASTEST * max(0.0, now - self._last))
+            self._allowed_sec = min(self._burst_sec, self._allowed_sec + FASTEST * max(0.0, now - self._last))
         self._last = now
         if sec > self._allowed_sec:
             self.dropped_sec += sec
@@ -36,4 +38,4 @@ class Intake:
     @property
     def too_fast(self) -> bool:
         """Whether so much was dropped that the transport should close the connection, with words."""
-        return self.dropped_sec > MOST_DROPPED_SEC
+        return self.dropped_sec > MOST_DROPPED_SEC + self.excused_sec

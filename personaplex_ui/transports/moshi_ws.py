@@ -37,8 +37,9 @@ from personaplex_ui.protocols.moshi import (
     parse,
 )
 from personaplex_ui.transports.intake import Intake
+from personaplex_ui.transports.moshi_hearing import Hearing
 from personaplex_ui.transports.moshi_wire import ClientGone, Wire
-from personaplex_ui.transports.opus_stream import OpusInput, OpusOutput
+from personaplex_ui.transports.opus_stream import OpusOutput
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ FAULTS_FORGOTTEN_PER_SEC = 5.0
 REAL_TIME_BYTES = 65_536
 """So many bytes of messages count as a second of sound, more than Opus ever needs."""
 LEAST_MESSAGE_SEC = 0.001
+BURST_SEC = 5.0
+"""So much may come at once. A page of two seconds holds up to 64 KB, and may come late, with the next one."""
 
 ENDED, GOING_AWAY, NOT_ALLOWED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 CANNOT_BE_USED = 4000
@@ -73,9 +76,9 @@ class Chat:
         self._tells_state = tells_state
         self._handshake_sent = False
         self._close_code: int | None = None
-        self._input = OpusInput()
-        self._sound = Intake()
-        self._messages = Intake()
+        self._hearing = Hearing(call)
+        self._began = time.monotonic()
+        self._messages = Intake(BURST_SEC)
         self._faults = 0.0
         self._last_fault_at = 0.0
         self._faults_answered = 0
@@ -87,8 +90,8 @@ class Chat:
         enter_call(self._call.call_id)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._receive())
-                group.create_task(self._send())
+                for part in (self._receive, self._hearing.run, self._send):
+                    group.create_task(part())
                 if self._tells_state:
                     group.create_task(self._tell_progress())
                     group.create_task(self._give_signs_of_life())
@@ -148,6 +151,9 @@ class Chat:
 
     async def _send(self) -> None:
         await self._until_live()
+        waited_sec = time.monotonic() - self._began
+        self._messages.excused_sec = waited_sec
+        self._hearing.excuse(waited_sec)
         await self._wire.send(Handshake())
         self._handshake_sent = True
         if self._tells_state:
@@ -181,7 +187,7 @@ class Chat:
             "dropped_heard": snapshot.figures.dropped_heard,
             "dropped_said": snapshot.figures.dropped_said,
             "lag_frames": snapshot.figures.lag_frames,
-            "too_fast_sec": round(self._sound.dropped_sec, 2),
+            "too_fast_sec": round(self._hearing.too_fast_sec, 2),
         }
         values = {"state": "live", "elapsed_sec": round(snapshot.elapsed_sec, 1), "figures": figures}
         await self._wire.send(Metadata(values))
@@ -201,24 +207,18 @@ class Chat:
                 except ProtocolError as error:
                     await self._complain(error)
                     self._count_fault(time.monotonic())
-            if self._messages.too_fast or self._sound.too_fast:
+            if self._messages.too_fast or self._hearing.too_fast:
                 raise Unwelcome("Far more was sent than live sound needs, so the connection was closed.")
 
     async def _take(self, event: Event) -> None:
         match event:
-            case Audio(ogg) if self._call.live.is_set():
-                for sound in self._input.receive(ogg, self._may_hear):
-                    if isinstance(sound, ProtocolError):
-                        await self._complain(sound)
-                    else:
-                        self._call.hear(sound)
+            case Audio(ogg):
+                for error in self._hearing.receive(ogg):
+                    await self._complain(error)
             case Speak(text):
                 await self._speak(text)
             case _:
                 pass  # as every server of Moshi does: the others say nothing that matters here
-
-    def _may_hear(self, sec: float) -> bool:
-        return self._sound.allow(time.monotonic(), sec)
 
     async def _speak(self, text: str) -> None:
         if not self._call.live.is_set():

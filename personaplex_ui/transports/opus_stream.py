@@ -150,6 +150,7 @@ class OpusInput:
         self._head = b""
         self._unusable_serial: int | None = None
         self._open_packet_bytes = 0
+        self._left_out = False
 
     def receive(
         self, data: bytes, may_hear: Callable[[float], bool] = lambda sec: True
@@ -179,7 +180,9 @@ class OpusInput:
         sec = page.sec
         if sec and not may_hear(sec):
             self._renew_reader()  # it must not join what comes before the gap to what comes after
+            self._left_out = True
             return NO_SOUND
+        self._left_out = False
         try:
             sound = self._reader.append_bytes(page.content)
         except ValueError as error:
@@ -208,6 +211,8 @@ class OpusInput:
         continued = bool(page.flags & CONTINUED)
         if continued != bool(self._open_packet_bytes):
             self._renew_reader()
+            if continued and self._left_out:
+                return False  # its beginning was in a page that might not be heard
             if continued:
                 raise ProtocolError("The audio (01) continues an Opus packet that has no beginning.")
         for number, (packet, _, ends) in enumerate(page.packets):

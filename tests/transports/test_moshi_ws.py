@@ -15,8 +15,9 @@ from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.transports import moshi_wire, moshi_ws
+from personaplex_ui.transports import intake, moshi_wire, moshi_ws
 from personaplex_ui.transports.moshi_ws import MOST_FAULTS, serve_chat
+from personaplex_ui.transports.paced_input import MOST_SEC
 from tests.end_to_end.moshi_client import MoshiClient, chat, tone
 from tests.fake_model import FakeModel
 from tests.loopback_server import serving
@@ -340,6 +341,43 @@ async def test_a_flood_of_messages_that_say_nothing_is_closed_with_words(url: st
         await client.until(lambda: client.closed)
         assert client.close_code == 1008
         assert await goes_on(other)
+
+
+async def test_what_a_client_kept_while_it_waited_may_come_all_at_once(
+    url: str, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
+):
+    """As LiveKit's plugin sends it. Most of it is too old to be heard, but the client is not to blame."""
+    monkeypatch.setattr(intake, "MOST_DROPPED_SEC", 1.0)
+    held = [switchboard.open(read_settings()) for _ in range(LINES)]
+    async with chat(url, microphone=False) as client:
+        await until(lambda: len(switchboard.calls) == LINES + 1)
+        await asyncio.sleep(2.0)
+        held[0].hang_up("Goodbye.")
+        await client.until(lambda: client.ready)
+        for frame in tone(440.0, MOST_SEC + 2.5).reshape(-1, 1_920):
+            await client.send(client.audio(frame))
+        await client.until(lambda: len(client.loudness) > 20)
+        assert client.errors == []
+        assert not client.closed
+
+
+async def test_the_headers_of_a_stream_count_though_its_sound_is_not_heard_yet(
+    url: str, switchboard: Switchboard
+):
+    """A stream that is no Opus is known by its first page, also if that came while the client waited."""
+    held = [switchboard.open(read_settings()) for _ in range(LINES)]
+    async with chat(url, microphone=False) as client:
+        await until(lambda: len(switchboard.calls) == LINES + 1)
+        sound = client.audio(tone(440.0, 0.08))
+        await client.send(sound.replace(b"OpusHead", b"VorbisHd"))
+        await client.until(lambda: bool(client.errors))  # this client asked to be told at once
+        held[0].hang_up("Goodbye.")
+        await client.until(lambda: client.ready)
+        for frame in tone(440.0, 0.8).reshape(-1, 1_920):
+            await client.send(client.audio(frame))
+        await client.send(b"")
+        await client.until(lambda: len(client.errors) > 1)
+        assert client.kinds.count(0x01) == 0
 
 
 # Those who do not read -------------------------------------------------------------------------------
