@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from personaplex_ui.audio.spliced import Spliced
+
 MOST_CHUNKS = 10_000
 LARGEST_FORMAT_BYTES = 65_536
 
@@ -60,7 +62,7 @@ def straightened(file: BinaryIO, chunks: SoundChunks) -> BinaryIO:
     body += struct.pack(f"{order}I", min(size, 0xFFFF_FFFF))
     whole = min(len(body) + size, 0xFFFF_FFFF)
     head = (b"FORM" if order == ">" else b"RIFF") + struct.pack(f"{order}I", whole) + body
-    return io.BufferedReader(_Spliced(head, file, chunks.sound_at, size))
+    return io.BufferedReader(Spliced(head, file, chunks.sound_at, size))
 
 
 def _find(
@@ -74,6 +76,7 @@ def _find(
             return None
         name, size = header[:4], struct.unpack(f"{order}I", header[4:])[0]
         if name == sound_name:
+            straight = straight and size > 0  # FFmpeg takes an AIFF of 0 bytes at its word
             promised = long_size if size == 0xFFFF_FFFF and long_size is not None else size
             return SoundChunks(form, kind, description, at + 8, promised, straight) if description else None
         if name == format_name and size <= LARGEST_FORMAT_BYTES:
@@ -100,38 +103,3 @@ def _is_padded(file: BinaryIO, at: int) -> bool:
 
 def _could_be_name(name: bytes) -> bool:
     return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
-
-
-class _Spliced(io.RawIOBase):
-    """``head``, followed by ``size`` bytes of ``file`` from ``start`` on."""
-
-    def __init__(self, head: bytes, file: BinaryIO, start: int, size: int) -> None:
-        self._head = head
-        self._file = file
-        self._start = start
-        self._length = len(head) + size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        base = (0, self._at, self._length)[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: memoryview, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        wanted = min(len(buffer), self._length - self._at)
-        if wanted <= 0:
-            return 0
-        if self._at < len(self._head):
-            piece = self._head[self._at : self._at + wanted]
-        else:
-            self._file.seek(self._start + self._at - len(self._head))
-            piece = self._file.read(wanted)
-        buffer[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)

@@ -6,10 +6,10 @@ used, whatever length the file claims. All functions block.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -19,10 +19,11 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from personaplex_ui.audio.chunks import find_sound_chunks, straightened
-from personaplex_ui.audio.clip_resample import ClipResampler
+from personaplex_ui.audio.decoded_sound import ANOTHER, channels_of, mono_24k
 from personaplex_ui.audio.file_end import flac_length_sec, lacks_its_end
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.mixdown import Mixdown
+from personaplex_ui.audio.ogg_links import ogg_links
 from personaplex_ui.errors import InvalidInput
 
 WAV_HEADER_BYTES = 44
@@ -37,14 +38,15 @@ MISSING_SHARE = 0.1
 """A FLAC that gives less than 90% of the length it claims (and at least 0.5 s less) was cut short."""
 MOST_TRACKS = 4
 """A file whose first tracks are all empty is not searched further."""
+LARGEST_FRAME_SAMPLES = 1 << 20
+"""A few bytes of some codecs can stand for more: no file needs it, and it would be held in memory at once."""
+MOST_DAMAGED_PACKETS = 10_000
+"""One behind the other; a file of damaged packets alone is not read to its end."""
 LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
-LOUDEST = 8.0
-"""Floats may pass full scale, as those of a lossy codec do. What is 18 dB above it is no sound."""
 
-_ANOTHER = "Save it as WAV, MP3, OGG, FLAC, M4A or WebM and try again."
+CANNOT_BE_READ = f"This file cannot be read as audio. {ANOTHER}"
 _CUT_SHORT = "The audio file is cut short or damaged: its end is missing. Save or upload it again."
 _EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose another."
-_FULL_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def decode_clip(path: Path, max_sec: float) -> DecodedClip:
                 raise InvalidInput("audio", _EMPTY)
             return _decoded(file, max_sec)
     except FFmpegError as error:
-        raise InvalidInput("audio", f"This file cannot be read as audio. {_ANOTHER}") from error
+        raise InvalidInput("audio", CANNOT_BE_READ) from error
     except OSError as error:
         raise InvalidInput("audio", "The audio file cannot be opened. Upload it again.") from error
 
@@ -117,38 +119,61 @@ def _decoded(file: BinaryIO, max_sec: float) -> DecodedClip:
     if lacks_its_end(file):
         raise InvalidInput("audio", _CUT_SHORT)
     chunks = find_sound_chunks(file)
-    source = file if chunks is None or chunks.straight else straightened(file, chunks)
+    sources = ogg_links(file) if chunks is None or chunks.straight else [straightened(file, chunks)]
     mixdown = Mixdown()
-    clip = _decoded_once(source, max_sec, mixdown)
+    clip = _decoded_once(sources, max_sec, mixdown)
     if mixdown.cancels:
-        clip = _decoded_once(source, max_sec, Mixdown(mixdown.loudest_channel))
+        clip = _decoded_once(sources, max_sec, Mixdown(mixdown.loudest_channel))
     missing_sec = flac_length_sec(file) - clip.length_sec
     if missing_sec > max(0.5, MISSING_SHARE * (clip.length_sec + missing_sec)):
         raise InvalidInput("audio", _CUT_SHORT)
     return clip
 
 
-def _decoded_once(file: BinaryIO, max_sec: float, mixdown: Mixdown) -> DecodedClip:
+def _decoded_once(sources: Sequence[BinaryIO], max_sec: float, mixdown: Mixdown) -> DecodedClip:
     """What really decodes counts, not what the file says of itself."""
+    timed = _Timed(max_sec)
+    parts = list(mono_24k(timed.frames(_frames_of_all(sources, max_sec)), mixdown))
+    if not timed.length_sec:
+        raise InvalidInput("audio", _EMPTY)
+    return DecodedClip(np.concatenate(parts), min(timed.length_sec, max_sec))
+
+
+def _frames_of_all(sources: Sequence[BinaryIO], max_sec: float) -> Iterator[av.AudioFrame]:
+    """One behind the other; a later one that cannot be read is skipped."""
+    for number, source in enumerate(sources):
+        try:
+            yield from _frames_of(source, max_sec)
+        except (FFmpegError, InvalidInput):
+            if number == 0:
+                raise
+
+
+def _frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
+    """The frames of the default track, else of the first one that has any."""
     size = file.seek(0, 2)
     file.seek(0)
     with av.open(file, "r", options={"format_whitelist": FORMATS}) as container:
-        tracks = sorted(
-            container.streams.audio, key=lambda track: not track.disposition & Disposition.default
-        )
+        if not container.streams.audio:
+            raise InvalidInput("audio", f"There is no sound in this file. {ANOTHER}")
+        # PyAV's types do not tell that a codec nobody knows has no context.
+        tracks = [track for track in container.streams.audio if cast(object, track.codec_context) is not None]
         if not tracks:
-            raise InvalidInput("audio", f"There is no sound in this file. {_ANOTHER}")
+            raise InvalidInput("audio", CANNOT_BE_READ)
+        tracks.sort(key=lambda track: not track.disposition & Disposition.default)
         certain_sec = _certain_sec(container, tracks[0], size)
         if certain_sec > max_sec + OVER_SEC:
             raise _too_long(max_sec, certain_sec)
         for number, track in enumerate(tracks[:MOST_TRACKS]):
-            if number:  # the one before was empty
+            if number:
                 container.seek(0)
-            timed = _Timed(max_sec)
-            parts = list(_mono_24k(timed.frames(_frames(container, track)), mixdown))
-            if timed.length_sec:
-                return DecodedClip(np.concatenate(parts), min(timed.length_sec, max_sec))
-    raise InvalidInput("audio", _EMPTY)
+            track.codec_context.options = {"max_samples": str(LARGEST_FRAME_SAMPLES)}
+            frames = _frames(container, track)
+            first = next(frames, None)
+            if first is not None:
+                yield first
+                yield from frames
+                return
 
 
 def _certain_sec(container: InputContainer, stream: av.AudioStream, size: int) -> float:
@@ -175,22 +200,22 @@ class _Timed:
         for frame in frames:
             rate_hz = frame.sample_rate
             if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
-                raise InvalidInput("audio", f"A sample rate of {rate_hz} Hz cannot be used. {_ANOTHER}")
+                raise InvalidInput("audio", f"A sample rate of {rate_hz} Hz cannot be used. {ANOTHER}")
             left = max(0, round((self._max_sec - self.length_sec) * rate_hz))
             self.length_sec += frame.samples / rate_hz
             if self.length_sec > self._max_sec + OVER_SEC:
                 raise _too_long(self._max_sec, None)
             if left:
-                yield _channels(frame)[:, :left], rate_hz
+                yield channels_of(frame)[:, :left], rate_hz
 
 
 def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
     """Decode packet by packet. A damaged packet is skipped, as players do; where the file can no longer be
     followed, what came before is all. Raises FFmpegError when nothing could be decoded."""
-    decoded = False
+    decoded, damaged = False, 0
     failed: FFmpegError | None = None
     packets = container.demux(stream)
-    while True:
+    while damaged < MOST_DAMAGED_PACKETS:
         try:
             packet = next(packets, None)
         except FFmpegError as error:
@@ -200,44 +225,12 @@ def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.Au
         try:
             frames = packet.decode()
         except FFmpegError as error:
-            failed = error
+            failed, damaged = error, damaged + 1
             continue
-        decoded = decoded or bool(frames)
+        decoded, damaged = decoded or bool(frames), 0
         yield from frames
     if failed is not None and not decoded:
         raise failed
-
-
-def _mono_24k(sound: Iterator[tuple[Samples, int]], mixdown: Mixdown) -> Iterator[Samples]:
-    """Mix down and resample; the rate and the channels may change on the way (chained Ogg files)."""
-    resampler: ClipResampler | None = None
-    for channels, rate_hz in sound:
-        if resampler is None or resampler.from_hz != rate_hz:
-            if resampler is not None:
-                mixdown.finish(resampler.from_hz)
-                yield resampler.flush()
-            resampler = ClipResampler(rate_hz)
-        yield resampler.push(mixdown.mono(channels, rate_hz))
-    if resampler is not None:
-        mixdown.finish(resampler.from_hz)
-        yield resampler.flush()
-
-
-def _channels(frame: av.AudioFrame) -> Samples:
-    """The frame as float32 ``[channels, n]``; no NaN, no infinity, nothing beyond ``LOUDEST``."""
-    try:
-        sound = frame.to_ndarray()
-    except ValueError as error:
-        raise InvalidInput(
-            "audio", f"Samples of the kind {frame.format.name} cannot be used. {_ANOTHER}"
-        ) from error
-    if not frame.format.is_planar:
-        sound = sound.reshape(-1, frame.layout.nb_channels).T
-    full_scale = _FULL_SCALE.get(sound.dtype.str[1:])
-    if full_scale is not None:
-        sound = sound.astype(np.float32) / full_scale - (1.0 if sound.dtype == np.uint8 else 0.0)
-    sound = np.nan_to_num(sound, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    return np.where(np.abs(sound) <= LOUDEST, sound, np.sign(sound)).astype(np.float32, copy=False)
 
 
 def _too_long(max_sec: float, claimed_sec: float | None) -> InvalidInput:

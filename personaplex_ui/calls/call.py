@@ -146,7 +146,9 @@ class Call:
         self._persona_checked.set()
         self._changed()
         try:
-            await self._wait_for_line(ticket)
+            if ticket.line is None:
+                await self._wait_for_line(ticket)
+                await check_persona_aside(model, self.settings.persona)  # its voice may be forgotten by now
             assert ticket.line is not None
             got_line_at = self._clock()
             self.waited_sec = got_line_at - asked_at

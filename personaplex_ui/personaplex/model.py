@@ -79,17 +79,13 @@ class PersonaPlexModel:
         return PromptSize(len(self._role_tokens(persona.text_prompt)), self.stepper.temporal.window - besides)
 
     def _positions_of_voice(self, name: str) -> int:
-        if self.voices.is_upload(name):
+        if self.voices.is_recording(name):  # the library keeps it, so that it is at hand when it is prepared
             return len(self.voices.recording(name)) // FRAME_SAMPLES
         path = self.voices.path_of(name)
         key = path, path.stat().st_mtime_ns
         if key not in self._voice_positions:
-            if self.voices.is_recording(name):
-                positions = len(self.voices.recording(name)) // FRAME_SAMPLES
-            else:
-                # A preset also has tokens left over, for one position more.
-                positions = load_preset(path, self._lm.dim)[0].positions + 1
-            self._voice_positions[key] = positions
+            # A preset also has tokens left over, for one position more.
+            self._voice_positions[key] = load_preset(path, self._lm.dim)[0].positions + 1
         return self._voice_positions[key]
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]

@@ -7,8 +7,8 @@ import re
 import unicodedata
 
 LONGEST_NAME = 64
-FORBIDDEN_SIGNS = frozenset('/\\<>:"|?*')
-"""Of which paths, addresses and pages are made; Windows forbids them all in names."""
+FORBIDDEN_SIGNS = frozenset("/\\<>")
+"""Of which paths and tags are made."""
 
 JOINERS = "\u200c\u200d"
 """Zero-width ones, which Hindi, Persian and emoji are written with; other invisible characters are not for
@@ -31,8 +31,8 @@ def trouble_with_name(name: str) -> str:
         return "its name is empty"
     if len(name) > LONGEST_NAME:
         return f"its name has {len(name)} characters, and at most {LONGEST_NAME} can be used"
-    if name[0] in ".-":
-        return "its name begins with a dot or a hyphen"
+    if name[0] == ".":
+        return "its name begins with a dot"
     for character in name:
         forbidden = unicodedata.category(character) in FORBIDDEN_CATEGORIES and character not in JOINERS
         if forbidden or character in FORBIDDEN_SIGNS:

@@ -76,6 +76,7 @@ def encoded(
     begins_sec: float = 0.0,
     video_sec: float = 0.0,
     rate_hz: int = 48_000,
+    channels: int = 1,
     options: dict[str, str] | None = None,
 ) -> Path:
     """What FFmpeg writes: ``tracks`` of 24 kHz, beside a video of ``video_sec``."""
@@ -85,7 +86,7 @@ def encoded(
         packets: Packets = []
         for track, stream in zip(tracks, streams, strict=True):
             assert isinstance(stream, av.AudioStream)
-            stream.layout = "mono"
+            stream.layout = "stereo" if channels == 2 else "mono"
             packets += _sound_packets(track, stream, begins_sec)
         for video in videos:
             for picture in _pictures(video_sec):

@@ -1,10 +1,15 @@
 """The sound of a film may begin late, end early, or be one of several: its length is its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
+from av.error import InvalidDataError
 
+from personaplex_ui.audio import clip_file
 from tests.field.sounds import FIELD, SPEECH, SPEECH_SEC, encoded, length_sec, refusal, write
 
 KINDS = [
@@ -85,6 +90,53 @@ def test_flac_without_a_number_of_samples(tmp_path: Path) -> None:
     content[22:26] = bytes(4)
     assert length_sec(write(path, bytes(content))) == pytest.approx(SPEECH_SEC)
     assert length_sec(write(path, bytes(content[: len(content) * 6 // 10]))) < SPEECH_SEC
+
+
+CHAIN = [("libopus", 1), ("libopus", 2), ("vorbis", 1), ("flac", 2)]
+
+
+def link(path: Path, codec: str, channels: int) -> bytes:
+    if codec == "vorbis":
+        soundfile.write(path, SPEECH, 24_000, subtype="VORBIS")  # pyright: ignore[reportUnknownMemberType]
+        return path.read_bytes()
+    return encoded(path, codec, SPEECH, channels=channels).read_bytes()
+
+
+@pytest.mark.parametrize("first", CHAIN)
+@pytest.mark.parametrize("second", CHAIN)
+def test_a_chain_is_heard_whole(tmp_path: Path, first: tuple[str, int], second: tuple[str, int]) -> None:
+    """Two Ogg files joined, whatever their codecs and channels."""
+    links = [link(tmp_path / f"{number}.ogg", *kind) for number, kind in enumerate((first, second))]
+    path = write(tmp_path / "chain.ogg", b"".join(links))
+    assert length_sec(path) == pytest.approx(2 * SPEECH_SEC, abs=0.1)
+    assert "longer than that" in refusal(path, 8.0)
+    path.write_bytes(links[0] + links[1][:60] + bytes(100))
+    assert length_sec(path) == pytest.approx(SPEECH_SEC, abs=0.1)
+
+
+def test_few_bytes_that_stand_for_much_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = encoded(tmp_path / "a.flac", "flac", SPEECH, rate_hz=24_000)
+    assert length_sec(path) == pytest.approx(SPEECH_SEC)
+    monkeypatch.setattr(clip_file, "LARGEST_FRAME_SAMPLES", 10)
+    assert "cannot be read" in refusal(path)
+
+
+def test_a_file_of_damaged_packets_is_not_read_to_its_end() -> None:
+    class Damaged:
+        read = 0
+
+        def demux(self, stream: object) -> Iterator[object]:
+            while self.read < 1_000_000:
+                self.read += 1
+                yield self
+
+        def decode(self) -> list[object]:
+            raise InvalidDataError(1, "damaged")
+
+    damaged: Any = Damaged()
+    with pytest.raises(InvalidDataError):
+        list(clip_file._frames(damaged, damaged))  # pyright: ignore[reportPrivateUsage]
+    assert damaged.read <= clip_file.MOST_DAMAGED_PACKETS
 
 
 def test_the_limit_is_that_of_the_sound(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ NAMES = [
     "👩‍🚀 voice",
     "[draft] {a} ~ v1.2_final",
     "(calm) Zoë",
+    'Who? "Me": *10:30* | -rf',
+    "-rf",
     "x" * 64,
 ]
 
@@ -93,7 +95,7 @@ LEFT_OUT = [
     (".hidden.wav", "hidden"),
     ("._Zoë.wav", "hidden"),
     ("...wav", "hidden"),
-    ("-rf.wav", "begins with a dot or a hyphen"),
+    ("\u3000..wav", "begins with a dot"),
     ("a\\b.wav", "U+005C"),
     ("a\nb.wav", "U+000A"),
     ("a\x1b[2Jb.pt", "U+001B"),
@@ -102,7 +104,6 @@ LEFT_OUT = [
     ("a\u200bb.wav", "U+200B"),
     ("a\u2028b.wav", "U+2028"),
     ("<b>.wav", "U+003C"),
-    ('a"b.wav', "U+0022"),
     ("a\udce9b.wav", "U+DCE9"),
     ("x" * 65 + ".wav", "at most 64"),
     (" .wav", "empty"),
@@ -183,4 +184,4 @@ def test_what_is_asked_for_is_repeated_only_as_far_as_it_can_be_shown(folder: Pa
 def test_the_rule_is_written_down() -> None:
     rule = (Path(__file__).parents[2] / "voices" / "README.md").read_text(encoding="utf-8")
     assert re.search(r"64 characters", rule)
-    assert '/ \\ < > : " | ? *' in rule
+    assert "`/ \\ < >`" in rule

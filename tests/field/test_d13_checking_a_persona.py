@@ -136,6 +136,24 @@ async def test_who_hangs_up_meanwhile_takes_no_line(switchboard: Switchboard, mo
     await by_call(switchboard)
 
 
+async def test_who_waited_for_a_line_is_checked_once_more(
+    switchboard: Switchboard, model: WatchedModel
+) -> None:
+    """Its voice may have made room for others meanwhile; the engine's thread must not decode it anew."""
+    talkers = [switchboard.open(SETTINGS) for _ in range(4)]
+    for talker in talkers:
+        await until(talker.live.is_set)
+    waiting = switchboard.open(SETTINGS)
+    await until(lambda: switchboard.engine.lines.waiting == 1)
+    asked = len(model.threads)
+    talkers[0].hang_up("Enough.")
+    await until(waiting.live.is_set)
+    assert len(model.threads) == asked + 1
+    for call in (*talkers[1:], waiting):
+        call.hang_up("Enough.")
+        await switchboard.ended(call)
+
+
 async def test_more_askers_than_can_wait_are_told(
     model: WatchedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +233,20 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     async with open_app(tmp_path, VOICES_DIR=str(tmp_path / "voices"), **given) as app:
         assert await app.loaded() is EngineState.READY
         yield app
+
+
+async def test_a_voice_that_made_room_for_others_is_decoded_aside_again(
+    app: OpenApp, tmp_path: Path, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_recordings, "MOST_KEPT", 1)
+    page = PageSession(app)
+    for name in ("anna", "bob", "anna"):
+        await asyncio.to_thread(copyfile, RECORDING, tmp_path / "voices" / f"{name}.wav")
+        call = await page.call(voice=name, text_prompt=f"You are {len(decoder.threads)}.")
+        call.hang_up("Enough.")
+        await app.switchboard.ended(call)
+    assert len(decoder.threads) == 3
+    assert {thread.name.rsplit("_", 1)[0] for thread in decoder.threads} == {"persona-check"}
 
 
 async def test_the_model_finds_it_decoded(app: OpenApp, tmp_path: Path, decoder: Decoder) -> None:
