@@ -14,6 +14,7 @@ import httpx
 
 from personaplex_ui.env_file import read_env_file
 from personaplex_ui.errors import SettingsError
+from personaplex_ui.hub_environment import settle_hub_variables
 from personaplex_ui.setting_values import shown
 
 PROXY = "a proxy's address, as in http://proxy.example.org:3128 or socks5://localhost:1080"
@@ -37,7 +38,11 @@ def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
     for name, value in read_env_file(Path(environment.get("ENV_FILE") or ".env")).items():
         environment.setdefault(name, value)
     check_proxies(environment)
-    return [*give_gradio_a_folder(environment), *give_home(environment)]
+    return [
+        *settle_hub_variables(environment),
+        *give_gradio_a_folder(environment),
+        *give_home(environment),
+    ]
 
 
 # Folders ---------------------------------------------------------------------------------------------

@@ -9,6 +9,11 @@ from tests.password import GIVEN, let_http_clients_know_it
 
 let_http_clients_know_it()
 
+# What this machine sets for the hub's client, which is not imported yet, says nothing here.
+for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_", "TRANSFORMERS_"))]:
+    if name != "HF_HOME":
+        del os.environ[name]
+
 # A desk's .env says nothing here, nor in the processes that tests start.
 os.environ["ENV_FILE"] = os.devnull
 

@@ -4,11 +4,8 @@ Knows names and sizes; reads no weights. The environment is read by ``huggingfac
 HF_ENDPOINT, HF_HUB_OFFLINE).
 """
 
-import hashlib
 import logging
 import re
-import shutil
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +17,8 @@ from huggingface_hub import (
     constants,
     get_token,
     hf_hub_download,  # pyright: ignore[reportUnknownVariableType]  two options are half typed
-    try_to_load_from_cache,
 )
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
-from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoSibling
 
 from personaplex_ui.personaplex import hub_errors
@@ -41,20 +36,20 @@ from personaplex_ui.personaplex.checkpoint_files import (
     listed,
     read_json,
 )
+from personaplex_ui.personaplex.download_progress import telling_progress
+from personaplex_ui.personaplex.hub_cache import FETCH_AGAIN, HubCache, free_bytes, remove, sha256_of
+from personaplex_ui.personaplex.hub_transfer import (
+    PARALLEL_FROM_BYTES,
+    HubFile,
+    set_transfer_aside,
+    settle_transfer,
+    uses_transfer,
+)
 
 log = logging.getLogger(__name__)
 
 HUB_TIMEOUT_SEC = 10.0
 REPORT_EVERY_SEC = 1.0
-
-_FETCH_AGAIN = "Remove it and start the app again, so that it is fetched anew."
-
-
-def free_bytes(folder: Path) -> int:
-    """What the disk of ``folder``, which need not exist yet, has left."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +108,13 @@ class _Repository:
         self._repo = repo
         self._revision = revision
         self._hub = hub
-        self._cache = hub.cache or Path(constants.HF_HUB_CACHE)
-        self._blobs = self._cache / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
+        self._cache = HubCache(hub.cache or Path(constants.HF_HUB_CACHE), repo, revision)
 
     def find(self, report: Report, check_config: Callable[[Config], None]) -> CheckpointFiles:
         """See ``find_checkpoint``."""
+        settle_transfer()
         is_commit = re.fullmatch(r"[0-9a-f]{40}", self._revision) is not None
-        files = self._complete_in_cache() if is_commit else None
+        files = self._cache.complete() if is_commit else None
         if files is not None:
             check_config(files.config)
             return files
@@ -128,19 +123,19 @@ class _Repository:
             commit, on_hub = self._ask()
             config_path = self._fetch(CONFIG, commit)
         except CheckpointUnusable as refusal:
-            files = self._complete_in_cache()
+            files = self._cache.complete()
             if files is None:
                 raise
             log.warning("%s Going on with what the cache holds.", refusal)
             check_config(files.config)
             return files
-        config = read_json(config_path, _FETCH_AGAIN)
+        config = read_json(config_path, FETCH_AGAIN)
         check_config(config)
         self._fetch_missing(FileNames.from_config(config), commit, on_hub, report)
-        if self._cached(CONFIG, self._revision) != config_path:
+        if self._cache.path_of(CONFIG, self._revision) != config_path:
             # Only now may the branch lead to this commit: without the network, it must lead to a whole one.
             self._fetch(CONFIG, self._revision)
-        return files_in(config_path.parent, self._repo, licence_note(self._repo), _FETCH_AGAIN)
+        return files_in(config_path.parent, self._repo, licence_note(self._repo), FETCH_AGAIN)
 
     # The hub
 
@@ -174,53 +169,76 @@ class _Repository:
     ) -> None:
         self._demand(names.in_order(), on_hub)
         wanted = [on_hub[name] for name in [VOICES, *names.in_order()] if name in on_hub]
-        missing = [file for file in wanted if not self._is_whole(file, commit)]
-        to_come = sum((file.size or 0) - self._arrived(file) for file in missing)
-        free = self._hub.free_bytes(self._cache)
+        missing = [file for file in wanted if not self._cache.is_whole(file, commit)]
+        to_come = sum((file.size or 0) - self._cache.arrived(file) for file in missing)
+        free = self._hub.free_bytes(self._cache.folder)
         if to_come > free:
             raise CheckpointUnusable(
-                f"{self._repo} needs {human_size(to_come)} more on the disk of {self._cache}, which has "
-                f"{human_size(free)} left. Make room there, or set HF_HOME to a folder on a larger disk."
+                f"{self._repo} needs {human_size(to_come)} more on the disk of {self._cache.folder}, which "
+                f"has {human_size(free)} left. Make room there, or set HF_HOME to a folder on a larger disk."
             )
         if missing:
-            with self._telling_progress(missing, report):
+            total = sum(file.size or 0 for file in missing)
+
+            def arrived() -> int:
+                return sum(self._cache.arrived(file) for file in missing)
+
+            with telling_progress(self._repo, total, arrived, report, REPORT_EVERY_SEC):
                 for file in missing:
                     self._fetch_file(file, commit)
 
     def _fetch_file(self, file: RepoSibling, commit: str) -> None:
         """Fetch ``file``, going on where a former attempt broke off, and again as long as more arrives."""
         while True:
-            before = self._arrived(file)
+            before = self._cache.arrived(file)
             try:
+                self._fetch_in_parallel(file, commit)
                 path = self._fetch(file.rfilename, commit)
                 break
             except CheckpointUnusable as error:
                 broke_off = isinstance(error.__cause__, requests.RequestException)
-                if not broke_off or self._arrived(file) <= before:
+                if not broke_off or self._cache.arrived(file) <= before:
                     raise
                 log.warning("The download of %s broke off; going on with it.", file.rfilename)
         # The client compares sizes only, and part of the file may be from another time or program.
-        if file.lfs is not None and _sha256(path) != file.lfs.sha256:
-            _remove(path)
+        if file.lfs is not None and sha256_of(path) != file.lfs.sha256:
+            remove(path)
             raise CheckpointUnusable(
                 f"{file.rfilename} of {self._repo} arrived damaged and was removed. "
                 "Start the app again to fetch it anew."
             )
 
-    def _fetch(self, name: str, revision: str) -> Path:
-        # After an interruption Xet begins at zero (xet-core, issue 358); plain HTTP goes on where it was.
-        constants.HF_HUB_DISABLE_XET = True
+    def _fetch_in_parallel(self, file: RepoSibling, commit: str) -> None:
+        """Put what is worth it in its place; what is not there afterwards is for the hub's client."""
+        size, blob = file.size or 0, self._cache.blob_of(file)
+        if file.lfs is None or size < PARALLEL_FROM_BYTES or uses_transfer() or blob.is_file():
+            return
+        hub = self._hub
+        on_hub = HubFile(self._repo, file.rfilename, commit, hub.token, hub.endpoint, HUB_TIMEOUT_SEC)
         with self._in_words():
-            path = hf_hub_download(
-                self._repo,
-                name,
-                revision=revision,
-                cache_dir=self._cache,
-                endpoint=self._hub.endpoint,
-                token=self._hub.token,
-                etag_timeout=HUB_TIMEOUT_SEC,
-            )
+            on_hub.fetch(blob, size, self._cache.lock_of(blob))
+
+    def _fetch(self, name: str, revision: str) -> Path:
+        with self._in_words():
+            try:
+                path = self._fetch_by_client(name, revision)
+            except RuntimeError:
+                if not uses_transfer():
+                    raise
+                set_transfer_aside("hf_transfer failed")
+                path = self._fetch_by_client(name, revision)
         return Path(path)
+
+    def _fetch_by_client(self, name: str, revision: str) -> str:
+        return hf_hub_download(
+            self._repo,
+            name,
+            revision=revision,
+            cache_dir=self._cache.folder,
+            endpoint=self._hub.endpoint,
+            token=self._hub.token,
+            etag_timeout=HUB_TIMEOUT_SEC,
+        )
 
     @contextmanager
     def _in_words(self) -> Generator[None]:
@@ -230,8 +248,7 @@ class _Repository:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             cause = hub_errors.cause_of(error)
             if hub_errors.is_misfit(cause):
-                for part in self._blobs.glob("*.incomplete"):
-                    part.unlink(missing_ok=True)
+                self._cache.discard_all_parts()
             log.info("The hub's client raised %s.", type(cause).__name__)
             raise CheckpointUnusable(hub_errors.in_words(cause, self._asked())) from cause
 
@@ -239,92 +256,8 @@ class _Repository:
         return hub_errors.Asked(
             repo=self._repo,
             revision=self._revision,
-            cache=self._cache,
+            cache=self._cache.folder,
             has_token=bool(self._hub.token or get_token()),
-            cache_lacks=self._cache_lacks(),
-            has_parts=any(self._blobs.glob("*.incomplete")),
+            cache_lacks=self._cache.lacks(),
+            has_parts=self._cache.has_parts(),
         )
-
-    # The cache
-
-    def _cached(self, name: str, revision: str) -> Path | None:
-        found = try_to_load_from_cache(self._repo, name, self._cache, revision)
-        return Path(found) if isinstance(found, str) else None
-
-    def _is_whole(self, file: RepoSibling, commit: str) -> bool:
-        """Whether the cache has ``file``; one of another size than the hub's is removed."""
-        path = self._cached(file.rfilename, commit)
-        if path is None:
-            return False
-        if file.size is not None and path.stat().st_size != file.size:
-            log.warning("%s in the cache is damaged and is fetched again.", file.rfilename)
-            _remove(path)
-            return False
-        return True
-
-    def _arrived(self, file: RepoSibling) -> int:
-        """Bytes of ``file`` that need not be fetched any more."""
-        name = file.lfs.sha256 if file.lfs else file.blob_id
-        for blob in (self._blobs / f"{name}", self._blobs / f"{name}.incomplete"):
-            if blob.is_file():
-                return min(blob.stat().st_size, file.size or 0)
-        return 0
-
-    def _complete_in_cache(self) -> CheckpointFiles | None:
-        config_path = self._cached(CONFIG, self._revision)
-        if config_path is None:
-            return None
-        try:
-            return files_in(config_path.parent, self._repo, licence_note(self._repo), _FETCH_AGAIN)
-        except CheckpointUnusable:
-            return None
-
-    def _cache_lacks(self) -> str:
-        config_path = self._cached(CONFIG, self._revision)
-        if config_path is None:
-            return f"the cache {self._cache} does not hold all of it"
-        try:
-            names = FileNames.from_config(read_json(config_path, _FETCH_AGAIN)).in_order()
-        except CheckpointUnusable:
-            names = [CONFIG]
-        absent = [name for name in names if not (config_path.parent / name).is_file()]
-        return f"the cache {self._cache} lacks {listed(absent or names)} of it"
-
-    @contextmanager
-    def _telling_progress(self, files: list[RepoSibling], report: Report) -> Generator[None]:
-        total = sum(file.size or 0 for file in files)
-        told = -1
-        done = threading.Event()
-
-        def tell() -> None:
-            nonlocal told
-            arrived = sum(self._arrived(file) for file in files)
-            if arrived != told:
-                megabytes = f"{arrived / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-                report(f"Downloading {self._repo}: {megabytes}.", arrived / total if total else 1.0)
-            told = arrived
-
-        def watch() -> None:
-            while not done.wait(REPORT_EVERY_SEC):
-                tell()
-
-        tell()
-        watcher = threading.Thread(target=watch, name="download-progress", daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
-        tell()
-
-
-def _remove(path: Path) -> None:
-    """Remove a file of the cache: the link and what it leads to."""
-    path.resolve().unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -61,7 +61,10 @@ def in_words(error: BaseException, asked: Asked) -> str:
                 "fetch it anew; if that fails too, check the proxy and HF_ENDPOINT, if they are set."
             )
         case OfflineModeIsEnabled():
-            return f"HF_HUB_OFFLINE is set, but {asked.cache_lacks}. Unset it once, so that it is fetched."
+            return (
+                f"HF_HUB_OFFLINE is set, but {asked.cache_lacks}. Unset it once, and TRANSFORMERS_OFFLINE, "
+                "so that it is fetched."
+            )
         case FileMetadataError() | ValueError() | KeyError() | TypeError() | RuntimeError():
             return _no_hub()
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):

@@ -32,6 +32,7 @@ class Request:
     path: str
     range_start: int | None
     authorization: str | None
+    range_end: int | None = None
 
 
 @dataclass
@@ -47,11 +48,30 @@ class HubStub:
     delay_sec: float = 0.0
     chunk_delay_sec: float = 0.0
     html: bool = False
+    ranges: bool = True
+    """Whether files in storage can be asked for in part."""
+    storage_url: str = ""
+    """Where large files are, if not here."""
+    served: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
+    """What was sent of large files: the name, from where, and how many bytes."""
+    most_at_once: int = 0
+    """Downloads of large files."""
     requests: list[Request] = field(default_factory=list[Request])
     url: str = ""
+    _at_once: int = 0
 
     def paths(self, method: str) -> list[str]:
         return [request.path for request in self.requests if request.method == method]
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """Around the body of a download."""
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            self._at_once -= 1
 
     def listing(self) -> bytes:
         siblings: list[dict[str, object]] = []
@@ -101,12 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, with_body: bool) -> None:
         stub = self.stub
         time.sleep(stub.delay_sec)
-        start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         request = Request(
             self.command,
             self.path.partition("?")[0],
-            int(start[1]) if start else None,
+            int(asked[1]) if asked else None,
             self.headers.get("Authorization"),
+            int(asked[2]) + 1 if asked and asked[2] else None,
         )
         stub.requests.append(request)
         refusal = stub.refuse(request)
@@ -138,33 +159,38 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {"X-Repo-Commit": self.stub.commit, "ETag": f'"{etag(content)}"'}
         if len(content) >= LARGE_BYTES:
+            place = self.stub.storage_url or self.stub.url
             headers |= {
                 "X-Linked-Etag": f'"{etag(content)}"',
                 "X-Linked-Size": str(len(content)),
-                "Location": f"{self.stub.url}/storage/{name}?signature=secret-signature",
+                "Location": f"{place}/storage/{name}?signature=secret-signature",
             }
             self._send(302, headers, b"")
         else:
             self._send(200, headers, content, with_body)
 
     def _send_stored(self, request: Request) -> None:
-        content = self.stub.files[request.path.rpartition("/")[2]]
-        start = request.range_start or 0
+        name = request.path.rpartition("/")[2]
+        content = self.stub.files[name]
+        ranged = self.stub.ranges and request.range_start is not None
+        start = request.range_start or 0 if ranged else 0
         if start and start >= len(content):
             self._send(416, {"Content-Range": f"bytes */{len(content)}"}, b"")
             return
-        headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
-        self.send_response(206 if start else 200)
-        for name, value in {**headers, "Content-Length": str(len(content) - start)}.items():
-            self.send_header(name, value)
+        stop = min(len(content), request.range_end or len(content)) if ranged else len(content)
+        headers = {"Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"} if ranged else {}
+        self.send_response(206 if ranged else 200)
+        for key, value in {**headers, "Content-Length": str(stop - start)}.items():
+            self.send_header(key, value)
         self.end_headers()
-        end = (
-            min(len(content), start + self.stub.break_after.pop(0)) if self.stub.break_after else len(content)
-        )
-        for first in range(start, end, 500_000):
-            time.sleep(self.stub.chunk_delay_sec)
-            self.wfile.write(content[first : min(end, first + 500_000)])
-        self.close_connection = self.close_connection or end < len(content)
+        end = min(stop, start + self.stub.break_after.pop(0)) if self.stub.break_after else stop
+        with self.stub.counted():
+            for first in range(start, end, 500_000):
+                time.sleep(self.stub.chunk_delay_sec)
+                piece = content[first : min(end, first + 500_000)]
+                self.wfile.write(piece)
+                self.stub.served.append((name, first, len(piece)))
+        self.close_connection = self.close_connection or end < stop
 
     def _send(self, status: int, headers: dict[str, str], body: bytes, with_body: bool = True) -> None:
         self.send_response(status)
