@@ -15,6 +15,7 @@ import sphn
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
 from personaplex_ui.errors import ProtocolError
+from personaplex_ui.transports import ogg_lacing
 
 MOST_CUT_SHORT = 16
 CAPTURE = b"OggS\0"
@@ -74,6 +75,7 @@ class OggPages:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._says_too_little = False
 
     def receive(self, data: bytes) -> Iterator[Page | ProtocolError]:
         """The pages that are whole now. Where no page begins, one error, and on at the next one."""
@@ -115,11 +117,24 @@ class OggPages:
         end = self._page_end(0)
         if len(self._buffer) < end:
             return None
-        content = bytes(self._buffer[:end])
-        del self._buffer[:end]
+        mended = self._take_mended(end) if ogg_lacing.says_too_little(self._buffer, end) else None
+        content = mended or bytes(self._buffer[:end])
+        if not mended:
+            del self._buffer[:end]
         lacing, body = _split(content)
         (serial,) = struct.unpack_from("<I", content, 14)
         return Page(content, content[5], serial, tuple(_packets(lacing, body, content[5])))
+
+    def _take_mended(self, told_end: int) -> bytes | None:
+        """The page as it was meant, if its table of segments says too little."""
+        next_page = self._buffer.find(CAPTURE, told_end)
+        page = self._buffer[: next_page if next_page > 0 else len(self._buffer)]
+        # A packet of exactly 255 bytes looks like one that goes on: it does in the streams of others.
+        if not (self._says_too_little if len(page) == told_end else ogg_lacing.is_whole(page)):
+            return None
+        self._says_too_little = True
+        del self._buffer[: len(page)]
+        return ogg_lacing.mend(page)
 
 
 def _split(page: bytes) -> tuple[bytes, bytes]:
