@@ -1,4 +1,4 @@
-"""The command line: ``python -m personaplex_ui.bench`` and ``echo``, ``model`` or ``soak``, a module each."""
+"""The command line: ``python -m personaplex_ui.bench`` and the name of a measurement, a module each."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from personaplex_ui.bench import echo, model
+from personaplex_ui.bench import echo, jitter, model
 from personaplex_ui.bench.report import Report
 from personaplex_ui.bench.soak import command as soak
 from personaplex_ui.errors import PersonaplexError
@@ -23,7 +23,7 @@ class Command(Protocol):
     async def measure(self, given: argparse.Namespace) -> Report: ...
 
 
-COMMANDS: dict[str, Command] = {"echo": echo, "model": model, "soak": soak}
+COMMANDS: dict[str, Command] = {"echo": echo, "model": model, "soak": soak, "jitter": jitter}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from personaplex_ui.bench.soak.impairment import Impairment
 from personaplex_ui.bench.soak.soak_report import SoakReport, report_on
 from personaplex_ui.calls.snapshot import Transport
+from personaplex_ui.errors import PersonaplexError
 
 SUMMARY = "calls of mixed kinds at once against the app on the echo engine, for minutes"
 
@@ -19,6 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kinds", type=_kinds, default=KINDS, help="browser,moshi,twilio,clip (all)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which callers speak (1)")
     parser.add_argument("--app", type=Path, help="the script that serves (the app's own)")
+    add_network_arguments(parser, "browsers'")
+
+
+def add_network_arguments(parser: argparse.ArgumentParser, whose: str) -> None:
+    """``whose`` packets are lost and delayed."""
+    parser.add_argument("--loss", type=_part, default=0.0, help=f"of {whose} packets, as 0.01 or 1%% (0)")
+    parser.add_argument("--jitter", type=_whole(0, 1_000), default=0, help=f"of {whose} packets, in ms (0)")
+    parser.add_argument(
+        "--burst", type=_whole(0, 500), default=0, help="packets lost in a row every 10 s (0)"
+    )
+
+
+def impairment_of(given: argparse.Namespace) -> Impairment:
+    return Impairment(given.loss, given.jitter / 1_000, given.burst)
 
 
 async def measure(given: argparse.Namespace) -> SoakReport:
@@ -31,8 +47,14 @@ async def measure(given: argparse.Namespace) -> SoakReport:
     from personaplex_ui.bench.soak.server_process import APP, running_server
     from personaplex_ui.bench.soak.soaking import soak
 
+    impairment = impairment_of(given) or None
+    if impairment is not None and Transport.BROWSER not in given.kinds:
+        raise PersonaplexError(
+            "--loss, --jitter and --burst are for browsers: leave out --kinds, or name browser."
+        )
     async with running_server(given.calls, given.seconds, given.app or APP) as running:
-        return report_on(await soak(running, given.calls, given.kinds, given.seconds, given.seed))
+        seen = await soak(running, given.calls, given.kinds, given.seconds, given.seed, impairment)
+        return report_on(seen)
 
 
 def _kinds(text: str) -> tuple[Transport, ...]:
@@ -41,6 +63,17 @@ def _kinds(text: str) -> tuple[Transport, ...]:
     if unknown := [kind for kind in kinds if kind not in names]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(names)}")
     return tuple(Transport(kind) for kind in kinds)
+
+
+def _part(text: str) -> float:
+    """``0.05`` or ``5%``."""
+    try:
+        part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        part = -1.0
+    if not 0.0 <= part <= 0.9:
+        raise argparse.ArgumentTypeError("must be from 0 to 0.9, or from 0% to 90%")
+    return part
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

@@ -1,11 +1,12 @@
 """What a soak has seen, as plain values, before anything is made of it. Times are seconds since its begin."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from personaplex_ui.calls.snapshot import Figures, Transport
+from personaplex_ui.bench.soak.impairment import Impaired, Impairment
+from personaplex_ui.calls.snapshot import Figures, PacketCounts, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,14 @@ class Clip:
 class Usage:
     """The server's process at one moment, its CPU time and dropped frames since it was started.
 
-    ``dropped_frames``: None where it does not tell.
+    ``dropped_frames``: None where it does not tell. ``packets``: callers' that were lost, late or concealed.
     """
 
     at_sec: float
     resident_bytes: int
     cpu_sec: float
     dropped_frames: int | None
+    packets: PacketCounts = field(default_factory=PacketCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class OwnLoad:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """``alone_sec``: what the echo engine takes to answer by itself. ``exceptions``: in the server's log."""
+    """``alone_sec``: what the echo engine takes to answer by itself. ``exceptions``: in the server's log.
+    ``impaired``: what was done to browsers' sound on the way to the server."""
 
     seconds: float
     seed: int
@@ -78,6 +81,8 @@ class Observed:
     usages: Sequence[Usage]
     exceptions: int
     own_load: OwnLoad
+    impairment: Impairment | None = None
+    impaired: Impaired | None = None
 
 
 def slope(at_sec: Sequence[float], values: Sequence[float]) -> float:

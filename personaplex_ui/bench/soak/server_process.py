@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from personaplex_ui.bench.soak.address import Server
 from personaplex_ui.bench.soak.observed import Usage
+from personaplex_ui.calls.snapshot import PacketCounts
 from personaplex_ui.errors import PersonaplexError
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +38,7 @@ PUBLIC_URL = "https://soak.example"
 """What the webhooks are signed for; nothing is asked there."""
 
 DROPPED_METRIC = "personaplex_frames_dropped_total"
+PACKETS_METRIC = "personaplex_inbound_packets_total"
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
@@ -91,22 +93,19 @@ class ServerProcess:
         # Fields 14 and 15 of proc(5); the second one, the name, may hold spaces and ends with a bracket.
         fields = (process / "stat").read_text().rpartition(")")[2].split()
         cpu_sec = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return Usage(at_sec, resident_bytes, cpu_sec, await self._dropped_frames())
+        metrics = await self._metrics()
+        dropped = _sums(metrics, DROPPED_METRIC, "direction")
+        packets = _sums(metrics, PACKETS_METRIC, "outcome")
+        counts = PacketCounts(**{name: packets.get(name, 0) for name in ("lost", "late", "concealed")})
+        return Usage(at_sec, resident_bytes, cpu_sec, sum(dropped.values()) if dropped else None, counts)
 
-    async def _dropped_frames(self) -> int | None:
+    async def _metrics(self) -> str:
+        """Empty where it tells none."""
         try:
             answer = await self._http.get("/metrics")
         except httpx.HTTPError as error:
             raise self._failed(f"did not answer in the middle ({type(error).__name__})") from None
-        if not answer.is_success:
-            return None
-        samples = [
-            sample.value
-            for family in text_string_to_metric_families(answer.text)
-            for sample in family.samples
-            if sample.name == DROPPED_METRIC
-        ]
-        return round(sum(samples)) if samples else None
+        return answer.text if answer.is_success else ""
 
     async def end(self) -> None:
         await self._http.aclose()
@@ -118,6 +117,16 @@ class ServerProcess:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
+
+
+def _sums(metrics: str, name: str, label: str) -> dict[str, int]:
+    """The values of one metric by one of its labels; empty when it is not there."""
+    sums: dict[str, int] = {}
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == name:
+                sums[sample.labels[label]] = sums.get(sample.labels[label], 0) + round(sample.value)
+    return sums
 
 
 @contextlib.asynccontextmanager

@@ -23,8 +23,9 @@ from personaplex_ui.bench.soak.findings import (
     memory_of,
     verdicts_on,
 )
+from personaplex_ui.bench.soak.impairment import Impaired, Impairment
 from personaplex_ui.bench.soak.observed import Clip, LiveCall, Observed, OwnLoad
-from personaplex_ui.calls.snapshot import Transport
+from personaplex_ui.calls.snapshot import PacketCounts, Transport
 
 ALL = "all"
 HEADINGS = (
@@ -79,6 +80,9 @@ class SoakReport:
     cpu_percent: float
     own_load: OwnLoad
     verdicts: tuple[Verdict, ...]
+    impairment: Impairment | None = None
+    impaired: Impaired | None = None
+    packets: PacketCounts | None = None
 
     def to_json(self) -> str:
         values = asdict(self) | {"machine": machine()}
@@ -95,6 +99,7 @@ class SoakReport:
         if self.clips is not None:
             lines.append(_clip_line(self.clips))
         own = self.own_load
+        lines += self._network_lines()
         lines += [
             f"server: {self.cpu_percent:.0f} % of a core",
             f"callers, all one process: {own.cpu_percent:.0f} % of a core, late by "
@@ -104,6 +109,20 @@ class SoakReport:
             *[f"  {sentence}" for sentence in self.ended],
         ]
         return "\n".join(lines)
+
+    def _network_lines(self) -> list[str]:
+        asked, done, packets = self.impairment, self.impaired, self.packets
+        if asked is None or done is None or packets is None:
+            return []
+        return [
+            f"browsers' network: {100 * asked.loss:g} % loss, {1_000 * asked.jitter_sec:g} ms jitter, "
+            f"bursts of {asked.burst} packets",
+            f"it lost {done.lost:,} of {done.packets:,} packets to the server ({done.bursts} bursts, at most "
+            f"{done.longest_loss} in a row), and delayed the others by {1_000 * done.mean_delay_sec:.1f} ms "
+            f"(at most {1_000 * done.most_delay_sec:.1f} ms)",
+            f"the server missed {packets.lost:,}, of which {packets.late:,} came late, and concealed "
+            f"{packets.concealed:,}",
+        ]
 
     def _title(self) -> str:
         calls = sum(figures.calls for figures in self.kinds if figures.kind != ALL)
@@ -126,7 +145,16 @@ def report_on(observed: Observed) -> SoakReport:
         cpu_percent=cpu_percent_of(observed),
         own_load=observed.own_load,
         verdicts=verdicts_on(drops, lag, memory, observed.seconds),
+        impairment=observed.impairment,
+        impaired=observed.impaired,
+        packets=_packets_of(observed),
     )
+
+
+def _packets_of(observed: Observed) -> PacketCounts:
+    """In the time of the soak."""
+    first, last = observed.usages[0].packets, observed.usages[-1].packets
+    return PacketCounts(last.lost - first.lost, last.late - first.late, last.concealed - first.concealed)
 
 
 def _kinds_of(calls: Sequence[LiveCall]) -> tuple[KindFigures, ...]:

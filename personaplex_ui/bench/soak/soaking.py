@@ -12,6 +12,7 @@ from websockets.exceptions import WebSocketException
 from personaplex_ui.bench.soak.address import Server
 from personaplex_ui.bench.soak.alone import delay_alone
 from personaplex_ui.bench.soak.clip_caller import CLIP_SEC, ClipCaller
+from personaplex_ui.bench.soak.impairment import Impaired, Impairment, together
 from personaplex_ui.bench.soak.listening import ANSWER_WITHIN_SEC
 from personaplex_ui.bench.soak.live_caller import LiveCaller
 from personaplex_ui.bench.soak.moshi_caller import MoshiCaller
@@ -97,15 +98,21 @@ class LiveCalls:
 
 
 async def soak(
-    running: ServerProcess, calls: int, kinds: Iterable[Transport], seconds: float, seed: int
+    running: ServerProcess,
+    calls: int,
+    kinds: Iterable[Transport],
+    seconds: float,
+    seed: int,
+    impairment: Impairment | None = None,
 ) -> Observed:
-    """``calls`` callers for ``seconds`` from the moment on when all live ones are.
+    """``calls`` callers for ``seconds`` from the moment on when all live ones are. ``impairment``: of the
+    network that browsers' sound goes through.
 
     Raises:
         PersonaplexError: a call does not come about, or the server is gone.
     """
     alone_sec = delay_alone(running.server.voice)
-    live, clip_callers = _callers(running.server, calls, set(kinds), seed)
+    live, clip_callers = _callers(running.server, calls, set(kinds), seed, impairment)
     live_calls = LiveCalls(live)
     meter = OwnLoadMeter()
     beside: list[asyncio.Task[None]] = []
@@ -141,11 +148,18 @@ async def soak(
         usages=usages,
         exceptions=exceptions,
         own_load=meter.load(),
+        impairment=impairment,
+        impaired=_impaired(live),
     )
 
 
+def _impaired(live: Sequence[LiveCaller]) -> Impaired | None:
+    done = [each.relay.done for each in live if isinstance(each, WebRtcCaller) and each.relay is not None]
+    return together(done) if done else None
+
+
 def _callers(
-    server: Server, calls: int, kinds: set[Transport], seed: int
+    server: Server, calls: int, kinds: set[Transport], seed: int, impairment: Impairment | None
 ) -> tuple[list[LiveCaller], list[ClipCaller]]:
     """The mix, those of other kinds left out. The first page, and every second one, records its call."""
     live: list[LiveCaller] = []
@@ -161,7 +175,7 @@ def _callers(
             case Transport.CLIP:
                 clips.append(ClipCaller(server, caller_seed))
             case _:
-                live.append(WebRtcCaller(server, caller_seed, record=pages % 2 == 0))
+                live.append(WebRtcCaller(server, caller_seed, record=pages % 2 == 0, impairment=impairment))
                 pages += 1
     return live, clips
 

@@ -21,8 +21,10 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
 from personaplex_ui.bench.soak.address import Server
+from personaplex_ui.bench.soak.impairment import Impairment
 from personaplex_ui.bench.soak.listening import LOUD, Listening
 from personaplex_ui.bench.soak.live_caller import say
+from personaplex_ui.bench.soak.relay import Relay
 from personaplex_ui.bench.soak.speaking import Speaker
 from personaplex_ui.calls.snapshot import Figures, Transport
 from personaplex_ui.errors import PersonaplexError
@@ -37,11 +39,13 @@ Values = dict[str, Any]
 
 
 class WebRtcCaller:
-    """See ``LiveCaller``. It is told no figures. ``record``: whether its call is recorded."""
+    """See ``LiveCaller``. It is told no figures. ``record``: whether its call is recorded. ``relay``: the bad
+    network that its sound goes through, if any."""
 
     kind = Transport.BROWSER
 
-    def __init__(self, server: Server, seed: int, record: bool) -> None:
+    def __init__(self, server: Server, seed: int, record: bool, impairment: Impairment | None = None) -> None:
+        self.relay = Relay(impairment, seed) if impairment else None
         self.speaker = Speaker(RATE_HZ, PACKET_SEC, seed)
         self.listening = Listening()
         self.live = asyncio.Event()
@@ -64,6 +68,8 @@ class WebRtcCaller:
             finally:
                 await peer.close()
                 page.leave()
+                if self.relay is not None:
+                    self.relay.close()
 
     async def _talk(self, page: "Page", peer: RTCPeerConnection) -> None:
         """Connect; returns when the server has ended the call."""
@@ -85,7 +91,12 @@ class WebRtcCaller:
                 over.set()
 
         await peer.setLocalDescription(await peer.createOffer())
-        answer = await page.offer(webrtc_id, peer.localDescription)
+        offer = peer.localDescription
+        if self.relay is None:
+            answer = await page.offer(webrtc_id, offer)
+        else:
+            answer = await page.offer(webrtc_id, await self.relay.toward_server(offer))
+            answer = self.relay.toward_client(answer)
         await peer.setRemoteDescription(answer)
         await over.wait()
 
