@@ -28,11 +28,15 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.address import AddressMiddleware, client_address, public_url
 from personaplex_ui.web.failure_limit import FailureLimit
 from personaplex_ui.web.gradio_login import GradioTokens
+from personaplex_ui.web.gradio_routes import STREAMS
+from personaplex_ui.web.host_check import HostCheck, KnownHosts
 from personaplex_ui.web.keys import Keys
+from personaplex_ui.web.methods import HeadRequests
 from personaplex_ui.web.metrics import Metrics, build_metrics_router
 from personaplex_ui.web.moshi_client import MoshiClient, MoshiClientAssets, build_client_router
 from personaplex_ui.web.moshi_routes import build_moshi_router
 from personaplex_ui.web.own_origin import OwnOrigins
+from personaplex_ui.web.security_headers import SecurityHeaders
 from personaplex_ui.web.twilio_routes import build_twilio_router
 from personaplex_ui.web.upload_limit import UploadLimit
 from personaplex_ui.web.wall import Wall, is_machine
@@ -80,9 +84,14 @@ class FrontDoors:
         app.add_middleware(UploadLimit, mb_per_hour=settings.upload_mb_per_hour)
         origins = OwnOrigins(settings.server_url, settings.allowed_origins)
         app.add_middleware(Wall, keys=self.keys, origins=origins, let_in=GradioTokens(app).let_in)
+        if not self.keys.are_needed:
+            hosts = KnownHosts(settings.server_url, settings.allowed_origins)
+            app.add_middleware(HostCheck, hosts=hosts)
         app.add_middleware(
             AddressMiddleware, server_url=settings.server_url, trusted_proxies=settings.trusted_proxies
         )
+        app.add_middleware(HeadRequests, streams=STREAMS)
+        app.add_middleware(SecurityHeaders, allowed_origins=settings.allowed_origins)
 
     async def open(self) -> None:
         """Returns at once; a phone number that was asked for comes when it comes."""

@@ -32,6 +32,8 @@ from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.sessions import forget_idle_sessions
+from personaplex_ui.web.api_docs import add_api_docs
+from personaplex_ui.web.gradio_app import mount
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.visitor import VisitorMiddleware
 
@@ -61,8 +63,10 @@ def build_app(settings: Settings) -> FastAPI:
         title="personaplex_ui",
         version=__version__,
         description="Talk with NVIDIA PersonaPlex. The page is at `/`; `gradio_client` sees `/voices`, "
-        "`/presets` and `/converse`.",
+        "`/presets` and `/converse`; the websocket `/api/chat` is described in docs/PROTOCOLS.md.",
         lifespan=functools.partial(_lifespan, parts),
+        openapi_url=None,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.switchboard = parts.switchboard
@@ -70,18 +74,19 @@ def build_app(settings: Settings) -> FastAPI:
     app.add_middleware(VisitorMiddleware)
     app.include_router(build_router(parts.switchboard, parts.previews, parts.voices))
     doors.add_to(app)
+    add_api_docs(app, settings.server_url, doors.keys.are_needed)
     app.state.page = _build_page(settings, parts)
-    # Mounted last: routes added after the page at "/" would not be found.
-    return gr.mount_gradio_app(
+    mount(
         app,
         app.state.page,
-        path="/",
+        settings.server_url,
         max_file_size=f"{settings.max_upload_mb}mb",
         show_error=True,
         ssr_mode=False,
         auth=doors.keys.login if doors.keys.are_needed else None,
         auth_message=LOGIN_MESSAGE,
     )
+    return app
 
 
 @contextlib.asynccontextmanager

@@ -55,12 +55,14 @@ class BrowserCalls:
     def __init__(self, switchboard: Switchboard) -> None:
         self.switchboard = switchboard
         self._calls: dict[str, Call] = {}
+        self._owners: dict[str, str] = {}
         self._refusals: dict[str, str] = {}
 
     def open(self, webrtc_id: str, settings: CallSettings, owner: str, address: str = "") -> Call:
         """Raises TooManyCalls."""
         self._forget_ended()
         self._calls[webrtc_id] = call = self.switchboard.open(settings, owner, address=address)
+        self._owners[webrtc_id] = owner
         return call
 
     def refuse(self, webrtc_id: str, sentence: str) -> None:
@@ -70,6 +72,9 @@ class BrowserCalls:
     def call_of(self, webrtc_id: str) -> Call | None:
         return self._calls.get(webrtc_id)
 
+    def is_owner(self, webrtc_id: str, owner: str) -> bool:
+        return self._owners.get(webrtc_id) == owner
+
     def refusal_of(self, webrtc_id: str) -> str:
         return self._refusals.get(webrtc_id, "")
 
@@ -77,7 +82,7 @@ class BrowserCalls:
         # Pages ask within a second; what 10 later connections have pushed aside nobody will ask for.
         ended = [key for key, call in self._calls.items() if call.over.is_set()]
         for key in ended[:-KEPT_ENDED]:
-            del self._calls[key]
+            del self._calls[key], self._owners[key]
         for key in list(self._refusals)[:-KEPT_ENDED]:
             del self._refusals[key]
 

@@ -97,7 +97,8 @@ class PageApi:
         The answer is a WAV file (24 kHz, mono) of the same length as the clip, on the same clock. The
         transcript lists what the assistant said as {"start_sec", "end_sec", "text"}. The call waits for a
         free line like every other caller. Without a voice the default one speaks; without a seed each answer
-        is another one, and greedy takes the most likely token always.
+        is another one, and greedy takes the most likely token always. None, which is null in JSON, is the
+        default of every value but the audio.
         """
         try:
             if not audio:
@@ -106,15 +107,17 @@ class PageApi:
                 )
             settings = check_settings(
                 self._voices,
-                voice=voice or self._voices.default,
+                voice=self._voices.default if voice is None or voice == "" else voice,
                 text_prompt=text_prompt,
-                text_temperature=text_temperature,
-                audio_temperature=audio_temperature,
-                text_top_k=text_top_k,
-                audio_top_k=audio_top_k,
                 seed=seed,
-                greedy=greedy,
+                greedy=_check_greedy(greedy),
                 record=False,
+                **_given(
+                    text_temperature=text_temperature,
+                    audio_temperature=audio_temperature,
+                    text_top_k=text_top_k,
+                    audio_top_k=audio_top_k,
+                ),
             )
             address = address_of(request) if request else ""
             answer = await self._switchboard.unless_closed(
@@ -136,6 +139,17 @@ class PageApi:
         report = functools.partial(_report, progress)
         answer = await while_wanted(converse(heard.samples, settings, self._switchboard, report, address))
         return replace(answer, samples=answer.samples[: heard.length_samples])
+
+
+def _given(**values: object) -> dict[str, Any]:
+    """Without those that are None, as JavaScript's client sends what it was not given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_greedy(value: object) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidInput("greedy", "Greedy must be true or false.")
+    return value is True
 
 
 def _keep(samples: Samples) -> str:

@@ -122,9 +122,9 @@ class PageCallbacks:
         return gr.update(choices=choices, value=voice if known else self._voices.default)
 
     async def follow(self, webrtc_id: str, owner: str) -> AsyncIterator[CallView]:
-        """All that is to be seen of a call, from its start until its recording can be fetched."""
+        """All that ``owner`` sees of a call of theirs, from its start until its recording can be fetched."""
         refusal = self.calls.refusal_of(webrtc_id)
-        call = self.calls.call_of(webrtc_id)
+        call = self.calls.call_of(webrtc_id) if self.calls.is_owner(webrtc_id, owner) else None
         if call is None:
             ended = Snapshot(webrtc_id, Phase.ENDED, reason=refusal or "The call could not begin.")
             yield render.status_html(ended), render.transcript_html((), False), gr.skip(), gr.skip()

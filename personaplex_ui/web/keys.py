@@ -34,12 +34,12 @@ UNREADABLE = b"\0"
 
 
 class TooManyFailures(PersonaplexError):
-    """So many wrong passwords came from one address that none is looked at for ``wait_sec``."""
+    """So many wrong passwords came, from one address or ``in_all``, that none is looked at now."""
 
-    def __init__(self, wait_sec: int) -> None:
+    def __init__(self, wait_sec: int, in_all: bool = False) -> None:
+        whence = "" if in_all else " from your network"
         super().__init__(
-            "Too many wrong passwords or keys came from your network. "
-            f"Please try again in {wait_sec} seconds."
+            f"Too many wrong passwords or keys came{whence}. Please try again in {wait_sec} seconds."
         )
         self.wait_sec = wait_sec
 
@@ -121,23 +121,31 @@ class Keys:
             while len(self._logged_out) > MOST_LOGGED_OUT:
                 self._logged_out.popitem(last=False)
 
-    def wait_sec(self, address: str) -> int:
-        """Seconds until something that ``address`` shows is looked at again; 0: now."""
-        return self._limit.wait_sec(address)
+    def check_wait(self, address: str) -> None:
+        """Raises TooManyFailures: nothing that ``address`` shows is looked at now."""
+        if wait_sec := self._limit.wait_sec(address):
+            raise TooManyFailures(wait_sec, self._limit.is_total_spent())
 
     def _check(self, shown: Shown, address: str, right: bool) -> bool:
         if not shown:
             return False
-        if not address and len(self._api_key) >= UNGUESSABLE_BYTES and self._is_machine(shown):
-            return True  # those whose address is not known share a limit, and must not shut out machines
-        if wait_sec := self._limit.wait_sec(address):
-            raise TooManyFailures(wait_sec)
-        if not right:
-            for _ in filter(None, (shown.password, shown.bearer)):
-                self._limit.add(address)
-            if self._limit.wait_sec(address):
-                log.warning("Too many wrong passwords from one network: it is refused for a while.")
-        return right
+        is_shared = not address or self._limit.is_total_spent()
+        if is_shared and len(self._api_key) >= UNGUESSABLE_BYTES and self._is_machine(shown):
+            return True  # those that share a limit must not shut out machines
+        self.check_wait(address)
+        if right:
+            self._limit.spare(address)
+            return True
+        for _ in filter(None, (shown.password, shown.bearer)):
+            self._limit.add(address)
+        if self._limit.is_total_spent():
+            log.warning(
+                "Too many wrong passwords from many networks: new ones are refused for a while. "
+                "If a proxy is in front, see that it sets X-Forwarded-For (docs/DEPLOYMENT.md)."
+            )
+        elif self._limit.wait_sec(address):
+            log.warning("Too many wrong passwords from one network: it is refused for a while.")
+        return False
 
     def _is_password(self, shown: Shown) -> bool:
         return _same(shown.password, self._password) | _same(shown.bearer, self._password)

@@ -23,6 +23,8 @@ from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.tick_times import TickTimes
 from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import EngineUnavailable
+from personaplex_ui.web.api_responses import TEXT, Responses, told
+from personaplex_ui.web.methods import answer_all_methods
 from personaplex_ui.web.status_figures import StatusFigures
 
 TICK_BUCKETS_SEC = (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.25)
@@ -219,15 +221,19 @@ def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(f"personaplex_{name}", about, value)
 
 
+FIGURES: Responses = {200: told("Text format 0.0.4.", TEXT, CONTENT_TYPE_PLAIN_0_0_4)}
+
+
 def build_metrics_router(metrics: Metrics) -> APIRouter:
     """``GET /metrics``. Who may read it is for the wall to say."""
     router = APIRouter()
 
-    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses=FIGURES)
     async def figures() -> Response:
         """Text format 0.0.4. It answers while the model loads, too."""
         return Response(
             metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"}
         )
 
+    answer_all_methods(router)
     return router

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from personaplex_ui.tar.extract import Limits, extract_tar
 from personaplex_ui.tar.headers import ArchiveDamaged, ArchiveUnusable
+from personaplex_ui.web.methods import answer_all_methods
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +158,7 @@ def build_client_router(client: MoshiClient) -> APIRouter:
     async def file(name: str, request: Request) -> Response:
         return await client.respond(name, request.scope)
 
+    answer_all_methods(router)
     return router
 
 

@@ -17,6 +17,7 @@ from personaplex_ui.protocols.moshi import CallRequest, parse_query
 from personaplex_ui.transports.moshi_ws import serve_chat
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.address import public_url
+from personaplex_ui.web.methods import answer_all_methods
 
 PATHS = ("/api/chat", "/ws/chat", "/api")
 """The address of Kyutai's and NVIDIA's servers, and two that older servers had."""
@@ -57,9 +58,10 @@ def build_moshi_router(
             methods=["GET"],
             status_code=426,
             response_class=PlainTextResponse,
-            summary="The Moshi websocket, explained",
+            include_in_schema=False,  # OpenAPI knows no websockets
             name=f"explain {path}",
         )
+    answer_all_methods(router)
     return router
 
 

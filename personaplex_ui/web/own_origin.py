@@ -29,6 +29,19 @@ class OwnOrigins:
             return not _is_loaded_elsewhere(connection)
         return all(self._is_ours(origin.strip().lower(), connection) for origin in said)
 
+    def include_change(self, connection: HTTPConnection) -> bool:
+        """As ``include``, for a GET that changes something: a link of another site may not ask for it."""
+        site, referer = connection.headers.get("sec-fetch-site"), connection.headers.get("referer", "")
+        if "*" in self._allowed:
+            return True
+        if site in ("cross-site", "same-site"):
+            return False
+        parts = urlsplit(referer)
+        by_ours = not (referer and site is None) or self._is_ours(
+            f"{parts.scheme}://{parts.netloc}", connection
+        )
+        return by_ours and self.include(connection)
+
     def _is_ours(self, origin: str, connection: HTTPConnection) -> bool:
         if origin in self._allowed or "*" in self._allowed:
             return True

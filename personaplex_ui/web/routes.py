@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from personaplex_ui.calls import transcript
 from personaplex_ui.calls.snapshot import EndedCall
@@ -13,12 +13,61 @@ from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import EngineUnavailable, InvalidInput, PersonaplexError
 from personaplex_ui.transports.preview import Previews
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.api_responses import (
+    NEEDS_VISITOR,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Responses,
+    errors,
+    record,
+    sound,
+    told,
+)
+from personaplex_ui.web.byte_ranges import RangeResponse
+from personaplex_ui.web.methods import answer_all_methods
 from personaplex_ui.web.visitor import visitor_key
 
 FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
     "json": (transcript.to_json, "application/json"),
     "txt": (transcript.to_txt, "text/plain; charset=utf-8"),
     "srt": (transcript.to_srt, "application/x-subrip; charset=utf-8"),
+}
+
+GONE = (
+    "There is no such call of yours any more. "
+    "Calls are kept for a limited time, for the browser that made them."
+)
+NAMES = {"type": "array", "items": TEXT}
+LINES = {"type": "array", "items": record({"start_sec": NUMBER, "end_sec": NUMBER, "text": TEXT})}
+HEALTH: Responses = {
+    200: told(
+        "Calls can be taken. Strangers are told the status alone.",
+        record(
+            {"status": TEXT},
+            {
+                "model": TEXT,
+                "device": TEXT,
+                "gpu_memory_allocated_mb": NUMBER,
+                "message": TEXT,
+                "lines": WHOLE,
+                "lines_free": WHOLE,
+                "waiting": WHOLE,
+            },
+        ),
+    ),
+    503: told("They cannot, and why.", record({"status": TEXT}, {"message": TEXT, "progress": NUMBER})),
+}
+VOICES: Responses = {200: told("Their names.", record({"voices": NAMES, "default": TEXT}))}
+TRANSCRIPT: Responses = {
+    200: {
+        "description": "The file.",
+        "content": {
+            "application/json": {"schema": LINES},
+            "text/plain": {"schema": TEXT},
+            "application/x-subrip": {"schema": TEXT},
+        },
+    }
 }
 
 
@@ -35,7 +84,7 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
     router = APIRouter()
     engine = switchboard.engine
 
-    @router.get("/health", summary="Whether calls can be taken")
+    @router.get("/health", summary="Whether calls can be taken", responses=HEALTH)
     async def health() -> JSONResponse:
         """200 when calls can be taken; else 503 with the state, the reason, and when to ask again."""
         told = engine.health
@@ -58,11 +107,16 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
             | ({"message": note} if note else {})
         )
 
-    @router.get("/voices", summary="The voices to choose from")
+    @router.get("/voices", summary="The voices to choose from", responses=VOICES)
     async def list_voices() -> dict[str, Any]:
         return {"voices": [f"{name}.pt" for name in voices.names()], "default": f"{voices.default}.pt"}
 
-    @router.get("/voices/{name}/preview.wav", summary="A few seconds of one voice", response_class=Response)
+    @router.get(
+        "/voices/{name}/preview.wav",
+        summary="A few seconds of one voice",
+        response_class=Response,
+        responses=sound(e404="There is no such voice.", e503="The model cannot speak now."),
+    )
     async def preview(name: str) -> Response:
         try:
             wav = await previews.wav_of(name)
@@ -71,26 +125,29 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
         except PersonaplexError as error:
             raise HTTPException(503, str(error)) from error
         caching = "no-store" if voices.is_upload(name) else "max-age=3600"
-        return Response(wav, media_type="audio/wav", headers={"Cache-Control": caching})
+        return RangeResponse(wav, "audio/wav", {"Cache-Control": caching})
 
-    @router.get("/calls/{call_id}/recording.wav", summary="The recording of a call of yours")
-    async def recording(call_id: str, request: Request, download: bool = False) -> FileResponse:
+    @router.get(
+        "/calls/{call_id}/recording.wav",
+        summary="The recording of a call of yours",
+        response_class=Response,
+        responses=sound(e404=GONE),
+        openapi_extra=NEEDS_VISITOR,
+    )
+    async def recording(call_id: str, request: Request, download: bool = False) -> Response:
         """Stereo WAV: left the caller, right the assistant. Only for the browser that made the call."""
         path = switchboard.archive.recording_of(visitor_key(request.cookies), call_id)
         if path is None:
             raise HTTPException(404, GONE)
-        disposition = "attachment" if download else "inline"
-        return FileResponse(
-            path,
-            media_type="audio/wav",
-            filename=f"personaplex-{call_id[:8]}.wav",
-            content_disposition_type=disposition,
-        )
+        name = f"personaplex-{call_id[:8]}.wav"
+        return RangeResponse(path, "audio/wav", download_name=name, inline=not download)
 
     @router.get(
         "/calls/{call_id}/transcript.{extension}",
         summary="The transcript of a call of yours",
         response_class=Response,
+        responses=TRANSCRIPT | errors(e404=GONE),
+        openapi_extra=NEEDS_VISITOR,
     )
     async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
         """As ``json``, ``txt`` or ``srt``. Only for the browser that made the call."""
@@ -99,13 +156,8 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
             raise HTTPException(404, GONE)
         return _transcript(call, extension)
 
+    answer_all_methods(router)
     return router
-
-
-GONE = (
-    "There is no such call of yours any more. "
-    "Calls are kept for a limited time, for the browser that made them."
-)
 
 
 def _transcript(call: EndedCall, extension: str) -> Response:

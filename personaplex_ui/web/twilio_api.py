@@ -5,15 +5,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from starlette.requests import HTTPConnection
 
 from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.call_settings import MAX_PROMPT_CHARACTERS
 from personaplex_ui.errors import InvalidInput, PersonaplexError, PhoneUnavailable
 from personaplex_ui.phone.desk import PhoneDesk, owner_of
 from personaplex_ui.phone.dialler import DailyLimitReached
 from personaplex_ui.phone.journal import PhoneCall
+from personaplex_ui.web.api_responses import (
+    NEEDS_API_KEY,
+    NUMBER,
+    TEXT,
+    Responses,
+    Schema,
+    errors,
+    form,
+    or_nothing,
+    record,
+    sound,
+    told,
+)
+from personaplex_ui.web.byte_ranges import RangeResponse
 from personaplex_ui.web.small_body import form_fields, read_small_body
 from personaplex_ui.web.twilio_signature import NO_PUBLIC_URL, PublicUrl
 
@@ -38,6 +52,40 @@ FORM = "application/x-www-form-urlencoded"
 
 Values = dict[str, object]
 
+VALUES: dict[str, Schema] = {
+    "to": TEXT
+    | {"description": "The number in E.164, as in +15551234567.", "pattern": r"^\+[1-9][0-9]{6,14}$"},
+    "voice_prompt": TEXT | {"description": "The voice, one of `GET /voices`; without it the default."},
+    "text_prompt": TEXT
+    | {"description": "The role; without it the default.", "maxLength": MAX_PROMPT_CHARACTERS},
+}
+DIALLED: Responses = {
+    200: told("It is being called.", record({"call_sid": TEXT, "status": TEXT})),
+    **errors(
+        e401=WRONG_KEY,
+        e408="The body is too slow.",
+        e413="The body is too large.",
+        e415=OTHER_BODY,
+        e429="The limit of calls for one day is reached.",
+        e503="The telephone is not set up, or Twilio or the model cannot be reached.",
+    ),
+}
+CALL: Responses = {
+    200: told(
+        "The call.",
+        record(
+            {
+                **dict.fromkeys(("call_sid", "direction", "number", "status", "reason"), TEXT),
+                "started_at": NUMBER,
+                "ended_at": or_nothing(NUMBER),
+                "end": or_nothing(TEXT),
+                "recording": or_nothing(TEXT),
+            }
+        ),
+    ),
+    **errors(e401=WRONG_KEY, e404=UNKNOWN_CALL, e503="The telephone is not set up, or Twilio is not there."),
+}
+
 
 def add_machine_routes(
     router: APIRouter,
@@ -61,14 +109,19 @@ def add_machine_routes(
             raise HTTPException(404, UNKNOWN_CALL)
         return call
 
-    @router.post("/twilio/outbound", summary="Call a number (needs the API key)")
+    @router.post(
+        "/twilio/outbound",
+        summary="Call a number (needs the API key)",
+        responses=DIALLED,
+        openapi_extra=NEEDS_API_KEY | form(VALUES, required=("to",), or_json=True),
+    )
     async def outbound(
         request: Request,
-        to: str | None = Query(None, description="The number in E.164, as in +15551234567"),
-        voice_prompt: str | None = Query(None, description="The voice; without one the default"),
-        text_prompt: str | None = Query(None, description="The role; without one the default"),
+        to: str | None = Query(None, include_in_schema=False),
+        voice_prompt: str | None = Query(None, include_in_schema=False),
+        text_prompt: str | None = Query(None, include_in_schema=False),
     ) -> dict[str, str]:
-        """The values may also stand in a form or a JSON object in the body."""
+        """The values stand in the body, a form or a JSON object, or else in the address."""
         check_key(request)
         given: Values = {"to": to, "voice_prompt": voice_prompt, "text_prompt": text_prompt}
         given |= await _body_values(request)
@@ -85,12 +138,22 @@ def add_machine_routes(
             raise HTTPException(503, str(error)) from error
         return {"call_sid": call.call_sid, "status": call.status}
 
-    @router.get("/twilio/status/{call_sid}", summary="How a telephone call goes (needs the API key)")
+    @router.get(
+        "/twilio/status/{call_sid}",
+        summary="How a telephone call goes (needs the API key)",
+        responses=CALL,
+        openapi_extra=NEEDS_API_KEY,
+    )
     async def status(call_sid: str, request: Request) -> Values:
         check_key(request)
         return _as_json(find(call_sid), archive)
 
-    @router.post("/twilio/hangup/{call_sid}", summary="End a telephone call (needs the API key)")
+    @router.post(
+        "/twilio/hangup/{call_sid}",
+        summary="End a telephone call (needs the API key)",
+        responses=CALL,
+        openapi_extra=NEEDS_API_KEY,
+    )
     async def hang_up(call_sid: str, request: Request) -> Values:
         check_key(request)
         find(call_sid)
@@ -101,15 +164,19 @@ def add_machine_routes(
         return _as_json(find(call_sid), archive)
 
     @router.get(
-        "/twilio/recordings/{call_sid}.wav", summary="The recording of a telephone call (needs the API key)"
+        "/twilio/recordings/{call_sid}.wav",
+        summary="The recording of a telephone call (needs the API key)",
+        response_class=Response,
+        responses=sound(e401=WRONG_KEY, e404=NO_RECORDING, e503=NO_API_KEY),
+        openapi_extra=NEEDS_API_KEY,
     )
-    async def recording(call_sid: str, request: Request) -> FileResponse:
+    async def recording(call_sid: str, request: Request) -> Response:
         """Stereo WAV: left the caller, right the assistant."""
         check_key(request)
         path = _recording(call_sid, archive)
         if path is None:
             raise HTTPException(404, NO_RECORDING)
-        return FileResponse(path, media_type="audio/wav", filename=f"personaplex-{call_sid[:10]}.wav")
+        return RangeResponse(path, "audio/wav", download_name=f"personaplex-{call_sid[:10]}.wav")
 
 
 async def _body_values(request: Request) -> Values:

@@ -1,7 +1,8 @@
 """Twilio's webhooks and the websocket of its media streams: what is signed goes to the desk, no other."""
 
+from typing import Any
+
 from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
-from fastapi.routing import APIRoute
 
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.phone import desk as paths
@@ -9,11 +10,35 @@ from personaplex_ui.phone.desk import PhoneDesk
 from personaplex_ui.phone.twiml import MEDIA_TYPE
 from personaplex_ui.transports.twilio_stream import Lobby, serve_stream
 from personaplex_ui.web.address import client_address
+from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
+from personaplex_ui.web.methods import answer_all_methods
 from personaplex_ui.web.twilio_api import IsMachine, add_machine_routes
 from personaplex_ui.web.twilio_signature import NOT_SET_UP, PublicUrl, TwilioSignatures
 
 POLICY_VIOLATION = 1008
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+
+FIELDS: dict[str, Schema] = {
+    "CallSid": TEXT | {"description": "Twilio's name of the call."},
+    "From": TEXT | {"description": "Who calls."},
+    "To": TEXT | {"description": "Who is called."},
+    "CallStatus": TEXT | {"description": "How the call goes."},
+    "Direction": TEXT | {"description": "Whether it came in."},
+}
+REFUSED = errors(
+    e400="There is no CallSid.",
+    e403="The signature is missing or wrong.",
+    e408="The request is too slow.",
+    e413="The form is too large.",
+    e503="The telephone is not set up.",
+)
+SIGNED: dict[str, Any] = {
+    "responses": REFUSED,
+    "openapi_extra": NEEDS_SIGNATURE | form(FIELDS, required=("CallSid",)),
+}
+ANSWERS_TWIML: dict[str, Any] = SIGNED | {
+    "response_class": Response,
+    "responses": {200: told("TwiML.", TEXT, MEDIA_TYPE), **REFUSED},
+}
 
 
 def build_twilio_router(
@@ -28,25 +53,25 @@ def build_twilio_router(
     lobby = Lobby()
     signatures = TwilioSignatures(desk.account.auth_token, public_url)
 
-    @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in")
+    @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in", **ANSWERS_TWIML)
     async def inbound(request: Request) -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
         return _twiml(await desk.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url))
 
-    @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered")
+    @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered", **ANSWERS_TWIML)
     async def answered(request: Request, key: str = "") -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
         return _twiml(desk.answer_outbound(_call_sid(fields), fields.get("To", ""), key, url))
 
-    @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over")
+    @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over", **ANSWERS_TWIML)
     async def ended(request: Request) -> Response:
         """Answers TwiML: why the call ended. Only with Twilio's signature."""
         fields, _ = await signatures.read(request)
         return _twiml(desk.end(_call_sid(fields), fields.get("CallStatus", "")))
 
-    @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204)
+    @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204, **SIGNED)
     async def status(request: Request) -> Response:
         """Only with Twilio's signature."""
         fields, _ = await signatures.read(request)
@@ -69,21 +94,8 @@ def build_twilio_router(
         )
 
     add_machine_routes(router, desk, switchboard.archive, public_url, is_machine, has_api_key)
-    for route in [route for route in router.routes if isinstance(route, APIRoute)]:
-        _refuse_other_methods(router, route)
+    answer_all_methods(router)
     return router
-
-
-def _refuse_other_methods(router: APIRouter, route: APIRoute) -> None:
-    """Without this they would reach the page, which is mounted at "/" and says that there is nothing."""
-    methods = route.methods or set()
-    allowed = ", ".join(sorted(methods))
-
-    async def refuse() -> None:
-        raise HTTPException(405, f"Please send this as {allowed}.", {"Allow": allowed})
-
-    others = sorted(METHODS - methods)
-    router.add_api_route(route.path, refuse, methods=others, include_in_schema=False)
 
 
 def _call_sid(fields: dict[str, str]) -> str:

@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 COOKIE = "personaplex_visitor"
 KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}")
 
-# Gradio's page asks Google for a connection it does not use and cdnjs for a script that only embedding
-# pages need.
+# Gradio's page asks Google for a connection it does not use, cdnjs for a script that only embedding pages
+# need, and the root of the host, which may be another app's, for a manifest that is not there.
 FOREIGN = re.compile(
-    rb"<link[^>]+(?:fonts\.googleapis\.com|fonts\.gstatic\.com)[^>]*>"
+    rb'<link[^>]+rel="manifest"[^>]*>'
+    rb"|<link[^>]+(?:fonts\.googleapis\.com|fonts\.gstatic\.com)[^>]*>"
     rb"|<script[^>]+cdnjs\.cloudflare\.com[^>]*>\s*</script>"
 )
 

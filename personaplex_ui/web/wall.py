@@ -9,25 +9,29 @@ unasked, so it counts only where a request comes from a page of ours. That is wh
 """
 
 import contextlib
+import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.web.address import client_address, is_encrypted
 from personaplex_ui.web.keys import COOKIE, COOKIE_SEC, Keys, Shown, TooManyFailures, cookie_of, take_shown
+from personaplex_ui.web.methods import MethodNotAllowed
 from personaplex_ui.web.open_doors import OPEN_DOORS, OpenDoor
 from personaplex_ui.web.own_origin import OwnOrigins
 from personaplex_ui.web.small_body import read_small_body
 
 NO_PASS_CODE = 4001
 FOREIGN_CODE = 4003
+NEXT = "next"
+"""The parameter of the page's address that names what was asked for before the login."""
 MACHINE_KEY = "personaplex_ui.is_machine"
 DENIAL = "websocket.http.response"
 """The ASGI extension by which a server can answer a handshake with a status and a body."""
@@ -38,6 +42,9 @@ NO_PASS = (
 )
 WRONG = "That password or key is not right. Please check it and try again."
 FOREIGN = "Pages of other sites may not do this. ALLOWED_ORIGINS can allow them; SERVER_URL names our own."
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>PersonaPlex</title><p>{sentence}</p><p><a href="{root}">To the login</a></p></html>"""
 NO_LOGIN = "This is no login. Send username and password as a form."
 
 
@@ -51,6 +58,11 @@ class Refusal:
         return JSONResponse(
             {"detail": self.sentence}, self.status, {"Cache-Control": "no-store"} | self.headers
         )
+
+    def page(self, root: str) -> Response:
+        """``root``: the address of the login page."""
+        text = PAGE.format(sentence=html.escape(self.sentence), root=html.escape(root))
+        return HTMLResponse(text, self.status, {"Cache-Control": "no-store"} | self.headers)
 
 
 def is_machine(connection: HTTPConnection) -> bool:
@@ -106,16 +118,19 @@ class Wall:
             if scope["method"] == "POST" and scope["path"] in ("/login", "/login/"):
                 answer = await self._login(Request(scope, receive))
             elif scope["method"] == "GET" and scope["path"] == "/logout":
-                if self._origins.include(connection):
-                    self._keys.revoke_cookie(cookie_of(connection))
-                answer = self._give_cookie(_go_to("./"), connection, keep_sec=0)
+                answer = self._log_out(connection)
             elif refusal := self._refusal(connection, shown):
                 if door:
                     await door.serve(self._app, scope, receive, send)
                     return
-                answer = refusal.answer()
+                if allowed := self._other_methods(scope["path"]):
+                    await MethodNotAllowed(allowed)(scope, receive, send)
+                    return
+                answer = self._refuse(refusal, connection, shown)
             elif shown.in_query and scope["method"] == "GET" and _is_browser(connection):
                 answer = self._give_cookie(_go_to(_same_place(scope)), connection)
+            elif scope["path"] == "/" and (place := _place_before_login(scope)):
+                answer = _go_to(place)
         if answer is not None:
             await answer(scope, receive, send)
             return
@@ -159,8 +174,7 @@ class Wall:
         """As Gradio answers it. The password is looked at here, because here the failures are counted."""
         address = client_address(request)
         try:
-            if wait_sec := self._keys.wait_sec(address):
-                raise TooManyFailures(wait_sec)
+            self._keys.check_wait(address)
             password = await _password_of(request)
             if self._keys.admits(Shown(password.encode()), address):
                 return self._give_cookie(JSONResponse({"success": True}), request)
@@ -169,6 +183,20 @@ class Wall:
         except (HTTPException, MultiPartException, ClientDisconnect, ValueError):
             return Refusal(422, NO_LOGIN).answer()
         return Refusal(400, WRONG).answer()
+
+    def _refuse(self, refusal: Refusal, connection: HTTPConnection, shown: Shown) -> Response:
+        """Who comes to an address in person is shown where to log in, or a page; others are told in JSON."""
+        if connection.scope["method"] != "GET" or not _is_visit(connection):
+            return refusal.answer()
+        if refusal.status == 401 and not shown:
+            return _go_to(_login_page(connection.scope))
+        return refusal.page(_to_root(connection.scope))
+
+    def _log_out(self, connection: HTTPConnection) -> Response:
+        if not self._origins.include_change(connection):
+            return Refusal(403, FOREIGN).answer()
+        self._keys.revoke_cookie(cookie_of(connection))
+        return self._give_cookie(_go_to("./"), connection, keep_sec=0)
 
     def _give_cookie(
         self, answer: Response, connection: HTTPConnection, keep_sec: int = COOKIE_SEC
@@ -186,6 +214,11 @@ class Wall:
     def _open_door(self, kind: str, path: str) -> OpenDoor | None:
         return next((door for door in self._open_doors if door.fits(kind, path)), None)
 
+    def _other_methods(self, path: str) -> set[str]:
+        """Those that would find a door open."""
+        kinds = {kind for door in self._open_doors for kind in door.kinds if door.fits(kind, path)}
+        return kinds - {"WEBSOCKET"}
+
 
 def _later(error: TooManyFailures) -> Refusal:
     return Refusal(429, str(error), {"Retry-After": str(error.wait_sec)})
@@ -200,6 +233,33 @@ def _same_place(scope: Scope) -> str:
     query: bytes = scope["query_string"]
     path: str = scope["path"]
     return f"./{quote(path.rpartition('/')[2])}" + (f"?{query.decode('latin-1')}" if query else "")
+
+
+def _login_page(scope: Scope) -> str:
+    """Where the page is, which asks for the password and leads back from there; relative as above."""
+    path: str = scope["path"]
+    query: bytes = scope["query_string"]
+    asked = path[1:] + (f"?{query.decode('latin-1')}" if query else "")
+    return f"{_to_root(scope)}?{NEXT}={quote(asked, safe='')}"
+
+
+def _to_root(scope: Scope) -> str:
+    path: str = scope["path"]
+    return "../" * (path.count("/") - 1) or "./"
+
+
+def _place_before_login(scope: Scope) -> str:
+    """What was asked for before the login, or an empty text. Never another host's."""
+    values = parse_qs(scope["query_string"].decode("latin-1"))
+    path, mark, query = values.get(NEXT, [""])[0].partition("?")
+    if not path or ".." in path.split("/") or path.startswith("/"):
+        return ""
+    return f"./{quote(path)}" + mark + quote(query, safe="=&%+,;:@/")
+
+
+def _is_visit(connection: HTTPConnection) -> bool:
+    """A person opens the address, and no script asks for it."""
+    return _is_browser(connection) and connection.headers.get("sec-fetch-mode", "navigate") == "navigate"
 
 
 def _is_browser(connection: HTTPConnection) -> bool:

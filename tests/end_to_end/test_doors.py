@@ -116,10 +116,9 @@ def test_websockets_say_why_they_close(app: AppProcess):
     assert refusal_of(app, "/gradio_api/stream/x?password=wrong")[0] == 401
     assert close_of(app, f"/api/chat?password={PASSWORD}", Origin="https://evil.example")[0] == 4003
     url = app.url.replace("http", "ws")
-    # Gradio's own, which waits for the client to speak.
-    with connect(f"{url}/gradio_api/stream/x?text_prompt=secret-role&password={PASSWORD}", origin=app.url):  # type: ignore[arg-type]
+    with connect(f"{url}/api/chat?text_prompt=secret-role&password={PASSWORD}", origin=app.url):  # type: ignore[arg-type]
         pass
-    with connect(f"{url}/gradio_api/stream/x", additional_headers={"X-App-Password": PASSWORD}):
+    with connect(f"{url}/api/chat", additional_headers={"X-App-Password": PASSWORD}):
         pass
 
 

@@ -1,7 +1,7 @@
 """The whole app with a password: every one of its doors, those of Gradio and FastRTC too, is tried."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest_asyncio
 import soundfile
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from personaplex_ui.server import build_app
 from personaplex_ui.settings import Settings
@@ -20,6 +19,7 @@ from personaplex_ui.web.visitor import COOKIE as VISITOR
 from personaplex_ui.web.wall import NO_PASS
 from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession
 from tests.web.doors import open_websocket
+from tests.web.routes_of import doors
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -54,24 +54,6 @@ async def stranger(asgi_app: FastAPI) -> AsyncIterator[AsyncClient]:
         transport=ASGITransport(asgi_app), base_url="http://localhost", timeout=30
     ) as http:
         yield http
-
-
-def doors(routes: list[BaseRoute], before: str = "") -> Iterator[tuple[str, str]]:
-    """Method and path of every route, in mounted apps too; parameters are given a value."""
-    for route in routes:
-        match route:
-            case Mount(path=path):
-                yield from doors(route.routes, before + path)
-                yield "GET", f"{before}{path}/x"
-            case Route(path=path, methods=methods):
-                for method in methods or ():
-                    yield method, before + re.sub(r"{[^}]*}", "x", path)
-            case WebSocketRoute(path=path):
-                yield "WEBSOCKET", before + re.sub(r"{[^}]*}", "x", path)
-            case _:
-                # FastAPI keeps a router that was included as one entry; nothing else is expected here.
-                included: Any = route
-                yield from doors(included.original_router.routes, before + included.include_context.prefix)
 
 
 async def test_without_a_pass_every_door_is_closed(asgi_app: FastAPI, stranger: AsyncClient):
@@ -140,7 +122,7 @@ async def test_the_form_logs_in_to_all_of_it(stranger: AsyncClient):
     assert ROLE in page.text
     assert '"auth_required"' not in page.text
     assert VISITOR in stranger.cookies
-    for path in ("/health", "/voices", "/docs", "/config", "/gradio_api/info", "/gradio_api/queue/status"):
+    for path in ("/health", "/voices", "/docs", "/config", "/gradio_api/info", "/gradio_api/app_id"):
         assert (await stranger.get(path)).status_code == 200, path
     await stranger.get("/logout")
     assert COOKIE not in stranger.cookies
@@ -156,13 +138,6 @@ async def test_a_key_opens_gradios_own_doors(stranger: AsyncClient, options: dic
         answer = await stranger.get(path, **options)
         assert answer.status_code == 200
         assert "auth_required" not in answer.text
-
-
-async def test_what_gradio_calls_a_token_opens_nothing(stranger: AsyncClient):
-    token = (await stranger.get("/gradio_api/token", headers=KEY)).json()
-    name = "access-token-x"
-    answer = await stranger.get("/gradio_api/info", headers={"Cookie": f"{name}={token['token']}"})
-    assert answer.status_code == 401
 
 
 async def test_a_machine_has_a_clip_answered(asgi_app: FastAPI, stranger: AsyncClient, tmp_path: Path):

@@ -156,5 +156,6 @@ async def test_the_address_it_names_is_the_public_one(
     assert f"Connect to {shown}voice_prompt=NATF2.pt&" in response.text
 
 
-async def test_the_doors_stand_in_the_api_description(app: FastAPI):
-    assert set(PATHS) <= app.openapi()["paths"].keys()
+async def test_the_api_description_leaves_them_out(app: FastAPI):
+    """It cannot describe a websocket, and a GET of them is never right."""
+    assert not set(PATHS) & app.openapi()["paths"].keys()

@@ -139,17 +139,31 @@ async def test_these_doors_are_open(walled: Walled, method: str, path: str):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *[("POST", path) for path in ("/", "/assets/a.js", "/health")],
         *[
             ("GET", path)
             for path in ("/login", "/config", "/assets", "/assets/", "/theme.css/", "/theme.css\n", "/%2F")
         ],
-        *[("GET", path) for path in ("/twilio/inbound", "/twilio/status/CA1", "/metrics", "/x/assets/a.js")],
+        *[("GET", path) for path in ("/twilio/status/CA1", "/metrics", "/x/assets/a.js")],
         *[("POST", f"/twilio/{path}") for path in ("outbound", "hangup/CA1", "inbound/", "statusx")],
     ],
 )
 async def test_their_neighbours_are_not(walled: Walled, method: str, path: str):
     assert (await ask(walled, path.replace("\n", "%0A"), method)).status_code == 401
+    assert walled.seen == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/", "GET, HEAD"),
+        ("POST", "/assets/a.js", "GET, HEAD"),
+        ("DELETE", "/health", "GET, HEAD"),
+        ("GET", "/twilio/inbound", "POST"),
+    ],
+)
+async def test_they_are_not_opened_by_another_method(walled: Walled, method: str, path: str, allowed: str):
+    answer = await ask(walled, path, method)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     assert walled.seen == []
 
 
@@ -259,7 +273,8 @@ async def test_nor_by_what_it_loads_without_an_origin(walled: Walled, site: str,
         assert method == "HEAD" or answer.json() == {"detail": FOREIGN}
     del inside["Sec-Fetch-Mode"]
     assert (await ask(walled, headers=inside)).status_code == 403
-    assert (await ask(walled, "/logout", headers=inside)).status_code == 303  # but the cookie stays good
+    refused = await ask(walled, "/logout", headers=inside)
+    assert (refused.status_code, refused.headers.get("set-cookie")) == (403, None)
     assert walled.seen == []
     assert (await ask(walled, headers={"Cookie": inside["Cookie"]})).status_code == 200
     assert (await ask(walled, headers=inside | bearer(API_KEY))).status_code == 200

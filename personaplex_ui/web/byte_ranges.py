@@ -1,0 +1,154 @@
+"""Answers that can be had in parts (RFC 9110, section 14), as players ask; Safari plays nothing else.
+
+Starlette's ``FileResponse`` does this for files only, refuses suffixes longer than the file and names no
+unit with 416. Knows bytes and headers; what they are and who may have them is for the routes to say.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import quote
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+CHUNK_BYTES = 64 * 1024
+MOST_RANGES = 16
+"""Of one request; whoever asks for more is given everything."""
+
+RANGE = re.compile(r"([0-9]{0,18})[ \t]*-[ \t]*([0-9]{0,18})", re.ASCII)
+
+Span = tuple[int, int]
+"""First byte, and the one after the last."""
+
+
+class NotSatisfiable(Exception):
+    """No byte of what was asked for is there."""
+
+
+def parse_range(header: str, size: int) -> list[Span]:
+    """The parts of ``size`` bytes that a ``Range`` header asks for; none if it is to be ignored.
+
+    Raises:
+        NotSatisfiable: it can be read, but every part of it lies outside.
+    """
+    unit, equals, rest = header.partition("=")
+    texts = [text.strip(" \t") for text in rest.split(",")]
+    texts = [text for text in texts if text]
+    if not equals or unit.strip().lower() != "bytes" or not 0 < len(texts) <= MOST_RANGES:
+        return []
+    spans: list[Span] = []
+    for text in texts:
+        match = RANGE.fullmatch(text)
+        if match is None or not (match[1] or match[2]):
+            return []
+        if not match[1]:
+            spans.append((max(0, size - int(match[2])), size))
+            continue
+        first, last = int(match[1]), int(match[2]) if match[2] else size
+        if match[2] and last < first:
+            return []
+        spans.append((first, min(last + 1, size)))
+    spans = [(first, end) for first, end in spans if first < end]
+    if not spans:
+        raise NotSatisfiable
+    # More bytes than there are would be sent for nothing but to cost us something.
+    return spans if sum(end - first for first, end in spans) <= size else []
+
+
+class RangeResponse(Response):
+    """``content``: the bytes, or the file that holds them. ``download_name``: to be saved under this name;
+    ``inline``: to be shown where the browser can."""
+
+    def __init__(
+        self,
+        content: bytes | Path,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        download_name: str = "",
+        inline: bool = False,
+    ) -> None:
+        super().__init__(media_type=media_type, headers={"Accept-Ranges": "bytes", **(headers or {})})
+        self._content = content
+        if download_name:
+            kind = "inline" if inline else "attachment"
+            self.headers["content-disposition"] = f"{kind}; {_named(download_name)}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = await self._describe()
+        try:
+            spans = self._spans(Headers(scope=scope), size)
+        except NotSatisfiable:
+            headers = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
+            await Response(status_code=416, headers=headers)(scope, receive, send)
+            return
+        parts, status = self._parts(spans, size)
+        length = sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in parts)
+        self.headers["content-length"] = str(length)
+        await send({"type": "http.response.start", "status": status, "headers": self.raw_headers})
+        if scope["method"] != "HEAD":
+            async for chunk in self._read(parts):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _describe(self) -> int:
+        """Name the version, so that parts of two versions are not put together. Returns the size."""
+        if isinstance(self._content, bytes):
+            version, size = self._content, len(self._content)
+        else:
+            about = await anyio.to_thread.run_sync(os.stat, self._content)
+            version, size = f"{about.st_mtime_ns}-{about.st_size}".encode(), about.st_size
+            self.headers["last-modified"] = formatdate(about.st_mtime, usegmt=True)
+        self.headers["etag"] = f'"{hashlib.sha256(version).hexdigest()[:32]}"'
+        return size
+
+    def _spans(self, asked: Headers, size: int) -> list[Span]:
+        known = asked.get("if-range")
+        if known is not None and known not in (self.headers["etag"], self.headers.get("last-modified")):
+            return []
+        return parse_range(asked.get("range", ""), size)
+
+    def _parts(self, spans: list[Span], size: int) -> tuple[list[bytes | Span], int]:
+        """What to send one after the other, and the status."""
+        if not spans:
+            return [(0, size)], 200
+        if len(spans) == 1:
+            self.headers["content-range"] = _content_range(spans[0], size)
+            return [spans[0]], 206
+        boundary, kind = secrets.token_hex(16), self.headers["content-type"]
+        self.headers["content-type"] = f"multipart/byteranges; boundary={boundary}"
+        parts: list[bytes | Span] = []
+        for span in spans:
+            head = f"\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {_content_range(span, size)}"
+            parts += [f"{head}\r\n\r\n".encode("latin-1"), span]
+        return [*parts, f"\r\n--{boundary}--\r\n".encode("latin-1")], 206
+
+    async def _read(self, parts: list[bytes | Span]) -> AsyncIterator[bytes]:
+        if isinstance(self._content, bytes):
+            for part in parts:
+                yield part if isinstance(part, bytes) else self._content[part[0] : part[1]]
+            return
+        async with await anyio.open_file(self._content, "rb") as file:
+            for part in parts:
+                if isinstance(part, bytes):
+                    yield part
+                    continue
+                left = part[1] - await file.seek(part[0])
+                while left and (chunk := await file.read(min(CHUNK_BYTES, left))):
+                    left -= len(chunk)
+                    yield chunk
+
+
+def _content_range(span: Span, size: int) -> str:
+    return f"bytes {span[0]}-{span[1] - 1}/{size}"
+
+
+def _named(name: str) -> str:
+    quoted = quote(name)
+    return f'filename="{name}"' if quoted == name else f"filename*=utf-8''{quoted}"

@@ -1,0 +1,86 @@
+"""Which of Gradio's addresses there are: what its page and its clients use. All others do not exist.
+
+Gradio mounts much more than this app needs: an editor, screen recordings, links to saved states, figures,
+a proxy, streams. Knows methods and paths, and what Gradio reads from a query that nobody here means.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from personaplex_ui.web.methods import MethodNotAllowed
+
+NOT_FOUND = "There is nothing at this address. The page is at /, and what programs may call is at /docs."
+
+
+@dataclass(frozen=True, slots=True)
+class GradioRoute:
+    """``path`` must match as a whole. ``query``: the names of its parameters that Gradio is told."""
+
+    method: str
+    path: str
+    query: tuple[str, ...] = ()
+
+
+NAME = "[^/]+"
+GRADIO_ROUTES = (
+    # The page and its files. The address of the page may hold more, which the page reads by itself.
+    GradioRoute("GET", "/"),
+    GradioRoute("GET", r"/(assets|static)/.+|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json"),
+    GradioRoute("GET", f"/gradio_api/custom_component/{NAME}/client/{NAME}/{NAME}"),
+    GradioRoute("GET", "/config/?"),
+    GradioRoute("GET", "/gradio_api/info/?", ("all_endpoints", "serialize")),
+    GradioRoute("GET", "/gradio_api/app_id/?"),
+    GradioRoute("POST", "/login/?"),
+    GradioRoute("GET", "/logout"),
+    # What the page and clients do.
+    GradioRoute("GET", f"/gradio_api/heartbeat/{NAME}"),
+    GradioRoute("POST", "/gradio_api/queue/join"),
+    GradioRoute("GET", "/gradio_api/queue/data", ("session_hash",)),
+    GradioRoute("POST", f"/gradio_api/call/{NAME}/?"),
+    GradioRoute("GET", f"/gradio_api/call/{NAME}/{NAME}"),
+    GradioRoute("POST", "/gradio_api/cancel"),
+    GradioRoute("POST", "/gradio_api/reset/?"),
+    GradioRoute("POST", "/gradio_api/component_server/?"),
+    # An upload's id is left out: Gradio would note how far it is, until somebody asks for it.
+    GradioRoute("POST", "/gradio_api/upload"),
+    GradioRoute("GET", "/gradio_api/file=.+"),
+)
+
+STREAMS = f"/gradio_api/(queue/data|heartbeat/{NAME}|call/{NAME}/{NAME})|/logout"
+"""Paths whose GET is not to be begun by a HEAD: it does not end by itself, or it changes something."""
+
+
+class GradioRoutes:
+    """An ASGI middleware around Gradio's app."""
+
+    def __init__(self, app: ASGIApp, routes: tuple[GradioRoute, ...] = GRADIO_ROUTES) -> None:
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        routes = [route for route in self._routes if re.fullmatch(route.path, path)]
+        if scope["type"] == "websocket":  # Gradio's only one is of streams
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        elif not routes:
+            await JSONResponse({"detail": NOT_FOUND}, 404)(scope, receive, send)
+        elif any(route.method == scope["method"] for route in routes):
+            names = {name for route in routes for name in route.query}
+            await self._app({**scope, "query_string": _only(names, scope["query_string"])}, receive, send)
+        else:
+            streams = re.fullmatch(STREAMS, path) is not None
+            refuse = MethodNotAllowed({route.method for route in routes}, streams)
+            await refuse(scope, receive, send)
+
+
+def _only(names: set[str], query: bytes) -> bytes:
+    """The first value of each of ``names`` in ``query``."""
+    values = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return urlencode({name: value for name, value in reversed(values) if name in names}).encode()

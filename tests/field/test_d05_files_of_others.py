@@ -1,0 +1,143 @@
+"""A file's address that is not an upload of ours is refused before Gradio looks at it."""
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+
+from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+
+pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
+
+META = {"_type": "gradio.FileData"}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
+    async with open_app(tmp_path_factory.mktemp("app"), ENGINE="echo") as app:
+        await app.loaded()
+        yield app
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def other(asked: list[str]) -> Iterator[str]:
+    """Somebody else's server, who notes who asks."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "a clip.wav"
+    soundfile.write(path, 0.3 * np.sin(np.arange(24_000) / 8), 24_000)
+    return path
+
+
+def files_of_others(host: str, upload: str) -> list[Any]:
+    addresses = [
+        f"http://{host}/x.wav",
+        f"HTTP://{host}/x.wav",
+        f" http://{host}/x.wav",
+        f"https://{host}/x.wav",
+        f"//{host}/x.wav",
+        f"\\\\{host}\\x.wav",
+        f"ftp://{host}/x.wav",
+        "file:///etc/passwd",
+        "data:audio/wav;base64,UklGRg==",
+        "/etc/passwd",
+        "../../etc/passwd",
+        f"{upload}/../../../etc/passwd",
+        f"http:{host}",
+        "/",
+        "\0",
+    ]
+    files: list[Any] = [{"path": address, "meta": META} for address in addresses]
+    files += [{"path": address, "url": address, "meta": META, "is_file": True} for address in addresses]
+    files += [{"url": address, "meta": META} for address in addresses]
+    files += [{"path": upload, "url": address, "meta": META} for address in addresses if address[0] != "\0"]
+    files += [{"path": {"path": addresses[0], "meta": META}, "meta": META}]
+    files += [{"path": upload, "meta": META, "extra": [{"path": addresses[0], "meta": META}]}]
+    files += [[{"path": addresses[0], "meta": META}], addresses[0], 7, [], {"meta": META}]
+    return files
+
+
+def index_of(app: OpenApp, name: str) -> int:
+    return next(number for number, function in app.functions.items() if function.name == name)
+
+
+async def test_they_are_refused_everywhere(app: OpenApp, other: str, asked: list[str], clip: Path):
+    page = PageSession(app)
+    upload = (await page.upload(clip))["path"]
+    converse, own_voice = index_of(app, "converse"), index_of(app, "use")
+    for file in files_of_others(other, upload):
+        answers = [
+            await app.http.post("/gradio_api/call/converse", json={"data": [file]}),
+            await app.http.post(
+                "/gradio_api/queue/join",
+                json={"data": [file], "fn_index": converse, "session_hash": "abc"},
+            ),
+            await app.http.post(
+                "/gradio_api/queue/join",
+                json={"data": [file, True], "fn_index": own_voice, "session_hash": "abc"},
+            ),
+            await app.http.post("/gradio_api/run/converse", json={"data": [file]}),
+            await app.http.post("/gradio_api/api/converse", json={"data": [file]}),
+        ]
+        assert [400 <= answer.status_code < 500 for answer in answers] == [True] * 5, file
+        assert "uploaded first" in answers[0].json()["detail"]
+        told = answers[1].json()["detail"]
+        # As Gradio's page and client understand it.
+        assert (told[0]["is_valid"], "uploaded first" in told[0]["message"]) == (False, True)
+    hidden = {"data": ["", {"a": [{"path": f"http://{other}/", "meta": META}]}]}
+    answer = await app.http.post("/gradio_api/call/converse", json=hidden)
+    assert answer.status_code == 400
+    assert asked == []
+
+
+async def test_what_the_clients_send_back_is_taken(app: OpenApp, clip: Path):
+    page = PageSession(app)
+    upload = (await page.upload(clip))["path"]
+    quoted = upload.replace(" ", "%20")
+    for url in (
+        None,
+        "",
+        f"http://localhost/gradio_api/file={upload}",
+        f"https://talk.example.org/voice/gradio_api/file={quoted}",
+        f"/gradio_api/file={upload}",
+    ):
+        file = {"path": upload, "url": url, "orig_name": "a clip.wav", "size": 1, "is_stream": False}
+        answer, _ = await page.trigger("converse", file | {"mime_type": "audio/wav", "meta": META})
+        assert soundfile.info(answer["path"]).frames
+        # An answer is a question to the next one.
+        again, _ = await page.trigger("converse", answer)
+        assert soundfile.info(again["path"]).frames
+
+
+async def test_addresses_are_not_passed_on(app: OpenApp, other: str, asked: list[str]):
+    for address in (f"http://{other}/x", f"http%3A%2F%2F{other}%2Fx", f"//{other}/x"):
+        answer = await app.http.get(f"/gradio_api/file={address}")
+        assert (answer.status_code, "location" in answer.headers) == (404, False)
+        assert (await app.http.get(f"/gradio_api/proxy={address}")).status_code == 404
+        assert (await app.http.get(f"/gradio_api/file/{address}")).status_code == 404
+    assert asked == []

@@ -1,0 +1,187 @@
+"""What pages of other sites, and other names for this machine, cannot do."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from httpx import ASGITransport, AsyncClient
+
+from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.web.doors import Walled, cookie, open_websocket
+
+pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
+
+REBOUND = "evil.example:7860"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
+    folder: Path = tmp_path_factory.mktemp("app")
+    told = {"SERVER_URL": "https://talk.example.org", "ALLOWED_ORIGINS": "https://friend.example"}
+    async with open_app(folder, ENGINE="echo", APP_PASSWORD="", **told) as app:
+        await app.loaded()
+        yield app
+
+
+# DNS rebinding ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("origin", [{}, {"Origin": f"http://{REBOUND}"}])
+async def test_a_name_that_is_not_ours_is_not_answered(app: OpenApp, origin: dict[str, str]):
+    headers = {"Host": REBOUND, **origin}
+    for method, path in (
+        *[("GET", path) for path in ("/", "/voices", "/health", "/config", "/docs", "/metrics")],
+        *[("POST", f"/gradio_api/{path}") for path in ("upload", "queue/join", "call/converse")],
+    ):
+        answer = await app.http.request(method, path, headers=headers)
+        assert answer.status_code == 421, path
+        assert "SERVER_URL" in answer.json()["detail"]
+    for path in ("/api/chat", "/ws/chat"):
+        sent = await open_websocket(vars(app)["_app"], path, headers)
+        assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_nor_with_what_a_script_can_add(app: OpenApp):
+    headers = {"Host": REBOUND, "Origin": f"http://{REBOUND}", "X-Forwarded-For": "10.0.0.1"}
+    headers |= {"X-Forwarded-Proto": "https", "X-Forwarded-Host": REBOUND}
+    answer = await app.http.post("/gradio_api/queue/join", json={}, headers=headers)
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "localhost:7860", "127.0.0.1:7860", "[::1]:7860", "app.localhost", "LOCALHOST."),
+        *("192.168.1.20:7860", "10.0.0.7", "8.8.8.8:80", "[fe80::1]:7860", "personaplex", "gpu-box:7860"),
+        *("gpu.local", "gpu.lan:7860", "gpu.home.arpa", "host.docker.internal:7860", "voice.corp"),
+        *("talk.example.org", "TALK.example.org:443", "friend.example"),
+    ],
+)
+async def test_names_that_nobody_outside_can_own_are(app: OpenApp, host: str):
+    for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
+        assert (await app.http.get("/voices", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Origin": "https://app.modal.example"},
+        {"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": "https"},
+    ],
+)
+async def test_nor_are_platforms_and_tunnels_that_end_https(app: OpenApp, signs: dict[str, str]):
+    answer = await app.http.get("/voices", headers={"Host": "app.modal.example", **signs})
+    assert answer.status_code == 200
+
+
+async def test_with_a_password_any_name_will_do(tmp_path: Path):
+    async with open_app(tmp_path, ENGINE="echo", APP_PASSWORD="a long password for tests") as app:
+        assert (await app.http.get("/health", headers={"Host": REBOUND})).status_code in (200, 503)
+        assert (await app.http.get("/voices", headers={"Host": REBOUND})).status_code == 401
+
+
+# Headers, frames, other hosts ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/voices", "/docs", "/nothing", "/health", "/gradio_api/file=/x", "/assets/nothing", "/api/chat"],
+)
+async def test_browsers_are_told_what_to_keep_to(app: OpenApp, path: str):
+    headers = (await app.http.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    ancestors = headers["content-security-policy"].split("; ")[0].split()
+    assert ancestors[:2] == ["frame-ancestors", "'self'"]
+    assert {"https://huggingface.co", "https://*.hf.space", "https://friend.example"} <= set(ancestors)
+    assert "x-frame-options" not in headers  # it would keep a Space out of its own page
+
+
+async def test_with_all_origins_allowed_anybody_may_frame_it(tmp_path: Path):
+    async with open_app(tmp_path, ENGINE="echo", ALLOWED_ORIGINS="*") as app:
+        headers = (await app.http.get("/voices")).headers
+        assert ("content-security-policy" in headers, headers["x-content-type-options"]) == (False, "nosniff")
+
+
+async def test_the_page_about_the_api_loads_nothing(app: OpenApp):
+    page = (await app.http.get("/docs")).text
+    assert re.findall(r"(?:src|href)=\"([^\"]+)\"|<script", page) == ["openapi.json"]
+    assert re.findall(r"https?://(?!talk\.example)[^\s\"<]+", page) == []
+    for path in (await app.http.get("/openapi.json")).json()["paths"]:
+        assert path in page
+
+
+async def test_gradios_proxy_and_redirects_are_gone(app: OpenApp):
+    for path in (
+        "file=http://evil.example/",
+        "file=https://evil.example/x.wav",
+        "proxy=https://evil.example/",
+    ):
+        answer = await app.http.get(f"/gradio_api/{path}")
+        assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+# Logging out -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"},
+        {"Origin": "https://evil.example"},
+        {"Referer": "https://evil.example/page"},
+    ],
+)
+async def test_another_site_logs_nobody_out(asks: dict[str, str]):
+    walled = Walled()
+    inside = await cookie(walled)
+    async with AsyncClient(
+        transport=ASGITransport(walled.app, client=("203.0.113.5", 1)), base_url="http://localhost"
+    ) as client:
+        answer = await client.get("/logout", headers=inside | asks)
+        assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
+        assert (await client.get("/page", headers=inside)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"},
+        {"Referer": "http://localhost/"},
+    ],
+)
+async def test_the_visitor_logs_out(asks: dict[str, str]):
+    walled = Walled()
+    inside = await cookie(walled)
+    async with AsyncClient(
+        transport=ASGITransport(walled.app, client=("203.0.113.5", 1)), base_url="http://localhost"
+    ) as client:
+        assert (await client.get("/logout", headers=inside | asks)).status_code == 303
+        assert (await client.get("/page", headers=inside)).status_code == 401
+
+
+# Whose call it is ------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_followed_by_its_owner_alone(app: OpenApp):
+    callbacks, page = app.callbacks, PageSession(app)
+    read = callbacks.read_settings(["o" * 43, "", *page.inputs.values()])
+    call = callbacks.calls.open("webrtc-of-somebody", *read)
+    await call.live.wait()
+    for stranger in ("s" * 43, ""):
+        seen = [view async for view in callbacks.follow("webrtc-of-somebody", stranger)]
+        unknown = [view async for view in callbacks.follow("webrtc-of-nobody", stranger)]
+        assert [view[:2] for view in seen] == [view[:2] for view in unknown]
+    following = callbacks.follow("webrtc-of-somebody", "o" * 43)
+    first = await anext(following)
+    assert first[0] != seen[0][0]
+    call.hang_up("You hung up.")
+    assert [view async for view in following]
