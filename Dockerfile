@@ -41,7 +41,8 @@ EXPOSE 7860
 
 # /health answers 503 until calls can be taken, so the first start is "starting" while 17 GB are fetched: an hour
 # is enough at 5 MB/s, and the first 200 ends it. A model that could not be loaded is "unhealthy" after that; the
-# page stays up and says why. Proxies of the environment are not asked for this machine.
+# page stays up and says why. So is one in trouble, until it is restarted, which the app does by
+# itself. Proxies of the environment are not asked for this machine.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60m --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as web; web.build_opener(web.ProxyHandler({})).open('http://127.0.0.1:%s/health' % (os.environ.get('PORT') or 7860), timeout=4)"]
 

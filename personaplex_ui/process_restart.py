@@ -32,6 +32,11 @@ class ProcessRestart:
         self._clock = clock
         self._execute = execute
 
+    @property
+    def has_happened(self) -> bool:
+        """Within the last hour."""
+        return bool(self._times())
+
     def why_not(self) -> str:
         """Why the process may not start anew now, in a sentence; empty if it may."""
         if os.name != "posix":

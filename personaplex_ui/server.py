@@ -260,7 +260,8 @@ def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
     sockets = listen(settings.host, settings.port)
     log.info("personaplex_ui %s on %s", __version__, address_shown(settings.host, settings.port))
     server = Server(config)
-    app.state.switchboard.engine.start_anew = server.start_anew
+    engine: Engine = app.state.switchboard.engine
+    engine.start_anew, engine.has_started_anew = server.start_anew, ProcessRestart().has_happened
     server.run(sockets)
     if server.restart is not None:
         server.restart.start_anew()

@@ -29,6 +29,7 @@ def test_three_times_an_hour(environment: dict[str, str], clock: Clock) -> None:
     for _ in range(MOST_IN_AN_HOUR):
         again = restart(environment, clock, executed)
         assert again.why_not() == ""
+        assert again.has_happened == bool(executed)
         again.start_anew()
         clock.now += 600
     assert "3 times within an hour" in restart(environment, clock, executed).why_not()

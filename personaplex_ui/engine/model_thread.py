@@ -39,6 +39,7 @@ class Host(Protocol):
 
     health: Health
     trial: Persona | None
+    has_started_anew: bool
 
     def post(self, function: Callable[[], None]) -> None:
         """Run ``function`` on the event loop."""
@@ -118,7 +119,7 @@ class ModelThread:
             self._commands.clear()
         for _, give_up in left_over:
             if give_up is not None:
-                give_up()
+                self._host.post(give_up)
         return list(self.seats.values())
 
     def command(self, command: Callable[[], None], give_up: Callable[[], None] | None = None) -> None:
@@ -189,7 +190,7 @@ class ModelThread:
 
     def _get_ready(self) -> bool:
         """Whether there is a model that callers may use."""
-        restarts = self._former is not None
+        restarts = self._former is not None or self._host.has_started_anew
         if self._former is not None:
             former, self._former = self._former, None
             if self.model is not None and not former.join(LETS_GO_WITHIN_SEC):

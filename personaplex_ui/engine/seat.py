@@ -42,6 +42,11 @@ class Seat:
         if not self._joined.done():
             self._joined.set_result(None)
 
+    def refuse(self, error: PersonaplexError) -> None:
+        """It will not join. Whoever has joined, or does not wait any more, hears nothing of it."""
+        if not self._joined.done():
+            self._joined.set_exception(error)
+
     def fail(self, error: PersonaplexError) -> None:
         """The model cannot serve this seat: whoever waits to join, or the call, gets the error."""
         if self._joined.cancelled():

@@ -68,6 +68,9 @@ class Engine:
         self.start_anew: Callable[[str], str] | None = None
         """Called when no restart helps: has the process start anew and returns nothing, or returns a sentence
         that tells why it does not."""
+        self.has_started_anew = False
+        """The process started itself anew, so nobody may be there to press a button: a model is tried once it
+        is loaded, and one that cannot be loaded is no end yet."""
         self._load = load
         self._clock = clock
         self._swapping = threading.RLock()
@@ -123,6 +126,7 @@ class Engine:
             idle = self.health.takes_calls and lines.free == lines.capacity and not former.seats
             if self.state is not EngineState.FAILED and not (self.failure and idle):
                 return
+            self.has_started_anew = False  # somebody is there
             self.health.load(instead)
             self._recovery.forget()
             self._load = load
@@ -171,7 +175,7 @@ class Engine:
         seat = Seat(thread, slot, sampling, deliver, on_progress, joined, paced)
         within_sec = PREPARED_WITHIN_SEC if paced else CLIP_PREPARED_WITHIN_SEC
         gone = EngineFailure(RESTARTS)
-        thread.command(lambda: thread.begin(seat, persona), lambda: seat.fail(gone))
+        thread.command(lambda: thread.begin(seat, persona), lambda: seat.refuse(gone))
         try:
             async with asyncio.timeout(within_sec):
                 await joined
@@ -196,7 +200,10 @@ class Engine:
     async def _keep_watching(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_SEC)
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                log.exception("The engine could not be looked after.")
 
     def look(self) -> None:
         """Look whether the thread does its work, and help if it does not. On the event loop."""

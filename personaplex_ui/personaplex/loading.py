@@ -36,6 +36,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 log = logging.getLogger(__name__)
 
 WARM_UP_FRAMES = 2
+WARM_UP_CALLERS = 2
 
 OFFLOADED_IS_SLOW = (
     "CPU_OFFLOAD keeps the model in host memory, which is too slow for live calls. "
@@ -183,10 +184,14 @@ def _warm_up(model: PersonaPlexModel) -> None:
     # The first steps choose kernels and allocate; no caller should wait for that, nor for a voice's length.
     usable = [name for name in model.voices.names() if _is_usable(model, name)]
     if usable:
-        model.join(0, complete(model.prepare(Persona(usable[0], ""))), Sampling(greedy=True))
-        for _ in range(WARM_UP_FRAMES):
-            model.step({0: silent_frame()})
-        model.leave(0)
+        persona = complete(model.prepare(Persona(usable[0], "")))
+        # And torch compiles once more for the second number of callers it meets.
+        for callers in range(1, min(model.slots, WARM_UP_CALLERS) + 1):
+            model.join(callers - 1, persona, Sampling(greedy=True))
+            for _ in range(WARM_UP_FRAMES):
+                model.step({slot: silent_frame() for slot in range(callers)})
+        for slot in range(min(model.slots, WARM_UP_CALLERS)):
+            model.leave(slot)
 
 
 def _is_usable(model: PersonaPlexModel, name: str) -> bool:

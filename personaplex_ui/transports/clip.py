@@ -1,6 +1,7 @@
 """A clip as a caller: a file's sound goes in as fast as the engine takes it, as much sound comes out."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,12 +14,18 @@ from personaplex_ui.calls.snapshot import End, Phase, Snapshot, Transport
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.calls.transcript import Line, lines_of
 from personaplex_ui.engine.speech_model import LentModel
-from personaplex_ui.errors import CallOver, EngineUnavailable
+from personaplex_ui.errors import CallOver, EngineFailure, EngineUnavailable, PersonaplexError
+
+log = logging.getLogger(__name__)
 
 FRAMES_AHEAD = 2
 """Frames given before their answers are asked for: the engine never waits for us, nor is anything dropped."""
 
 ANSWER_WITHIN_SEC = 60.0
+LENT_ANSWER_WITHIN_SEC = 900.0
+"""A lent GPU is waited for, too."""
+
+FAILED = "The speech model failed on our side. Please try again; the server's log has the details."
 NO_ANSWER = "The speech engine stopped answering. Please try again in a minute."
 NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
@@ -48,10 +55,7 @@ async def converse(
     """
     model = switchboard.engine.model
     if isinstance(model, LentModel):
-        said, pieces = await asyncio.to_thread(
-            model.answer_clip, samples, settings.persona, settings.sampling
-        )
-        return ClipAnswer(said, lines_of(pieces))
+        return await _ask(model, samples, settings)
     call = switchboard.open(settings, paced=False, transport=Transport.CLIP, address=address)
     try:
         async for snapshot in call.watch():
@@ -68,6 +72,24 @@ async def converse(
         raise EngineUnavailable(str(over)) from over
     finally:
         call.hang_up("The clip is over.")
+
+
+async def _ask(model: LentModel, samples: Samples, settings: CallSettings) -> ClipAnswer:
+    """The answer of a model that has no calls, and so no line and no watch over it."""
+    try:
+        async with asyncio.timeout(LENT_ANSWER_WITHIN_SEC):
+            said, pieces = await asyncio.to_thread(
+                model.answer_clip, samples, settings.persona, settings.sampling
+            )
+    except PersonaplexError:
+        raise
+    except TimeoutError:
+        log.error("A clip was not answered within %.0f s.", LENT_ANSWER_WITHIN_SEC)
+        raise EngineUnavailable(NO_ANSWER) from None
+    except Exception as error:
+        log.exception("The speech model failed to answer a clip.")
+        raise EngineFailure(FAILED) from error
+    return ClipAnswer(said, lines_of(pieces))
 
 
 async def _exchange(

@@ -1,6 +1,7 @@
 /* Mends in the page what FastRTC's component (elem_id "call", FastRTC 0.0.34) leaves undone: names of its
    buttons, microphone errors in words, microphones and connections that outlive their call. And keeps our own
-   HTML usable while Gradio replaces it: announcements, the transcript's scroll position, local times.
+   HTML usable while Gradio replaces it: announcements, the transcript's scroll position, local times. And asks
+   whether calls can be taken.
 
    The component is only looked at from outside: its DOM tells the state, and the browser's functions it calls
    (getUserMedia, RTCPeerConnection, AudioContext) are wrapped. Everything else on the page gets the originals. */
@@ -403,6 +404,36 @@
     callInSight.observe((watchedCall = call));
   }
 
+  // ---------------------------------------------------------------- whether calls can be taken
+
+  /* Gradio tells how the engine loads, while the page opens. What happens later is asked for here, where a
+     server that is away for a moment makes no fuss. */
+  const LOOK_AT_HEALTH_EVERY_MS = 5000;
+  const trouble = document.createElement("div");
+  trouble.id = "trouble";
+  trouble.className = "pp-engine pp-engine-failed";
+  trouble.setAttribute("role", "alert");
+  trouble.hidden = true;
+  let wasWell = false;
+
+  async function lookAtHealth() {
+    if (document.hidden) return;
+    let told;
+    try {
+      told = await (await fetch("health", { cache: "no-store" })).json();
+    } catch {
+      return;
+    }
+    const well = told.status === "healthy";
+    wasWell ||= well;
+    if (!wasWell) return;
+    const then = told.status === "failed" ? " Reload the page to try again." : "";
+    const said = well ? "" : (told.message || "Calls cannot be taken now.") + then;
+    if (trouble.textContent !== said) trouble.textContent = said;
+    trouble.hidden = well;
+    if (!trouble.isConnected) document.getElementById("engine")?.before(trouble);
+  }
+
   function sweep() {
     const before = state;
     state = stateShown();
@@ -423,5 +454,6 @@
     attributeFilter: ["aria-label", "title", "data-announce"],
   });
   addEventListener("resize", focusableWhereItScrolls);
+  setInterval(lookAtHealth, LOOK_AT_HEALTH_EVERY_MS);
   window.personaplex = { get phase() { return phase; } };
 })();

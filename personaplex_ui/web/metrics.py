@@ -209,6 +209,11 @@ class Metrics(Collector):
         for name in EngineState:
             state.add_metric([name.value], self._engine.state is name)
         yield state
+        yield CounterMetricFamily(
+            "personaplex_engine_restarts",
+            "Restarts of the engine, whose model hung or failed again and again.",
+            self._engine.figures.restarts,
+        )
         model = self._model()
         if model is not None:
             about = {"name": model.name, "device": model.device, "version": __version__}

@@ -171,10 +171,10 @@ async def test_full_lines_and_a_model_that_loads_say_come_again(url: str, engine
         await third.until(lambda: third.closed)
         assert third.kinds == []
         assert (third.close_code, "try again" in third.close_reason) == (1013, True)
-    engine.state, engine.message = EngineState.LOADING, "The model is loading."
+    engine.health.state, engine.health.message = EngineState.LOADING, "The model is loading."
     async with plain(url) as client:
         await client.until(lambda: client.closed)
-    engine.state = EngineState.READY
+    engine.health.state = EngineState.READY
     assert client.kinds == []
     assert (client.close_code, client.close_reason) == (1013, "The model is loading.")
 

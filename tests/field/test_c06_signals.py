@@ -117,12 +117,19 @@ def test_the_second_signal_ends_it_at_once(
 
 
 def test_what_hangs_does_not_keep_the_process(app: AppProcess, clip: Path, tmp_path: Path) -> None:
-    """The step never returns, nor does the thread that a file is read in."""
+    """The step never returns. Meanwhile nobody is sent here, and who comes all the same is told."""
     job = converse(app, clip)
+    other = Client(app.url, verbose=False)
     wait_until(lambda: live_clips(app), 30, "the clip is on")
     (tmp_path / "trouble").write_text("hang step")
     time.sleep(3 * SLOW_STEP_SEC)
     app.process.send_signal(signal.SIGTERM)
-    with pytest.raises(AppError, match=SHUTTING_DOWN):
-        job.result(20)
+    wait_until(lambda: "The server ends" in app.log, 20, "it ends", 0.01)
+    health = httpx.get(f"{app.url}/health")
+    assert (health.status_code, health.json()["status"]) == (503, "draining")
+    assert int(health.headers["Retry-After"]) > 0
+    late: Any = other.submit(audio=handle_file(str(clip)), api_name="/converse")
+    for told in (job, late):
+        with pytest.raises(AppError, match=SHUTTING_DOWN):
+            told.result(20)
     assert app.process.wait(20) in (0, 1)

@@ -4,6 +4,7 @@ The file is read at every step, so that a test can begin a trouble and end it; i
 """
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ from tests.fake_model import FakeModel
 TROUBLE_FILE = Path(os.environ["TROUBLE_FILE"])
 SLOW_STEP_SEC = 0.05
 
+hanging = threading.Event()
+signal.signal(signal.SIGUSR1, lambda number, frame: hanging.set())
+"""Steps hang from now on, whatever the file says; unlike the file, it ends with the process."""
+
 
 def trouble() -> str:
     return TROUBLE_FILE.read_text().strip() if TROUBLE_FILE.exists() else ""
@@ -25,6 +30,8 @@ def trouble() -> str:
 
 def misbehave(where: str) -> None:
     """``hang step``: for ever; ``fail prepare``; ``die join``: its thread ends; ``slow step``."""
+    if where == "step" and hanging.is_set():
+        threading.Event().wait()
     match trouble().split():
         case ["hang", place] if place == where:
             threading.Event().wait()

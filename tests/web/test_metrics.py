@@ -224,6 +224,7 @@ async def test_every_series_is_there_before_the_first_call(place: Place) -> None
     assert series("gpu_memory_bytes") == 0
     assert ("process_resident_memory_bytes", frozenset[tuple[str, str]]()) in series
     assert [series("engine_state", state=state.value) for state in EngineState] == [0, 1, 0, 0, 0]
+    assert series("engine_restarts_total") == 0
 
 
 async def test_the_model_loads_meanwhile(tmp_path: Path) -> None:
@@ -305,9 +306,12 @@ async def test_the_ended_call_is_not_held_in_memory(place: Place) -> None:
     await place.switchboard.ended(call)
     kept = weakref.ref(call)
     del call
-    await asyncio.sleep(0)
-    gc.collect()
-    assert kept() is None
+
+    def is_gone() -> bool:
+        gc.collect()
+        return kept() is None
+
+    await until(is_gone)  # once the engine's thread has let go of the last command
 
 
 async def test_callers_who_are_turned_away_before_a_call_are_counted_as_refused(tmp_path: Path):
