@@ -15,7 +15,7 @@ from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.engine.worker import Engine
-from personaplex_ui.errors import EngineUnavailable, PersonaplexError
+from personaplex_ui.errors import EngineFailure, EngineUnavailable, PersonaplexError
 from personaplex_ui.transports import clip
 from personaplex_ui.transports.clip import ClipAnswer, converse
 from tests.fake_model import FakeModel
@@ -214,3 +214,50 @@ async def test_nothing_of_a_clip_is_kept(switchboard: Switchboard, tmp_path: Pat
     await all_is_free(switchboard)
     assert switchboard.archive.calls_of("") == ()
     assert not (tmp_path / "recordings").exists()
+
+
+class LentFake(FakeModel):
+    """Answers whole clips, and only with ``trouble``."""
+
+    trouble: Exception = RuntimeError("a secret of the model")
+
+    def answer_clip(
+        self, samples: Samples, persona: Persona, sampling: Sampling
+    ) -> tuple[Samples, tuple[tuple[int, str], ...]]:
+        self.going.wait(10)
+        raise self.trouble
+
+
+@pytest.fixture
+async def lent(tmp_path: Path) -> AsyncIterator[tuple[LentFake, Switchboard]]:
+    model = LentFake()
+    async with running_engine(model, 1, 1) as engine, running_switchboard(engine, tmp_path) as switchboard:
+        yield model, switchboard
+
+
+async def test_a_lent_model_that_fails_is_told_in_words(lent: tuple[LentFake, Switchboard]):
+    _, switchboard = lent
+    with pytest.raises(EngineFailure, match="failed on our side"):
+        await converse(sound(1_920), SETTINGS, switchboard)
+
+
+async def test_a_lent_model_that_hangs_is_not_waited_for(
+    lent: tuple[LentFake, Switchboard], monkeypatch: pytest.MonkeyPatch
+):
+    model, switchboard = lent
+    monkeypatch.setattr(clip, "LENT_ANSWER_WITHIN_SEC", 0.05)
+    model.going.clear()
+    with pytest.raises(EngineUnavailable, match="stopped answering"):
+        await converse(sound(1_920), SETTINGS, switchboard)
+    model.going.set()
+
+
+async def test_a_lent_model_is_not_waited_for_at_the_end(lent: tuple[LentFake, Switchboard]):
+    model, switchboard = lent
+    model.going.clear()
+    running = asyncio.create_task(switchboard.unless_closed(converse(sound(1_920), SETTINGS, switchboard)))
+    await asyncio.sleep(0)
+    await switchboard.close("The server is shutting down.")
+    with pytest.raises(EngineUnavailable, match="shutting down"):
+        await running
+    model.going.set()
