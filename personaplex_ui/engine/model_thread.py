@@ -168,6 +168,10 @@ class ModelThread:
 
         self._tell(lambda: self._host.post(unless_abandoned))
 
+    def post_result(self, function: Callable[[], None]) -> None:
+        """Run ``function`` on the event loop, for whoever waits for a command: also after the end."""
+        self._host.post(function)
+
     def _run(self) -> None:
         try:
             if not self._get_ready():

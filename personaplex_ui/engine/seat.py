@@ -99,9 +99,9 @@ class Seat:
             try:
                 function()
             except Exception as error:
-                self._thread.post(lambda error=error: settle(error))
+                self._thread.post_result(lambda error=error: settle(error))
             else:
-                self._thread.post(lambda: settle(None))
+                self._thread.post_result(lambda: settle(None))
 
         self._thread.command(run, lambda: settle(if_given_up))
         await done

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import numpy as np
@@ -168,6 +169,20 @@ async def test_a_model_that_does_not_let_go_keeps_nobody(place: Place) -> None:
     await until(lambda: vars(place.engine)["_thread"].pulse.work is Work.COMMAND)
     await place.wait(LIMIT_SEC[Work.COMMAND] + 2)
     await leaving
+    await place.can_be_used()
+
+
+async def test_who_leaves_while_the_thread_is_left_behind_waits_for_nobody(place: Place) -> None:
+    """The thread has let go, and the event loop has not heard it yet."""
+    seat, _ = await place.take(0)
+    leaving = asyncio.create_task(seat.leave())
+    await asyncio.sleep(0)
+    thread = vars(place.engine)["_thread"]
+    while thread.seats or thread.pulse.work:
+        time.sleep(0.001)  # noqa: ASYNC251  the event loop must not go on
+    thread.pulse.failures = 3
+    place.engine.look()
+    await asyncio.wait_for(leaving, 5)
     await place.can_be_used()
 
 
