@@ -58,3 +58,7 @@ class SpeakQueueFull(PersonaplexError):
 
 class RecordingFailed(PersonaplexError):
     """A recording could not be started or continued; the call goes on without it."""
+
+
+class StorageFailed(PersonaplexError):
+    """What is to outlive the process cannot be read or written; the process goes on with what it has."""

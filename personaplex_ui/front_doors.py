@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.phone.account import PhoneAccount
+from personaplex_ui.phone.daily_count import DailyCount
 from personaplex_ui.phone.desk import PhoneDesk
 from personaplex_ui.phone.dialler import Dialler
 from personaplex_ui.phone.fastrtc_number import FastRtcNumber
@@ -104,6 +105,7 @@ class FrontDoors:
         if key and len(key) < SHORT_KEY_LETTERS:
             log.warning("API_KEY is so short that it can be guessed. Make one with: openssl rand -hex 24")
         await asyncio.to_thread(self._moshi_client.open)
+        await self.desk.open()
         if self._settings.fastrtc_phone and self.number is not None:
             self._opening = asyncio.create_task(_open_number(self.number))
 
@@ -124,8 +126,8 @@ class FrontDoors:
         )
         dialler = None
         if account.can_dial:
-            limit = settings.outbound_daily_limit
-            dialler = Dialler(account.account_sid, account.auth_token, account.phone_number, limit)
+            count = DailyCount(settings.recordings_dir, settings.outbound_daily_limit)
+            dialler = Dialler(account.account_sid, account.auth_token, account.phone_number, count)
         return PhoneDesk(
             self._switchboard,
             self._voices,

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "hub_environment": (),
     "listening": ("errors",),
     "log_context": (),
+    "database": ("errors",),
     "logs": ("log_context",),
     "library_prints": ("logs",),
     "shutdown_signals": (),
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "engine": ("audio", "log_context", "errors"),
     "echo": ("engine.speech_model", "audio", "errors"),
     "personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
-    "calls": ("engine", "audio", "voices", "plain_text", "log_context", "errors"),
+    "calls": ("database", "engine", "audio", "voices", "plain_text", "log_context", "errors"),
     "compat": ("protocols", "audio"),
     "transports": (
         "calls",
@@ -48,6 +49,7 @@ MAY_IMPORT = {
         "errors",
     ),
     "phone": (
+        "database",
         "transports",
         "protocols",
         "calls",

@@ -1,11 +1,12 @@
 """One recording's file on the disk: written as it goes, valid at every moment, repaired after a crash.
 
 In progress it is called ``<name>.part.wav``; its header is put right after every write, so that it plays even
-when the process is killed, and ``repair_recordings`` gives it its name at the next start. A directory belongs
-to one server: another's files in progress cannot be told from those of a crash.
+when the process is killed, and ``repair_recordings`` gives it its name at the next start. Its writer holds a
+lock on it, which ends with the process, so that another server on the same folder leaves it alone.
 """
 
 import errno
+import fcntl
 import logging
 import os
 import re
@@ -62,6 +63,7 @@ class PartFile:
     def begin(self) -> None:
         try:
             self._file = self._open_file(self._part)
+            _lock(self._file.fileno())
             self._set_length(0)
         except OSError as error:
             self._fail(error)
@@ -105,7 +107,7 @@ class PartFile:
                 file.truncate(WAV_HEADER_BYTES + length)
                 file.seek(0)
                 file.write(wav_header(2, length))
-            self._part.replace(self._path)
+                self._part.replace(self._path)  # while it is locked, or another server might do it meanwhile
             self._kept = self._path
         except OSError as error:
             self._fail(error)
@@ -173,6 +175,9 @@ def _repair(part: Path) -> Path | None:
         return None
     before = part.stat()
     with part.open("r+b") as file:
+        if not _lock(file.fileno()):
+            _logger.info("Left alone: %s is being written by another server", shown_name(part))
+            return None
         header = file.read(WAV_HEADER_BYTES)
         ours = wav_header(2, 0)
         if not (ours[:4] + ours[8:40]).startswith(header[:4] + header[8:40]):
@@ -184,9 +189,21 @@ def _repair(part: Path) -> Path | None:
             file.truncate(WAV_HEADER_BYTES + length)
             file.seek(0)
             file.write(wav_header(2, length))
-    if length < SHORTEST_BYTES:
-        part.unlink()
-        return None
-    os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))  # its age decides when it expires
-    part.replace(path)
+            file.flush()
+        if length < SHORTEST_BYTES:
+            part.unlink()
+            return None
+        os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))  # its age decides when it expires
+        part.replace(path)
     return path
+
+
+def _lock(file: int) -> bool:
+    """Whether nobody else holds the file. Where the disk knows no locks, a folder belongs to one server."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

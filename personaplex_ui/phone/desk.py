@@ -230,6 +230,10 @@ class PhoneDesk:
             self.journal.begin(call_sid, entry.direction, entry.number, status)
         return entry
 
+    async def open(self) -> None:
+        if self._dialler is not None:
+            await self._dialler.open()
+
     async def close(self) -> None:
         """Take back the calls of ours that still ring: nobody would talk with those who answer."""
         if self._dialler is None:

@@ -4,8 +4,8 @@ Its sentences hold neither keys nor numbers.
 """
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
-from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.errors import PhoneUnavailable, StorageFailed
+from personaplex_ui.phone.daily_count import DailyCount
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ ANSWERS_WITHIN_SEC = 4.0
 RINGS_SEC = 40
 """Most mailboxes answer later than that."""
 
-DAY_SEC = 86_400
 STATUS_EVENTS = ["initiated", "ringing", "answered", "completed"]
 
 KEYS_REFUSED = "Twilio refused our keys. Please check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN."
@@ -80,28 +80,31 @@ class DailyLimitReached(PhoneUnavailable):
 
 
 class Dialler:
-    """One account's outbound calls. ``daily_limit``: attempts in a day of UTC; ``clock`` as ``time.time``.
-    ``client``: another one than of the account's own keys, as tests need."""
+    """One account's outbound calls, as many a day as ``count`` allows. ``client``: another one than of the
+    account's own keys, as tests need."""
 
     def __init__(
         self,
         account_sid: str,
         auth_token: str,
         from_number: str,
-        daily_limit: int,
-        clock: Callable[[], float] = time.time,
+        count: DailyCount,
         client: Client | None = None,
     ) -> None:
         self._from_number = from_number
-        self._limit = daily_limit
-        self._clock = clock
+        self._count = count
         self._client = client or _client(account_sid, auth_token)
-        self._day = 0
-        self._attempts = 0
 
     @property
     def left_today(self) -> int:
-        return max(0, self._limit - (self._attempts if self._day == self._today() else 0))
+        return self._count.left_today
+
+    async def open(self) -> None:
+        """See what earlier runs have used of today."""
+        try:
+            await asyncio.to_thread(self._count.look)
+        except StorageFailed as error:
+            log.warning("How many calls were made today is not known: %s", error)
 
     async def dial(self, to: str, url: str, status_url: str) -> str:
         """Call ``to`` (E.164); returns the call's SID while it is queued. When it is answered, Twilio asks
@@ -112,12 +115,12 @@ class Dialler:
             PhoneUnavailable: Twilio refused or did not answer. An attempt that may have reached it and that
                 it did not answer counts: somebody may have been called.
         """
-        day = self._take_attempt()
+        day = await self._take_attempt()
         try:
             return await self._ask(lambda: self._create(to, url, status_url))
         except _NobodyCalled:
-            if self._day == day:
-                self._attempts -= 1
+            with contextlib.suppress(StorageFailed):  # then it counts all the same
+                await asyncio.to_thread(self._count.give_back, day)
             raise
 
     def _create(self, to: str, url: str, status_url: str) -> str:
@@ -163,21 +166,23 @@ class Dialler:
             log.warning("Twilio could not be asked: %s.", type(error).__name__)
             raise (_NobodyCalled if _never_connected(error) else PhoneUnavailable)(UNREACHABLE) from None
 
-    def _today(self) -> int:
-        return int(self._clock() // DAY_SEC)
-
-    def _take_attempt(self) -> int:
-        day = self._today()
-        if self._day != day:
-            self._day, self._attempts = day, 0
-        if self._attempts >= self._limit:
+    async def _take_attempt(self) -> int:
+        """The day it counts for."""
+        try:
+            day = await asyncio.to_thread(self._count.take)
+        except StorageFailed as error:
+            log.error("A call was not made, because it cannot be counted: %s", error)
+            raise PhoneUnavailable(
+                "No calls can be made now: the server cannot count them. Please check that RECORDINGS_DIR "
+                "can be written and that its disk is not full."
+            ) from None
+        if day is None:
             raise DailyLimitReached(
-                f"OUTBOUND_DAILY_LIMIT allows {self._limit} calls a day, and they are used up. "
+                f"OUTBOUND_DAILY_LIMIT allows {self._count.limit} calls a day, and they are used up. "
                 "The count begins anew at midnight UTC."
-                if self._limit
+                if self._count.limit
                 else "OUTBOUND_DAILY_LIMIT is 0, so no calls are made."
             )
-        self._attempts += 1
         return day
 
 

@@ -45,7 +45,7 @@ class HeldCall:
     """What the transcript showed in the end, before the call was over."""
 
     wav: bytes = b""
-    sidecar: dict[str, Any] = field(default_factory=dict[str, Any])
+    kept: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def channels(self) -> tuple[Samples, Samples]:
@@ -57,7 +57,7 @@ class HeldCall:
         self.energies.append(self.talk.inbound_energy())
 
     def address(self, file: str) -> str:
-        return f"{self.talk.page.url}calls/{self.sidecar['call_id']}/{file}"
+        return f"{self.talk.page.url}calls/{self.kept['call_id']}/{file}"
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def held(visitor: tuple[BrowserContext, list[str]], app: AppProcess) -> HeldCall
     source = talk.result.locator("audio").get_attribute("src") or ""
     call.wav = found(context.request.get(f"{app.url}/{source}"))
     call_id = source.split("/")[1]
-    call.sidecar = json.loads((app.recordings / f"call-{call_id}.json").read_text())
+    call.kept = app.kept_call(call_id)
     return call
 
 
@@ -143,7 +143,7 @@ def test_the_echo_greets_and_tells_what_it_heard(held: HeldCall):
 def test_the_page_shows_player_downloads_and_timeline(held: HeldCall):
     audio = held.talk.result.locator("audio")
     wait_until(lambda: audio.evaluate("audio => audio.readyState") >= 1, 20, "the player knows its recording")
-    assert audio.evaluate("audio => audio.duration") == pytest.approx(held.sidecar["duration_sec"], abs=0.2)
+    assert audio.evaluate("audio => audio.duration") == pytest.approx(held.kept["duration_sec"], abs=0.2)
     links = held.talk.result.get_by_role("link").all()
     kinds = {urlsplit(link.get_attribute("href") or "").path.rsplit(".", 1)[-1] for link in links}
     assert kinds == {"wav", "txt", "srt", "json"}
@@ -154,7 +154,7 @@ def test_the_page_shows_player_downloads_and_timeline(held: HeldCall):
 
 def test_the_recording_is_as_long_as_the_call(held: HeldCall):
     left, _ = held.channels
-    assert len(left) / SAMPLE_RATE_HZ == pytest.approx(held.sidecar["duration_sec"], abs=0.2)
+    assert len(left) / SAMPLE_RATE_HZ == pytest.approx(held.kept["duration_sec"], abs=0.2)
 
 
 def test_each_side_is_on_its_channel(held: HeldCall):
@@ -200,7 +200,7 @@ def test_the_transcript_downloads_in_three_formats(held: HeldCall):
     assert " ".join(said).startswith(held.said)
     times = [at for line in lines for at in (line["start_sec"], line["end_sec"])]
     assert times == sorted(times)
-    assert 0 <= times[0] < times[-1] <= held.sidecar["duration_sec"] + 0.2
+    assert 0 <= times[0] < times[-1] <= held.kept["duration_sec"] + 0.2
     assert [line.split("] ", 1)[1] for line in text("txt").splitlines()] == said
     cues = text("srt").strip().split("\n\n")
     assert [cue.splitlines()[2] for cue in cues] == said

@@ -1,10 +1,13 @@
+import contextlib
 import hashlib
 import json
 import os
 import re
+import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,14 @@ import pytest
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
-from personaplex_ui.audio.recording_file import part_path
+from personaplex_ui.audio.recording_file import create_file, part_path
 from personaplex_ui.calls import archive as archive_module
 from personaplex_ui.calls.archive import CALLS_IN_ALL, CALLS_PER_OWNER, Archive
+from personaplex_ui.calls.call_record import KeptCall, to_json
+from personaplex_ui.calls.call_table import FILE, CallTable
 from personaplex_ui.calls.snapshot import EndedCall, Figures
 from personaplex_ui.calls.transcript import Line
+from personaplex_ui.database import Database
 from personaplex_ui.errors import InvalidInput
 from tests.clock import Clock
 
@@ -41,10 +47,27 @@ def archive(directory: Path, clock: Clock) -> Archive:
 
 
 @pytest.fixture
-def writer() -> Iterator[RecordingWriter]:
-    writer = RecordingWriter()
+def opened() -> list[FileIO]:
+    """The files of all recordings."""
+    return []
+
+
+@pytest.fixture
+def writer(opened: list[FileIO]) -> Iterator[RecordingWriter]:
+    def open_file(path: Path) -> FileIO:
+        opened.append(create_file(path))
+        return opened[-1]
+
+    writer = RecordingWriter(open_file)
     yield writer
     writer.close()
+
+
+def crash(opened: list[FileIO]) -> None:
+    """The process that writes them is gone, and its locks with it."""
+    for file in opened:
+        with open(os.devnull, "r+b") as nothing:
+            os.dup2(nothing.fileno(), file.fileno())
 
 
 def ended(call_id: str, started_at: float = NOW, recorded: bool = False) -> EndedCall:
@@ -90,7 +113,14 @@ def restarted(directory: Path, clock: Clock) -> Archive:
 
 
 def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
+    """The files there; the table of calls is not one of them."""
+    return sorted(path.name for path in directory.iterdir() if path.name != FILE)
+
+
+def rows(directory: Path) -> list[str]:
+    """The ids of the calls that the table holds."""
+    with contextlib.closing(sqlite3.connect(directory / FILE)) as connection:
+        return [row[0] for row in connection.execute("SELECT call_id FROM calls")]
 
 
 # Whose call it is --------------------------------------------------------------------------------------
@@ -232,26 +262,26 @@ def test_recorded_calls_come_back_to_their_owners(
     assert later.recording_of(ANN, two.call_id) is None
 
 
-def test_the_sidecar_is_private_and_does_not_tell_the_owner(
+def test_the_table_is_private_and_does_not_tell_the_owner(
     archive: Archive, directory: Path, writer: RecordingWriter
 ) -> None:
     call = recorded_call(archive, writer)
-    sidecar = directory / f"call-{call.call_id}.json"
-    assert names(directory) == [sidecar.name, f"call-{call.call_id}.wav"]
-    assert stat.S_IMODE(sidecar.stat().st_mode) == 0o600
+    assert names(directory) == [f"call-{call.call_id}.wav"]
+    assert stat.S_IMODE((directory / FILE).stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    text = sidecar.read_text()
-    assert ANN not in text
-    assert json.loads(text)["owner_sha256"] == hashlib.sha256(ANN.encode()).hexdigest()
+    content = (directory / FILE).read_bytes()
+    assert ANN.encode() not in content
+    assert hashlib.sha256(ANN.encode()).hexdigest().encode() in content
 
 
 def test_a_call_cut_off_by_a_crash_comes_back_with_what_was_recorded(
-    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter, opened: list[FileIO]
 ) -> None:
     call_id = archive.new_call_id()
     archive.begin(ANN, call_id, NOW, "NATF2")
     path = archive.recording_path(call_id)
     record(path, writer, finish=False)
+    crash(opened)
     later = restarted(directory, clock)
     (call,) = later.calls_of(ANN)
     assert (call.call_id, call.started_at, call.voice) == (call_id, NOW, "NATF2")
@@ -277,16 +307,19 @@ def test_a_crash_before_anything_was_recorded_leaves_nothing(
     archive: Archive, directory: Path, clock: Clock
 ) -> None:
     archive.begin(ANN, archive.new_call_id(), NOW, "NATF2")
-    assert len(names(directory)) == 1
-    assert restarted(directory, clock).calls_of(ANN) == ()
+    later = restarted(directory, clock)
+    assert later.calls_of(ANN) == ()
     assert names(directory) == []
+    later.expire(NOW + KEEP_SEC + 1)
+    assert rows(directory) == []
 
 
-def test_a_recording_without_a_sidecar_is_nobodys_but_expires(
-    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+def test_a_recording_without_a_row_is_nobodys_but_expires(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter, opened: list[FileIO]
 ) -> None:
     path = archive.recording_path(archive.new_call_id())
     record(path, writer, finish=False)
+    crash(opened)
     os.utime(part_path(path), (NOW, NOW))
     later = restarted(directory, clock)
     assert names(directory) == [path.name]
@@ -306,11 +339,11 @@ def test_a_call_whose_recording_was_deleted_comes_back_without_it(
     assert restarted(directory, clock).calls_of(ANN) == (replace(call, recorded=False),)
 
 
-def test_when_nothing_was_recorded_after_all_the_sidecar_goes(archive: Archive, directory: Path) -> None:
+def test_when_nothing_was_recorded_after_all_the_row_goes(archive: Archive, directory: Path) -> None:
     call = ended(archive.new_call_id(), recorded=False)
     archive.begin(ANN, call.call_id, NOW, "NATF2")
     archive.add(ANN, call)
-    assert names(directory) == []
+    assert (names(directory), rows(directory)) == ([], [])
     assert archive.calls_of(ANN) == (call,)
 
 
@@ -323,11 +356,42 @@ def test_a_beginning_noted_after_the_end_does_not_undo_it(
     archive.begin(ANN, call.call_id, NOW, "NATF2")  # it waited for a thread
     assert restarted(directory, clock).calls_of(ANN) == (call,)
     archive.expire(NOW + KEEP_SEC + 10)
-    assert names(directory) == []
+    assert (names(directory), rows(directory)) == ([], [])
 
 
-def sidecar_with(good: str, **changes: object) -> str:
-    return json.dumps(json.loads(good) | changes)
+def written_before(directory: Path, call: EndedCall, **changes: object) -> Path:
+    """A call as earlier versions kept it, in a file of its own."""
+    owner_hash = hashlib.sha256(ANN.encode()).hexdigest()
+    file = directory / f"call-{call.call_id}.json"
+    file.write_text(json.dumps(json.loads(to_json(KeptCall(owner_hash, call))) | changes))
+    return file
+
+
+def test_calls_of_earlier_versions_move_into_the_table(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter
+) -> None:
+    call = ended(archive.new_call_id(), recorded=True)
+    record(archive.recording_path(call.call_id), writer)
+    written_before(directory, call, figures={"dropped_heard": 1, "dropped_said": 2, "lag_frames": 3})
+    for _ in range(2):
+        later = restarted(directory, clock)
+        assert later.calls_of(ANN) == (call,)
+        assert later.recording_of(ANN, call.call_id) is not None
+        assert (names(directory), rows(directory)) == ([f"call-{call.call_id}.wav"], [call.call_id])
+
+
+def test_a_table_that_is_damaged_is_put_aside(
+    archive: Archive, directory: Path, clock: Clock, writer: RecordingWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = recorded_call(archive, writer)
+    (directory / FILE).write_bytes(b"what a disk left of it " * 100)
+    later = restarted(directory, clock)
+    assert later.calls_of(ANN) == ()
+    assert "calls.sqlite3 is damaged" in caplog.text
+    call = recorded_call(later, writer)
+    assert restarted(directory, clock).calls_of(ANN) == (call,)
+    assert archive.recording_path(lost.call_id).exists(), "it expires like every recording"
+    assert len([name for name in names(directory) if "damaged" in name]) == 1
 
 
 @pytest.mark.parametrize(
@@ -344,7 +408,7 @@ def sidecar_with(good: str, **changes: object) -> str:
         {"lines": 5},
         {"notes": [5]},
         {"caller_levels_dbfs": ["loud"]},
-        {"figures": {"unknown": 1}},
+        {"figures": {"dropped_heard": "many"}},
         {"figures": 5},
         {"owner_sha256": None},
     ],
@@ -357,9 +421,8 @@ def test_a_sidecar_that_makes_no_sense_harms_no_other(
     change: dict[str, object],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bad, good = recorded_call(archive, writer), recorded_call(archive, writer)
-    sidecar = directory / f"call-{bad.call_id}.json"
-    sidecar.write_text(sidecar_with(sidecar.read_text(), **change))
+    bad, good = ended(archive.new_call_id(), recorded=True), recorded_call(archive, writer)
+    sidecar = written_before(directory, bad, **change)
     assert restarted(directory, clock).calls_of(ANN) == (good,)
     assert sidecar.exists()
     assert f"call-{bad.call_id[:6]}….json" in caplog.text
@@ -392,7 +455,8 @@ def test_calls_go_when_their_time_has_come(
     archive.expire(NOW + 2 + KEEP_SEC + 0.001)
     assert archive.calls_of(ANN) == (new,)
     assert archive.get(ANN, old.call_id) is None
-    assert names(directory) == [f"call-{new.call_id}.json", f"call-{new.call_id}.wav"]
+    assert names(directory) == [f"call-{new.call_id}.wav"]
+    assert rows(directory) == [new.call_id]
 
 
 def test_what_expired_while_the_server_was_down_goes_at_the_start(
@@ -464,17 +528,18 @@ def test_a_full_disk_keeps_no_call_from_its_owner(
     archive.begin(ANN, call.call_id, NOW, call.voice)
     record(archive.recording_path(call.call_id), writer)
 
-    def full(path: str, flags: int) -> int:
-        raise OSError(28, "No space left on device")
+    def full(table: CallTable, kept: KeptCall) -> None:
+        with Database(directory / FILE, "").transaction():
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive_module, "_private", full)
+    monkeypatch.setattr(CallTable, "put", full)
     archive.add(ANN, call)
     assert "No space left" in caplog.text
     assert call.call_id not in caplog.text
     assert archive.calls_of(ANN) == (call,)
     assert archive.recording_of(ANN, call.call_id) is not None
     monkeypatch.undo()
-    (later,) = restarted(directory, clock).calls_of(ANN)  # the sidecar of the beginning is still whole
+    (later,) = restarted(directory, clock).calls_of(ANN)  # the row of the beginning is still whole
     assert later.reason == "The server stopped during this call."
 
 

@@ -4,20 +4,23 @@ Whoever starts one gets its log shown when a test fails (``add_logs``, called by
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
+from personaplex_ui.calls.call_table import FILE as CALLS
 from tests.password import GIVEN, VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +107,12 @@ class AppProcess:
             return False
 
         wait_until(ready, READY_WITHIN_SEC, "the app is ready")
+
+    def kept_call(self, call_id: str) -> dict[str, Any]:
+        """What the server keeps of a recorded call on the disk."""
+        with contextlib.closing(sqlite3.connect(self.recordings / CALLS)) as connection:
+            found = connection.execute("SELECT record FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        return json.loads(found[0])
 
     def free_lines(self) -> int:
         return int(httpx.get(f"{self.url}/health", headers=self.headers).json()["lines_free"])

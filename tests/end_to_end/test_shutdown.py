@@ -1,7 +1,6 @@
 """How the app ends in the middle of a call: by SIGTERM with words, by kill -9 with a recording to repair."""
 
 import io
-import json
 import signal
 import time
 from collections.abc import Iterator
@@ -77,7 +76,7 @@ def test_sigterm_ends_the_call_with_words_and_closes_its_recording(folder: Path,
         caller.close()
     assert list(app.recordings.glob("*.part.wav")) == []
     (recording,) = app.recordings.glob("call-*.wav")
-    call = json.loads(recording.with_suffix(".json").read_text())
+    call = app.kept_call(recording.stem.removeprefix("call-"))
     assert check_recording(recording.read_bytes()) == pytest.approx(call["duration_sec"], abs=0.2)
     assert "shutting down" in call["reason"]
     assert call["lines"]

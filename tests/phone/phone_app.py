@@ -19,6 +19,7 @@ from personaplex_ui.calls.archive import Archive
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.phone.account import PhoneAccount
+from personaplex_ui.phone.daily_count import DailyCount
 from personaplex_ui.phone.desk import PhoneDesk
 from personaplex_ui.phone.dialler import Dialler
 from personaplex_ui.phone.personas import PhonePersonas
@@ -141,7 +142,7 @@ async def phone_app(
     voices = VoiceLibrary([Voice("NATF2", "Female", "NATF2"), Voice("NATM1", "Male", "NATM1")], (), "NATF2")
     account = PhoneAccount(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER) if account is None else account
     dialler = (
-        Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, daily_limit, clock, client)
+        Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(folder, daily_limit, clock), client)
         if client is not None
         else None
     )

@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,8 @@ from urllib3.exceptions import (
 )
 
 from personaplex_ui.errors import PhoneUnavailable
-from personaplex_ui.phone.dialler import ANSWERS_WITHIN_SEC, DAY_SEC, DailyLimitReached, Dialler
+from personaplex_ui.phone.daily_count import DAY_SEC, DailyCount
+from personaplex_ui.phone.dialler import ANSWERS_WITHIN_SEC, DailyLimitReached, Dialler
 from tests.clock import Clock
 from tests.phone.twilio_rest import (
     ACCOUNT_SID,
@@ -47,9 +49,9 @@ def rest() -> Iterator[TwilioRest]:
 
 
 @pytest.fixture
-def dialler(rest: TwilioRest, clock: Clock) -> Iterator[Dialler]:
+def dialler(rest: TwilioRest, clock: Clock, tmp_path: Path) -> Iterator[Dialler]:
     with client_of(rest) as client:
-        yield Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2, clock, client)
+        yield Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client)
 
 
 async def test_it_asks_twilio_for_a_call(dialler: Dialler, rest: TwilioRest) -> None:
@@ -92,9 +94,9 @@ async def test_so_many_a_day(dialler: Dialler, rest: TwilioRest, clock: Clock) -
     await dialler.dial(TO, *URLS)
 
 
-async def test_a_limit_of_none_makes_no_call(rest: TwilioRest) -> None:
+async def test_a_limit_of_none_makes_no_call(rest: TwilioRest, tmp_path: Path) -> None:
     with client_of(rest) as client, pytest.raises(DailyLimitReached, match="is 0"):
-        await Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 0, client=client).dial(TO, *URLS)
+        await Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 0), client).dial(TO, *URLS)
     assert rest.asked == []
 
 
@@ -151,12 +153,14 @@ async def test_an_attempt_of_which_nothing_is_known_counts(
     assert dialler.left_today == 1
 
 
-async def test_an_attempt_that_never_left_is_given_back(dialler: Dialler, rest: TwilioRest) -> None:
+async def test_an_attempt_that_never_left_is_given_back(
+    dialler: Dialler, rest: TwilioRest, tmp_path: Path
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and it does not listen
         rest.url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with client_of(rest) as client:
-            unreached = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 1, client=client)
+            unreached = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 1), client)
             for _ in range(3):
                 with pytest.raises(PhoneUnavailable, match="could not be reached"):
                     await unreached.dial(TO, *URLS)
@@ -180,9 +184,9 @@ def hanging_up() -> Generator[str]:
         thread.join()
 
 
-async def test_an_attempt_that_was_sent_and_broke_off_counts(rest: TwilioRest) -> None:
+async def test_an_attempt_that_was_sent_and_broke_off_counts(rest: TwilioRest, tmp_path: Path) -> None:
     with hanging_up() as rest.url, client_of(rest) as client:
-        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2, client=client)
+        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2), client)
         with pytest.raises(PhoneUnavailable, match="could not be reached"):
             await dialler.dial(TO, *URLS)
         assert dialler.left_today == 1
@@ -211,21 +215,23 @@ def failed(reason: Exception, error: type[requests.ConnectionError] = requests.C
     ],
 )
 async def test_only_what_cannot_have_arrived_is_given_back(
-    rest: TwilioRest, monkeypatch: pytest.MonkeyPatch, error: Exception, left: int
+    rest: TwilioRest, monkeypatch: pytest.MonkeyPatch, error: Exception, left: int, tmp_path: Path
 ) -> None:
     def fail(*args: object, **options: object) -> None:
         raise error
 
     with client_of(rest) as client:
         monkeypatch.setattr(client.http_client, "request", fail)
-        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2, client=client)
+        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2), client)
         with pytest.raises(PhoneUnavailable, match="could not be reached"):
             await dialler.dial(TO, *URLS)
     assert dialler.left_today == left
 
 
-async def test_its_own_client_shows_no_request_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, 2)
+async def test_its_own_client_shows_no_request_in_the_log(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2))
     client = dialler._client  # pyright: ignore[reportPrivateUsage]
     assert client.http_client.timeout == ANSWERS_WITHIN_SEC
     with caplog.at_level(logging.DEBUG):

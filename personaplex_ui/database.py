@@ -1,0 +1,76 @@
+"""One SQLite file that outlives the process: opened anew for each piece of work, by any thread or process.
+
+Knows files and locks of SQLite, not a single table. Each method blocks on the disk.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+from personaplex_ui.errors import StorageFailed
+
+WAITS_FOR_OTHERS_SEC = 5.0
+"""How long another process may hold the file."""
+
+log = logging.getLogger(__name__)
+
+
+class Database:
+    """``schema``: statements that make the tables where they are missing. The file is made at the first use;
+    only its owner can read it. One that is damaged is put aside, and a new one begins."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._schema = schema
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        """All that is done within is kept, or none of it where an exception leaves it.
+
+        Raises:
+            StorageFailed: the disk refuses, or another process holds the file for too long.
+        """
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                with connection:
+                    yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise StorageFailed(f"{self.path.name} cannot be used: {_why(error)}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # locked, full, not writable
+                raise
+            aside = self.path.with_suffix(f".damaged-{time.time_ns()}")
+            self.path.replace(aside)
+            log.error(
+                "%s is damaged (%s). It is now called %s; a new one begins.",
+                self.path.name,
+                error,
+                aside.name,
+            )
+            return self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        # Transactions are begun by hand, and the journal is one that network disks can do, too.
+        connection = sqlite3.connect(self.path, timeout=WAITS_FOR_OTHERS_SEC, isolation_level=None)
+        try:
+            connection.executescript(self._schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _why(error: Exception) -> str:
+    """The text of an OSError would also tell the file's whole path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
