@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from personaplex_ui.personaplex import download, ranged_download
+from personaplex_ui.personaplex import download, partial_file, ranged_download
 from personaplex_ui.personaplex.checkpoint_files import CheckpointFiles, CheckpointUnusable
 from personaplex_ui.personaplex.download import Hub, find_checkpoint
 from personaplex_ui.personaplex.partial_file import PartialFile, arrived_bytes
@@ -455,5 +455,62 @@ def test_one_bad_connection_does_not_end_the_others(tmp_path: Path, monkeypatch:
         assert not file.missing_parts()
 
 
-def test_the_least_of_memory_is_used() -> None:
-    assert ranged_download.PIECE_BYTES * CONNECTIONS <= 4 << 20
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_progress_never_looks_between_two_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """The file is moved just before one of the looks that make up the answer."""
+    blob, single = tmp_path / "blob", tmp_path / "blob.incomplete"
+    single.write_bytes(bytes(1_000))
+    size_of, looked = partial_file._size, 0  # pyright: ignore[reportPrivateUsage]
+
+    def look(path: Path) -> int:
+        nonlocal looked
+        if looked == before and single.exists():
+            single.rename(blob)
+        looked += 1
+        return size_of(path)
+
+    monkeypatch.setattr(partial_file, "_size", look)
+    assert arrived_bytes(blob, 1_000) == 1_000
+
+
+def test_a_beginning_is_counted_while_it_becomes_the_first_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob, single = tmp_path / "blob", tmp_path / "blob.incomplete"
+    single.write_bytes(bytes(3_000_000))
+    seen: list[int] = []
+    replace = os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        seen.append(arrived_bytes(blob, SIZE))
+        replace(source, target)
+        seen.append(arrived_bytes(blob, SIZE))
+
+    monkeypatch.setattr(os, "replace", watched)
+    with PartialFile(blob, SIZE):
+        seen.append(arrived_bytes(blob, SIZE))
+    assert seen == [3_000_000] * 3
+
+
+def test_little_memory_is_used_however_large_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Body(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            asked.append(size or -1)
+            return super().read1(size)
+
+    def answer(start: int, end: int) -> requests.Response:
+        found = response(CONTENT[start:end], start, len(CONTENT))
+        found.raw = Body(CONTENT[start:end])
+        return found
+
+    with PartialFile(tmp_path / "blob", len(CONTENT)) as file:
+        Answers(monkeypatch, answer).fetch(file)
+        assert not file.missing_parts()
+    assert asked
+    assert all(0 < size <= 1 << 20 for size in asked)
