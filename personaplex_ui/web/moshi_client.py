@@ -35,16 +35,39 @@ HOW_TO_GET_IT = (
 )
 
 SHIM = """<script>
-// The client's router knows one place, "/". It is shown that, and a reload comes back to the true one.
+// The client's router knows one place, "/", and reads the address when it starts. It is shown that place
+// until it has started, and whenever it looks again; a reload comes back to the true one.
 (() => {
+  const replace = History.prototype.replaceState;
+  const show = (address) => replace.call(history, history.state, "", address);
+  const showRoot = () => show("/" + location.search + location.hash);
   const here = location.href;
-  history.replaceState(history.state, "", "/" + location.search + location.hash);
-  const rendered = new MutationObserver(() => {
-    if (!document.getElementById("root")?.hasChildNodes()) return;
+  let started = false;
+  const restore = () => {
+    if (started) return;
+    started = true;
     rendered.disconnect();
-    history.replaceState(history.state, "", here);
+    delete history.replaceState;
+    show(here);
+  };
+  // React Router marks its first entry without a change of address, right before it reads the address.
+  history.replaceState = function (state, title, ...address) {
+    replace.call(history, state, title, ...address);
+    if (address.length === 0) setTimeout(restore);
+  };
+  // Others are known by what they render: by the first change that the parser did not make.
+  const rendered = new MutationObserver(() => setTimeout(restore));
+  document.addEventListener("readystatechange", () => {
+    const root = document.getElementById("root") ?? document.body;
+    if (!started) rendered.observe(root, { childList: true, subtree: true });
+  }, { once: true });
+  addEventListener("popstate", () => {
+    if (!started) return;
+    const now = location.href;
+    showRoot();
+    setTimeout(() => show(now));
   });
-  rendered.observe(document, { childList: true, subtree: true });
+  showRoot();
 })();
 </script>"""
 
