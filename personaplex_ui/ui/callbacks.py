@@ -95,8 +95,9 @@ class PageCallbacks:
     async def watch_engine(self) -> AsyncIterator[tuple[str, object]]:
         """The banner about the engine, until it is ready or has failed; and whether to offer what helps."""
         engine = self._switchboard.engine
-        while engine.state is EngineState.LOADING:
-            yield render.engine_html("loading", NAME, engine.message, engine.progress), HIDDEN
+        while engine.state in (EngineState.LOADING, EngineState.DEGRADED):
+            kind = "loading" if engine.state is EngineState.LOADING else "failed"
+            yield render.engine_html(kind, NAME, engine.message, engine.progress), HIDDEN
             await asyncio.sleep(ENGINE_WATCHED_EVERY_SEC)
         if engine.state is not EngineState.READY:
             yield render.engine_html("failed", NAME, engine.message), SHOWN

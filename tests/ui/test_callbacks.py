@@ -22,6 +22,7 @@ from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.personaplex.loading import OFFLOADED_IS_SLOW
+from personaplex_ui.ui.callbacks import HIDDEN
 from tests.running import until
 from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.voices.recordings import RECORDING, speech
@@ -148,6 +149,23 @@ async def test_the_page_says_in_words_why_a_call_was_refused(app: OpenApp, page:
     [webrtc_id] = [key for key in vars(calls)["_calls"] if calls.call_of(key) is call]
     status, *_ = await page.trigger("follow", webrtc_id, None)
     assert f"Ended: {call.reason}" in unescape(status)
+
+
+# In trouble ------------------------------------------------------------------------------------------
+
+
+async def test_a_page_that_opens_in_trouble_sees_its_end(tmp_path: Path):
+    async with open_app(tmp_path, ENGINE="echo", RECORDINGS_DIR=str(tmp_path / "recordings")) as app:
+        assert await app.loaded() is EngineState.READY
+        app.engine.health.degrade("It hangs.")
+        shown = app.callbacks.watch_engine()
+        banner, ways_out = await anext(shown)
+        assert "Calls cannot be taken.</strong> It hangs." in banner
+        assert ways_out == HIDDEN  # it helps itself
+        app.engine.health.ready()
+        banner, _ = await anext(shown)
+        assert "This is the echo engine" in banner
+        assert [item async for item in shown] == []
 
 
 # Clips only -----------------------------------------------------------------------------------------
