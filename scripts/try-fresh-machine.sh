@@ -5,7 +5,7 @@
 #
 # Makes the machine with debootstrap in FOLDER (a temporary one, removed at the end), with Python 3, make and nothing
 # else, and clones this checkout's HEAD into it. Needs root, debootstrap, 20 GB of disk, and a registry of Python
-# packages. What this machine's network needs (proxies, pip's settings, certificates) is taken along.
+# packages. What this machine's network needs (proxies, certificates) is taken along.
 set -euo pipefail
 
 suite=${1:?bookworm or trixie}
@@ -13,6 +13,7 @@ given=${2:-}
 root=${given:-$(mktemp -d "/var/tmp/fresh-$suite-XXXXXX")}
 checkout=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
 port=${PORT:-7860}
+certificates=/usr/local/share/network.crt # not where the ca-certificates package writes
 say() { printf '\n== %s\n' "$*"; }
 
 unmount() {
@@ -27,9 +28,10 @@ trap unmount EXIT
 inside() { # a command in the machine, with a login's environment and what the network needs
     local -a network=()
     local name
-    for name in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^PIP_(CERT|INDEX_URL)$' || true); do
+    for name in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^PIP_INDEX_URL$' || true); do
         network+=("$name=${!name}")
     done
+    [[ -z "${PIP_CERT:-}" ]] || network+=("PIP_CERT=$certificates")
     chroot "$root" env -i HOME=/root TERM=dumb LANG=C.UTF-8 \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ${network[@]+"${network[@]}"} "$@"
 }
@@ -39,10 +41,10 @@ if [[ ! -x "$root/usr/bin/make" ]]; then
     debootstrap --variant=minbase --include=python3,make "$suite" "$root" ${MIRROR:+"$MIRROR"} >"$root.log" 2>&1 ||
         { tail -20 "$root.log" >&2; exit 1; }
 fi
-for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf.d/*cert*; do
+for file in /etc/resolv.conf /etc/hosts /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf.d/*cert*; do
     [[ ! -f "$file" ]] || install -D -m 644 "$file" "$root$file"
 done
-if [[ -n "${PIP_CERT:-}" ]]; then install -D -m 644 "$PIP_CERT" "$root$PIP_CERT"; fi
+if [[ -n "${PIP_CERT:-}" ]]; then install -m 644 "$PIP_CERT" "$root$certificates"; fi
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys" && mount --make-rslave "$root/sys"
 mount --rbind /dev "$root/dev" && mount --make-rslave "$root/dev"
