@@ -50,6 +50,7 @@ def test_three_times_an_hour(environment: dict[str, str], clock: Clock) -> None:
         f"{os.getpid()} 9e99 inf 2000000",
         "x" * 100_000,
     ],
+    ids=range(8),  # the number of this process is another one in each of several that test side by side
 )
 def test_a_note_that_is_not_about_this_process_is_none(clock: Clock, note: str) -> None:
     executed: list[list[str]] = []
