@@ -38,6 +38,10 @@ LATE_RUN_SEC = 0.08
 LED_ASTRAY_SEC = 0.25
 """When a packet from the future made all others late, and nothing has followed it for so long, they count."""
 
+AT_ONCE_SEC = 5.0
+"""Sound that may come in a heap, after a stall. ``FASTEST``: for good, times real time. More is left out."""
+
+FASTEST = 2.0
 PAUSE_SEC = 1.0
 """After so long without a packet, the next one begins anew."""
 
@@ -71,7 +75,8 @@ Output = Packet | Concealment
 @dataclass(slots=True)
 class BufferCounts:
     """``lost``: were not there in their turn. ``late``: those of them that came after all, and were dropped.
-    ``concealed``: pieces made up. ``repeated``: came twice. ``strange``: belong to no stream we follow."""
+    ``concealed``: pieces made up. ``repeated``: came twice. ``strange``: belong to no stream we follow, or
+    came much faster than time."""
 
     received: int = 0
     handed_on: int = 0
@@ -114,6 +119,8 @@ class JitterBuffer:
         self._sound_at = 0.0
         """When the last packet of sound was handed on. ``_sound_sec``: how long it lasts."""
         self._sound_sec = 0.0
+        self._allowed_sec = AT_ONCE_SEC
+        self._asked_at = 0.0
         self._late_since: float | None = None
         self._debt = 0
         """Ticks made up when the way became slower, to the transit time ``_slow_sec``."""
@@ -133,7 +140,8 @@ class JitterBuffer:
     def receive(self, packet: Packet, now: float) -> list[Output]:
         """What can be handed on now that ``packet`` is there."""
         self.counts.received += 1
-        if not self._follow(packet, now):
+        if self._is_flood(packet, now) or not self._follow(packet, now):
+            self.counts.strange += 1
             return []
         self._arrived_at = now
         sequence = unwrap(packet.sequence, self._next, 16)
@@ -181,6 +189,15 @@ class JitterBuffer:
         next_at = self._sound_at + self._sound_sec + concealed_sec + SENDER_LATE_SEC
         return max(due + wait, next_at, self._patient_until)
 
+    def _is_flood(self, packet: Packet, now: float) -> bool:
+        self._allowed_sec = min(AT_ONCE_SEC, self._allowed_sec + FASTEST * (now - self._asked_at))
+        self._asked_at = now
+        duration_sec = packet.duration / self._rate_hz
+        if self._allowed_sec < duration_sec:
+            return True
+        self._allowed_sec -= duration_sec
+        return False
+
     # Which stream --------------------------------------------------------------------------------------
 
     def _follow(self, packet: Packet, now: float) -> bool:
@@ -188,7 +205,6 @@ class JitterBuffer:
         quiet_sec = now - self._arrived_at
         if packet.source != self._source:
             if self._source is not None and quiet_sec < OTHER_SOURCE_AFTER_SEC:
-                self.counts.strange += 1
                 return False
             self._begin(packet)
             return True
@@ -199,7 +215,6 @@ class JitterBuffer:
         elif abs(steps) > MOST_STEPS:
             if packet.sequence != self._begins_anew_with:
                 self._begins_anew_with = (packet.sequence + 1) & 0xFFFF
-                self.counts.strange += 1
                 return False
             self._begin(packet)
         self._begins_anew_with = None

@@ -299,6 +299,17 @@ def test_a_sender_whose_timestamps_are_wrong_is_heard(ticks: int):
     assert played.concealed_sec <= 0.2
 
 
+def test_a_flood_is_not_taken():
+    """A hundred times as fast as time, in order: each packet would cost a decoding."""
+    flood = [Arrival(100.0 + n * PACKET_SEC / 100, packet(n)) for n in range(5_000)]
+    buffer, played = run(flood, until=flood[-1].at)
+    assert len(played.packets) * PACKET_SEC <= 5.0 + 2 * 1.0
+    assert buffer.counts.strange >= 4_600
+    after = [Arrival(flood[-1].at + 5.0 + n * PACKET_SEC, packet(n, source=2)) for n in range(200)]
+    _, played = run(after, buffer, until=after[-1].at)
+    assert len(played.packets) == 200
+
+
 def test_junk_is_bounded():
     dice = random.Random(5)
     buffer = JitterBuffer(RATE_HZ)
