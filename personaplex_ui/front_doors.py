@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.open_files import most_requests, raise_limit
 from personaplex_ui.phone.account import PhoneAccount
 from personaplex_ui.phone.daily_count import DailyCount
 from personaplex_ui.phone.desk import PhoneDesk
@@ -37,6 +38,7 @@ from personaplex_ui.web.metrics import Metrics, build_metrics_router
 from personaplex_ui.web.moshi_client import MoshiClient, MoshiClientAssets, build_client_router
 from personaplex_ui.web.moshi_routes import build_moshi_router
 from personaplex_ui.web.own_origin import OwnOrigins
+from personaplex_ui.web.request_limits import RequestLimits
 from personaplex_ui.web.security_headers import SecurityHeaders
 from personaplex_ui.web.twilio_routes import build_twilio_router
 from personaplex_ui.web.upload_limit import UploadLimit
@@ -88,6 +90,7 @@ class FrontDoors:
         if not self.keys.are_needed:
             hosts = KnownHosts(settings.server_url, settings.allowed_origins)
             app.add_middleware(HostCheck, hosts=hosts)
+        app.add_middleware(RequestLimits, most=most_requests(raise_limit()))
         app.add_middleware(
             AddressMiddleware, server_url=settings.server_url, trusted_proxies=settings.trusted_proxies
         )

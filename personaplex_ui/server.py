@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 
 import gradio as gr
@@ -16,13 +17,17 @@ from fastapi import FastAPI
 from personaplex_ui import __version__
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.compat.uvicorn_protocol import MAX_HEAD_BYTES, limited_protocol
+from personaplex_ui.connection_limits import ConnectionLimits
 from personaplex_ui.engine.worker import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.library_prints import log_what_libraries_print
 from personaplex_ui.listening import address_shown, listen
 from personaplex_ui.logs import configure_logging
+from personaplex_ui.open_files import BACKLOG, most_connections, raise_limit
 from personaplex_ui.parts import Parts
 from personaplex_ui.process_restart import ProcessRestart
+from personaplex_ui.repeated_records import limit_repeated_records
 from personaplex_ui.settings import LogFormat, Settings
 from personaplex_ui.shutdown_signals import ShutdownSignals
 from personaplex_ui.transports.turn import IceServers, choose_source
@@ -245,9 +250,14 @@ def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
     configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)
     for note in notes:
         log.warning("%s", note)
+    limit_repeated_records()
+    limits = ConnectionLimits(most_connections(raise_limit()), time.monotonic)
     app = build_app(settings)
     config = uvicorn.Config(
         app,
+        http=limited_protocol(limits),
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        backlog=BACKLOG,
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -27,6 +27,9 @@ MAY_IMPORT = {
     "listening": ("errors",),
     "log_context": (),
     "database": ("errors",),
+    "connection_limits": (),
+    "open_files": (),
+    "repeated_records": (),
     "logs": ("log_context",),
     "library_prints": ("logs",),
     "shutdown_signals": (),
@@ -37,7 +40,7 @@ MAY_IMPORT = {
     "echo": ("engine.speech_model", "audio", "errors"),
     "personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
     "calls": ("database", "engine", "audio", "voices", "plain_text", "log_context", "errors"),
-    "compat": ("protocols", "audio"),
+    "compat": ("connection_limits", "protocols", "audio"),
     "transports": (
         "calls",
         "compat",
