@@ -119,7 +119,8 @@ class LimitedHttp(H11Protocol):
         self._move(self._stage())
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        if self.ws_protocol_class is not None and self._connection is not None:
+        chosen: Any = self.ws_protocol_class
+        if chosen is not None and self._connection is not None:
             self.ws_protocol_class = functools.partial(LimitedWebSocket, self._watch.limits, self._connection)  # type: ignore[assignment]
         self._move(Stage.BUSY)
         super().handle_websocket_upgrade(event)
@@ -143,11 +144,12 @@ class LimitedHttp(H11Protocol):
     def _stage(self) -> Stage:
         if self.transport.is_closing():
             return Stage.CLOSING
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
             return Stage.BUSY
         if self.conn.their_state is h11.SEND_BODY:
             return Stage.SURPLUS
-        if self.cycle is not None and not self.conn.trailing_data[0]:
+        if cycle is not None and not self.conn.trailing_data[0]:
             return Stage.KEPT
         return Stage.SILENT
 
