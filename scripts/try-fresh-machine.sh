@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Both commands of the README on a minimal Debian: `make demo` until the app is healthy, then `make test`.
 #
-#   scripts/try-fresh-machine.sh bookworm|trixie [FOLDER]
+#   [ARGS=...] scripts/try-fresh-machine.sh bookworm|trixie [FOLDER]
 #
 # Makes the machine with debootstrap in FOLDER (a temporary one, removed at the end), with Python 3, make and nothing
-# else, and clones this checkout's HEAD into it. Needs root, debootstrap, 20 GB of disk, and a registry of Python
-# packages. What this machine's network needs (proxies, certificates) is taken along.
+# else, and clones this checkout's HEAD into it. ARGS goes to pytest, as for make; without it all tests run. Needs
+# root, debootstrap, 20 GB of disk, and a registry of Python packages. What this machine's network needs (proxies,
+# certificates) is taken along.
 set -euo pipefail
 
 suite=${1:?bookworm or trixie}
@@ -75,5 +76,5 @@ wait "$demo" 2>/dev/null || true
 say "make demo: healthy"
 
 say "make test"
-inside bash -c "cd /root/personaplex_ui && make test REQUIRE_ALL_TESTS=1"
+inside env REQUIRE_ALL_TESTS=1 ARGS="${ARGS:-}" bash -c "cd /root/personaplex_ui && make test"
 say "make test: passed on Debian $suite"
