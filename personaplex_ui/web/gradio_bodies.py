@@ -143,7 +143,16 @@ class GradioBodies:
         if not as_validation:
             raise Refused(NO_FILE)
         # How Gradio says which value is wrong: its page marks the field, its client raises the sentence.
-        detail = [{"__type__": "validate", "is_valid": not w, "message": NO_FILE if w else ""} for w in wrong]
+        names = [str(getattr(component, "label", None) or "value") for component in inputs]
+        detail = [
+            {
+                "__type__": "validate",
+                "is_valid": not is_wrong,
+                "parameter_name": name,
+                "message": NO_FILE if is_wrong else "",
+            }
+            for name, is_wrong in zip([*names, *["value"] * len(wrong)], wrong, strict=False)
+        ]
         raise Refused(NO_FILE, 422, detail)
 
     def _may_be_read(self, value: Any) -> bool:

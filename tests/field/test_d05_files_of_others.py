@@ -109,6 +109,7 @@ async def test_they_are_refused_everywhere(app: OpenApp, other: str, asked: list
         told = answers[1].json()["detail"]
         # As Gradio's page and client understand it.
         assert (told[0]["is_valid"], "uploaded first" in told[0]["message"]) == (False, True)
+        assert told[0]["parameter_name"] == "audio"
     hidden = {"data": ["", {"a": [{"path": f"http://{other}/", "meta": META}]}]}
     answer = await app.http.post("/gradio_api/call/converse", json=hidden)
     assert answer.status_code == 400

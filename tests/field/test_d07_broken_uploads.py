@@ -21,7 +21,9 @@ FORM = "multipart/form-data; boundary=x"
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    async with open_app(tmp_path_factory.mktemp("app"), ENGINE="echo", MAX_UPLOAD_MB="1") as app:
+    async with open_app(
+        tmp_path_factory.mktemp("app"), ENGINE="echo", APP_PASSWORD="", MAX_UPLOAD_MB="1"
+    ) as app:
         yield app
 
 
