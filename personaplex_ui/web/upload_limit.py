@@ -21,17 +21,29 @@ from personaplex_ui.web.address import client_address
 
 MB = 1_000_000
 UPLOADS = ("/gradio_api/upload", "/gradio_api/upload/")
-MAX_OTHER_BYTES = 1024 * 1024
+MAX_OTHER_BYTES = 128 * 1024
+"""Values of the page and of clients: the longest role, escaped, takes 24,000."""
 UNCOUNTED_BYTES = 64 * 1024
 """A body that is no upload counts only from this size on."""
 WINDOW_SEC = 3600.0
 STEP_SEC = 60.0
 MAX_QUERY_BYTES = 200
+MOST_VALUES = 5_000
+"""Commas and brackets of a body that is no upload. 128 KiB of ``[],[],`` stop the event loop for 100 ms, and
+keep 6 MB while they wait in Gradio's queue. A role may be 2,000 commas."""
+
 NEXT_PART_WITHIN_SEC = 30.0
+OTHER_WITHIN_SEC = 20.0
+"""All of a body that is no upload; only the time counts in which it is waited for."""
+UPLOAD_GRACE_SEC = 30.0
+LEAST_BYTES_PER_SEC = 2_048
+"""Of an upload, after the grace, on average: 64 MB may take nine hours, but not for ever."""
 MOST_ADDRESSES = 10_000
 """Beyond it, those that sent nothing for the longest time are forgotten."""
 LINGER_SEC = 3.0
-TOO_LARGE = "That is too large for a request. Files go to /gradio_api/upload; anything else is under 1 MB."
+TOO_LARGE = "That is too large for a request. Files go to /gradio_api/upload; anything else is under 128 KB."
+TOO_MANY_VALUES = "That is too many values for a request. Send fewer at once."
+TOO_SLOW = "The request did not arrive in time. Please try again, perhaps with a better connection."
 
 
 class ByteBudget:
@@ -96,6 +108,18 @@ class _Body:
         self._is_upload = is_upload
         self._size = 0
         self._counted = 0
+        self._values = 0
+        self._waited_sec = 0.0
+
+    def patience_sec(self) -> float:
+        """How long the next part may be waited for."""
+        if not self._is_upload:
+            return min(NEXT_PART_WITHIN_SEC, OTHER_WITHIN_SEC - self._waited_sec)
+        earned_sec = UPLOAD_GRACE_SEC + self._size / LEAST_BYTES_PER_SEC
+        return min(NEXT_PART_WITHIN_SEC, earned_sec - self._waited_sec)
+
+    def waited(self, sec: float) -> None:
+        self._waited_sec += sec
 
     def announce(self, size: int) -> _Refusal | None:
         """What to say to a body that will have ``size`` bytes."""
@@ -105,11 +129,15 @@ class _Body:
             return self._over()
         return None
 
-    def take(self, size: int) -> _Refusal | None:
-        """What to say now that so many more bytes have arrived."""
-        self._size += size
-        if not self._is_upload and self._size > MAX_OTHER_BYTES:
-            return _Refusal(413, TOO_LARGE)
+    def take(self, part: bytes) -> _Refusal | None:
+        """What to say now that so much more has arrived."""
+        self._size += len(part)
+        if not self._is_upload:
+            self._values += part.count(b",") + part.count(b"[") + part.count(b"{")
+            if self._size > MAX_OTHER_BYTES:
+                return _Refusal(413, TOO_LARGE)
+            if self._values > MOST_VALUES:
+                return _Refusal(413, TOO_MANY_VALUES)
         if self._counts(self._size):
             self._budget.add(self._address, self._size - self._counted)
             self._counted = self._size
@@ -140,6 +168,7 @@ class UploadLimit:
 
     def __init__(self, app: ASGIApp, mb_per_hour: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
+        self._clock = clock
         self._budget = ByteBudget(mb_per_hour * MB, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,9 +188,12 @@ class UploadLimit:
             nonlocal refusal, is_complete
             if is_complete:
                 return await receive()  # the client's leaving
-            message = {"type": "http.disconnect"} if refusal else await _in_time(receive)
+            left: Message = {"type": "http.disconnect"}
+            message = left if refusal else await self._next(receive, body)
+            if message is None:
+                refusal, message = _Refusal(408, TOO_SLOW), left
             if message["type"] == "http.request":
-                refusal = body.take(len(message.get("body", b"")))
+                refusal = body.take(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
             if is_upload and (refusal or message["type"] == "http.disconnect"):
                 # Gradio removes what it has written so far for this alone.
@@ -185,14 +217,18 @@ class UploadLimit:
         if refusal is not None and not has_begun:
             await _refuse(refusal, receive, send)
 
-
-async def _in_time(receive: Receive) -> Message:
-    """The next part of a body; a client that sends none for long has left."""
-    try:
-        async with asyncio.timeout(NEXT_PART_WITHIN_SEC):
-            return await receive()
-    except TimeoutError:
-        return {"type": "http.disconnect"}
+    async def _next(self, receive: Receive, body: _Body) -> Message | None:
+        """The next part of a body; None of one that comes too slowly."""
+        patience_sec, began = body.patience_sec(), self._clock()
+        if patience_sec <= 0.0:
+            return None
+        try:
+            async with asyncio.timeout(patience_sec):
+                return await receive()
+        except TimeoutError:
+            return None
+        finally:
+            body.waited(self._clock() - began)
 
 
 async def _refuse(refusal: _Refusal, receive: Receive, send: Send) -> None:
