@@ -18,8 +18,9 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from personaplex_ui.audio.av_source import AvSource
 from personaplex_ui.audio.chunks import find_sound_chunks, straightened
-from personaplex_ui.audio.decoded_sound import ANOTHER, channels_of, mono_24k
+from personaplex_ui.audio.decoded_sound import ANOTHER, MOST_PLANES, channels_of, mono_24k
 from personaplex_ui.audio.file_end import flac_length_sec, lacks_its_end
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.mixdown import Mixdown
@@ -45,6 +46,7 @@ MOST_DAMAGED_PACKETS = 10_000
 LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
 
 CANNOT_BE_READ = f"This file cannot be read as audio. {ANOTHER}"
+_TOO_MANY_CHANNELS = f"Sound of more than {MOST_PLANES} channels cannot be used. Mix it down and try again."
 _CUT_SHORT = "The audio file is cut short or damaged: its end is missing. Save or upload it again."
 _EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose another."
 
@@ -153,7 +155,9 @@ def _frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
     """The frames of the default track, else of the first one that has any."""
     size = file.seek(0, 2)
     file.seek(0)
-    with av.open(file, "r", options={"format_whitelist": FORMATS}) as container:
+    # Names and comments are often no UTF-8, and nobody reads them here.
+    options = {"format_whitelist": FORMATS}
+    with av.open(AvSource(file), "r", options=options, metadata_errors="replace") as container:
         if not container.streams.audio:
             raise InvalidInput("audio", f"There is no sound in this file. {ANOTHER}")
         # PyAV's types do not tell that a codec nobody knows has no context.
@@ -211,9 +215,9 @@ class _Timed:
 
 def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
     """Decode packet by packet. A damaged packet is skipped, as players do; where the file can no longer be
-    followed, what came before is all. Raises FFmpegError when nothing could be decoded."""
+    followed, what came before is all. Raises FFmpegError or InvalidInput when nothing could be decoded."""
     decoded, damaged = False, 0
-    failed: FFmpegError | None = None
+    failed: FFmpegError | InvalidInput | None = None
     packets = container.demux(stream)
     while damaged < MOST_DAMAGED_PACKETS:
         try:
@@ -224,7 +228,9 @@ def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.Au
             break
         try:
             frames = packet.decode()
-        except FFmpegError as error:
+            if any(frame.format.is_planar and frame.layout.nb_channels > MOST_PLANES for frame in frames):
+                raise InvalidInput("audio", _TOO_MANY_CHANNELS)  # mostly damage
+        except (FFmpegError, InvalidInput) as error:
             failed, damaged = error, damaged + 1
             continue
         decoded, damaged = decoded or bool(frames), 0

@@ -35,9 +35,9 @@ def lacks_its_end(file: BinaryIO) -> bool:
     if start[:4] == b"\x1a\x45\xdf\xa3":
         end = _end_of_segment(file)
     elif start[:4] == b"riff":
-        end = _end_of_w64(file)
+        end = _end_of_w64(file, size)
     elif start[:4] == b"caff":
-        end = _end_of_caf(file)
+        end = _end_of_caf(file, size)
     elif start[:4] == b".snd" and len(start) == 12:
         at, length = struct.unpack(">II", start[4:])
         end = at + length
@@ -116,9 +116,11 @@ def _ebml_number(file: BinaryIO) -> int | None:
     return None if number == (1 << 7 * (more + 1)) - 1 else number
 
 
-def _end_of_w64(file: BinaryIO) -> int:
+def _end_of_w64(file: BinaryIO, size: int) -> int:
     at = 40
     for _ in range(MOST_PARTS):
+        if at >= size:
+            break
         file.seek(at)
         header = file.read(24)
         if len(header) < 24:
@@ -132,9 +134,11 @@ def _end_of_w64(file: BinaryIO) -> int:
     return 0
 
 
-def _end_of_caf(file: BinaryIO) -> int:
+def _end_of_caf(file: BinaryIO, size: int) -> int:
     at = 8
     for _ in range(MOST_PARTS):
+        if at >= size:
+            break
         file.seek(at)
         header = file.read(12)
         if len(header) < 12:

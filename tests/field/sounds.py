@@ -86,7 +86,7 @@ def encoded(
         packets: Packets = []
         for track, stream in zip(tracks, streams, strict=True):
             assert isinstance(stream, av.AudioStream)
-            stream.layout = "stereo" if channels == 2 else "mono"
+            stream.layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[channels]
             packets += _sound_packets(track, stream, begins_sec)
         for video in videos:
             for picture in _pictures(video_sec):

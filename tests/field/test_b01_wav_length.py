@@ -74,6 +74,19 @@ def test_all_kinds_of_samples_with_a_length_that_is_a_lie(tmp_path: Path, subtyp
     assert length_sec(write(path, bytes(content))) == pytest.approx(SPEECH_SEC, abs=0.1)
 
 
+@pytest.mark.parametrize(("format_", "name"), [("W64", b"fmt \xf3\xac"), ("CAF", b"desc")])
+@pytest.mark.parametrize("size", [2**63 - 1, 2**63 + 7, 2**64 - 1])
+def test_a_chunk_of_an_impossible_size_ends_in_a_sentence(
+    tmp_path: Path, format_: str, name: bytes, size: int
+) -> None:
+    path = tmp_path / "a.bin"
+    soundfile.write(path, SPEECH, 24_000, format=format_, subtype="PCM_16")  # pyright: ignore[reportUnknownMemberType]
+    content = bytearray(path.read_bytes())
+    at = content.find(name) + (16 if format_ == "W64" else 4)
+    content[at : at + 8] = size.to_bytes(8, "little" if format_ == "W64" else "big")
+    assert len(refusal(write(path, bytes(content)))) > 40
+
+
 @pytest.mark.parametrize("after", [b"", chunk(b"LIST", bytes(3_000)), chunk(b"id3 ", bytes(9_001))])
 def test_a_file_that_is_really_cut_short_says_so(tmp_path: Path, after: bytes) -> None:
     whole = riff(chunk(b"fmt ", fmt()), chunk(b"data", SOUND), after)

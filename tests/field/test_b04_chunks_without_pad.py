@@ -85,6 +85,14 @@ def test_one_that_is_cut_short_says_so(tmp_path: Path) -> None:
     assert "cut short" in refusal(write(tmp_path / "a.wav", whole[: len(whole) // 2]))
 
 
+@pytest.mark.parametrize(
+    "text", ["Zoë".encode("latin-1"), "声".encode("shift-jis"), b"\xff\xfe\x00", bytes(range(1, 256))]
+)
+def test_comments_in_any_encoding(tmp_path: Path, text: bytes) -> None:
+    comment = chunk(b"LIST", b"INFO" + chunk(b"IART", text + b"\0"))
+    assert length_sec(write(tmp_path / "a.wav", riff(FMT, comment, DATA))) == pytest.approx(SPEECH_SEC)
+
+
 def test_aiff(tmp_path: Path) -> None:
     common = b"\0\1" + (24_000).to_bytes(4, "big") + b"\0\x10" + b"\x40\x0d\xbb\x80\0\0\0\0\0\0"
     name = b"NAME" + (5).to_bytes(4, "big") + b"voice"

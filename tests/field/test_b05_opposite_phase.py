@@ -10,7 +10,7 @@ import soundfile
 from personaplex_ui.audio.clip_file import read_clip
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.voices.recording import read_voice_recording
-from tests.field.sounds import SPEECH, encoded
+from tests.field.sounds import FIELD, SPEECH, encoded
 
 SILENCE: Samples = np.zeros_like(SPEECH)
 NOISE: Samples = np.random.default_rng(0).normal(0, 0.05, len(SPEECH)).astype(np.float32)
@@ -73,6 +73,24 @@ def test_ordinary_stereo_stays_the_mean(tmp_path: Path, other: Samples) -> None:
     mean = np.stack([SPEECH, other.astype(np.float32)]).mean(axis=0, dtype=np.float64).astype(np.float32)
     assert np.array_equal(read(tmp_path / "a.wav", SPEECH, other), mean)
     assert power(mean) > 0.1 * power(SPEECH)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.ogg", "libopus"), ("a.ogg", "flac")])
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+def test_as_many_channels_as_codecs_have(tmp_path: Path, name: str, codec: str, channels: int) -> None:
+    """With 8 planes PyAV's own reading of a frame ends the process."""
+    sound = read_clip(encoded(tmp_path / name, codec, SPEECH, channels=channels), 60.0)
+    assert len(sound) == pytest.approx(len(SPEECH), abs=3_000)
+    assert power(sound) > 0.01 * power(SPEECH)
+
+
+def test_16_channels_in_a_wav(tmp_path: Path) -> None:
+    assert np.allclose(read(tmp_path / "a.wav", *[SPEECH] * 16), SPEECH, atol=1e-6)
+
+
+def test_a_damaged_frame_that_claims_55_channels_is_skipped() -> None:
+    sound = read_clip(FIELD / "aac_frame_of_55_channels.aac", 60.0)
+    assert 2 * 24_000 < len(sound) < 6 * 24_000
 
 
 def test_silence_of_opposite_phase_is_silence(tmp_path: Path) -> None:
