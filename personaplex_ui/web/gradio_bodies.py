@@ -182,6 +182,7 @@ async def _read_object(request: Request) -> Body:
         raise Refused(NO_JSON, 415)
     try:
         body: object = json.loads(text)
+        json.dumps(body, ensure_ascii=False).encode()  # halves of characters are no text
     except (ValueError, RecursionError) as error:
         raise Refused(NO_JSON) from error
     if not isinstance(body, dict):

@@ -45,7 +45,8 @@ class KnownHosts:
         if self._all or self.has(headers.get("host", "")):
             return True
         origin = headers.get("origin", "").lower()
-        if origin.startswith("http:") and not self.has(origin.removeprefix("http://")):
+        page = origin.partition("://")[2]
+        if origin and not origin.startswith("https:") and not (page and self.has(page)):
             return False  # a page, and not over https
         # Browsers send the first to https alone, and no script can add it or change the second. The third
         # a script can add, but only to a request that changes nothing: with any other comes its origin.
@@ -54,7 +55,10 @@ class KnownHosts:
 
     def has(self, host: str) -> bool:
         """``host``: perhaps with a port."""
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:  # brackets that are not closed
+            return False
         return (
             not name.strip(".").count(".")
             or name in self._names

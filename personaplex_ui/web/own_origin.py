@@ -36,11 +36,10 @@ class OwnOrigins:
             return True
         if site in ("cross-site", "same-site"):
             return False
-        parts = urlsplit(referer)
-        by_ours = not (referer and site is None) or self._is_ours(
-            f"{parts.scheme}://{parts.netloc}", connection
-        )
-        return by_ours and self.include(connection)
+        if referer and site is None:  # an older browser, which says no more
+            scheme, _, rest = referer.lower().partition("://")
+            return self._is_ours(f"{scheme}://{rest.partition('/')[0]}", connection)
+        return self.include(connection)
 
     def _is_ours(self, origin: str, connection: HTTPConnection) -> bool:
         if origin in self._allowed or "*" in self._allowed:

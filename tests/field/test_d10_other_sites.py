@@ -43,6 +43,13 @@ async def test_a_name_that_is_not_ours_is_not_answered(app: OpenApp, origin: dic
         assert [message["type"] for message in sent] == ["websocket.close"]
 
 
+@pytest.mark.parametrize("origin", ["http://[::1", "http://]", "http://", "null", "http:", "é"])
+async def test_nor_with_an_origin_that_is_none(app: OpenApp, origin: str):
+    headers = {"Host": REBOUND, "Origin": origin.encode("latin-1"), "X-Forwarded-For": "10.0.0.1"}
+    answer = await app.http.post("/gradio_api/queue/join", json={}, headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code in (400, 421)
+
+
 async def test_nor_with_what_a_script_can_add(app: OpenApp):
     headers = {"Host": REBOUND, "Origin": f"http://{REBOUND}", "X-Forwarded-For": "10.0.0.1"}
     headers |= {"X-Forwarded-Proto": "https", "X-Forwarded-Host": REBOUND}
@@ -136,6 +143,8 @@ async def test_gradios_proxy_and_redirects_are_gone(app: OpenApp):
         {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"},
         {"Origin": "https://evil.example"},
         {"Referer": "https://evil.example/page"},
+        {"Referer": "http://[::1/page"},
+        {"Referer": "junk"},
     ],
 )
 async def test_another_site_logs_nobody_out(asks: dict[str, str]):
