@@ -44,7 +44,7 @@ from personaplex_ui.web.visitor import VisitorMiddleware
 
 log = logging.getLogger(__name__)
 
-SPARE_CONNECTIONS = 16
+SPARE_CONNECTIONS = 32
 """WebRTC connections beyond lines and queue: calls that just end, and those that are refused with words."""
 
 MAX_MESSAGE_BYTES = 1024 * 1024

@@ -10,7 +10,9 @@
 # Gradio and FastRTC are typed in part only:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import functools
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -21,6 +23,12 @@ from aiortc.sdp import SessionDescription
 from fastrtc import WebRTC
 
 from personaplex_ui.compat.aiortc_audio import replace_jitter_buffers
+from personaplex_ui.transports.offer_limits import (
+    MAX_CANDIDATE_CHARACTERS,
+    OfferLimits,
+    rough_problem,
+    with_few_candidates,
+)
 from personaplex_ui.transports.turn import IceServers, RelayUnavailable
 
 log = logging.getLogger(__name__)
@@ -28,7 +36,6 @@ log = logging.getLogger(__name__)
 CONNECTED_WITHIN_SEC = 10.0
 CONSENT_INTERVAL_SEC = 2
 CONSENT_FAILURES = 3
-MAX_SDP_CHARACTERS = 50_000
 MAX_ID_CHARACTERS = 64
 
 # No "exact" among them: a microphone that lacks one would fail without a word.
@@ -41,8 +48,17 @@ TRACK_CONSTRAINTS = {
 }
 
 
-def build_component(max_connections: int, ice_servers: IceServers) -> WebRTC:
-    """The talk button and its wave, inside a ``gr.Blocks``. Give it its handler with ``attach``."""
+def _nobody() -> str:
+    return ""
+
+
+def build_component(
+    max_connections: int, ice_servers: IceServers, client_address: Callable[[], str] = _nobody
+) -> WebRTC:
+    """The talk button and its wave, inside a ``gr.Blocks``. Give it its handler with ``attach``.
+
+    ``client_address``: whom the present request is from, as limits count; empty for unknown ones.
+    """
     ice.CONSENT_INTERVAL = CONSENT_INTERVAL_SEC
     ice.CONSENT_FAILURES = CONSENT_FAILURES
     logging.getLogger("aiortc.rtcrtpsender").addFilter(_is_no_ended_stream)
@@ -60,7 +76,7 @@ def build_component(max_connections: int, ice_servers: IceServers) -> WebRTC:
         server_rtc_configuration={"iceServers": []},
     )
     component.concurrency_limit = max_connections
-    _guard_offers(component, ice_servers)
+    _guard_offers(component, ice_servers, client_address)
     return component
 
 
@@ -93,10 +109,12 @@ def check_offer(body: object) -> str:
     if not isinstance(webrtc_id, str) or not 0 < len(webrtc_id) <= MAX_ID_CHARACTERS:
         return "malformed_webrtc_id"
     if body.get("type") == "ice-candidate":
-        return "" if isinstance(body.get("candidate"), dict) else "malformed_candidate"
+        return _check_candidate(body.get("candidate"))
     sdp = body.get("sdp")
-    if body.get("type") != "offer" or not isinstance(sdp, str) or len(sdp) > MAX_SDP_CHARACTERS:
+    if body.get("type") != "offer" or not isinstance(sdp, str):
         return "malformed_offer"
+    if problem := rough_problem(sdp):
+        return problem
     try:
         media = SessionDescription.parse(sdp).media
     except Exception:
@@ -111,18 +129,42 @@ def check_offer(body: object) -> str:
     return "" if secured and known else "offer_without_keys"
 
 
-def _guard_offers(component: WebRTC, ice_servers: IceServers) -> None:
+def _check_candidate(candidate: object) -> str:
+    if not isinstance(candidate, dict):
+        return "malformed_candidate"
+    line = cast(dict[str, object], candidate).get("candidate") or ""
+    if not isinstance(line, str) or len(line) > MAX_CANDIDATE_CHARACTERS:
+        return "malformed_candidate"
+    return ""
+
+
+def _is_connecting(component: WebRTC, webrtc_id: str) -> bool:
+    """Whether the other side has answered our checks, or the connection is gone."""
+    pc = component.pcs.get(webrtc_id)
+    return pc is None or pc.iceConnectionState not in ("new", "checking")
+
+
+def _guard_offers(component: WebRTC, ice_servers: IceServers, client_address: Callable[[], str]) -> None:
     handle_offer: Any = component.handle_offer
     connection_timeout = component.connection_timeout
+    limits = OfferLimits(time.monotonic, functools.partial(_is_connecting, component))
 
     async def offer(body: Any) -> Any:
+        address = client_address()
+        if isinstance(body, dict) and body.get("type") == "offer" and not limits.admit(address):
+            return _refusal("too_many_offers")
         problem = check_offer(body)
         if problem:
             return _refusal(problem)
         webrtc_id: str = body["webrtc_id"]
         known = webrtc_id in component.pcs
+        if body["type"] != "offer" and not (known and limits.admit_candidate(webrtc_id)):
+            return _refusal("unknown_connection" if not known else "too_many_candidates")
         try:
             if body["type"] == "offer":
+                body = body | {"sdp": with_few_candidates(body["sdp"])}
+                for stranger in [] if known else limits.add(webrtc_id, address):
+                    await close_peer(component, stranger)
                 component.server_rtc_configuration = await ice_servers.for_server()
             answer = await handle_offer(body, component.set_additional_outputs(webrtc_id))
             if not known and body["type"] == "offer":
@@ -137,7 +179,10 @@ def _guard_offers(component: WebRTC, ice_servers: IceServers) -> None:
             return _refusal("unusable_offer")
 
     async def shorter_timeout(pc: RTCPeerConnection, webrtc_id: str, time_limit: float) -> None:
-        await connection_timeout(pc, webrtc_id, min(time_limit, CONNECTED_WITHIN_SEC))
+        try:
+            await connection_timeout(pc, webrtc_id, min(time_limit, CONNECTED_WITHIN_SEC))
+        finally:
+            limits.remove(webrtc_id)
 
     async def turn(_: Any) -> dict[str, Any]:
         try:

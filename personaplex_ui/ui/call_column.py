@@ -12,6 +12,7 @@ from personaplex_ui.transports.webrtc import BrowserCall
 from personaplex_ui.ui import render
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.persona_column import QUIET
+from personaplex_ui.web.address import current_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class CallColumn:
 
 
 def build_call_column(max_connections: int, ice_servers: IceServers) -> CallColumn:
-    connection = webrtc_component.build_component(max_connections, ice_servers)
+    connection = webrtc_component.build_component(max_connections, ice_servers, current_address)
     gr.HTML('<div id="mic-message" role="alert"></div>', elem_id="mic-message-holder")
     status = gr.HTML(render.status_html(None), elem_id="status")
     transcript = gr.HTML(render.transcript_html((), False), elem_id="transcript")

@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,6 +38,14 @@ PRIVATE: tuple[Network, ...] = tuple(
     )
 )
 HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+
+
+_current: ContextVar[str] = ContextVar("client_address", default="")
+
+
+def current_address() -> str:
+    """As ``client_address``, of the request that is being answered; for what is handed no request."""
+    return _current.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,7 @@ class AddressMiddleware:
             plain, encrypted = ("ws", "wss") if scope["type"] == "websocket" else ("http", "https")
             scope["scheme"] = encrypted if secure else plain
         forwarded = f"{found.scheme}://{found.host}" if found.scheme and found.host else None
+        _current.set(group(found.client))
         scope[SCOPE_KEY] = (group(found.client), self._server_url or forwarded, found.host)
 
 

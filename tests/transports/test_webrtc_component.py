@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaplex_ui.transports import webrtc_component
+from personaplex_ui.transports.offer_limits import MAX_SDP_CHARACTERS
 from personaplex_ui.transports.turn import Fixed, IceServers
 from personaplex_ui.transports.webrtc_component import (
     MAX_ID_CHARACTERS,
-    MAX_SDP_CHARACTERS,
     TRACK_CONSTRAINTS,
     attach,
     build_component,
@@ -104,7 +104,7 @@ def test_a_candidate_is_taken():
         ({"webrtc_id": "one", "type": ["offer"], "sdp": GOOD_SDP}, "malformed_offer"),
         (offer_of(None), "malformed_offer"),
         (offer_of([GOOD_SDP]), "malformed_offer"),
-        (offer_of("a" * (MAX_SDP_CHARACTERS + 1)), "malformed_offer"),
+        (offer_of("a" * (MAX_SDP_CHARACTERS + 1)), "offer_too_large"),
         (offer_of(sdp_of(changed(AUDIO, "111 opus/48000/2", "xx"), CHANNEL)), "malformed_sdp"),
         (offer_of(sdp_of(changed(AUDIO, "m=audio 9", "m=audio x"), CHANNEL)), "malformed_sdp"),
         (offer_of(GOOD_SDP.replace("c=IN IP4 0.0.0.0", "c=")), "malformed_sdp"),
@@ -357,7 +357,7 @@ async def test_a_bad_second_offer_does_not_end_the_first_call(
 async def test_a_candidate_that_fits_nothing_holds_nothing(component: WebRTC, candidate: dict[str, object]):
     body = {"webrtc_id": "one", "type": "ice-candidate", "candidate": candidate}
     answer = await send(component, body)
-    assert b"unknown_connection" in answer.body
+    assert answer["meta"]["error"] in ("unknown_connection", "malformed_candidate")
     assert kept(component) == []
 
 

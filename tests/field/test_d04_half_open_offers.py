@@ -1,0 +1,128 @@
+"""Offers that cost much or never become a connection: the caller beside them gets in."""
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack
+
+from personaplex_ui.transports.offer_limits import (
+    BURST,
+    IN_ALL,
+    MAX_CANDIDATES,
+    OF_ONE_ADDRESS,
+    OfferLimits,
+    rough_problem,
+    with_few_candidates,
+)
+from personaplex_ui.transports.turn import Fixed, IceServers
+from personaplex_ui.transports.webrtc_component import attach, build_component, check_offer
+from tests.clock import Clock
+from tests.end_to_end.app_process import running_app
+from tests.end_to_end.offers import SOUND_OFFER, body, component_of
+from tests.running import until
+from tests.transports.test_webrtc_component import Handler
+
+CANDIDATE = "a=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
+
+
+@pytest.mark.parametrize("kind", ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=video 9 x 1", "m=application 9 x 1"])
+def test_an_offer_has_two_media_at_most(kind: str):
+    assert rough_problem(SOUND_OFFER) == ""
+    assert check_offer(body(SOUND_OFFER + f"{kind}\r\n")) == "too_many_media"
+    assert check_offer(body(SOUND_OFFER + f"{kind}\r\n" * 498)) in ("too_many_media", "offer_too_large")
+    assert check_offer(body(SOUND_OFFER + f"{kind}\n" * 498)) in ("too_many_media", "offer_too_large")
+
+
+@pytest.mark.parametrize("line", ["a=x", "a=rtpmap:1 opus/48000/2", CANDIDATE, "a=" + "y" * 30_000, ""])
+def test_an_offer_is_of_bounded_size(line: str):
+    assert check_offer(body(SOUND_OFFER + f"{line}\r\n" * 2_000)) == "offer_too_large"
+
+
+def test_candidates_beyond_the_first_ones_are_left_out():
+    few = with_few_candidates(SOUND_OFFER + f"{CANDIDATE}\r\n" * 200)
+    assert few.count("a=candidate:") == MAX_CANDIDATES
+    assert with_few_candidates(SOUND_OFFER) == SOUND_OFFER
+
+
+def test_an_address_pushes_out_its_own_offers_only():
+    limits = OfferLimits(Clock(), lambda known: False)
+    assert limits.add("other", "b") == []
+    closed = [gone for number in range(100) for gone in limits.add(f"a{number}", "a")]
+    assert closed == [f"a{number}" for number in range(100 - OF_ONE_ADDRESS)]
+
+
+def test_whoever_has_most_offers_makes_room_in_all():
+    limits = OfferLimits(Clock(), lambda known: False)
+    assert limits.add("caller", "b") == []
+    closed = [gone for number in range(100) for gone in limits.add(f"x{number}", "")]
+    assert closed == [f"x{number}" for number in range(100 - IN_ALL + 1)]
+
+
+def test_who_has_answered_is_not_pushed_out():
+    limits = OfferLimits(Clock(), lambda known: known == "x0")
+    closed = [gone for number in range(100) for gone in limits.add(f"x{number}", "")]
+    assert "x0" not in closed
+
+
+def test_one_address_makes_so_many_offers_a_second_and_another_one_is_not_touched():
+    clock = Clock()
+    limits = OfferLimits(clock, lambda known: False)
+    taken = 0
+    for _ in range(120):
+        clock.now += 1 / 12
+        taken += limits.admit("a")
+    assert taken <= BURST + 11
+    assert limits.admit("b")
+    assert all(limits.admit("") for _ in range(100))
+
+
+def test_a_connection_has_so_many_candidates():
+    limits = OfferLimits(Clock(), lambda known: False)
+    assert [limits.admit_candidate("a") for _ in range(40)].count(True) == MAX_CANDIDATES
+    assert limits.admit_candidate("b")
+
+
+async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
+    with gr.Blocks(analytics_enabled=False):
+        component: Any = build_component(IN_ALL + 8, IceServers(Fixed(())))
+        attach(component, Handler([]), [], IN_ALL + 8)
+    client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    client.addTrack(AudioStreamTrack())
+    client.createDataChannel("text")
+    try:
+        await asyncio.gather(*(component.offer(body(SOUND_OFFER)) for _ in range(40)))
+        assert len(component.pcs) <= IN_ALL
+        await client.setLocalDescription(await client.createOffer())
+        answer = await component.offer(body(client.localDescription.sdp))
+        await client.setRemoteDescription(RTCSessionDescription(**answer))
+        await until(lambda: client.connectionState == "connected")
+    finally:
+        await client.close()
+        await asyncio.gather(*(pc.close() for pc in list(component.pcs.values())))
+        await until(lambda: not component.pcs)
+
+
+@pytest.mark.timeout(90)
+def test_the_address_behind_a_proxy_is_the_one_that_counts(tmp_path: Path):
+    with running_app(tmp_path, TRUSTED_PROXIES="127.0.0.1") as app, httpx.Client(base_url=app.url) as http:
+        component = component_of(app.url)
+
+        def offer(address: str) -> Any:
+            message = {
+                "data": body(SOUND_OFFER),
+                "component_id": component,
+                "fn_name": "offer",
+                "session_hash": uuid.uuid4().hex[:11],
+            }
+            headers = {"X-Forwarded-For": address}
+            return http.post("/gradio_api/component_server", json=message, headers=headers, timeout=30).json()
+
+        flood = [offer("203.0.113.5") for _ in range(20)]
+        assert {"status": "failed", "meta": {"error": "too_many_offers"}} in flood
+        assert offer("203.0.113.6")["type"] == "answer"
