@@ -11,6 +11,7 @@ again. Timestamps and durations are in ticks of ``rate_hz``. Knows no codec.
 from collections import deque
 from dataclasses import dataclass
 
+from personaplex_ui.audio.packets import BufferCounts, Concealment, FloodGate, Output, Packet
 from personaplex_ui.audio.transit import WAIT_AT_MOST_SEC, Transit, unwrap
 
 CONCEALED_AT_MOST_SEC = 0.2
@@ -38,10 +39,6 @@ LATE_RUN_SEC = 0.08
 LED_ASTRAY_SEC = 0.25
 """When a packet from the future made all others late, and nothing has followed it for so long, they count."""
 
-AT_ONCE_SEC = 5.0
-"""Sound that may come in a heap, after a stall. ``FASTEST``: for good, times real time. More is left out."""
-
-FASTEST = 2.0
 PAUSE_SEC = 1.0
 """After so long without a packet, the next one begins anew."""
 
@@ -49,42 +46,6 @@ OTHER_SOURCE_AFTER_SEC = 0.04
 MOST_STEPS = 100
 """A sequence number further away belongs to a stream that began anew, if the next packet follows on it. This
 also bounds how many packets are held."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """``sequence`` has 16 bits, ``timestamp`` 32. ``duration`` is 0 for a packet without sound."""
-
-    source: int
-    sequence: int
-    timestamp: int
-    duration: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Concealment:
-    """Sound that is to be made up."""
-
-    duration: int
-
-
-Output = Packet | Concealment
-
-
-@dataclass(slots=True)
-class BufferCounts:
-    """``lost``: were not there in their turn. ``late``: those of them that came after all, and were dropped.
-    ``concealed``: pieces made up. ``repeated``: came twice. ``strange``: belong to no stream we follow, or
-    came much faster than time."""
-
-    received: int = 0
-    handed_on: int = 0
-    lost: int = 0
-    late: int = 0
-    concealed: int = 0
-    repeated: int = 0
-    strange: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +80,7 @@ class JitterBuffer:
         self._sound_at = 0.0
         """When the last packet of sound was handed on. ``_sound_sec``: how long it lasts."""
         self._sound_sec = 0.0
-        self._allowed_sec = AT_ONCE_SEC
-        self._asked_at = 0.0
+        self._flood_gate = FloodGate()
         self._late_since: float | None = None
         self._debt = 0
         """Ticks made up when the way became slower, to the transit time ``_slow_sec``."""
@@ -140,7 +100,7 @@ class JitterBuffer:
     def receive(self, packet: Packet, now: float) -> list[Output]:
         """What can be handed on now that ``packet`` is there."""
         self.counts.received += 1
-        if self._is_flood(packet, now) or not self._follow(packet, now):
+        if not (self._flood_gate.lets_in(packet.duration / self._rate_hz, now) and self._follow(packet, now)):
             self.counts.strange += 1
             return []
         self._arrived_at = now
@@ -188,15 +148,6 @@ class JitterBuffer:
         # A sender whose timestamps are wrong would otherwise seem to be late all the time.
         next_at = self._sound_at + self._sound_sec + concealed_sec + SENDER_LATE_SEC
         return max(due + wait, next_at, self._patient_until)
-
-    def _is_flood(self, packet: Packet, now: float) -> bool:
-        self._allowed_sec = min(AT_ONCE_SEC, self._allowed_sec + FASTEST * (now - self._asked_at))
-        self._asked_at = now
-        duration_sec = packet.duration / self._rate_hz
-        if self._allowed_sec < duration_sec:
-            return True
-        self._allowed_sec -= duration_sec
-        return False
 
     # Which stream --------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from personaplex_ui.audio.jitter_buffer import BufferCounts, JitterBuffer, Output, Packet
+from personaplex_ui.audio.jitter_buffer import JitterBuffer
+from personaplex_ui.audio.packets import BufferCounts, Output, Packet
 from personaplex_ui.protocols import opus_packet
 
 log = logging.getLogger(__name__)

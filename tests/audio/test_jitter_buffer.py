@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personaplex_ui.audio.jitter_buffer import (
-    MOST_STEPS,
-    READ_WITHIN_SEC,
-    Concealment,
-    JitterBuffer,
-    Output,
-    Packet,
-)
+from personaplex_ui.audio.jitter_buffer import MOST_STEPS, READ_WITHIN_SEC, JitterBuffer
+from personaplex_ui.audio.packets import Concealment, Output, Packet
 from personaplex_ui.audio.transit import WAIT_AT_MOST_SEC
 
 RATE_HZ = 48_000

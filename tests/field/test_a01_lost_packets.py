@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from personaplex_ui.audio.jitter_buffer import Concealment, JitterBuffer, Packet
+from personaplex_ui.audio.jitter_buffer import JitterBuffer
+from personaplex_ui.audio.packets import Concealment, Packet
 from personaplex_ui.bench.__main__ import main
 from tests.end_to_end.app_process import AppProcess, running_app
 from tests.field.lossy_call import APP, NETWORKS, NO_LIMITS, SECONDS, problems, recorded_call
