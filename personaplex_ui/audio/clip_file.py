@@ -20,8 +20,9 @@ from av.stream import Disposition
 
 from personaplex_ui.audio.av_source import AvSource
 from personaplex_ui.audio.chunks import find_sound_chunks, straightened
-from personaplex_ui.audio.decoded_sound import ANOTHER, MOST_PLANES, channels_of, mono_24k
+from personaplex_ui.audio.decoded_sound import ANOTHER, channels_of, mono_24k
 from personaplex_ui.audio.file_end import flac_length_sec, lacks_its_end
+from personaplex_ui.audio.frame_guard import check_frames
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.mixdown import Mixdown
 from personaplex_ui.audio.ogg_links import ogg_links
@@ -43,10 +44,11 @@ LARGEST_FRAME_SAMPLES = 1 << 20
 """A few bytes of some codecs can stand for more: no file needs it, and it would be held in memory at once."""
 MOST_DAMAGED_PACKETS = 10_000
 """One behind the other; a file of damaged packets alone is not read to its end."""
+MOST_UNUSABLE_PACKETS = 100
+"""Of sound in channels that cannot be used, anywhere in the file."""
 LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
 
 CANNOT_BE_READ = f"This file cannot be read as audio. {ANOTHER}"
-_TOO_MANY_CHANNELS = f"Sound of more than {MOST_PLANES} channels cannot be used. Mix it down and try again."
 _CUT_SHORT = "The audio file is cut short or damaged: its end is missing. Save or upload it again."
 _EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose another."
 
@@ -216,10 +218,10 @@ class _Timed:
 def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
     """Decode packet by packet. A damaged packet is skipped, as players do; where the file can no longer be
     followed, what came before is all. Raises FFmpegError or InvalidInput when nothing could be decoded."""
-    decoded, damaged = False, 0
+    decoded, damaged, unusable = False, 0, 0
     failed: FFmpegError | InvalidInput | None = None
     packets = container.demux(stream)
-    while damaged < MOST_DAMAGED_PACKETS:
+    while damaged < MOST_DAMAGED_PACKETS and unusable < MOST_UNUSABLE_PACKETS:
         try:
             packet = next(packets, None)
         except FFmpegError as error:
@@ -228,9 +230,9 @@ def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.Au
             break
         try:
             frames = packet.decode()
-            if any(frame.format.is_planar and frame.layout.nb_channels > MOST_PLANES for frame in frames):
-                raise InvalidInput("audio", _TOO_MANY_CHANNELS)  # mostly damage
-        except (FFmpegError, InvalidInput) as error:
+            check_frames(frames)
+        except (FFmpegError, InvalidInput) as error:  # also unusable channels are mostly damage
+            unusable += isinstance(error, InvalidInput)
             failed, damaged = error, damaged + 1
             continue
         decoded, damaged = decoded or bool(frames), 0

@@ -9,6 +9,7 @@ import soundfile
 
 from personaplex_ui.audio.clip_file import read_clip
 from personaplex_ui.audio.frames import Samples
+from personaplex_ui.errors import InvalidInput
 from personaplex_ui.voices.recording import read_voice_recording
 from tests.field.sounds import FIELD, SPEECH, encoded
 
@@ -82,6 +83,14 @@ def test_as_many_channels_as_codecs_have(tmp_path: Path, name: str, codec: str, 
     sound = read_clip(encoded(tmp_path / name, codec, SPEECH, channels=channels), 60.0)
     assert len(sound) == pytest.approx(len(SPEECH), abs=3_000)
     assert power(sound) > 0.01 * power(SPEECH)
+
+
+def test_an_order_of_channels_that_would_end_the_process(tmp_path: Path) -> None:
+    """FFmpeg has no name for the order that AIFF's tag gives these 8; PyAV would free it twice."""
+    path = encoded(tmp_path / "a.aiff", "pcm_s16be", SPEECH[:24_000], channels=8)
+    for _ in range(5):
+        with pytest.raises(InvalidInput, match="Mix it down"):
+            read_clip(path, 60.0)
 
 
 def test_16_channels_in_a_wav(tmp_path: Path) -> None:
