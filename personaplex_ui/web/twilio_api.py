@@ -48,6 +48,7 @@ NO_RECORDING = (
     "There is no recording of this call. Calls are recorded with PHONE_RECORD=1, and kept for a limited time."
 )
 
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
 FORM = "application/x-www-form-urlencoded"
 
 Values = dict[str, object]
@@ -99,9 +100,11 @@ def add_machine_routes(
 
     def check_key(request: Request) -> None:
         if not has_api_key:
-            raise HTTPException(503, NO_API_KEY)
+            # Who shows nothing is told so first; 503 is for those who have a key that we lack.
+            shown = request.headers.get("authorization")
+            raise HTTPException(503 if shown else 401, NO_API_KEY, CHALLENGE)
         if not is_machine(request):
-            raise HTTPException(401, WRONG_KEY, {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(401, WRONG_KEY, CHALLENGE)
 
     def find(call_sid: str) -> PhoneCall:
         call = desk.status(call_sid)

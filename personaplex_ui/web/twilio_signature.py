@@ -48,11 +48,12 @@ class TwilioSignatures:
             HTTPException: 503 when nothing can be checked here, 403 for a request that Twilio did not sign,
                 408 and 413 for a body that is too slow or too large.
         """
+        is_signed = SIGNATURE in request.headers
         if self._validator is None:
-            raise HTTPException(503, NOT_SET_UP)
+            raise HTTPException(503 if is_signed else 403, NOT_SET_UP)
         public_url = self._public_url(request)
         if public_url is None:
-            raise HTTPException(503, NO_PUBLIC_URL)
+            raise HTTPException(503 if is_signed else 403, NO_PUBLIC_URL)
         fields = form_fields(await read_small_body(request))
         signature = request.headers.get(SIGNATURE, "")
         url = public_url + request.scope["path"]

@@ -14,6 +14,7 @@ from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
 KEY = "a-key-for-machines"
+KEY_SHOWN = {"Authorization": f"Bearer {KEY}"}
 TELEPHONE = {
     "SERVER_URL": "https://talk.example.org",
     "TWILIO_AUTH_TOKEN": "a token that Twilio does not know",
@@ -108,3 +109,13 @@ async def test_what_cannot_be_used_is_said_in_a_sentence(app: OpenApp):
     assert answer.status_code == 422
     assert re.fullmatch(r"This cannot be used: download: .*\.", answer.json()["detail"])
     assert "perhaps" not in answer.text
+
+
+async def test_who_shows_nothing_is_told_that_first(tmp_path: Path):
+    """Also where there is no telephone: 503 would say that the right signature or key was shown."""
+    async with open_app(tmp_path, ENGINE="echo", APP_PASSWORD="") as app:
+        for headers, statuses in (({}, (403, 401)), ({"X-Twilio-Signature": "x", **KEY_SHOWN}, (503, 503))):
+            inbound = await app.http.post("/twilio/inbound", data={"CallSid": "CA1"}, headers=headers)
+            outbound = await app.http.post("/twilio/outbound", data={"to": "+1"}, headers=headers)
+            assert (inbound.status_code, outbound.status_code) == statuses
+            assert ("TWILIO_AUTH_TOKEN" in inbound.text, "API_KEY" in outbound.text) == (True, True)
