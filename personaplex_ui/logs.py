@@ -60,7 +60,7 @@ def configure_logging(level: str, json_lines: bool) -> None:
     for name in TELL_TOO_MUCH:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger(QUOTES_CALLERS).setLevel(logging.CRITICAL)
-    for of_uvicorn in (_is_no_cancelled_request, _hide_query):
+    for of_uvicorn in (_is_no_cancelled_request, _is_no_refused_handshake, _hide_query):
         logging.getLogger("uvicorn.error").addFilter(of_uvicorn)
 
 
@@ -168,6 +168,12 @@ def _add_call(record: logging.LogRecord) -> bool:
 def _is_no_cancelled_request(record: logging.LogRecord) -> bool:
     # Each page holds a stream open; at the end uvicorn cancels them and logs each as an exception.
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+def _is_no_refused_handshake(record: logging.LogRecord) -> bool:
+    # uvicorn 0.54 says so, as an error, of each websocket that we answer with 401. Where it has to answer
+    # itself, with 500, that is in the log besides, as "connection rejected".
+    return str(record.msg) != "ASGI callable returned without completing handshake."
 
 
 def _hide_query(record: logging.LogRecord) -> bool:

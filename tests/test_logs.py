@@ -158,6 +158,14 @@ def test_uvicorn_tells_no_address_and_no_query_of_a_websocket(lines: Lines, endi
     assert line.endswith(f'uvicorn.error: A client - "WebSocket /api/chat" {told}')
 
 
+def test_a_websocket_that_was_answered_by_http_is_no_error(lines: Lines) -> None:
+    configure_logging("info", json_lines=False)
+    log = logging.getLogger("uvicorn.error")
+    log.info("connection rejected (401 Unauthorized)")
+    log.error("ASGI callable returned without completing handshake.")
+    assert [line.split(": ", 1)[1] for line in lines()] == ["connection rejected (401 Unauthorized)"]
+
+
 def test_a_request_that_is_cancelled_at_the_end_is_no_news(lines: Lines) -> None:
     configure_logging("info", json_lines=False)
     log = logging.getLogger("uvicorn.error")
