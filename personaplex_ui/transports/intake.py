@@ -13,6 +13,11 @@ FASTEST = 1.5
 MOST_DROPPED_SEC = 20.0
 """A client that had more than this dropped is no live client: its connection is to be closed."""
 
+LONG_WAIT_SEC = 2.0
+KEPT_OF_WAIT_SEC = 0.08
+"""After a longer wait than the first, what comes at once was said before anybody listened. Heard, it would
+delay what is said now, so this much of it may pass."""
+
 
 class Intake:
     """One client's meter. The clock is the caller's: any that never goes back, in seconds."""
@@ -34,6 +39,13 @@ class Intake:
             return False
         self._allowed_sec -= sec
         return True
+
+    def excuse(self, waited_sec: float) -> None:
+        """The client was kept waiting for so long, and may send at once what it kept meanwhile."""
+        self.excused_sec = waited_sec
+        if waited_sec > LONG_WAIT_SEC:
+            self.excused_sec += self._allowed_sec
+            self._allowed_sec = KEPT_OF_WAIT_SEC
 
     @property
     def too_fast(self) -> bool:

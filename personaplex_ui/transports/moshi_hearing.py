@@ -54,7 +54,7 @@ class Hearing:
 
     def excuse(self, waited_sec: float) -> None:
         """The call is live after ``waited_sec``. Some clients send all that was said meanwhile."""
-        self._intake.excused_sec = waited_sec
+        self._intake.excuse(waited_sec)
 
     @property
     def too_fast_sec(self) -> float:

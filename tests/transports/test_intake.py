@@ -57,3 +57,19 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
     assert intake.allow(10.0, BURST_SEC)
     assert not intake.allow(5.0, CHUNK_SEC)
     assert not intake.allow(5.0, CHUNK_SEC)
+
+
+def test_after_a_wait_what_was_kept_is_left_out_and_what_is_said_is_heard_whole() -> None:
+    intake = Intake(5.0)
+    intake.excuse(60.0)
+    kept = sum(intake.allow(100.0, CHUNK_SEC) for _ in range(3000))
+    assert kept * CHUNK_SEC <= 0.08
+    assert not intake.too_fast
+    assert send(intake, 1.0, 500, start=100.0 + CHUNK_SEC) == 500
+
+
+@pytest.mark.parametrize("waited_sec", [0.0, 0.5, 2.0])
+def test_after_no_wait_to_speak_of_a_burst_is_heard(waited_sec: float) -> None:
+    intake = Intake(5.0)
+    intake.excuse(waited_sec)
+    assert all(intake.allow(0.0, 0.6) for _ in range(8))
