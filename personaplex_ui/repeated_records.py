@@ -10,8 +10,12 @@ NO_FILE_LEFT = "socket.accept() out of system resource"
 
 ADVICE = "No more connections can be accepted: too many files are open. Allow more of them (ulimit -n)."
 
+NO_UTF8 = "Invalid UTF-8 sequence received from client."
+"""Uvicorn's words, with a traceback, about a websocket's text."""
+
 AT_MOST = {
     NO_FILE_LEFT: 1,
+    NO_UTF8: 5,
     "Invalid HTTP request received.": 5,
     "Unsupported upgrade request.": 5,
     "No supported WebSocket library detected": 5,
@@ -42,8 +46,10 @@ class RepeatedRecords(logging.Filter):
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
             return False
         self._written[kind] = since, written + 1
+        if kind in (NO_FILE_LEFT, NO_UTF8):
+            record.exc_info = None
         if kind == NO_FILE_LEFT:
-            record.msg, record.args, record.exc_info = ADVICE, (), None
+            record.msg, record.args = ADVICE, ()
         if left_out := self._left_out.pop(kind, 0):
             record.msg = f"{record.msg} ({left_out:,} more of these were left out.)"
         return True

@@ -6,6 +6,7 @@ from personaplex_ui.repeated_records import (
     ADVICE,
     AT_MOST,
     NO_FILE_LEFT,
+    NO_UTF8,
     PERIOD_SEC,
     RepeatedRecords,
     limit_repeated_records,
@@ -30,6 +31,13 @@ def test_asyncios_record_of_no_file_left_is_written_once_a_minute_with_advice():
     again = record(NO_FILE_LEFT)
     assert limit.filter(again)
     assert again.getMessage() == f"{ADVICE} (100,000 more of these were left out.)"
+
+
+def test_uvicorns_record_of_a_text_that_is_none_has_no_traceback():
+    told = record(NO_UTF8, exception=ValueError("what a client sent"))
+    assert RepeatedRecords(Clock()).filter(told)
+    assert told.exc_info is None
+    assert told.getMessage() == NO_UTF8
 
 
 def test_each_kind_has_its_own_number_and_other_records_have_none():

@@ -17,7 +17,16 @@ from personaplex_ui.bench.soak import command
 from personaplex_ui.bench.soak.alone import delay_alone
 from personaplex_ui.bench.soak.findings import Verdict, memory_of
 from personaplex_ui.bench.soak.listening import ANSWER_WITHIN_SEC, Listening
-from personaplex_ui.bench.soak.observed import Answer, Clip, LiveCall, Observed, OwnLoad, Usage, slope
+from personaplex_ui.bench.soak.observed import (
+    Answer,
+    Clip,
+    Hostile,
+    LiveCall,
+    Observed,
+    OwnLoad,
+    Usage,
+    slope,
+)
 from personaplex_ui.bench.soak.server_process import VOICE
 from personaplex_ui.bench.soak.soak_report import SoakReport, report_on
 from personaplex_ui.bench.soak.speaking import PERIOD_SEC, UTTERANCE_SEC, Speaker
@@ -320,6 +329,27 @@ def test_what_cannot_be_soaked_is_refused(arguments: list[str]):
         parser.parse_args(arguments)
 
 
+HOSTILE = Hostile({"silent": 300, "junk_frames": 20}, 60, 0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        ({}, "yes"),
+        ({"hostile": replace(HOSTILE, health_failed=1)}, "no"),
+        ({"hostile": replace(HOSTILE, tries={})}, "no"),
+        ({"hostile": replace(HOSTILE, tries={"silent": 300, "junk_frames": 0})}, "no"),
+        ({"usages": usages(dropped=1)}, "no"),
+        ({"usages": usages(mb_per_hour=660.0)}, "no"),
+        ({"calls": [replace(call(), ended="The server ended it.")]}, "no"),
+    ],
+)
+def test_whether_hostile_clients_were_stood_is_told(change: dict[str, object], answer: str):
+    found = verdict(replace(OBSERVED, **({"hostile": HOSTILE} | change)), "stands hostile clients")
+    assert found.answer == answer
+    assert "/health failed" in found.because
+
+
 # A real one ---------------------------------------------------------------------------------------
 
 
@@ -339,3 +369,19 @@ def test_a_caller_of_each_kind_is_answered(capsys: pytest.CaptureFixture[str]):
     assert report["drops"]["exceptions"] == 0
     assert report["memory"]["end_mb"] > 50.0
     assert report["verdicts"].keys() == {"no drop", "no growth in lag", "no growth in memory"}
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(150)
+def test_calls_go_on_beside_hostile_clients(capsys: pytest.CaptureFixture[str]):
+    """Dropped frames are for the long run on a quiet machine."""
+    main(
+        ["soak", "--hostile", "--seconds", "15", "--calls", "4", "--kinds", "browser,moshi,twilio", "--json"]
+    )
+    report = json.loads(capsys.readouterr().out)
+    assert report["ended"] == []
+    assert report["drops"]["exceptions"] == 0
+    because = report["verdicts"]["stands hostile clients"]["because"]
+    assert "0 calls ended early" in because
+    assert "/health failed 0 of" in because
+    assert report["memory"]["end_mb"] - report["memory"]["early_mb"] < 100.0

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kinds", type=_kinds, default=KINDS, help="browser,moshi,twilio,clip (all)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which callers speak (1)")
     parser.add_argument("--app", type=Path, help="the script that serves (the app's own)")
+    parser.add_argument("--hostile", action="store_true", help="beside clients that attack the server")
     add_network_arguments(parser, "browsers'")
 
 
@@ -44,6 +45,7 @@ async def measure(given: argparse.Namespace) -> SoakReport:
         PersonaplexError: the app does not start, or a call does not come about.
     """
     # The other commands need no WebRTC, whose import takes a second.
+    from personaplex_ui.bench.soak.hostility import Hostility
     from personaplex_ui.bench.soak.server_process import APP, running_server
     from personaplex_ui.bench.soak.soaking import soak
 
@@ -53,7 +55,8 @@ async def measure(given: argparse.Namespace) -> SoakReport:
             "--loss, --jitter and --burst are for browsers: leave out --kinds, or name browser."
         )
     async with running_server(given.calls, given.seconds, given.app or APP) as running:
-        seen = await soak(running, given.calls, given.kinds, given.seconds, given.seed, impairment)
+        hostility = Hostility(running.server.url, given.seconds) if given.hostile else None
+        seen = await soak(running, given.calls, given.kinds, given.seconds, given.seed, impairment, hostility)
         return report_on(seen)
 
 

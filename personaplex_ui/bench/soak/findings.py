@@ -175,6 +175,36 @@ def verdicts_on(drops: Drops, lag: Lag, memory: Memory, seconds: float) -> tuple
     return _on_drops(drops), _on_lag(lag), _on_memory(memory, seconds)
 
 
+KEPT_MB = 100.0
+"""What the server may keep after hostile clients have gone."""
+
+
+def verdict_on_hostility(observed: Observed, drops: Drops) -> Verdict:
+    """Whether calls, memory and ``/health`` stood what hostile clients did.
+
+    Raises:
+        ValueError: there were none.
+    """
+    hostile = observed.hostile
+    if hostile is None:
+        raise ValueError("nobody was hostile")
+    kept_mb = (observed.usages[-1].resident_bytes - observed.usages[0].resident_bytes) / 2**20
+    holds = (
+        drops.calls_ended == 0
+        and drops.dropped_frames == 0
+        and kept_mb <= KEPT_MB
+        and hostile.health_failed == 0
+        and all(hostile.tries.values())
+        and bool(hostile.tries)
+    )
+    because = (
+        f"{sum(hostile.tries.values()):,} tries; {drops.calls_ended} calls ended early, "
+        f"{drops.dropped_frames} frames dropped, {kept_mb:+.1f} MB kept, /health "
+        f"failed {hostile.health_failed} of {hostile.health_asked} times, slowest {1_000 * hostile.health_slowest_sec:.0f} ms"
+    )
+    return Verdict("stands hostile clients", holds, because)
+
+
 def _on_drops(drops: Drops) -> Verdict:
     because = (
         f"{drops.calls_ended} calls ended early, {drops.lost_answers} answers lost, "

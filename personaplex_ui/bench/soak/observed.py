@@ -1,6 +1,6 @@
 """What a soak has seen, as plain values, before anything is made of it. Times are seconds since its begin."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +67,16 @@ class OwnLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class Hostile:
+    """``tries``: of hostile clients, by kind. ``health_*``: requests for ``/health`` beside them."""
+
+    tries: Mapping[str, int]
+    health_asked: int
+    health_failed: int
+    health_slowest_sec: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """``alone_sec``: what the echo engine takes to answer by itself. ``exceptions``: in the server's log.
     ``impaired``: what was done to browsers' sound on the way to the server."""
@@ -83,6 +93,7 @@ class Observed:
     own_load: OwnLoad
     impairment: Impairment | None = None
     impaired: Impaired | None = None
+    hostile: Hostile | None = None
 
 
 def slope(at_sec: Sequence[float], values: Sequence[float]) -> float:

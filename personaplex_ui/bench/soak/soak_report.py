@@ -21,6 +21,7 @@ from personaplex_ui.bench.soak.findings import (
     lag_of,
     latency_of,
     memory_of,
+    verdict_on_hostility,
     verdicts_on,
 )
 from personaplex_ui.bench.soak.impairment import Impaired, Impairment
@@ -132,6 +133,9 @@ class SoakReport:
 
 def report_on(observed: Observed) -> SoakReport:
     lag, memory, drops = lag_of(observed), memory_of(observed), drops_of(observed)
+    verdicts: tuple[Verdict, ...] = verdicts_on(drops, lag, memory, observed.seconds)
+    if observed.hostile is not None:
+        verdicts += (verdict_on_hostility(observed, drops),)
     return SoakReport(
         seconds=observed.seconds,
         seed=observed.seed,
@@ -144,7 +148,7 @@ def report_on(observed: Observed) -> SoakReport:
         drops=drops,
         cpu_percent=cpu_percent_of(observed),
         own_load=observed.own_load,
-        verdicts=verdicts_on(drops, lag, memory, observed.seconds),
+        verdicts=verdicts,
         impairment=observed.impairment,
         impaired=observed.impaired,
         packets=_packets_of(observed),

@@ -12,6 +12,7 @@ from websockets.exceptions import WebSocketException
 from personaplex_ui.bench.soak.address import Server
 from personaplex_ui.bench.soak.alone import delay_alone
 from personaplex_ui.bench.soak.clip_caller import CLIP_SEC, ClipCaller
+from personaplex_ui.bench.soak.hostility import Hostility
 from personaplex_ui.bench.soak.impairment import Impaired, Impairment, together
 from personaplex_ui.bench.soak.listening import ANSWER_WITHIN_SEC
 from personaplex_ui.bench.soak.live_caller import LiveCaller
@@ -104,9 +105,10 @@ async def soak(
     seconds: float,
     seed: int,
     impairment: Impairment | None = None,
+    hostility: Hostility | None = None,
 ) -> Observed:
     """``calls`` callers for ``seconds`` from the moment on when all live ones are. ``impairment``: of the
-    network that browsers' sound goes through.
+    network that browsers' sound goes through. ``hostility``: what is done to the server beside them.
 
     Raises:
         PersonaplexError: a call does not come about, or the server is gone.
@@ -125,6 +127,8 @@ async def soak(
             caller.speaker.talk()
         meter.restart()
         beside = [asyncio.create_task(run()) for run in (meter.run, *(clip.run for clip in clip_callers))]
+        if hostility is not None:
+            beside.append(asyncio.create_task(hostility.run()))
         silence = asyncio.create_task(_fall_silent(live, seconds - ANSWER_WITHIN_SEC - UTTERANCE_SEC))
         beside.append(silence)
         usages = await _watch(running, began_at, seconds)
@@ -150,6 +154,7 @@ async def soak(
         own_load=meter.load(),
         impairment=impairment,
         impaired=_impaired(live),
+        hostile=hostility.seen if hostility is not None else None,
     )
 
 
