@@ -197,10 +197,11 @@ def verdict_on_hostility(observed: Observed, drops: Drops) -> Verdict:
         and all(hostile.tries.values())
         and bool(hostile.tries)
     )
+    slowest_ms = 1_000 * hostile.health_slowest_sec
     because = (
         f"{sum(hostile.tries.values()):,} tries; {drops.calls_ended} calls ended early, "
         f"{drops.dropped_frames} frames dropped, {kept_mb:+.1f} MB kept, /health "
-        f"failed {hostile.health_failed} of {hostile.health_asked} times, slowest {1_000 * hostile.health_slowest_sec:.0f} ms"
+        f"failed {hostile.health_failed} of {hostile.health_asked} times, slowest {slowest_ms:.0f} ms"
     )
     return Verdict("stands hostile clients", holds, because)
 
