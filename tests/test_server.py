@@ -90,10 +90,10 @@ async def test_an_app_that_is_not_ours_is_served_as_ever(told: list[str]) -> Non
 
 async def test_what_stays_is_left_out_of_garbage_collections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "LOOK_FOR_MODEL_EVERY_SEC", 0.01)
-    engine = cast(Engine, SimpleNamespace(state=EngineState.LOADING))
+    engine = SimpleNamespace(state=EngineState.LOADING)
     gc.unfreeze()
     try:
-        settling = asyncio.create_task(server.keep_collections_short(engine))
+        settling = asyncio.create_task(server.keep_collections_short(cast(Engine, engine)))
         while not gc.get_freeze_count():
             await asyncio.sleep(0.005)
         before = gc.get_freeze_count()
