@@ -5,13 +5,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tools check format lock clean
+.PHONY: help demo test test-tools test-clients soak check format lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
 # They wait more than they work: two at once. Those marked "alone" listen closely, or make very many calls.
 WHOLE_CALLS := tests/browser tests/end_to_end tests/bench
+CLIENTS := .venv-clients
 SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --numprocesses
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
@@ -25,15 +26,19 @@ help: ## List these commands
 demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
 	@exec $(PYTHON) app.py
 
-test: $(DEV) test-tools ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
+test: $(DEV) test-tools test-clients ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
 	@$(if $(ARGS),$(PYTHON) -m pytest $(ARGS),failed=0; \
-	$(SIDE_BY_SIDE) logical --maxprocesses 4 tests $(WHOLE_CALLS:%=--ignore=%) || failed=1; \
+	$(SIDE_BY_SIDE) logical --maxprocesses 4 -m "not alone" tests $(WHOLE_CALLS:%=--ignore=%) || failed=1; \
 	$(SIDE_BY_SIDE) 2 -m "not alone" $(WHOLE_CALLS) || failed=1; \
-	$(PYTHON) -m pytest -m alone $(WHOLE_CALLS) || failed=1; \
+	$(PYTHON) -m pytest -m alone tests || failed=1; \
 	exit $$failed)
 
 test-tools:
 	@scripts/install-test-tools.sh
+
+# Clients that others wrote, in an environment of their own.
+test-clients: $(DEV)
+	@scripts/make-client-environment.sh
 
 check: $(DEV) test-tools ## Lint, formatting, types
 	@$(PYTHON) -m ruff check .
@@ -53,7 +58,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 clean: ## Remove .venv, caches and what the tests left; recordings stay
-	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .gradio test-output
+	@rm -rf $(VENV) $(CLIENTS) .pytest_cache .ruff_cache .hypothesis .gradio test-output
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PYTHON):

@@ -23,6 +23,13 @@ from tests.dockerfile import ROOT, copies, image_environment, only
 DOCUMENTS = [ROOT / "docs" / "DEPLOYMENT.md", *sorted((ROOT / "deploy").rglob("README.md"))]
 LIBRARIES_READ = {
     *("HF_HOME", "GRADIO_TEMP_DIR", "NUMBA_CACHE_DIR", "NO_TORCH_COMPILE", "PYTHONUNBUFFERED", "HOME"),
+    *(
+        "HF_HUB_CACHE",
+        "HF_HUB_OFFLINE",
+        "HF_HUB_ENABLE_HF_TRANSFER",
+        "HF_HUB_DOWNLOAD_TIMEOUT",
+        "HF_ENDPOINT",
+    ),
 }
 """Variables that are not ours."""
 

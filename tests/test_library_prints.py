@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any, cast
 
+import gradio as gr
 import pytest
 from fastrtc import utils as fastrtc_handlers
 from gradio import queueing, routes
@@ -15,7 +16,7 @@ from gradio import queueing, routes
 from personaplex_ui.library_prints import log_what_libraries_print
 from personaplex_ui.logs import JsonFormat
 from personaplex_ui.ui import api
-from tests.ui.page_session import LIBRARIES_WARN, open_app
+from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = LIBRARIES_WARN
 
@@ -28,17 +29,26 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == LOGGER]
 
 
+async def called(app: OpenApp, name: str, data: list[Any]) -> str:
+    """What the endpoint sends."""
+    event = (await app.http.post(f"/gradio_api/call/{name}", json={"data": data})).json()["event_id"]
+    return (await app.http.get(f"/gradio_api/call/{name}/{event}")).text
+
+
 async def test_what_gradio_refuses_is_one_line_without_what_was_sent(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    async def refuse(*given: object) -> None:
+        raise ValueError(NUMBER)
+
     async with open_app(tmp_path, ENGINE="echo") as app:
         await app.loaded()
-        answer = await app.http.post("/gradio_api/run/converse", json={"data": [None, "NATF2", NUMBER]})
-        assert answer.status_code == 500
-        assert NUMBER in answer.json()["error"]  # whoever sent it is told as before
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(gr.Blocks, "preprocess_data", refuse)
+            assert "event: error" in await called(app, "presets", [])
     ((level, message),) = told(caplog)
     assert level == "WARNING"
-    assert message.startswith("The event 'converse' failed: ValueError at gradio/blocks.py:")
+    assert message.startswith("The event 'presets' failed: ValueError at ")
     assert NUMBER not in caplog.text
     assert capfd.readouterr() == ("", "")
 
@@ -51,7 +61,7 @@ async def test_a_fault_of_ours_is_told_in_full_and_masked(
         await app.loaded()
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(api, "PRESETS", (broken,))
-            assert (await app.http.post("/gradio_api/run/presets", json={"data": []})).status_code == 500
+            assert "event: error" in await called(app, "presets", [])
     (record,) = (record for record in caplog.records if record.name == LOGGER)
     assert (record.levelname, record.getMessage()) == ("ERROR", "The event 'presets' failed.")
     line = json.loads(JsonFormat().format(record))

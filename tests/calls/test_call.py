@@ -295,7 +295,7 @@ async def test_waiting_and_preparing_are_timed(engine: Engine):
     await asyncio.sleep(0.1)
     first.hang_up("bye")
     await second.live.wait()
-    assert second.waited_sec >= 0.1
+    assert second.waited_sec >= 0.09  # a sleep may end a little early
     assert second.prepared_sec >= 0.0
     second.hang_up("bye")
     await asyncio.gather(first_running, second_running)
