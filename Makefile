@@ -14,6 +14,7 @@ RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-1
 WHOLE_CALLS := tests/browser tests/end_to_end tests/bench
 CLIENTS := .venv-clients
 SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --numprocesses
+BENCH = $(PYTHON) -m personaplex_ui.bench
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
 # Else pyright asks the network for a newer version of itself on each run.
@@ -39,6 +40,15 @@ test-tools:
 # Clients that others wrote, in an environment of their own.
 test-clients: $(DEV)
 	@scripts/make-client-environment.sh
+
+# Long, and for a machine that does nothing else meanwhile: what it prints are the figures of docs/PERFORMANCE.md.
+soak: $(DEV) test-tools ## Half an hour of calls: hostile company, bad networks, all kinds at once
+	@failed=0; \
+	$(BENCH) soak --hostile --calls 4 --seconds 300 || failed=1; \
+	$(BENCH) soak --kinds browser --calls 4 --seconds 300 --loss 0.01 --jitter 30 --burst 10 || failed=1; \
+	$(BENCH) jitter --seconds 120 || failed=1; \
+	$(BENCH) soak --seconds 600 || failed=1; \
+	exit $$failed
 
 check: $(DEV) test-tools ## Lint, formatting, types
 	@$(PYTHON) -m ruff check .
