@@ -1,5 +1,6 @@
 """HOST=:: is both kinds of addresses, and the log says where the app can be reached."""
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -35,6 +36,26 @@ def test_what_a_host_means(host: str, ipv4: bool, ipv6: bool) -> None:
         bound.listen()
         port = bound.getsockname()[1]
         assert (reaches("127.0.0.1", port), reaches("::1", port)) == (ipv4, ipv6)
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"), [("127.0.0.1", "127.0.0.1"), ("::", "::1"), ("::", "127.0.0.1")]
+)
+async def test_what_is_sent_leaves_at_once(host: str, reached: str) -> None:
+    """Nagle's algorithm keeps small packets back: frames of sound on websockets, events of the page."""
+    no_delay: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        no_delay.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    (bound,) = listen(host, 0)
+    port = bound.getsockname()[1]
+    async with await asyncio.start_server(accepted, sock=bound):
+        _, writer = await asyncio.open_connection(reached, port)
+        assert await no_delay
+        writer.close()
 
 
 def test_a_port_that_ipv4_has_is_in_use_for_both() -> None:
