@@ -124,6 +124,6 @@ def _number(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for whole numbers of 310 digits and more
         return None
     return number if math.isfinite(number) else None

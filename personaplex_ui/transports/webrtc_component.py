@@ -10,6 +10,8 @@
 # Gradio and FastRTC are typed in part only:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -34,6 +36,7 @@ from personaplex_ui.transports.turn import IceServers, RelayUnavailable
 log = logging.getLogger(__name__)
 
 CONNECTED_WITHIN_SEC = 10.0
+GATHERED_WITHIN_SEC = 10.0
 CONSENT_INTERVAL_SEC = 2
 CONSENT_FAILURES = 3
 MAX_ID_CHARACTERS = 64
@@ -212,10 +215,26 @@ def _refusal(problem: str) -> dict[str, Any]:
     return {"status": "failed", "meta": {"error": problem}}
 
 
+_closing: set[asyncio.Task[None]] = set()
+
+
+async def _close_once_gathered(pc: RTCPeerConnection) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GATHERED_WITHIN_SEC):
+            while pc.iceGatheringState == "gathering":  # noqa: ASYNC110  its events are FastRTC's
+                await asyncio.sleep(0.02)
+    await pc.close()
+
+
 async def close_peer(component: WebRTC, webrtc_id: str) -> None:
     """Close the peer connection and forget it; one that is gone already does not matter."""
     pc = component.pcs.pop(webrtc_id, None)
-    if pc is not None:
+    if pc is not None and pc.iceGatheringState == "gathering":
+        # Its own offer is being answered: closed now, it would open sockets afterwards and never close them.
+        task = asyncio.create_task(_close_once_gathered(pc))
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+    elif pc is not None:
         await pc.close()
     tracks: Any = component.clean_up(webrtc_id)
     for track in tracks:

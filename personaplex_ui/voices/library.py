@@ -33,6 +33,9 @@ UPLOAD_PREFIX = "own-"
 UPLOAD_NAME = re.compile(r"own-[0-9a-f]{32}")
 
 
+CHOOSE_ONE = "Please choose one from the list."
+
+
 class VoiceLibrary:
     """``folders``: the first one that has a voice of a name counts. They are looked through at every
     question, so that a voice dropped in is there at once. ``without_files``: voices of the catalogue are
@@ -95,12 +98,17 @@ class VoiceLibrary:
         Raises:
             InvalidInput: there is no such voice, or an upload was forgotten.
         """
-        name = canonical_voice_name(value) if isinstance(value, str) else ""
+        if not isinstance(value, str):
+            raise InvalidInput(
+                "voice", "The voice must be a name, as in “NATF2”. Please choose one from the list."
+            )
+        name = canonical_voice_name(value)
         if not self.is_upload(name) and name not in self.names():
             if name.startswith(UPLOAD_PREFIX):
                 raise InvalidInput("voice", "Your own voice was forgotten. Please give it again.")
-            shown = _shown(value) if isinstance(value, str) else "none"
-            raise InvalidInput("voice", f"There is no voice “{shown}”. Please choose one from the list.")
+            raise InvalidInput(
+                "voice", f"There is no voice “{_shown(value)}”. Please choose one from the list."
+            )
         return name
 
     def is_upload(self, name: str) -> bool:

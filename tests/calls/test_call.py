@@ -65,13 +65,12 @@ async def test_the_second_waits_and_is_told_its_place_then_gets_the_line(engine:
     await first.live.wait()
     second, second_running = call_of(engine)
     third, third_running = call_of(engine)
-    await asyncio.sleep(0.01)
+    await until(lambda: third.snapshot().place == 2)
     assert (second.snapshot().phase, second.snapshot().place, second.snapshot().waiting) == (
         Phase.WAITING,
         1,
         2,
     )
-    assert third.snapshot().place == 2
     first.hang_up("bye")
     await second.live.wait()
     assert third.snapshot().place == 1

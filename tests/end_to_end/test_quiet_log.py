@@ -1,4 +1,4 @@
-"""The log of the app as a process, after requests that Gradio itself refuses: nothing of what they held."""
+"""The log of the app as a process, after requests that cannot be used: nothing of what they held."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,6 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield app
     # After all that was sent.
     lines = app.log.splitlines()
-    assert sum("The event 'converse' failed: " in line for line in lines) == 6
     assert not any(secret in app.log for secret in SECRETS)
     if request.param == "json":
         assert all(json.loads(line)["message"] for line in lines)
@@ -36,13 +35,13 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("data", [TOO_FEW, NO_FILE, NO_META], ids=["too few", "no file", "no meta"])
-def test_an_event_that_gradio_refuses(app: AppProcess, data: list[Any]) -> None:
+def test_an_event_that_is_refused(app: AppProcess, data: list[Any]) -> None:
     with httpx.Client(base_url=f"{app.url}/gradio_api", timeout=30) as client:
-        event = client.post("/call/converse", json={"data": data}).json()["event_id"]
-        assert client.get(f"/call/converse/{event}").text.startswith("event: error")
-        at_once = client.post("/run/converse", json={"data": data})
-        assert at_once.status_code == 500
-        assert "SECRET" in at_once.json()["error"]  # whoever sent it may read it
+        begun = client.post("/call/converse", json={"data": data})
+        assert begun.status_code == (200 if data is TOO_FEW else 400)
+        if event := begun.json().get("event_id"):
+            assert client.get(f"/call/converse/{event}").text.startswith("event: error")
+        assert client.post("/run/converse", json={"data": data}).status_code == 404
 
 
 def test_a_request_that_is_none(app: AppProcess) -> None:

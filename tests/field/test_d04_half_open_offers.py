@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -21,7 +22,7 @@ from personaplex_ui.transports.offer_limits import (
     with_few_candidates,
 )
 from personaplex_ui.transports.turn import Fixed, IceServers
-from personaplex_ui.transports.webrtc_component import attach, build_component, check_offer
+from personaplex_ui.transports.webrtc_component import attach, build_component, check_offer, close_peer
 from tests.clock import Clock
 from tests.end_to_end.app_process import running_app
 from tests.end_to_end.offers import SOUND_OFFER, body, component_of
@@ -106,6 +107,26 @@ async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
         await client.close()
         await asyncio.gather(*(pc.close() for pc in list(component.pcs.values())))
         await until(lambda: not component.pcs)
+
+
+async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket():
+    """aiortc opens sockets as it gathers candidates; one closed meanwhile would keep those that come later."""
+    with gr.Blocks(analytics_enabled=False):
+        component: Any = build_component(IN_ALL + 8, IceServers(Fixed(())))
+        attach(component, Handler([]), [], IN_ALL + 8)
+    closed = asyncio.Event()
+
+    async def close() -> None:
+        closed.set()
+
+    peer = SimpleNamespace(iceGatheringState="gathering", close=close)
+    component.pcs["pushed out"] = peer
+    await close_peer(component, "pushed out")
+    assert "pushed out" not in component.pcs
+    await asyncio.sleep(0.05)
+    assert not closed.is_set()
+    peer.iceGatheringState = "complete"
+    await until(closed.is_set)
 
 
 @pytest.mark.timeout(90)
