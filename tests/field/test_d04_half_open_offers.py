@@ -110,7 +110,7 @@ async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
 
 
 async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket():
-    """aiortc opens sockets as it gathers candidates; one closed meanwhile would keep those that come later."""
+    """aiortc opens sockets as it gathers candidates; one closed meanwhile would keep those opened later."""
     with gr.Blocks(analytics_enabled=False):
         component: Any = build_component(IN_ALL + 8, IceServers(Fixed(())))
         attach(component, Handler([]), [], IN_ALL + 8)
