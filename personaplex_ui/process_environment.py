@@ -38,17 +38,14 @@ def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
     for name, value in read_env_file(Path(environment.get("ENV_FILE") or ".env")).items():
         environment.setdefault(name, value)
     check_proxies(environment)
-    return [
-        *settle_hub_variables(environment),
-        *give_gradio_a_folder(environment),
-        *give_home(environment),
-    ]
+    give_gradio_a_folder(environment)
+    return [*settle_hub_variables(environment), *give_home(environment)]
 
 
 # Folders ---------------------------------------------------------------------------------------------
 
 
-def give_gradio_a_folder(environment: MutableMapping[str, str]) -> Iterator[str]:
+def give_gradio_a_folder(environment: MutableMapping[str, str]) -> None:
     """Set GRADIO_TEMP_DIR, where uploads go, to a folder of this user alone. Gradio's own default, ``gradio``
     in the system's temp folder, may belong to somebody else."""
     if given := environment.get("GRADIO_TEMP_DIR", "").strip():
@@ -62,7 +59,6 @@ def give_gradio_a_folder(environment: MutableMapping[str, str]) -> Iterator[str]
             "Set TMPDIR or GRADIO_TEMP_DIR to a folder that this user may write to."
         ) from error
     environment["GRADIO_TEMP_DIR"] = str(folder)
-    yield from ()
 
 
 def _check_folder(folder: Path) -> None:

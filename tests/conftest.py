@@ -5,6 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
+from personaplex_ui.process_environment import give_gradio_a_folder
 from tests.password import GIVEN, let_http_clients_know_it
 
 let_http_clients_know_it()
@@ -13,6 +14,9 @@ let_http_clients_know_it()
 for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_", "TRANSFORMERS_"))]:
     if name != "HF_HOME":
         del os.environ[name]
+
+# As the app does: whoever owns `gradio` in the system's temp folder, uploads have a place.
+give_gradio_a_folder(os.environ)
 
 # A desk's .env says nothing here, nor in the processes that tests start.
 os.environ["ENV_FILE"] = os.devnull

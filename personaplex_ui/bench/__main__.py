@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PersonaplexError as refused:
         sys.exit(str(refused))
     print(report.to_json() if given.json else report.to_table())
+    if any(verdict.holds is False for verdict in getattr(report, "verdicts", ())):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

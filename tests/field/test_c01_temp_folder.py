@@ -18,7 +18,7 @@ from tests.end_to_end.app_process import ROOT, running_app
 def given_folder(monkeypatch: pytest.MonkeyPatch, temp: Path, **environment: str) -> Path:
     """The folder that Gradio is given where the system's temp folder is ``temp``."""
     monkeypatch.setattr(tempfile, "tempdir", str(temp))
-    list(give_gradio_a_folder(environment))
+    give_gradio_a_folder(environment)
     return Path(environment["GRADIO_TEMP_DIR"])
 
 
@@ -70,7 +70,7 @@ def test_a_folder_that_was_given_stays(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_given_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"^GRADIO_TEMP_DIR is '.*/file/in', but nothing can be written"):
-        list(give_gradio_a_folder({"GRADIO_TEMP_DIR": str(tmp_path / "file" / "in")}))
+        give_gradio_a_folder({"GRADIO_TEMP_DIR": str(tmp_path / "file" / "in")})
 
 
 def test_no_temp_folder_at_all_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_no_temp_folder_at_all_is_a_sentence(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
     with pytest.raises(SettingsError, match=r"Set TMPDIR or GRADIO_TEMP_DIR to a folder"):
-        list(give_gradio_a_folder({}))
+        give_gradio_a_folder({})
 
 
 def test_the_app_takes_an_upload_where_gradio_belongs_to_somebody_else(tmp_path: Path) -> None:
