@@ -215,7 +215,8 @@ def _refusal(problem: str) -> dict[str, Any]:
     return {"status": "failed", "meta": {"error": problem}}
 
 
-_closing: set[asyncio.Task[None]] = set()
+peers_closing: set[asyncio.Task[None]] = set()
+"""Those that are waited for before they can be closed."""
 
 
 async def _close_once_gathered(pc: RTCPeerConnection) -> None:
@@ -232,8 +233,8 @@ async def close_peer(component: WebRTC, webrtc_id: str) -> None:
     if pc is not None and pc.iceGatheringState == "gathering":
         # Its own offer is being answered: closed now, it would open sockets afterwards and never close them.
         task = asyncio.create_task(_close_once_gathered(pc))
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
+        peers_closing.add(task)
+        task.add_done_callback(peers_closing.discard)
     elif pc is not None:
         await pc.close()
     tracks: Any = component.clean_up(webrtc_id)

@@ -22,7 +22,13 @@ from personaplex_ui.transports.offer_limits import (
     with_few_candidates,
 )
 from personaplex_ui.transports.turn import Fixed, IceServers
-from personaplex_ui.transports.webrtc_component import attach, build_component, check_offer, close_peer
+from personaplex_ui.transports.webrtc_component import (
+    attach,
+    build_component,
+    check_offer,
+    close_peer,
+    peers_closing,
+)
 from tests.clock import Clock
 from tests.end_to_end.app_process import running_app
 from tests.end_to_end.offers import SOUND_OFFER, body, component_of
@@ -106,7 +112,7 @@ async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
     finally:
         await client.close()
         await asyncio.gather(*(pc.close() for pc in list(component.pcs.values())))
-        await until(lambda: not component.pcs)
+        await until(lambda: not (component.pcs or peers_closing))
 
 
 async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket():

@@ -192,7 +192,7 @@ async def test_only_the_api_key_opens(tmp_path: Path, rest: TwilioRest, method: 
         ({"to": 4930123456789}, "country code"),
         ({"to": "+19005551234"}, "premium"),
         ({"to": TO, "voice_prompt": "../../etc/passwd"}, "no voice"),
-        ({"to": TO, "voice_prompt": 7}, "no voice"),
+        ({"to": TO, "voice_prompt": 7}, "must be a name"),
         ({"to": TO, "text_prompt": "x" * 2_001}, "at most 2,000"),
         ({"to": TO, "text_prompt": ["a"]}, "must be a text"),
         ({"to": TO, "text_prompt": "one two three four"}, "3"),
