@@ -27,6 +27,7 @@ from personaplex_ui.transports.webrtc_component import (
     build_component,
     check_offer,
     hide_internal_functions,
+    peers_closing,
 )
 from tests.running import until
 
@@ -192,13 +193,16 @@ def diary() -> list[str]:
 
 
 @pytest.fixture
-async def component(diary: list[str], monkeypatch: pytest.MonkeyPatch) -> WebRTC:
+async def component(diary: list[str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WebRTC]:
     monkeypatch.setattr(ice, "CONSENT_INTERVAL", ice.CONSENT_INTERVAL)
     monkeypatch.setattr(ice, "CONSENT_FAILURES", ice.CONSENT_FAILURES)
     with gr.Blocks(analytics_enabled=False):
         component = build_component(20, IceServers(Fixed(())))
         attach(component, Handler(diary), [], 20)
-    return component
+    yield component
+    # A peer that is left open leaves its sockets to whichever test comes next.
+    await asyncio.gather(*(peer.close() for peer in list(component.pcs.values())))
+    await until(lambda: not peers_closing)
 
 
 @pytest.fixture
