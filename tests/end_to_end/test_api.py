@@ -154,7 +154,7 @@ def write_letter(path: Path) -> None:
         (write_letter, "cannot be read as audio"),
         (Path.touch, "empty"),
         (write_silence(0), "0 seconds"),
-        (write_silence(7_200), "this one is 120:00"),
+        (write_silence(7_200), "this one is longer than that"),
     ],
     ids=["nothing", "text", "no bytes", "0 s", "2 hours"],
 )
@@ -173,7 +173,7 @@ def test_a_bad_file_is_refused_in_words(
     ("name", "value", "sentence"),
     [
         ("voice", "../../etc/passwd", "no voice"),
-        ("voice", 5, "no voice"),
+        ("voice", 5, "must be a name"),
         ("text_prompt", "x" * 2_001, "2,001 characters"),
         ("text_prompt", "You are\x00 kind.", "control characters"),
         ("text_prompt", ["a"], "must be a text"),
