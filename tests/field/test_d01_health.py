@@ -21,7 +21,7 @@ STARTED = "personaplex_ui.server: personaplex_ui "
 CALLS = 3
 HELPED_WITHIN_SEC = 60.0
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+pytestmark = pytest.mark.timeout(240)
 
 
 class TroubledApp(AppProcess):
