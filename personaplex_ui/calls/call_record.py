@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from personaplex_ui.calls.snapshot import EndedCall, Figures
 from personaplex_ui.calls.transcript import Line
 
-FORMAT = "personaplex_ui call 1"
-
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 _LEVELS = tuple(float(level) for level in range(-100, 101))
 
@@ -31,7 +29,7 @@ class CallRecord(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    format: Literal["personaplex_ui call 1"] = FORMAT
+    format: Literal["personaplex_ui call 1"] = "personaplex_ui call 1"
     owner_sha256: str
     call_id: str
     started_at: Finite

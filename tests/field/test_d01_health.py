@@ -1,8 +1,9 @@
 """A model in trouble, in the app as a process: what `/health` says, what callers hear, what comes of it."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,21 @@ class TroubledApp(AppProcess):
         return self.log.count(STARTED)
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[TroubledApp]:
-    app = TroubledApp(tmp_path)
+@contextlib.contextmanager
+def troubled_app(folder: Path) -> Generator[TroubledApp]:
+    """Unlike ``running_app``, it may have tracebacks in its log."""
+    app = TroubledApp(folder)
     try:
         app.wait_until_ready()
         yield app
     finally:
         app.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[TroubledApp]:
+    with troubled_app(tmp_path) as app:
+        yield app
 
 
 async def until(app: TroubledApp, true: Any, what: str) -> Any:

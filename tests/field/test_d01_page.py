@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.chromium import chromium, make_microphone, open_context
 from tests.end_to_end.moshi_client import chat
-from tests.field.test_d01_health import TroubledApp
+from tests.field.test_d01_health import TroubledApp, troubled_app
 
 SEEN_WITHIN_MS = 60_000
 
@@ -19,12 +19,8 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[TroubledApp]:
-    app = TroubledApp(tmp_path)
-    try:
-        app.wait_until_ready()
+    with troubled_app(tmp_path) as app:
         yield app
-    finally:
-        app.close()
 
 
 @pytest.fixture
