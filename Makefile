@@ -11,10 +11,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
 # They wait more than they work: two at once. Those marked "alone" listen closely, or make very many calls.
-WHOLE_CALLS := tests/browser tests/end_to_end tests/bench
+WHOLE_CALLS := tests/browser tests/e2e
 CLIENTS := .venv-clients
 SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --numprocesses
-BENCH = $(PYTHON) -m personaplex_ui.bench
+BENCH = $(PYTHON) -m benchmarks
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
 # Else pyright asks the network for a newer version of itself on each run.

@@ -15,14 +15,14 @@ def read_variables() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    from personaplex_ui.config.environment import prepare_environment
     from personaplex_ui.errors import SettingsError
-    from personaplex_ui.process_environment import prepare_environment
 
     try:
         notes = prepare_environment(os.environ)
         # What it imports reads the environment.
-        from personaplex_ui.server import serve
-        from personaplex_ui.settings import Settings
+        from personaplex_ui.app.server import serve
+        from personaplex_ui.config.settings import Settings
 
         with contextlib.suppress(KeyboardInterrupt):
             serve(Settings.from_mapping(read_variables()), notes)

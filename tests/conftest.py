@@ -5,8 +5,8 @@ from collections.abc import Generator
 
 import pytest
 
-from personaplex_ui.process_environment import give_gradio_a_folder
-from tests.password import GIVEN, let_http_clients_know_it
+from personaplex_ui.config.environment import give_gradio_a_folder
+from tests.support.password import GIVEN, let_http_clients_know_it
 
 let_http_clients_know_it()
 
@@ -24,10 +24,10 @@ os.environ["ENV_FILE"] = os.devnull
 # These are about clients that do not know it.
 collect_ignore = (
     [
-        "web/test_wall.py",
-        "web/test_keys.py",
-        "web/test_closed_app.py",
-        "end_to_end/test_doors.py",
+        "unit/web/security/test_auth.py",
+        "unit/web/security/test_credentials.py",
+        "unit/web/security/test_closed_app.py",
+        "e2e/test_doors.py",
         "field/test_a05_http_basic.py",
         "field/test_a06_refused_in_the_handshake.py",
         "field/test_a08_login_page_everywhere.py",

@@ -11,91 +11,66 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "personaplex_ui"
 MAX_LINES = 400
 
-# What each part may import of ours besides itself; ALL may import everything.
+# What each room may import of ours besides itself; ALL may import everything. A module is in the room
+# with the longest name that fits.
 ALL = "all"
+LOW = ("errors", "logs.call_context")
 MAY_IMPORT = {
     "errors": (),
-    "voices": ("audio", "errors"),
-    "presets": (),
     "plain_text": (),
     "tar": (),
-    "settings": ("setting_values", "errors", "voices"),
-    "setting_values": ("phone.numbers", "voices"),
-    "env_file": ("errors",),
-    "process_environment": ("env_file", "hub_environment", "setting_values", "errors"),
-    "hub_environment": (),
-    "listening": ("errors",),
-    "log_context": (),
     "database": ("errors",),
-    "connection_limits": (),
-    "open_files": (),
-    "repeated_records": (),
-    "logs": ("log_context",),
-    "library_prints": ("logs",),
-    "shutdown_signals": (),
-    "process_restart": (),
+    "logs": (),
+    "voices": ("audio", "errors"),
     "audio": ("errors",),
-    "protocols": ("plain_text", "errors"),
-    "engine": ("audio", "log_context", "errors"),
-    "echo": ("engine.speech_model", "audio", "errors"),
-    "personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
-    "calls": ("database", "engine", "audio", "voices", "plain_text", "log_context", "errors"),
-    "compat": ("connection_limits", "protocols", "audio"),
-    "transports": (
-        "calls",
+    "config": ("channels.twilio.numbers", "voices", "errors"),
+    "engine": ("audio", *LOW),
+    "models.echo": ("engine.speech_model", "audio", "errors"),
+    "models.personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
+    "models": ("engine", "config.settings", "voices", "errors"),
+    "calls": ("database", "engine", "audio", "voices", "plain_text", *LOW),
+    "compat": ("audio",),
+    "channels": (
+        "web",
         "compat",
-        "protocols",
-        "engine.speech_model",
+        "calls",
+        "engine",
         "audio",
         "voices",
-        "log_context",
-        "errors",
-    ),
-    "phone": (
         "database",
-        "transports",
-        "protocols",
-        "calls",
-        "engine",
-        "audio",
-        "voices",
         "plain_text",
-        "log_context",
-        "errors",
-    ),
-    "ui": ("phone", "transports", "web", "calls", "engine", "audio", "voices", "presets", "errors"),
-    "web": (
-        "phone",
-        "transports",
-        "protocols",
-        "calls",
-        "engine",
-        "voices",
         "tar",
-        "log_context",
-        "errors",
+        *LOW,
     ),
-    "engine_choice": ("echo", "personaplex", "engine", "settings", "voices", "errors"),
-    "server": ALL,
-    "parts": ALL,
-    "front_doors": ALL,
-    "deploy": ALL,
-    "bench": ALL,
-    "offline": ALL,
+    "web": ("channels.clips.preview", "compat", "calls", "engine", "audio", "voices", "tar", *LOW),
+    "ui": ("channels", "web", "compat", "calls", "engine", "audio", "voices", "errors"),
     "app": ALL,
+    "entry": ALL,
+    "cli": ALL,
+    "__main__": ALL,
+    "doctor": ALL,
+    "offline": ALL,
+    "deploy": ALL,
+    "benchmarks": ALL,
 }
-READS_ENVIRONMENT = ("app", "bench", "offline", "process_environment", "process_restart")
-KNOWS_NO_ASYNCIO = ("audio", "protocols")
-KNOWS_TORCH = ("personaplex", "bench")
+READS_ENVIRONMENT = ("entry", "cli", "app.restart", "offline", "doctor", "config.environment", "benchmarks")
+KNOWS_NO_ASYNCIO = ("audio",)
+KNOWS_TORCH = ("models.personaplex", "benchmarks")
 
 
 def sources() -> list[Path]:
-    return [*sorted((ROOT / PACKAGE).rglob("*.py")), *ROOT.glob("app.py")]
+    return [
+        *sorted((ROOT / PACKAGE).rglob("*.py")),
+        *sorted((ROOT / "benchmarks").rglob("*.py")),
+        ROOT / "app.py",
+    ]
 
 
 def module_of(path: str) -> str:
     """``audio.frames`` for ``personaplex_ui/audio/frames.py``, ``audio`` for its ``__init__.py``."""
     parts = Path(path).with_suffix("").parts
+    if parts == ("app",):
+        return "entry"
     parts = parts[1:] if parts[0] == PACKAGE else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -120,6 +95,10 @@ def imports(tree: ast.Module, path: str) -> Iterator[str]:
                 pass
 
 
+def room_of(module: str) -> str | None:
+    return max((room for room in MAY_IMPORT if is_within(module, (room,))), key=len, default=None)
+
+
 def is_within(name: str, parents: tuple[str, ...]) -> bool:
     return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
 
@@ -136,24 +115,68 @@ def reads_environment(tree: ast.Module) -> bool:
 def violations(path: str, source: str) -> list[str]:
     """What the file at ``path`` (from the root of the repository) does that it may not, one sentence each."""
     tree = ast.parse(source)
-    part = module_of(path).partition(".")[0]
+    module = module_of(path)
+    part = room_of(module)
     found: list[str] = []
-    if part and part not in MAY_IMPORT:
-        return [f"{path}: nothing says yet what {part} may import"]
+    if module and part is None:
+        return [f"{path}: nothing says yet what {module} may import"]
+    part = part or PACKAGE
     allowed = MAY_IMPORT.get(part, ())
     for name in imports(tree, path):
         ours = name.removeprefix(f"{PACKAGE}.") if is_within(name, (PACKAGE,)) else None
         if name in (PACKAGE, f"{PACKAGE}.__version__"):
             continue
         if ours is not None and allowed != ALL and not is_within(ours, (part, *allowed)):
-            found.append(f"{path}: {part or PACKAGE} may not import {ours}")
+            found.append(f"{path}: {part} may not import {ours}")
         if is_within(name, ("torch", "moshi")) and part not in KNOWS_TORCH:
-            found.append(f"{path}: {part or PACKAGE} may not import {name}")
+            found.append(f"{path}: {part} may not import {name}")
         if is_within(name, ("asyncio", "anyio")) and part in KNOWS_NO_ASYNCIO:
             found.append(f"{path}: {part} may not import {name}")
-    if reads_environment(tree) and part not in READS_ENVIRONMENT:
-        found.append(f"{path}: {part or PACKAGE} may not read the environment")
+    if reads_environment(tree) and not is_within(module, READS_ENVIRONMENT):
+        found.append(f"{path}: {part} may not read the environment")
     return found
+
+
+def cycles(files: dict[str, str]) -> list[list[str]]:
+    """Modules that import each other in a circle, for type checking too: one list for each circle."""
+    modules = {f"{PACKAGE}.{module_of(path)}": (path, source) for path, source in files.items()}
+    graph: dict[str, set[str]] = {}
+    for module, (path, source) in modules.items():
+        graph[module] = set()
+        for name in imports(ast.parse(source), path):
+            target = name if name in modules else name.rpartition(".")[0]
+            if target in modules and target != module:
+                graph[module].add(target)
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        left = [start]
+        while left:
+            for target in graph[left.pop()] - seen:
+                seen.add(target)
+                left.append(target)
+        return seen
+
+    reached = {module: reachable(module) for module in graph}
+    knots = {
+        tuple(sorted(other for other in reached[module] if module in reached[other]))
+        for module in graph
+        if module in reached[module]
+    }
+    return [list(knot) for knot in sorted(knots)]
+
+
+@pytest.mark.xfail(reason="the engine's thread and its slots know each other")
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    files = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sources()}
+    assert cycles(files) == []
+
+
+def test_a_cycle_for_type_checking_is_found() -> None:
+    one = f"from {PACKAGE}.engine.two import Two"
+    two = f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from {PACKAGE}.engine import one"
+    files = {f"{PACKAGE}/engine/one.py": one, f"{PACKAGE}/engine/two.py": two}
+    assert cycles(files) == [[f"{PACKAGE}.engine.one", f"{PACKAGE}.engine.two"]]
 
 
 @pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in sources()])
@@ -179,21 +202,21 @@ def test_a_file_keeps_to_its_place(path: str) -> None:
         ("engine/worker.py", "import torch"),
         ("engine/worker.py", "from moshi.models import loaders"),
         ("engine/worker.py", "import importlib\nimportlib.import_module('torch.cuda')"),
-        ("echo/model.py", "from personaplex_ui.engine.worker import Worker"),
+        ("echo/model.py", "from personaplex_ui.engine.engine import Worker"),
         ("personaplex/model.py", "from personaplex_ui.engine import scheduler"),
         ("calls/call.py", "from personaplex_ui.transports import webrtc"),
         (
             "calls/call.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import personaplex_ui.ui",
         ),
-        ("transports/webrtc.py", "from personaplex_ui.engine.worker import Worker"),
+        ("transports/webrtc.py", "from personaplex_ui.engine.engine import Worker"),
         ("transports/webrtc.py", "from personaplex_ui.engine import speech_model, worker"),
-        ("ui/blocks.py", "from personaplex_ui.settings import Settings"),
+        ("ui/blocks.py", "from personaplex_ui.config.settings import Settings"),
         ("ui/blocks.py", "from personaplex_ui import server"),
-        ("web/routes.py", "from personaplex_ui.settings import Settings"),
+        ("web/routes.py", "from personaplex_ui.config.settings import Settings"),
         ("web/routes.py", "from personaplex_ui import settings"),
         ("errors.py", "from personaplex_ui.voices.catalogue import Voice"),
-        ("__init__.py", "from personaplex_ui.server import build"),
+        ("__init__.py", "from personaplex_ui.app.server import build"),
         ("server.py", "import os\nport = os.environ['PORT']"),
         ("server.py", "from os import getenv"),
         ("server.py", "import torch"),
@@ -209,25 +232,28 @@ def test_what_is_out_of_place_is_found(path: str, source: str) -> None:
     ("path", "source"),
     [
         (
-            "personaplex_ui/audio/recording.py",
+            "personaplex_ui/audio/recording/recorder.py",
             "from personaplex_ui.errors import RecordingFailed\nimport os, numpy",
         ),
         (
-            "personaplex_ui/audio/recording.py",
+            "personaplex_ui/audio/recording/recorder.py",
             "from . import frames\nfrom .frames import Frame\nfrom ..errors import X",
         ),
-        ("personaplex_ui/engine/worker.py", "from personaplex_ui.audio.frames import Frame\nimport asyncio"),
-        ("personaplex_ui/personaplex/model.py", "import torch\nfrom moshi.models import loaders"),
-        ("personaplex_ui/transports/webrtc.py", "from personaplex_ui.engine.speech_model import Answer"),
+        ("personaplex_ui/engine/engine.py", "from personaplex_ui.audio.frames import Frame\nimport asyncio"),
+        ("personaplex_ui/models/personaplex/model.py", "import torch\nfrom moshi.models import loaders"),
+        (
+            "personaplex_ui/channels/browser/handler.py",
+            "from personaplex_ui.engine.speech_model import Answer",
+        ),
         (
             "personaplex_ui/web/routes.py",
             "from personaplex_ui import __version__\nimport torchaudio, os\nos.path",
         ),
-        ("personaplex_ui/server.py", "from personaplex_ui.settings import Settings"),
-        ("personaplex_ui/bench.py", "import os\nfrom personaplex_ui.settings import Settings\nos.environ"),
+        ("personaplex_ui/app/server.py", "from personaplex_ui.config.settings import Settings"),
+        ("benchmarks.py", "import os\nfrom personaplex_ui.config.settings import Settings\nos.environ"),
         (
             "app.py",
-            "import os\nfrom personaplex_ui.settings import Settings\nSettings.from_mapping(os.environ)",
+            "import os\nfrom personaplex_ui.config import settings\nsettings.read(os.environ)",
         ),
     ],
 )

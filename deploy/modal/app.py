@@ -38,9 +38,9 @@ def serve():
     """Modal runs the app's lifespan, which starts the engine and ends the calls."""
     import os
 
-    from personaplex_ui.logs import configure_logging
-    from personaplex_ui.server import build_app
-    from personaplex_ui.settings import LogFormat, Settings
+    from personaplex_ui.app.server import build_app
+    from personaplex_ui.config.settings import LogFormat, Settings
+    from personaplex_ui.logs.formats import configure_logging
 
     settings = Settings.from_mapping(os.environ)
     configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)

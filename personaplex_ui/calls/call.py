@@ -13,17 +13,17 @@ from collections.abc import AsyncIterator, Callable
 from personaplex_ui.audio.frame_queue import FrameQueue
 from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Frame, FrameCutter, Samples
 from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
-from personaplex_ui.audio.recording import StereoRecording
-from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.audio.recording.recorder import StereoRecording
 from personaplex_ui.calls.level_track import LevelTrack
 from personaplex_ui.calls.persona_check import check_persona_aside
-from personaplex_ui.calls.snapshot import End, Figures, PacketCounts, Phase, Snapshot, Transport
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.calls.snapshot import CallStats, End, PacketCounts, Phase, Snapshot, Transport
 from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.calls.watchdog import Watchdog
-from personaplex_ui.engine.lines import Ticket
-from personaplex_ui.engine.seat import Seat
+from personaplex_ui.engine.engine import Engine
+from personaplex_ui.engine.slot import Slot
+from personaplex_ui.engine.slot_pool import QueuePlace
 from personaplex_ui.engine.speech_model import Answer, Sampling
-from personaplex_ui.engine.worker import Engine
 from personaplex_ui.errors import (
     CallOver,
     EngineFailure,
@@ -84,11 +84,11 @@ class Call:
         self._clock = clock
         self._scope = asyncio.timeout(None)
         self._running = False
-        self._ticket: Ticket | None = None
-        self._seat: Seat | None = None
+        self._ticket: QueuePlace | None = None
+        self._seat: Slot | None = None
         self.packet_counts: Callable[[], PacketCounts] = PacketCounts
         """What became of the caller's packets; for a transport to set whose wire may lose some."""
-        self._figures = Figures()
+        self._figures = CallStats()
         self._progress = 0.0
         self._live_at = 0.0
         self._duration_sec = 0.0
@@ -174,7 +174,7 @@ class Call:
         finally:
             self._engine.lines.release(ticket)
 
-    async def _wait_for_line(self, ticket: Ticket) -> None:
+    async def _wait_for_line(self, ticket: QueuePlace) -> None:
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:
@@ -184,7 +184,7 @@ class Call:
         finally:
             self._watchers.discard(changed)
 
-    async def _go_live(self, seat: Seat) -> None:
+    async def _go_live(self, seat: Slot) -> None:
         self._seat = seat
         self._live_at = self._clock()
         self._watchdog.start(self._live_at)
@@ -197,7 +197,7 @@ class Call:
             await self._check_on(seat)
         await self.over.wait()  # until hang_up
 
-    async def _check_on(self, seat: Seat) -> None:
+    async def _check_on(self, seat: Slot) -> None:
         verdict = self._watchdog.check(self._clock())
         if verdict.hang_up:
             self.hang_up(verdict.hang_up, verdict.end)
@@ -242,7 +242,7 @@ class Call:
         for frame in frames:
             self._hear_frame(seat, frame)
 
-    def _hear_frame(self, seat: Seat, frame: Frame) -> None:
+    def _hear_frame(self, seat: Slot, frame: Frame) -> None:
         level = rms_dbfs(frame)
         self.caller_levels.set(self.elapsed_sec - FRAME_SEC, level)
         seat.hear(frame)
@@ -252,7 +252,7 @@ class Call:
             if wait_sec > LATE_FRAME_SEC:
                 self._lock_phase(seat, USUAL_CHUNK_SAMPLES, 0)
 
-    def _lock_phase(self, seat: Seat, chunk_samples: int, uncut_samples: int) -> None:
+    def _lock_phase(self, seat: Slot, chunk_samples: int, uncut_samples: int) -> None:
         """Leave out up to a frame of sound, so that from now on frames complete just before a tick."""
         skip = seat.samples_to_skip(chunk_samples)
         if skip is not None:
@@ -340,13 +340,13 @@ class Call:
         self._progress = progress
         self._changed()
 
-    def _current_figures(self) -> Figures:
+    def _current_figures(self) -> CallStats:
         if self._seat is None:
             return self._figures
         waiting, dropped, _ = self._seat.waiting_frames()
         dropped += self.left_out_samples // FRAME_SAMPLES
         packets = self.packet_counts()
-        return Figures(
+        return CallStats(
             dropped,
             self._playout.dropped,
             waiting + len(self._playout),

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from personaplex_ui.calls.transcript import Line
+from personaplex_ui.calls.transcript import Utterance
 
 
 class Phase(enum.Enum):
@@ -48,7 +48,7 @@ class PacketCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CallStats:
     """Counters of one call. ``dropped_heard``: the caller's frames the model never heard;
     ``dropped_said``: answers the caller never heard; ``lag_frames``: frames waiting on both ways now;
     ``*_packets``: see ``PacketCounts``, 0 where the wire loses nothing."""
@@ -79,10 +79,10 @@ class Snapshot:
     max_sec: float = 0.0
     reason: str = ""
     notes: tuple[str, ...] = ()
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Utterance, ...] = ()
     caller_level_dbfs: float = -100.0
     assistant_level_dbfs: float = -100.0
-    figures: Figures = Figures()
+    figures: CallStats = CallStats()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ class EndedCall:
     voice: str
     reason: str
     notes: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Utterance, ...]
     caller_levels_dbfs: tuple[float, ...]
     assistant_levels_dbfs: tuple[float, ...]
     recorded: bool
-    figures: Figures = Figures()
+    figures: CallStats = CallStats()

@@ -15,7 +15,7 @@ NEW_LINE_AFTER_SEC = 1.2
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Utterance:
     """One utterance: ``start_sec`` and ``end_sec`` count from the start of the live call."""
 
     start_sec: float
@@ -27,12 +27,12 @@ class Transcript:
     """Collects what the assistant says."""
 
     def __init__(self) -> None:
-        self._lines: list[Line] = []
+        self._lines: list[Utterance] = []
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[Utterance, ...]:
         """The lines so far that hold more than white space."""
-        lines = (Line(line.start_sec, line.end_sec, line.text.strip()) for line in self._lines)
+        lines = (Utterance(line.start_sec, line.end_sec, line.text.strip()) for line in self._lines)
         return tuple(line for line in lines if line.text)
 
     def append(self, piece: str, start_sec: float, end_sec: float) -> None:
@@ -44,12 +44,12 @@ class Transcript:
         last = self._lines[-1] if self._lines else None
         begins_word = piece[:1].isspace()
         if last is None or (begins_word and start_sec - last.end_sec >= NEW_LINE_AFTER_SEC):
-            self._lines.append(Line(start_sec, end_sec, piece))
+            self._lines.append(Utterance(start_sec, end_sec, piece))
         else:
-            self._lines[-1] = Line(last.start_sec, end_sec, last.text + piece)
+            self._lines[-1] = Utterance(last.start_sec, end_sec, last.text + piece)
 
 
-def lines_of(pieces: Iterable[tuple[int, str]]) -> tuple[Line, ...]:
+def utterances_of(pieces: Iterable[tuple[int, str]]) -> tuple[Utterance, ...]:
     """The lines of a clip: ``pieces`` of text with the number of the frame each came with."""
     transcript = Transcript()
     for number, piece in pieces:
@@ -57,25 +57,25 @@ def lines_of(pieces: Iterable[tuple[int, str]]) -> tuple[Line, ...]:
     return transcript.lines
 
 
-def to_records(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
+def to_records(lines: tuple[Utterance, ...]) -> list[dict[str, Any]]:
     """Plain values, as files and APIs give them: ``start_sec`` and ``end_sec`` to 0.01 s, ``text``."""
     return [
         {"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text} for x in lines
     ]
 
 
-def to_json(lines: tuple[Line, ...]) -> str:
+def to_json(lines: tuple[Utterance, ...]) -> str:
     return json.dumps(to_records(lines), ensure_ascii=False, indent=2)
 
 
-def to_txt(lines: tuple[Line, ...]) -> str:
+def to_txt(lines: tuple[Utterance, ...]) -> str:
     """One line each: ``[MM:SS] text``, from the first hour on ``[HH:MM:SS] text``."""
     return "".join(
         f"[{_clock(line.start_sec, '.')[:8].removeprefix('00:')}] {_unbroken(line.text)}\n" for line in lines
     )
 
 
-def to_srt(lines: tuple[Line, ...]) -> str:
+def to_srt(lines: tuple[Utterance, ...]) -> str:
     """SubRip: numbered cues with ``HH:MM:SS,mmm --> HH:MM:SS,mmm``."""
     cues = [
         f"{number}\n{_clock(line.start_sec, ',')} --> {_clock(line.end_sec, ',')}\n{_unbroken(line.text)}\n"

@@ -9,7 +9,7 @@ So packets are taken where aiortc would put them into its buffer, ordered and co
 decoded on the event loop (0.03 ms a packet, less than waking the decoder's thread) and put into the track.
 The thread is left to tell that the track has ended.
 
-All that knows aiortc's private names for receiving sound is here. tests/compat fails when they change.
+All that knows aiortc's private names for receiving sound is here. tests/unit/compat fails when they change.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from personaplex_ui.audio.jitter_buffer import JitterBuffer
-from personaplex_ui.audio.packets import BufferCounts, Output, Packet
-from personaplex_ui.protocols import opus_packet
+from personaplex_ui.audio.network import opus_packet
+from personaplex_ui.audio.network.jitter_buffer import JitterBuffer
+from personaplex_ui.audio.network.packets import BufferCounts, Output, Packet
 
 log = logging.getLogger(__name__)
 

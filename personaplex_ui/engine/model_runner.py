@@ -9,7 +9,7 @@ from threading import Condition
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.scheduler import Scheduler
-from personaplex_ui.engine.seat import Seat
+from personaplex_ui.engine.slot import Slot
 from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, SpeechModel
 from personaplex_ui.engine.watch import Pulse, Work
 from personaplex_ui.errors import EngineFailure, PersonaplexError
@@ -25,7 +25,7 @@ class ModelRunner:
     """``wake`` is the lock of ``scheduler``. ``post``: run on the event loop."""
 
     def __init__(self, scheduler: Scheduler, wake: Condition, pulse: Pulse, post: Post) -> None:
-        self.seats: dict[int, Seat] = {}
+        self.seats: dict[int, Slot] = {}
         self._scheduler = scheduler
         self._wake = wake
         self._pulse = pulse
@@ -59,7 +59,7 @@ class ModelRunner:
 
         self._post(deliver_all)
 
-    def begin(self, model: SpeechModel, seat: Seat, persona: Persona) -> None:
+    def begin(self, model: SpeechModel, seat: Slot, persona: Persona) -> None:
         """Begin to prepare ``persona`` for ``seat``."""
         self.seats[seat.slot] = seat
         try:
@@ -89,7 +89,7 @@ class ModelRunner:
         else:
             self._post(lambda: seat.on_progress(progress))
 
-    def _join(self, model: SpeechModel, seat: Seat, prepared: object) -> None:
+    def _join(self, model: SpeechModel, seat: Slot, prepared: object) -> None:
         try:
             model.join(seat.slot, prepared, seat.sampling)
         except Exception:
@@ -100,7 +100,7 @@ class ModelRunner:
             self._scheduler.join(seat.slot, seat.paced)
         self._post(seat.has_joined)
 
-    def _could_not_prepare(self, seat: Seat) -> None:
+    def _could_not_prepare(self, seat: Slot) -> None:
         log.exception("The speech model could not take the caller.", extra={"call": seat.call})
         self._pulse.failed(step=False)
         self._end_preparation(seat.slot)
@@ -111,11 +111,11 @@ class ModelRunner:
         with self._wake:
             self._scheduler.prepared(slot)
 
-    def _fail(self, seats: list[Seat]) -> None:
+    def _fail(self, seats: list[Slot]) -> None:
         for seat in seats:
             self._post(lambda seat=seat: seat.fail(EngineFailure(FAILED)))
 
-    def free(self, model: SpeechModel, seat: Seat) -> None:
+    def free(self, model: SpeechModel, seat: Slot) -> None:
         """Take ``seat`` out of everything. A second time changes nothing."""
         if self.seats.get(seat.slot) is not seat:
             return

@@ -45,7 +45,7 @@ Action = Step | Prepare | Wait
 
 
 @dataclass(slots=True)
-class Seat:
+class SlotQueue:
     """One slot in use."""
 
     paced: bool
@@ -65,7 +65,7 @@ class Costs:
 
 @dataclass(slots=True)
 class Scheduler:
-    seats: dict[int, Seat] = field(default_factory=dict[int, Seat])
+    seats: dict[int, SlotQueue] = field(default_factory=dict[int, SlotQueue])
     clock: TickClock = field(default_factory=TickClock)
     costs: Costs = field(default_factory=Costs)
     _preparing: list[int] = field(default_factory=list[int])
@@ -81,7 +81,7 @@ class Scheduler:
     def join(self, slot: int, paced: bool) -> None:
         # An unpaced caller sends no more than it gets answered, so nothing of it may be dropped.
         queue = FrameQueue[tuple[float, Frame]]() if paced else FrameQueue[tuple[float, Frame]](64, 64)
-        self.seats[slot] = Seat(paced, queue)
+        self.seats[slot] = SlotQueue(paced, queue)
 
     def leave(self, slot: int) -> None:
         self.prepared(slot)

@@ -146,7 +146,7 @@ class SpeechModel(Protocol):
 
 
 @runtime_checkable
-class LentModel(Protocol):
+class OfflineModel(Protocol):
     """A speech model whose GPU is lent to it for one function at a time: it answers whole clips itself, on
     any thread, and takes no calls (``clips_only`` says why)."""
 

@@ -5,8 +5,8 @@ import sys
 
 if __name__ == "__main__":
     try:
+        from personaplex_ui.config.environment import prepare_environment
         from personaplex_ui.errors import SettingsError
-        from personaplex_ui.process_environment import prepare_environment
 
         try:
             for note in prepare_environment(os.environ):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from personaplex_ui.audio.clip_file import write_wav
+from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.calls.transcript import lines_of, to_json
+from personaplex_ui.calls.transcript import to_json, utterances_of
 from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.offline.arguments import Clip
 
@@ -41,7 +41,7 @@ def write_answer(
     """Write all that was asked for; a file that was there is replaced. ``pieces``: number of a frame, and
     the text that became known with it. Raises CannotWrite."""
     _write_whole(clip.wav, lambda path: write_wav(path, samples))
-    text = to_json(lines_of(pieces)) + "\n"
+    text = to_json(utterances_of(pieces)) + "\n"
     _write_whole(clip.text, lambda path: path.write_text(text, encoding="utf-8"))
     if clip.tokens is not None:
         _write_whole(clip.tokens, lambda path: _save(path, tokens))

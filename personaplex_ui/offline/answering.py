@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from personaplex_ui.audio.clip_file import DecodedClip, decode_clip
+from personaplex_ui.audio.files.clip_file import DecodedClip, decode_clip
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.answer_files import check_outputs, write_answer
@@ -19,7 +19,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.names import canonical_voice_name
 
 if TYPE_CHECKING:
-    from personaplex_ui.personaplex.model import PersonaPlexModel
+    from personaplex_ui.models.personaplex.model import PersonaPlexModel
 
 LONGEST_INPUT_SEC = 3_600.0
 
@@ -65,7 +65,7 @@ def _read(clip: Clip) -> DecodedClip:
 
 
 def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexModel":
-    from personaplex_ui.personaplex.loading import DTYPES, Source, load_personaplex
+    from personaplex_ui.models.personaplex.loading.load import DTYPES, Source, load_personaplex
 
     source = Source(
         request.model,
@@ -91,7 +91,7 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
 def _answer(
     request: Request, model: "PersonaPlexModel", voice: str, recordings: Sequence[DecodedClip]
 ) -> None:
-    from personaplex_ui.personaplex import clip_batch
+    from personaplex_ui.models.personaplex import clip_batch
 
     persona = Persona(voice, request.text_prompt)
     clips = [clip_batch.Clip(recording.samples, persona, request.sampling) for recording in recordings]

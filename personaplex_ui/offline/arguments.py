@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from personaplex_ui.config.settings import Quantize, Settings
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.settings import Quantize, Settings
 
 LARGEST_BATCH = 64
 
@@ -225,13 +225,13 @@ def _clips(given: _Given) -> tuple[Clip, ...]:
 
 
 def _checked_prompt(text: str) -> str:
-    from personaplex_ui.calls.call_settings import check_prompt
+    from personaplex_ui.calls.settings import check_prompt
 
     return check_prompt(text)
 
 
 def _sampling(given: _Given) -> Sampling:
-    from personaplex_ui.calls import call_settings as checks
+    from personaplex_ui.calls import settings as checks
 
     return Sampling(
         text_temperature=checks.check_temperature(given.temp_text, "text_temperature"),

@@ -16,17 +16,17 @@ from gradio.components.api_component import Api
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
-from personaplex_ui.audio.clip_file import decode_clip, write_wav
+from personaplex_ui.audio.files.clip_file import decode_clip, write_wav
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.calls.call_settings import CallSettings, check_settings
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import CallSettings, check_settings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
-from personaplex_ui.calls.switchboard import Switchboard
 from personaplex_ui.calls.transcript import to_records
+from personaplex_ui.channels.clips.answer import ClipAnswer, converse
 from personaplex_ui.errors import InvalidInput, PersonaplexError
-from personaplex_ui.presets import PRESETS
-from personaplex_ui.transports.clip import ClipAnswer, converse
-from personaplex_ui.ui.abandoned import while_wanted
+from personaplex_ui.ui.cancel_on_disconnect import while_wanted
 from personaplex_ui.ui.page_request import address_of
+from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.library import VoiceLibrary
 
 DECODED_AT_ONCE = 2
@@ -36,8 +36,8 @@ DECODED_AT_ONCE = 2
 class PageApi:
     """What programs may call. Values are checked here and not before, so that each error is a sentence."""
 
-    def __init__(self, switchboard: Switchboard, voices: VoiceLibrary, max_clip_sec: float) -> None:
-        self._switchboard = switchboard
+    def __init__(self, call_manager: CallManager, voices: VoiceLibrary, max_clip_sec: float) -> None:
+        self._call_manager = call_manager
         self._voices = voices
         self._max_clip_sec = max_clip_sec
         self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
@@ -120,7 +120,7 @@ class PageApi:
                 ),
             )
             address = address_of(request) if request else ""
-            answer = await self._switchboard.unless_closed(
+            answer = await self._call_manager.unless_closed(
                 self._answer(Path(audio), settings, address, progress)
             )
         except PersonaplexError as error:
@@ -133,11 +133,11 @@ class PageApi:
     ) -> ClipAnswer:
         """Raises PersonaplexError: the clip cannot be used, or its call was refused or broke off."""
         # Asked again when the call is opened; here it spares decoding for an address that would be refused.
-        self._switchboard.limits.check(address)
+        self._call_manager.limits.check(address)
         async with self._decoding:
             heard = await asyncio.to_thread(decode_clip, clip, self._max_clip_sec)
         report = functools.partial(_report, progress)
-        answer = await while_wanted(converse(heard.samples, settings, self._switchboard, report, address))
+        answer = await while_wanted(converse(heard.samples, settings, self._call_manager, report, address))
         return replace(answer, samples=answer.samples[: heard.length_samples])
 
 

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from personaplex_ui.transports import webrtc_component
-from personaplex_ui.transports.turn import IceServers
-from personaplex_ui.ui import render
+from personaplex_ui.channels.browser import component as webrtc_component
+from personaplex_ui.channels.browser.ice_servers import IceServers
+from personaplex_ui.ui import html as render
 from personaplex_ui.ui.api import PageApi
-from personaplex_ui.ui.call_column import CallColumn, build_call_column, connect_calls
+from personaplex_ui.ui.call_panel import CallPanel, build_call_panel, connect_calls
 from personaplex_ui.ui.callbacks import PageCallbacks
-from personaplex_ui.ui.engine_bar import build_engine_bar, watch_engine
-from personaplex_ui.ui.persona_column import QUIET, PersonaColumn, build_persona_column
+from personaplex_ui.ui.loading_banner import build_loading_banner, watch_engine
+from personaplex_ui.ui.persona_form import QUIET, PersonaForm, build_persona_form
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.phone_tab import build_phone_tab
 from personaplex_ui.ui.status_tab import build_status_tab
 from personaplex_ui.ui.theme import build_theme, page_css, page_head
 from personaplex_ui.voices.library import VoiceLibrary
-from personaplex_ui.web.status_figures import StatusFigures
+from personaplex_ui.web.server_stats import ServerStats
 
 SPARE_WORKERS = 100
 
@@ -37,7 +37,7 @@ def build_page(
     callbacks: PageCallbacks,
     phone: PhoneCallbacks,
     api: PageApi,
-    figures: Callable[[], StatusFigures],
+    figures: Callable[[], ServerStats],
     options: PageOptions,
 ) -> gr.Blocks:
     """Assemble the page. Every function but the API's is hidden from ``view_api``."""
@@ -54,7 +54,7 @@ def build_page(
         gr.HTML(
             "<h1>Talk with PersonaPlex</h1><p>Choose a voice, write the role, speak.</p>", elem_id="header"
         )
-        engine = build_engine_bar()
+        engine = build_loading_banner()
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Talk", id="talk") as talk_tab:
                 persona, call = _build_columns(callbacks, options)
@@ -80,13 +80,13 @@ def build_page(
     return page
 
 
-def _build_columns(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaColumn, CallColumn]:
+def _build_columns(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaForm, CallPanel]:
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320, elem_id="persona"):
             # On a telephone's screen the talk button is far below.
             gr.HTML('<h2>Who answers</h2><a id="to-call" href="#conversation">To the call</a>')
-            persona = build_persona_column(callbacks, options.voices, options.default_prompt)
+            persona = build_persona_form(callbacks, options.voices, options.default_prompt)
         with gr.Column(scale=6, min_width=320, elem_id="conversation"):
             gr.HTML("<h2>The call</h2>")
-            call = build_call_column(options.max_connections, options.ice_servers)
+            call = build_call_panel(options.max_connections, options.ice_servers)
     return persona, call

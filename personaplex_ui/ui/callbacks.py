@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from personaplex_ui.calls.call_settings import (
+from personaplex_ui.calls.settings import (
     MAX_AUDIO_TOP_K,
     MAX_PROMPT_CHARACTERS,
     MAX_TEXT_TOP_K,
@@ -21,17 +21,17 @@ from personaplex_ui.calls.call_settings import (
     check_top_k,
 )
 from personaplex_ui.calls.snapshot import Phase, Snapshot
+from personaplex_ui.channels.browser.handler import BrowserCalls
+from personaplex_ui.channels.clips.preview import Previews
+from personaplex_ui.engine.engine import EngineState, LoadModel
 from personaplex_ui.engine.speech_model import Persona, PromptSize
-from personaplex_ui.engine.worker import EngineState, LoadModel
 from personaplex_ui.errors import InvalidInput, PersonaplexError
-from personaplex_ui.presets import PRESETS
-from personaplex_ui.transports.preview import Previews
-from personaplex_ui.transports.webrtc import BrowserCalls
-from personaplex_ui.ui import render
+from personaplex_ui.ui import html as render
 from personaplex_ui.ui.own_voice import OwnVoices
 from personaplex_ui.ui.page_request import address_of
+from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.library import VoiceLibrary, shown_voice
-from personaplex_ui.web.visitor import visitor_key
+from personaplex_ui.web.security.session_cookie import visitor_key
 
 ENGINE_WATCHED_EVERY_SEC = 0.5
 NAME = "PersonaPlex"
@@ -56,7 +56,7 @@ class PageCallbacks:
     ) -> None:
         self.calls = calls
         self.own_voices = OwnVoices(voices)
-        self._switchboard = calls.switchboard
+        self._call_manager = calls.call_manager
         self._previews = previews
         self._voices = voices
         self._load = load
@@ -94,7 +94,7 @@ class PageCallbacks:
 
     async def watch_engine(self) -> AsyncIterator[tuple[str, object]]:
         """The banner about the engine, until it is ready or has failed; and whether to offer what helps."""
-        engine = self._switchboard.engine
+        engine = self._call_manager.engine
         while engine.state in (EngineState.LOADING, EngineState.DEGRADED):
             kind = "loading" if engine.state is EngineState.LOADING else "failed"
             yield render.engine_html(kind, NAME, engine.message, engine.progress), HIDDEN
@@ -110,11 +110,11 @@ class PageCallbacks:
 
     def try_again(self) -> None:
         """Load the model once more, after it could not be loaded."""
-        self._switchboard.engine.load_again(self._load)
+        self._call_manager.engine.load_again(self._load)
 
     def use_echo(self) -> None:
         """Take calls with the echo engine, since the model could not be loaded."""
-        self._switchboard.engine.load_again(self._load_echo, instead=True)
+        self._call_manager.engine.load_again(self._load_echo, instead=True)
 
     def offer_voices(self, voice: str, request: gr.Request) -> object:
         """The voices that the engine has, now that it is known; the chosen one stays if it is among them."""
@@ -139,8 +139,8 @@ class PageCallbacks:
                 gr.skip(),
                 gr.skip(),
             )
-        await self._switchboard.ended(call)
-        kept = self._switchboard.archive.get(owner, call.call_id)
+        await self._call_manager.ended(call)
+        kept = self._call_manager.archive.get(owner, call.call_id)
         snapshot = call.snapshot()
         yield (
             render.status_html(snapshot),
@@ -150,7 +150,7 @@ class PageCallbacks:
         )
 
     def _history(self, owner: str) -> str:
-        return render.history_html(self._switchboard.archive.calls_of(owner) if owner else ())
+        return render.history_html(self._call_manager.archive.calls_of(owner) if owner else ())
 
     async def preview(self, voice: str) -> str:
         """A player for a few seconds of ``voice``."""
@@ -183,7 +183,7 @@ class PageCallbacks:
         return counter, render.field_message_html("")
 
     def _prompt_size(self, persona: Persona) -> PromptSize | None:
-        engine = self._switchboard.engine
+        engine = self._call_manager.engine
         if engine.state is not EngineState.READY:
             return None
         self._voices.check(persona.voice)  # has better words for an own voice that was forgotten

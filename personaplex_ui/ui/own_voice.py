@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.ui import render
+from personaplex_ui.ui import html as render
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 

@@ -6,7 +6,7 @@
 import gradio as gr
 from starlette.requests import HTTPConnection
 
-from personaplex_ui.web import address
+from personaplex_ui.web.security import proxy_headers as address
 
 
 def address_of(request: gr.Request) -> str:

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
+from personaplex_ui.channels.fastrtc_phone.number import FastRtcNumber, NumberState
+from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.errors import InvalidInput, PersonaplexError
-from personaplex_ui.phone.desk import PhoneDesk
-from personaplex_ui.phone.fastrtc_number import FastRtcNumber, NumberState
 from personaplex_ui.ui import page_request, phone_view
-from personaplex_ui.web.keys import Keys, Shown
+from personaplex_ui.web.security.credentials import Credentials, Shown
 
 FOLLOWED_EVERY_SEC = 0.5
 RINGS_WITHIN_SEC = 120.0
@@ -38,7 +38,9 @@ CallView = tuple[object, object, object]
 class PhoneCallbacks:
     """One object for all visitors. ``record``: telephone calls are recorded."""
 
-    def __init__(self, desk: PhoneDesk, number: FastRtcNumber | None, keys: Keys, record: bool) -> None:
+    def __init__(
+        self, desk: PhoneService, number: FastRtcNumber | None, keys: Credentials, record: bool
+    ) -> None:
         self.number = number
         self._desk = desk
         self._keys = keys

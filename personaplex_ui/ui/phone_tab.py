@@ -7,14 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from personaplex_ui.ui.persona_column import QUIET, PersonaColumn
+from personaplex_ui.ui.persona_form import QUIET, PersonaForm
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 
 NUMBER_SHOWN_EVERY_SEC = 5.0
 
 
 def build_phone_tab(
-    page: gr.Blocks, tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, persona: PersonaColumn
+    page: gr.Blocks, tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, persona: PersonaForm
 ) -> None:
     """``persona``: the voice and role of the talk tab, for calls that are made. ``other_tabs``: while one of
     them is chosen, nothing is asked for here."""
@@ -44,7 +44,7 @@ def _key_box() -> Any:
     )
 
 
-def _calling(page: gr.Blocks, callbacks: PhoneCallbacks, persona: PersonaColumn, key: Any) -> None:
+def _calling(page: gr.Blocks, callbacks: PhoneCallbacks, persona: PersonaForm, key: Any) -> None:
     call_sid = gr.State("")
     number = gr.Textbox(
         "",

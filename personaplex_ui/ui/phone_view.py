@@ -6,8 +6,8 @@ Pure functions from plain values to strings, as in ``render``; nothing here show
 from collections.abc import Sequence
 from html import escape
 
-from personaplex_ui.phone.fastrtc_number import NumberState, NumberView
-from personaplex_ui.phone.journal import PhoneCall
+from personaplex_ui.channels.fastrtc_phone.number import NumberState, NumberView
+from personaplex_ui.channels.twilio.call_log import PhoneCall
 
 CONSOLE = "https://console.twilio.com/"
 STATES = {

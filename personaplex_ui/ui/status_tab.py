@@ -8,14 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from personaplex_ui.ui.persona_column import QUIET
+from personaplex_ui.ui.persona_form import QUIET
 from personaplex_ui.ui.status_view import status_view_html
-from personaplex_ui.web.status_figures import StatusFigures
+from personaplex_ui.web.server_stats import ServerStats
 
 SHOWN_EVERY_SEC = 2.0
 
 
-def build_status_tab(tab: Any, other_tabs: list[Any], figures: Callable[[], StatusFigures]) -> None:
+def build_status_tab(tab: Any, other_tabs: list[Any], figures: Callable[[], ServerStats]) -> None:
     """``other_tabs``: when one of them is chosen, nothing is asked for any more."""
 
     # Asynchronous, so that they run on the event loop, where the figures are.

@@ -1,6 +1,6 @@
 """The HTML of the status view: how the server does, for whoever is curious or has to know.
 
-A pure function from ``StatusFigures`` to a string. It tells how many calls there are and nothing else of
+A pure function from ``ServerStats`` to a string. It tells how many calls there are and nothing else of
 them. The looks are in page.css; nothing is announced, since it changes all the time.
 """
 
@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from personaplex_ui.audio.frames import FRAME_SEC
 from personaplex_ui.calls.snapshot import End, Transport
-from personaplex_ui.engine.worker import EngineState
-from personaplex_ui.web.status_figures import StatusFigures
+from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.web.server_stats import ServerStats
 
 Kind = TypeVar("Kind")
 
@@ -41,7 +41,7 @@ _KEEPS_UP_TO = 0.75
 """Of the 80 ms. Between this and all of them there is no room left for jitter."""
 
 
-def status_view_html(figures: StatusFigures) -> str:
+def status_view_html(figures: ServerStats) -> str:
     """A table, one figure a row."""
     message = f": {figures.message}" if figures.message and figures.state is not EngineState.READY else ""
     taken = figures.lines - figures.lines_free
@@ -62,7 +62,7 @@ def status_view_html(figures: StatusFigures) -> str:
     return f'<table class="pp-server"><caption>How the server does</caption><tbody>{body}</tbody></table>'
 
 
-def _step(figures: StatusFigures) -> str:
+def _step(figures: ServerStats) -> str:
     mean_sec, p95_sec = figures.tick_mean_sec, figures.tick_p95_sec
     if mean_sec is None or p95_sec is None:
         return "None was made yet"
@@ -89,14 +89,14 @@ def _real_time_factor(factor: float | None) -> str:
     )
 
 
-def _lost(figures: StatusFigures) -> str:
+def _lost(figures: ServerStats) -> str:
     heard_sec, said_sec = figures.dropped_heard * FRAME_SEC, figures.dropped_said * FRAME_SEC
     if not (heard_sec or said_sec):
         return "None"
     return f"{heard_sec:,.1f} s of callers, {said_sec:,.1f} s of the assistant"
 
 
-def _packets(figures: StatusFigures) -> str:
+def _packets(figures: ServerStats) -> str:
     if not (figures.lost_packets or figures.concealed_packets):
         return "None lost"
     return (

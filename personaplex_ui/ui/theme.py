@@ -90,4 +90,4 @@ def page_head() -> str:
 
 
 def _packaged(name: str) -> str:
-    return files("personaplex_ui.ui").joinpath(name).read_text(encoding="utf-8")
+    return files("personaplex_ui.ui.static").joinpath(name).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyloudnorm
 
-from personaplex_ui.audio.clip_file import decode_clip
+from personaplex_ui.audio.files.clip_file import decode_clip
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples, pad_to_frames
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.errors import InvalidInput

@@ -1,6 +1,6 @@
 """The server in figures: for Prometheus at ``/metrics``, and for the page's status view.
 
-Counts calls and steps of the model; the rest it asks of engine and switchboard when it is asked itself.
+Counts calls and steps of the model; the rest it asks of engine and call manager when it is asked itself.
 Knows no caller: labels hold kinds of calls and the model's name, nothing that came from outside.
 """
 
@@ -17,15 +17,15 @@ from prometheus_client.registry import Collector
 
 from personaplex_ui import __version__
 from personaplex_ui.calls.call import Call
-from personaplex_ui.calls.snapshot import End, Figures, Phase, Transport
-from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.snapshot import CallStats, End, Phase, Transport
+from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.tick_times import TickTimes
-from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.api_responses import TEXT, Responses, told
 from personaplex_ui.web.methods import answer_all_methods
-from personaplex_ui.web.status_figures import StatusFigures
+from personaplex_ui.web.server_stats import ServerStats
 
 TICK_BUCKETS_SEC = (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.25)
 BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -45,22 +45,22 @@ class Metrics(Collector):
     takes about a millisecond. The registry is its own, so an app has its figures for itself.
     """
 
-    def __init__(self, switchboard: Switchboard, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, call_manager: CallManager, clock: Callable[[], float] = time.monotonic) -> None:
         disable_created_metrics()  # one more line for each counter, which nobody reads
-        self._switchboard = switchboard
-        self._engine = switchboard.engine
+        self._call_manager = call_manager
+        self._engine = call_manager.engine
         self._clock = clock
         self._began_at = clock()
         self._ends: Counter[tuple[Transport, End]] = Counter()
-        self._dropped = Figures()
-        self._counted: WeakKeyDictionary[Call, Figures] = WeakKeyDictionary()
+        self._dropped = CallStats()
+        self._counted: WeakKeyDictionary[Call, CallStats] = WeakKeyDictionary()
         self._tick_times = TickTimes()
         self.registry = CollectorRegistry()
         self._add_histograms()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
-        switchboard.on_end.append(self._note_end)
-        switchboard.on_refusal.append(self._note_refusal)
+        call_manager.on_end.append(self._note_end)
+        call_manager.on_refusal.append(self._note_refusal)
         self._engine.on_tick.append(self._note_tick)
 
     def _add_histograms(self) -> None:
@@ -106,11 +106,11 @@ class Metrics(Collector):
 
     def _count_dropped(self, call: Call) -> None:
         """Add what ``call`` dropped since it was last counted, so that the sums never go back."""
-        now, before = call.snapshot().figures, self._counted.get(call, Figures())
+        now, before = call.snapshot().figures, self._counted.get(call, CallStats())
         # A lag is no count: it goes up and down.
         most = {name: max(getattr(now, name), getattr(before, name)) for name in COUNTED}
-        self._counted[call] = Figures(**most)
-        self._dropped = Figures(
+        self._counted[call] = CallStats(**most)
+        self._dropped = CallStats(
             **{name: getattr(self._dropped, name) + most[name] - getattr(before, name) for name in COUNTED}
         )
 
@@ -120,14 +120,14 @@ class Metrics(Collector):
         """All figures in Prometheus' text format 0.0.4, UTF-8."""
         return generate_latest(self.registry)
 
-    def status(self) -> StatusFigures:
+    def status(self) -> ServerStats:
         model = self._model()
         ended: Counter[End] = Counter()
         for (_, end), calls in self._ends.items():
             ended[end] += calls
         live = self._live()
         lines, times = self._engine.lines, self._tick_times
-        return StatusFigures(
+        return ServerStats(
             state=self._engine.state,
             message=self._engine.message,
             model=model.name if model else "",
@@ -157,7 +157,7 @@ class Metrics(Collector):
     def _live(self) -> Counter[Transport]:
         """Live calls; what they dropped is counted on the way."""
         live: Counter[Transport] = Counter()
-        for call in self._switchboard.calls.values():
+        for call in self._call_manager.calls.values():
             self._count_dropped(call)
             live[call.transport] += call.phase is Phase.LIVE
         return live

@@ -7,11 +7,11 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from personaplex_ui.calls import transcript
+from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import EndedCall
-from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.engine.worker import EngineState
+from personaplex_ui.channels.clips.preview import Previews
+from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.errors import EngineUnavailable, InvalidInput, PersonaplexError
-from personaplex_ui.transports.preview import Previews
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.api_responses import (
     NEEDS_VISITOR,
@@ -26,9 +26,9 @@ from personaplex_ui.web.api_responses import (
 )
 from personaplex_ui.web.byte_ranges import RangeResponse
 from personaplex_ui.web.methods import answer_all_methods
-from personaplex_ui.web.visitor import visitor_key
+from personaplex_ui.web.security.session_cookie import visitor_key
 
-FORMATS: dict[str, tuple[Callable[[tuple[transcript.Line, ...]], str], str]] = {
+FORMATS: dict[str, tuple[Callable[[tuple[transcript.Utterance, ...]], str], str]] = {
     "json": (transcript.to_json, "application/json"),
     "txt": (transcript.to_txt, "text/plain; charset=utf-8"),
     "srt": (transcript.to_srt, "application/x-subrip; charset=utf-8"),
@@ -80,9 +80,9 @@ ASK_AGAIN_SEC = {
 }
 
 
-def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibrary) -> APIRouter:
+def build_router(call_manager: CallManager, previews: Previews, voices: VoiceLibrary) -> APIRouter:
     router = APIRouter()
-    engine = switchboard.engine
+    engine = call_manager.engine
 
     @router.get("/health", summary="Whether calls can be taken", responses=HEALTH)
     async def health() -> JSONResponse:
@@ -136,7 +136,7 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
     )
     async def recording(call_id: str, request: Request, download: bool = False) -> Response:
         """Stereo WAV: left the caller, right the assistant. Only for the browser that made the call."""
-        path = switchboard.archive.recording_of(visitor_key(request.cookies), call_id)
+        path = call_manager.archive.recording_of(visitor_key(request.cookies), call_id)
         if path is None:
             raise HTTPException(404, GONE)
         name = f"personaplex-{call_id[:8]}.wav"
@@ -151,7 +151,7 @@ def build_router(switchboard: Switchboard, previews: Previews, voices: VoiceLibr
     )
     async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
         """As ``json``, ``txt`` or ``srt``. Only for the browser that made the call."""
-        call = switchboard.archive.get(visitor_key(request.cookies), call_id)
+        call = call_manager.archive.get(visitor_key(request.cookies), call_id)
         if call is None or extension not in FORMATS:
             raise HTTPException(404, GONE)
         return _transcript(call, extension)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.browser.chromium import chromium, make_microphone
-from tests.end_to_end.app_process import TELEPHONE, TINY, AppProcess, add_logs, running_app
-from tests.password import VARIABLES
+from tests.support.app_process import TELEPHONE, TINY, AppProcess, add_logs, running_app
+from tests.support.chromium import chromium, make_microphone
+from tests.support.password import VARIABLES
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import TalkPage, chromium, make_microphone, open_context
-from tests.end_to_end.app_process import ROOT, TELEPHONE, TINY, AppProcess, running_app
+from tests.support.app_process import ROOT, TELEPHONE, TINY, AppProcess, running_app
+from tests.support.chromium import TalkPage, chromium, make_microphone, open_context
 
 SIZES = {1280: 900, 390: 844}
 COLOURS = 128

@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.browser.chromium import TalkPage, open_context
-from tests.end_to_end.app_process import AppProcess
+from tests.support.app_process import AppProcess
+from tests.support.chromium import TalkPage, open_context
 
 WIDTHS = (1280, 390)
 HEIGHT = 900

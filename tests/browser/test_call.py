@@ -16,11 +16,11 @@ from playwright.sync_api import APIResponse, Browser, BrowserContext, Playwright
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.levels import rms_dbfs
-from personaplex_ui.echo.sentences import GREETING
-from personaplex_ui.echo.voice import pitch_ratio
-from tests.browser.chromium import TalkPage, chromium, open_context, plain
-from tests.browser.stereo import likeness, read_stereo, spoken
-from tests.end_to_end.app_process import AppProcess, wait_until
+from personaplex_ui.models.echo.sentences import GREETING
+from personaplex_ui.models.echo.voice import pitch_ratio
+from tests.support.app_process import AppProcess, wait_until
+from tests.support.chromium import TalkPage, chromium, open_context, plain
+from tests.support.stereo import likeness, read_stereo, spoken
 
 VOICE = "NATF2"
 HEARD_LINE = re.compile(r"(\d+\.\d) s.* (-\d+) dBFS\.$")

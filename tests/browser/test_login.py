@@ -5,9 +5,9 @@ import json
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.chromium import TalkPage, open_context
-from tests.end_to_end.app_process import AppProcess
-from tests.password import PASSWORD
+from tests.support.app_process import AppProcess
+from tests.support.chromium import TalkPage, open_context
+from tests.support.password import PASSWORD
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("app", ["echo"], indirect=True)]
 

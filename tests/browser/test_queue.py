@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.chromium import TalkPage, open_context
-from tests.end_to_end.app_process import TINY, AppProcess, running_app
+from tests.support.app_process import TINY, AppProcess, running_app
+from tests.support.chromium import TalkPage, open_context
 
 
 @pytest.fixture(scope="module")

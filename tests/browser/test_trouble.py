@@ -8,11 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.chromium import TalkPage, open_context
 from tests.browser.test_accessibility import Inspection
-from tests.end_to_end.app_process import AppProcess, wait_until
-from tests.personaplex.hub_stub import HubStub, Refusal, Request, serving
-from tests.voices.recordings import RECORDING
+from tests.support.app_process import AppProcess, wait_until
+from tests.support.chromium import TalkPage, open_context
+from tests.support.hub_stub import HubStub, Refusal, Request, serving
+from tests.support.voice_recordings import RECORDING
 
 TINY = Path(__file__).parents[1] / "data/tiny"
 REPO = "nvidia/personaplex-7b-v1"

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.end_to_end.app_process import add_logs
+from tests.support.app_process import add_logs
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,9 +1,9 @@
 """A WebRTC caller loses packets: the delay stays what it was, and what is lost is all that is missing.
 
-The buffer by itself is tested on made-up networks with a clock of its own (tests/audio), and inside aiortc
-(tests/compat). Here are whole calls through the app, over a relay that loses and delays packets. Their
-model says back what it hears, so the delay is that of the app. ``make test`` has one seed each;
-``python -m tests.field.lossy_seeds`` has five.
+The buffer by itself is tested on made-up networks with a clock of its own (tests/unit/audio), and inside
+aiortc (tests/unit/compat). Here are whole calls through the app, over a relay that loses and delays packets.
+Their model says back what it hears, so the delay is that of the app. ``make test`` has one seed each;
+``python -m tests.support.lossy_seeds`` has five.
 """
 
 import json
@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from personaplex_ui.audio.jitter_buffer import JitterBuffer
-from personaplex_ui.audio.packets import Concealment, Packet
-from personaplex_ui.bench.__main__ import main
-from tests.end_to_end.app_process import AppProcess, running_app
-from tests.field.lossy_call import APP, NETWORKS, NO_LIMITS, SECONDS, problems, recorded_call
+from benchmarks.__main__ import main
+from personaplex_ui.audio.network.jitter_buffer import JitterBuffer
+from personaplex_ui.audio.network.packets import Concealment, Packet
+from tests.support.app_process import AppProcess, running_app
+from tests.support.lossy_call import APP, NETWORKS, NO_LIMITS, SECONDS, problems, recorded_call
 
 PACKET_SEC = 0.02
 RATE_HZ = 48_000

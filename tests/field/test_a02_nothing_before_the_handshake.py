@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from personaplex_ui.calls.address_limits import AddressLimits
+from personaplex_ui.calls.limits import AddressLimits
+from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase
-from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.engine.worker import Engine, EngineState
-from personaplex_ui.transports import moshi_ws
+from personaplex_ui.channels.moshi import session as moshi_ws
+from personaplex_ui.channels.moshi.routes import build_moshi_router
+from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
-from personaplex_ui.web.moshi_routes import build_moshi_router
-from tests.end_to_end.moshi_client import MoshiClient, chat, tone
-from tests.fake_model import FakeModel
-from tests.loopback_server import serving
-from tests.running import running_engine, running_switchboard, until
+from tests.support.clients.moshi import MoshiClient, chat, tone
+from tests.support.fake_model import FakeModel
+from tests.support.loopback_server import serving
+from tests.support.running import running_call_manager, running_engine, until
 
 LINES = 1
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2")], default="NATF2")
@@ -40,17 +40,17 @@ async def engine(model: FakeModel) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
+async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallManager]:
     limits = AddressLimits(at_once=3, per_minute=0, clock=time.monotonic)
-    async with running_switchboard(engine, tmp_path, limits) as switchboard:
-        yield switchboard
+    async with running_call_manager(engine, tmp_path, limits) as call_manager:
+        yield call_manager
 
 
 @pytest.fixture
-async def url(switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+async def url(call_manager: CallManager, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     monkeypatch.setattr(moshi_ws, "SIGN_OF_LIFE_EVERY_SEC", 0.02)
     app = FastAPI()
-    app.include_router(build_moshi_router(switchboard, VOICES, "Be kind.", lambda connection: "192.0.2.1"))
+    app.include_router(build_moshi_router(call_manager, VOICES, "Be kind.", lambda connection: "192.0.2.1"))
     async with serving(app) as url:
         yield url
 
@@ -87,20 +87,22 @@ async def test_only_the_number_one_asks_for_more(url: str, state: str):
         assert set(client.kinds) <= {0x00, 0x01, 0x02}
 
 
-async def test_nothing_comes_while_the_call_is_prepared(url: str, model: FakeModel, switchboard: Switchboard):
+async def test_nothing_comes_while_the_call_is_prepared(
+    url: str, model: FakeModel, call_manager: CallManager
+):
     model.chunks = 10**9
     async with plain(url) as client, chat(url) as curious:
-        await until(lambda: [call.phase for call in switchboard.calls.values()].count(Phase.PREPARING) == 1)
+        await until(lambda: [call.phase for call in call_manager.calls.values()].count(Phase.PREPARING) == 1)
         await curious.until(lambda: curious.kinds.count(0x06) > 3)  # so much time has passed
         assert client.kinds == []
         assert not client.closed
 
 
-async def test_who_waits_hears_nothing_and_then_the_handshake(url: str, switchboard: Switchboard):
+async def test_who_waits_hears_nothing_and_then_the_handshake(url: str, call_manager: CallManager):
     async with plain(url) as talker:
         await talker.until(lambda: talker.ready)
         async with plain(url) as waiting:
-            await until(lambda: len(switchboard.calls) == 2)
+            await until(lambda: len(call_manager.calls) == 2)
             await talker.until(lambda: len(talker.loudness) > 10)
             assert waiting.kinds == []
             await talker.websocket.close()
@@ -108,12 +110,12 @@ async def test_who_waits_hears_nothing_and_then_the_handshake(url: str, switchbo
             assert waiting.kinds[0] == 0x00
 
 
-async def test_what_is_said_before_the_handshake_is_not_answered(url: str, switchboard: Switchboard):
+async def test_what_is_said_before_the_handshake_is_not_answered(url: str, call_manager: CallManager):
     """Not even faults: the answer would be taken for the handshake."""
     async with plain(url) as talker:
         await talker.until(lambda: talker.ready)
         async with plain(url) as waiting:
-            await until(lambda: len(switchboard.calls) == 2)
+            await until(lambda: len(call_manager.calls) == 2)
             for message in (*JUNK, b"\x07Good morning", b"\x06", b"\x00", waiting.audio(tone(440.0, 0.08))):
                 await waiting.send(message)
             await talker.until(lambda: len(talker.loudness) > 10)
@@ -124,12 +126,12 @@ async def test_what_is_said_before_the_handshake_is_not_answered(url: str, switc
             assert set(waiting.kinds) <= {0x00, 0x01, 0x02}
 
 
-async def test_who_waits_is_told_of_a_shutdown_by_the_close_alone(url: str, switchboard: Switchboard):
+async def test_who_waits_is_told_of_a_shutdown_by_the_close_alone(url: str, call_manager: CallManager):
     async with plain(url) as talker:
         await talker.until(lambda: talker.ready)
         async with plain(url) as waiting:
-            await until(lambda: len(switchboard.calls) == 2)
-            list(switchboard.calls.values())[1].hang_up("The server is restarted.", End.SHUTDOWN)
+            await until(lambda: len(call_manager.calls) == 2)
+            list(call_manager.calls.values())[1].hang_up("The server is restarted.", End.SHUTDOWN)
             await waiting.until(lambda: waiting.closed)
             assert waiting.kinds == []
             assert (waiting.close_code, waiting.close_reason) == (1001, "The server is restarted.")
@@ -186,10 +188,12 @@ async def test_a_model_that_fails_while_it_prepares_closes_with_words(url: str):
     assert client.close_reason
 
 
-async def test_the_end_of_a_live_call_is_told_in_words_that_come_after_00(url: str, switchboard: Switchboard):
+async def test_the_end_of_a_live_call_is_told_in_words_that_come_after_00(
+    url: str, call_manager: CallManager
+):
     async with plain(url) as client:
         await client.until(lambda: client.ready)
-        (call,) = switchboard.calls.values()
+        (call,) = call_manager.calls.values()
         call.notes.append("This call ends in 10 seconds.")
         call.hang_up("Calls end after 10 minutes.", End.TIME_LIMIT)
         await client.until(lambda: client.closed)
@@ -223,7 +227,7 @@ async def test_damaged_sound_alone_never_ends_a_call(url: str):
         assert not client.closed
 
 
-async def test_who_asks_is_told_all(url: str, switchboard: Switchboard):
+async def test_who_asks_is_told_all(url: str, call_manager: CallManager):
     async with plain(url) as talker:
         await talker.until(lambda: talker.ready)
         async with chat(url, {"text_prompt": "Be kind."}) as curious:

@@ -17,17 +17,17 @@ import pytest
 from fastapi import FastAPI, WebSocket
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Samples
-from personaplex_ui.calls.call_settings import CallSettings
-from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.channels.moshi.opus import OggPages, OpusInput, Page
+from personaplex_ui.channels.moshi.session import serve_chat
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import ProtocolError
-from personaplex_ui.transports.moshi_ws import serve_chat
-from personaplex_ui.transports.opus_stream import OggPages, OpusInput, Page
-from tests.end_to_end.moshi_client import MoshiClient, chat
-from tests.fake_model import FakeModel
-from tests.loopback_server import serving
-from tests.running import running_engine, running_switchboard
-from tests.transports.paced_rig import hear_all
+from tests.support.clients.moshi import MoshiClient, chat
+from tests.support.fake_model import FakeModel
+from tests.support.loopback_server import serving
+from tests.support.paced_rig import hear_all
+from tests.support.running import running_call_manager, running_engine
 
 FIELD = Path(__file__).parents[1] / "data" / "field" / "ogg_pages_600ms.ogg"
 SEC = 8.0
@@ -94,21 +94,21 @@ def whole_frames(ogg: bytes) -> int:
 
 
 @pytest.fixture
-async def switchboard(tmp_path: Path) -> AsyncIterator[Switchboard]:
+async def call_manager(tmp_path: Path) -> AsyncIterator[CallManager]:
     async with (
         running_engine(FakeModel(), max_calls=1, max_waiting=1) as engine,
-        running_switchboard(engine, tmp_path) as switchboard,
+        running_call_manager(engine, tmp_path) as call_manager,
     ):
-        yield switchboard
+        yield call_manager
 
 
 @pytest.fixture
-async def url(switchboard: Switchboard) -> AsyncIterator[str]:
+async def url(call_manager: CallManager) -> AsyncIterator[str]:
     app = FastAPI()
 
     @app.websocket("/api/chat")
     async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
-        await serve_chat(websocket, switchboard, lambda: SETTINGS, "", tells_state=True)
+        await serve_chat(websocket, call_manager, lambda: SETTINGS, "", tells_state=True)
 
     async with serving(app) as url:
         yield url
@@ -167,13 +167,13 @@ def test_but_the_lag_of_a_stall_is_cut_back(name: str):
 
 @pytest.mark.alone
 @pytest.mark.timeout(120)
-async def test_a_call_hears_all_of_the_fields_file(url: str, switchboard: Switchboard):
+async def test_a_call_hears_all_of_the_fields_file(url: str, call_manager: CallManager):
     ogg = FIELD.read_bytes()
     expected = whole_frames(ogg)
     assert expected == 241
     async with chat(url, microphone=False) as client:
         await client.until(lambda: client.ready)
-        (call,) = switchboard.calls.values()
+        (call,) = call_manager.calls.values()
         await send_live(client, timed(ogg))
         await client.until(lambda: client.kinds.count(0x01) >= expected)
         assert client.errors == []

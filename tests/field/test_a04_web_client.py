@@ -10,9 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from personaplex_ui.web.moshi_client import MoshiClient, MoshiClientAssets, build_client_router
-from tests.browser.chromium import chromium, open_context
-from tests.end_to_end.app_process import ECHO, AppProcess, running_app, wait_until
+from personaplex_ui.channels.moshi.client_page import MoshiClient, MoshiClientAssets, build_client_router
+from tests.support.app_process import ECHO, AppProcess, running_app, wait_until
+from tests.support.chromium import chromium, open_context
 
 pytestmark = pytest.mark.timeout(120)
 

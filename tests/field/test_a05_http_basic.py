@@ -7,10 +7,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.web.failure_limit import MOST
-from personaplex_ui.web.wall import NO_PASS, WRONG
-from tests.loopback_server import serving
-from tests.web.doors import API_KEY, PASSWORD, Walled, ask, basic, cookie, open_websocket
+from personaplex_ui.web.security.auth import NO_PASS, WRONG
+from personaplex_ui.web.security.login_throttle import MOST
+from tests.support.doors import API_KEY, PASSWORD, Walled, ask, basic, cookie, open_websocket
+from tests.support.loopback_server import serving
 
 HTTP_PATHS = ("/page", "/voices", "/")
 

@@ -6,10 +6,9 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.web.failure_limit import MOST
-from personaplex_ui.web.wall import FOREIGN, NO_PASS, WRONG
-from tests.loopback_server import serving
-from tests.web.doors import (
+from personaplex_ui.web.security.auth import FOREIGN, NO_PASS, WRONG
+from personaplex_ui.web.security.login_throttle import MOST
+from tests.support.doors import (
     IN_QUERY,
     Walled,
     basic,
@@ -19,6 +18,7 @@ from tests.web.doors import (
     open_websocket,
     refusal_of,
 )
+from tests.support.loopback_server import serving
 
 PATHS = ("/api/chat", "/ws/chat", "/api", "/gradio_api/stream/x", "/telephone/handler", "/nowhere")
 OWN = {"Origin": "http://localhost"}

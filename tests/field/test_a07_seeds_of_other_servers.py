@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from personaplex_ui.calls.call_settings import MAX_SEED, check_seed
-from personaplex_ui.calls.switchboard import Switchboard
-from personaplex_ui.engine.worker import Engine
-from personaplex_ui.protocols.moshi import SEEDS, parse_query
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import MAX_SEED, check_seed
+from personaplex_ui.channels.moshi.protocol import SEEDS, parse_query
+from personaplex_ui.channels.moshi.routes import PATHS, build_moshi_router
+from personaplex_ui.engine.engine import Engine
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
-from personaplex_ui.web.moshi_routes import PATHS, build_moshi_router
-from tests.end_to_end.moshi_client import chat
-from tests.fake_model import FakeModel
-from tests.loopback_server import serving
-from tests.running import running_engine, running_switchboard
+from tests.support.clients.moshi import chat
+from tests.support.fake_model import FakeModel
+from tests.support.loopback_server import serving
+from tests.support.running import running_call_manager, running_engine
 
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2")], default="NATF2")
 
@@ -29,24 +29,24 @@ async def engine() -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-async def switchboard(engine: Engine, tmp_path: Path) -> AsyncIterator[Switchboard]:
-    async with running_switchboard(engine, tmp_path) as switchboard:
-        yield switchboard
+async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallManager]:
+    async with running_call_manager(engine, tmp_path) as call_manager:
+        yield call_manager
 
 
-async def seed_of(switchboard: Switchboard, query: dict[str, str], path: str = "/api/chat") -> int | None:
+async def seed_of(call_manager: CallManager, query: dict[str, str], path: str = "/api/chat") -> int | None:
     """Of the call that such a query begins."""
     app = FastAPI()
-    app.include_router(build_moshi_router(switchboard, VOICES, "Be kind.", lambda connection: ""))
+    app.include_router(build_moshi_router(call_manager, VOICES, "Be kind.", lambda connection: ""))
     async with serving(app) as url, chat(url, query, path, tells_state=False) as client:
         await client.until(lambda: client.ready)
-        (call,) = switchboard.calls.values()
+        (call,) = call_manager.calls.values()
         return call.settings.sampling.seed
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_field_case(switchboard: Switchboard, path: str):
-    assert await seed_of(switchboard, {"text_seed": "42", "audio_seed": "42"}, path) == 42
+async def test_the_field_case(call_manager: CallManager, path: str):
+    assert await seed_of(call_manager, {"text_seed": "42", "audio_seed": "42"}, path) == 42
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ async def test_the_field_case(switchboard: Switchboard, path: str):
         ({"text_seed": "4_2"}, None),
     ],
 )
-async def test_which_seed_it_is(switchboard: Switchboard, query: dict[str, str], seed: int | None):
-    assert await seed_of(switchboard, query) == seed
+async def test_which_seed_it_is(call_manager: CallManager, query: dict[str, str], seed: int | None):
+    assert await seed_of(call_manager, query) == seed
 
 
-async def test_a_bad_seed_of_our_own_is_still_refused(switchboard: Switchboard):
+async def test_a_bad_seed_of_our_own_is_still_refused(call_manager: CallManager):
     app = FastAPI()
-    app.include_router(build_moshi_router(switchboard, VOICES, "Be kind.", lambda connection: ""))
+    app.include_router(build_moshi_router(call_manager, VOICES, "Be kind.", lambda connection: ""))
     query = {"seed": "dice", "text_seed": "7"}
     async with serving(app) as url, chat(url, query, tells_state=False) as client:
         await client.until(lambda: client.closed)

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from httpx import AsyncClient
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

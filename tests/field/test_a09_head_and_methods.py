@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from personaplex_ui.web.keys import COOKIE
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
+from personaplex_ui.web.security.credentials import COOKIE
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from personaplex_ui.audio.clip_file import wav_header
-from personaplex_ui.calls.archive import Archive
+from personaplex_ui.audio.files.clip_file import wav_header
 from personaplex_ui.calls.snapshot import EndedCall
+from personaplex_ui.calls.store import CallStore
 from personaplex_ui.web.byte_ranges import NotSatisfiable, parse_range
-from personaplex_ui.web.visitor import COOKIE
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from personaplex_ui.web.security.session_cookie import COOKIE
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 
 pytestmark = LIBRARIES_WARN
 
@@ -32,7 +32,7 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp
 @pytest.fixture(scope="module")
 def paths(app: OpenApp) -> dict[str, str]:
     """A preview, and a recording."""
-    archive, call_id = app.switchboard.archive, Archive.new_call_id()
+    archive, call_id = app.call_manager.archive, CallStore.new_call_id()
     call = EndedCall(call_id, time.time(), 1.0, "NATF2", "You hung up.", (), (), (), (), recorded=True)
     archive.add("o" * 43, call)
     archive.recording_path(call_id).write_bytes(wav_header(2, 200_000) + bytes(range(250)) * 800)

@@ -12,7 +12,7 @@ import soundfile
 from httpx import ASGITransport, AsyncClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -11,7 +11,7 @@ from gradio.routes import App
 from httpx import Response
 from starlette.routing import Mount
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from personaplex_ui.channels.twilio import protocol as twilio
+from personaplex_ui.channels.twilio.protocol import Media, Negligible, Start, UnusableStart, parse
 from personaplex_ui.errors import ProtocolError
-from personaplex_ui.protocols import twilio
-from personaplex_ui.protocols.twilio import Media, Negligible, Start, UnusableStart, parse
-from tests.fake_model import FakeModel
-from tests.running import running_engine, running_switchboard, until
-from tests.transports.twilio_rig import LOUD, SID, TOKEN, Dial, dialling, media, started
+from tests.support.fake_model import FakeModel
+from tests.support.running import running_call_manager, running_engine, until
+from tests.support.twilio_rig import LOUD, SID, TOKEN, Dial, dialling, media, started
 
 FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
 TIMES: list[Any] = ["", " ", 20.5, "20.5", -1, "-1", "soon", True, None, [], {}, "²", "9" * 400, 1e300]
@@ -26,8 +26,8 @@ MORE_THAN_ARE_FORGIVEN = 150
 async def dial(tmp_path: Path) -> AsyncGenerator[Dial]:
     async with (
         running_engine(FakeModel(), max_calls=1, max_waiting=0) as engine,
-        running_switchboard(engine, tmp_path) as switchboard,
-        dialling(switchboard) as dial,
+        running_call_manager(engine, tmp_path) as call_manager,
+        dialling(call_manager) as dial,
     ):
         yield dial
 

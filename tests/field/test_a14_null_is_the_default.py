@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 import soundfile
 
-from tests.ui.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -53,13 +53,13 @@ async def test_the_settings_of_the_call_are_the_defaults(
     app: OpenApp, clip: Path, monkeypatch: pytest.MonkeyPatch
 ):
     opened: list[Any] = []
-    open_call = app.switchboard.open
+    open_call = app.call_manager.open
 
     def noting(settings: Any, *arguments: Any, **options: Any) -> Any:
         opened.append(settings)
         return open_call(settings, *arguments, **options)
 
-    monkeypatch.setattr(app.switchboard, "open", noting)
+    monkeypatch.setattr(app.call_manager, "open", noting)
     for values in (DEFAULTS, dict.fromkeys(NAMES)):
         await PageSession(app).converse(clip, **values)
     assert opened[0] == opened[1]

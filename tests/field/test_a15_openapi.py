@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi import checks
 
-from tests.end_to_end.app_process import AppProcess, running_app
+from tests.support.app_process import AppProcess, running_app
 
 GUESSES: Any = vars(checks)["ignored_auth"]
 """It sends wrong passwords, and after ten of them every answer is 429, as it should be."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.end_to_end.app_process import ECHO, AppProcess, running_app
-from tests.end_to_end.moshi_client import chat, tone
+from tests.support.app_process import ECHO, AppProcess, running_app
+from tests.support.clients.moshi import chat, tone
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.field.sounds import FIELD, SPEECH, SPEECH_SEC, chunk, fmt, length_sec, pcm16, refusal, riff, write
+from tests.support.field_sounds import (
+    FIELD,
+    SPEECH,
+    SPEECH_SEC,
+    chunk,
+    fmt,
+    length_sec,
+    pcm16,
+    refusal,
+    riff,
+    write,
+)
 
 SOUND = pcm16(SPEECH)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.field.sounds import FIELD, SPEECH, SPEECH_SEC, encoded, length_sec, refusal, write
+from tests.support.field_sounds import FIELD, SPEECH, SPEECH_SEC, encoded, length_sec, refusal, write
 
 GUESSED = FIELD / "mp3_vbr_without_xing.mp3"
 TRAILED = FIELD / "mp3_with_trailing_bytes.mp3"

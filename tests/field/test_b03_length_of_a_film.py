@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from av.error import InvalidDataError
 
-from personaplex_ui.audio import clip_file
-from tests.field.sounds import FIELD, SPEECH, SPEECH_SEC, encoded, length_sec, refusal, write
+from personaplex_ui.audio.files import clip_file
+from tests.support.field_sounds import FIELD, SPEECH, SPEECH_SEC, encoded, length_sec, refusal, write
 
 KINDS = [
     ("a.webm", "libopus"),

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personaplex_ui.audio.clip_file import read_clip
-from tests.field.sounds import (
+from personaplex_ui.audio.files.clip_file import read_clip
+from tests.support.field_sounds import (
     FIELD,
     SPEECH,
     SPEECH_SEC,

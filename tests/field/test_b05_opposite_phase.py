@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from personaplex_ui.audio.clip_file import read_clip
+from personaplex_ui.audio.files.clip_file import read_clip
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.voices.recording import read_voice_recording
-from tests.field.sounds import FIELD, SPEECH, encoded
+from tests.support.field_sounds import FIELD, SPEECH, encoded
 
 SILENCE: Samples = np.zeros_like(SPEECH)
 NOISE: Samples = np.random.default_rng(0).normal(0, 0.05, len(SPEECH)).astype(np.float32)

@@ -7,12 +7,12 @@ import pytest
 import soundfile
 import soxr
 
-from personaplex_ui.audio.clip_file import decode_clip, read_clip
-from personaplex_ui.audio.clip_resample import ClipResampler
+from personaplex_ui.audio.files.clip_file import decode_clip, read_clip
+from personaplex_ui.audio.files.resample import ClipResampler
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.voices.recording import prepare_recording, read_voice_recording
-from tests.field.sounds import SPEECH, SPEECH_SEC
-from tests.reference_audio import read_by_reference, resampled_by_reference
+from tests.support.field_sounds import SPEECH, SPEECH_SEC
+from tests.support.reference_audio import read_by_reference, resampled_by_reference
 
 RATES_HZ = [8_000, 16_000, 22_050, 44_100, 48_000]
 OTHER_RATES_HZ = [4_000, 11_025, 12_000, 24_000, 32_000, 37_800, 44_056, 44_101, 88_200, 96_000, 192_000]

@@ -8,14 +8,14 @@ from xml.etree import ElementTree
 import pytest
 from starlette.datastructures import QueryParams
 
-from personaplex_ui.calls.call_settings import MAX_PROMPT_CHARACTERS, check_prompt
+from personaplex_ui.app.bootstrap import AppParts
+from personaplex_ui.calls.settings import MAX_PROMPT_CHARACTERS, check_prompt
+from personaplex_ui.channels.moshi.protocol import ProtocolError, Speak, parse, parse_query
+from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
+from personaplex_ui.channels.twilio.personas import PhonePersonas, check_announcement
+from personaplex_ui.channels.twilio.twiml import connect, join_parameters
+from personaplex_ui.config.settings import Settings
 from personaplex_ui.errors import InvalidInput, SettingsError
-from personaplex_ui.parts import Parts
-from personaplex_ui.phone.call_tokens import CallTokens, persona_of
-from personaplex_ui.phone.personas import PhonePersonas, check_announcement
-from personaplex_ui.phone.twiml import connect, join_parameters
-from personaplex_ui.protocols.moshi import ProtocolError, Speak, parse, parse_query
-from personaplex_ui.settings import Settings
 from personaplex_ui.voices.library import VoiceLibrary
 
 EMOJI_SINCE_2022 = "\U0001fae8\U0001fa75\U0001f6dc\U0001fae9\U0001fac6\U0001f6d8"
@@ -108,10 +108,10 @@ def test_in_the_personas_of_the_telephone() -> None:
 def test_in_the_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = str(tmp_path_factory.mktemp("recordings"))
     given = {"ENGINE": "echo", "RECORDINGS_DIR": folder}
-    parts = Parts(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": PASTED}))
+    parts = AppParts(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": PASTED}))
     assert parts.previews._text_prompt == CLEAN  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(SettingsError, match=r"DEFAULT_TEXT_PROMPT.*U\+001B"):
-        Parts(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": "a\x1bb"}))
+        AppParts(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": "a\x1bb"}))
 
 
 @pytest.mark.parametrize("role", [CLEAN, "\uffff\ufffe", "\ufdd0 \U0001fffe \U0010ffff"])

@@ -10,14 +10,14 @@ from xml.etree import ElementTree
 import pytest
 from starlette.datastructures import QueryParams
 
-from personaplex_ui.audio.clip_file import write_wav
+from personaplex_ui.audio.files.clip_file import write_wav
+from personaplex_ui.channels.moshi.protocol import parse_query
+from personaplex_ui.channels.twilio.call_tokens import persona_of
+from personaplex_ui.channels.twilio.twiml import connect, join_parameters
+from personaplex_ui.config.settings import Settings
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.phone.call_tokens import persona_of
-from personaplex_ui.phone.twiml import connect, join_parameters
-from personaplex_ui.protocols.moshi import parse_query
-from personaplex_ui.settings import Settings
 from personaplex_ui.voices.library import VoiceLibrary
-from tests.voices.recordings import speech
+from tests.support.voice_recordings import speech
 
 NAMES = [
     "Zoë",

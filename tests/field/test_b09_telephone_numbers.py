@@ -2,10 +2,10 @@
 
 import pytest
 
+from personaplex_ui.channels.twilio.numbers import check_number, masked, normalised
+from personaplex_ui.channels.twilio.personas import PhonePersonas
+from personaplex_ui.config.settings import Settings
 from personaplex_ui.errors import InvalidInput, SettingsError
-from personaplex_ui.phone.numbers import check_number, masked, normalised
-from personaplex_ui.phone.personas import PhonePersonas
-from personaplex_ui.settings import Settings
 from personaplex_ui.voices.library import VoiceLibrary
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from personaplex_ui.config.environment import give_gradio_a_folder, private_folder
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.process_environment import give_gradio_a_folder, private_folder
-from tests.end_to_end.app_process import ROOT, running_app
+from tests.support.app_process import ROOT, running_app
 
 
 def given_folder(monkeypatch: pytest.MonkeyPatch, temp: Path, **environment: str) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from personaplex_ui.config.environment import check_proxies
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.process_environment import check_proxies
-from tests.end_to_end.app_process import ROOT, running_app
+from tests.support.app_process import ROOT, running_app
 
 
 @pytest.fixture(autouse=True)

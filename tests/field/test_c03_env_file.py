@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_ui.env_file import parse, read_env_file
+from personaplex_ui.config.env_file import parse, read_env_file
+from personaplex_ui.config.settings import Settings
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.settings import Settings
-from tests.end_to_end.app_process import ROOT
+from tests.support.app_process import ROOT
 
 PASSWORDS = (
     "pa$$word1",
@@ -116,8 +116,8 @@ def read_by(command: list[str], folder: Path, **environment: str) -> dict[str, s
 
 SHOW = """
 import json, os
-from personaplex_ui.process_environment import prepare_environment
-from personaplex_ui.settings import Settings
+from personaplex_ui.config.environment import prepare_environment
+from personaplex_ui.config.settings import Settings
 prepare_environment(os.environ)
 settings = Settings.from_mapping(os.environ)
 password = settings.app_password.get_secret_value() if settings.app_password else ""

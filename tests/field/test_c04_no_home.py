@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from personaplex_ui.config.environment import give_home
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.process_environment import give_home
-from tests.end_to_end.app_process import TINY, running_app
+from tests.support.app_process import TINY, running_app
 
 NO_SUCH_USER = """
 import pwd

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from personaplex_ui.app.sockets import address_shown, listen
 from personaplex_ui.errors import SettingsError
-from personaplex_ui.listening import address_shown, listen
-from tests.end_to_end.app_process import running_app
+from tests.support.app_process import running_app
 
 
 def reaches(address: str, port: int) -> bool:

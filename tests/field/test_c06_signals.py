@@ -14,11 +14,11 @@ import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from personaplex_ui.shutdown_signals import SENT_TWICE_WITHIN_SEC
-from tests.end_to_end.app_process import ROOT, AppProcess, wait_until
-from tests.end_to_end.moshi_client import chat
+from personaplex_ui.app.signals import SENT_TWICE_WITHIN_SEC
+from tests.support.app_process import ROOT, AppProcess, wait_until
+from tests.support.clients.moshi import chat
 
-TROUBLED_APP = ROOT / "tests/field/troubled_app.py"
+TROUBLED_APP = ROOT / "tests/support/troubled_app.py"
 SLOW_STEP_SEC = 0.05
 SHUTTING_DOWN = "The server is shutting down. Please call again in a minute."
 CLIP_SEC = 40.0

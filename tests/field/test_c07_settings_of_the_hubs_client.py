@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from personaplex_ui.personaplex.download import Hub, find_checkpoint
-from personaplex_ui.process_environment import prepare_environment
-from tests.personaplex.hub_stub import HubStub, keep_to_loopback, serving
+from personaplex_ui.config.environment import prepare_environment
+from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from tests.support.hub_stub import HubStub, keep_to_loopback, serving
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ROOT / "tests/data/tiny"
@@ -93,11 +93,11 @@ def test_hf_transfer_that_fails_is_left_aside(
 def run(stub: HubStub, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Fetch the model as the app does, with these variables in the environment."""
     program = (
-        "import os, logging; from personaplex_ui.process_environment import prepare_environment\n"
+        "import os, logging; from personaplex_ui.config.environment import prepare_environment\n"
         "print(*prepare_environment(os.environ), sep='\\n')\n"
         "import gradio\n"
-        "from personaplex_ui.personaplex.download import Hub, find_checkpoint\n"
-        "from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable\n"
+        "from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint\n"
+        "from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable\n"
         "try: print('weights', find_checkpoint('nvidia/personaplex-7b-v1', None, Hub(), print).weights)\n"
         "except CheckpointUnusable as error: print('refused', error)\n"
     )

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import requests
 
-from personaplex_ui.personaplex import download, partial_file, ranged_download
-from personaplex_ui.personaplex.checkpoint_files import CheckpointFiles, CheckpointUnusable
-from personaplex_ui.personaplex.download import Hub, find_checkpoint
-from personaplex_ui.personaplex.partial_file import PartialFile, arrived_bytes
-from personaplex_ui.personaplex.ranged_download import CONNECTIONS, Location, RangedDownload
-from tests.personaplex.hub_stub import HubStub, Refusal, Request, etag, keep_to_loopback, serving
+from personaplex_ui.models.personaplex.hub import download, partial_file, ranged_download
+from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.hub.partial_file import PartialFile, arrived_bytes
+from personaplex_ui.models.personaplex.hub.ranged_download import CONNECTIONS, Location, RangedDownload
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
+from tests.support.hub_stub import HubStub, Refusal, Request, etag, keep_to_loopback, serving
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ROOT / "tests/data/tiny"
@@ -150,7 +150,7 @@ def test_a_killed_process_loses_what_was_on_its_way_alone(stub: HubStub, tmp_pat
     stub.chunk_delay_sec = 0.1
     program = (
         "import sys; from pathlib import Path\n"
-        "from personaplex_ui.personaplex.download import Hub, find_checkpoint\n"
+        "from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint\n"
         "find_checkpoint(sys.argv[1], None, Hub('', sys.argv[2], Path(sys.argv[3])), lambda *told: None)"
     )
     command = [sys.executable, "-c", program, REPO, stub.url, str(tmp_path / "cache")]

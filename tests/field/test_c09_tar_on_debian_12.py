@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personaplex_ui.personaplex.checkpoint_files import CheckpointUnusable
-from personaplex_ui.personaplex.voice_archive import unpack_voices
+from personaplex_ui.channels.moshi.client_page import MoshiClient
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable
+from personaplex_ui.models.personaplex.loading.voice_archive import unpack_voices
 from personaplex_ui.tar.extract import Limits, extract_tar
 from personaplex_ui.tar.headers import ArchiveDamaged, ArchiveUnusable
-from personaplex_ui.web.moshi_client import MoshiClient
 
 TINY = Path(__file__).parent.parent / "data/tiny"
 LIMITS = Limits(members=20, file_bytes=100_000, total_bytes=1_000_000)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.app_process import ROOT
+from tests.support.app_process import ROOT
 
 SCRIPTS = ROOT / "scripts"
 NEEDED = ("bash", "dirname", "env", "find", "mkdir", "touch", "cat", "rm", "ln")

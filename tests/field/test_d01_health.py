@@ -14,11 +14,11 @@ import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from tests.end_to_end.app_process import ROOT, AppProcess, wait_until
-from tests.end_to_end.moshi_client import MoshiClient, chat
+from tests.support.app_process import ROOT, AppProcess, wait_until
+from tests.support.clients.moshi import MoshiClient, chat
 
-TROUBLED_APP = ROOT / "tests/field/troubled_app.py"
-STARTED = "personaplex_ui.server: personaplex_ui "
+TROUBLED_APP = ROOT / "tests/support/troubled_app.py"
+STARTED = "personaplex_ui.app.server: personaplex_ui "
 CALLS = 3
 HELPED_WITHIN_SEC = 60.0
 

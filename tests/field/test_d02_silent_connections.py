@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from personaplex_ui.connection_limits import WITHIN_SEC, Stage
-from personaplex_ui.repeated_records import ADVICE
-from tests.end_to_end.app_process import ROOT, running_app, wait_until
+from personaplex_ui.app.connection_limits import WITHIN_SEC, Stage
+from personaplex_ui.logs.rate_limit import ADVICE
+from tests.support.app_process import ROOT, running_app, wait_until
 
 OPEN_FILES = 1_024
 CONNECTIONS = 1_100

@@ -6,9 +6,9 @@ import pytest
 from fastapi import FastAPI, Request
 from httpx import ASGITransport, AsyncClient, Response
 
-from personaplex_ui.web import upload_limit
-from personaplex_ui.web.upload_limit import MAX_OTHER_BYTES, MOST_VALUES, UPLOADS, UploadLimit
-from tests.clock import Clock
+from personaplex_ui.web.security import uploads as upload_limit
+from personaplex_ui.web.security.uploads import MAX_OTHER_BYTES, MOST_VALUES, UPLOADS, UploadLimit
+from tests.support.clock import Clock
 
 ROLE = ",😀" * 1_000
 LEGITIMATE = {"data": [ROLE, *range(20)], "fn_index": 1, "session_hash": "abc"}

@@ -12,7 +12,15 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
-from personaplex_ui.transports.offer_limits import (
+from personaplex_ui.channels.browser.component import (
+    attach,
+    build_component,
+    check_offer,
+    close_peer,
+    peers_closing,
+)
+from personaplex_ui.channels.browser.ice_servers import Fixed, IceServers
+from personaplex_ui.channels.browser.offer_limits import (
     BURST,
     IN_ALL,
     MAX_CANDIDATES,
@@ -21,19 +29,11 @@ from personaplex_ui.transports.offer_limits import (
     rough_problem,
     with_few_candidates,
 )
-from personaplex_ui.transports.turn import Fixed, IceServers
-from personaplex_ui.transports.webrtc_component import (
-    attach,
-    build_component,
-    check_offer,
-    close_peer,
-    peers_closing,
-)
-from tests.clock import Clock
-from tests.end_to_end.app_process import running_app
-from tests.end_to_end.offers import SOUND_OFFER, body, component_of
-from tests.running import until
-from tests.transports.test_webrtc_component import Handler
+from tests.support.app_process import running_app
+from tests.support.clients.offers import SOUND_OFFER, body, component_of
+from tests.support.clock import Clock
+from tests.support.running import until
+from tests.unit.channels.browser.test_component import Handler
 
 CANDIDATE = "a=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
 

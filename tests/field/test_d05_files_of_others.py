@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import soundfile
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
-from personaplex_ui.audio.recording_file import part_path
-from personaplex_ui.calls.archive import Archive
-from tests.clock import Clock
-from tests.end_to_end.app_process import ROOT
+from personaplex_ui.audio.recording.file import part_path
+from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
+from personaplex_ui.calls.store import CallStore
+from tests.support.app_process import ROOT
+from tests.support.clock import Clock
 
 NOW = 1_700_000_000.0
 KEEP_SEC = 3_600.0
@@ -22,7 +22,7 @@ ANN = "key of Ann"
 OTHER_SERVER = """
 import sys
 from pathlib import Path
-from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.store import Archive
 
 archive = Archive(Path(sys.argv[1]), 3_600.0, lambda: float(sys.argv[2]))
 archive.load()
@@ -60,7 +60,7 @@ def speak(recording: StereoRecording, until_sec: int, writer: RecordingWriter) -
 
 
 def test_a_live_recording_stays_with_its_server(tmp_path: Path, writer: RecordingWriter) -> None:
-    archive = Archive(tmp_path, KEEP_SEC, Clock(NOW))
+    archive = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
     call_id = archive.new_call_id()
     path = archive.recording_path(call_id)
     archive.begin(ANN, call_id, NOW, "NATF2")
@@ -75,7 +75,7 @@ def test_a_live_recording_stays_with_its_server(tmp_path: Path, writer: Recordin
 
 def test_a_call_that_has_just_begun_is_not_forgotten(tmp_path: Path, writer: RecordingWriter) -> None:
     """Its owner is noted before the first sound is."""
-    archive = Archive(tmp_path, KEEP_SEC, Clock(NOW))
+    archive = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
     call_id = archive.new_call_id()
     archive.begin(ANN, call_id, NOW, "NATF2")
     assert starts_beside(tmp_path) == 0
@@ -86,7 +86,7 @@ def test_a_call_that_has_just_begun_is_not_forgotten(tmp_path: Path, writer: Rec
 
 
 def test_a_recording_goes_on_for_longer_than_they_are_kept(tmp_path: Path, writer: RecordingWriter) -> None:
-    archive = Archive(tmp_path, KEEP_SEC, Clock(NOW))
+    archive = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
     call_id = archive.new_call_id()
     path = archive.recording_path(call_id)
     archive.begin(ANN, call_id, NOW, "NATF2")
@@ -103,8 +103,8 @@ import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 import numpy as np
 from pathlib import Path
-from personaplex_ui.audio.recording import RecordingWriter, StereoRecording
-from personaplex_ui.calls.archive import Archive
+from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
+from personaplex_ui.calls.store import Archive
 archive = Archive(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
 call_id = archive.new_call_id()
 archive.begin({ANN!r}, call_id, {NOW}, "NATF2")
@@ -126,7 +126,7 @@ def test_both_keep_their_calls_in_one_table(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from personaplex_ui.calls.archive import Archive
+from personaplex_ui.calls.store import Archive
 archive = Archive(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
 for _ in range(10):
     call_id = archive.new_call_id()

@@ -11,7 +11,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -11,9 +11,9 @@ from gradio.routes import App
 from gradio.utils import get_upload_folder
 from starlette.routing import Mount
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, open_app
-from tests.web.doors import open_websocket
-from tests.web.routes_of import doors
+from tests.support.doors import open_websocket
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.routes_of import doors
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from personaplex_ui.web.failure_limit import MOST_IN_ALL, WITHIN_SEC, FailureLimit
-from tests.clock import Clock
-from tests.web.doors import API_KEY, IN_QUERY, Walled, bearer, cookie, log_in
+from personaplex_ui.web.security.login_throttle import MOST_IN_ALL, WITHIN_SEC, LoginThrottle
+from tests.support.clock import Clock
+from tests.support.doors import API_KEY, IN_QUERY, Walled, bearer, cookie, log_in
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_guessing_goes_on_slowly_and_everybody_waits_no_longer(walled: Wal
 
 
 async def test_websockets_count_too(walled: Walled):
-    limit = FailureLimit(Clock())
+    limit = LoginThrottle(Clock())
     for number in range(MOST_IN_ALL):
         assert limit.wait_sec("203.0.113.1") == 0
         limit.add(f"192.0.2.{number}")
@@ -76,15 +76,15 @@ async def test_websockets_count_too(walled: Walled):
 
 
 def test_one_address_does_not_spend_it_for_all():
-    limit = FailureLimit(Clock())
+    limit = LoginThrottle(Clock())
     for _ in range(10):
         limit.add("192.0.2.1")
     assert (limit.wait_sec("192.0.2.1") > 0, limit.wait_sec("192.0.2.2")) == (True, 0)
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("personaplex_ui.web.failure_limit.MOST_ADDRESSES", 3)
-    limit = FailureLimit(Clock())
+    monkeypatch.setattr("personaplex_ui.web.security.login_throttle.MOST_ADDRESSES", 3)
+    limit = LoginThrottle(Clock())
     for number in range(5):
         limit.spare(f"192.0.2.{number}")
     for number in range(MOST_IN_ALL):

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
-from tests.web.doors import Walled, cookie, open_websocket
+from tests.support.doors import Walled, cookie, open_websocket
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 

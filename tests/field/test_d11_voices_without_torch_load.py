@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.personaplex.restricted_unpickler import PickleUnusable, unpickle
-from personaplex_ui.personaplex.torch_file import TorchFileUnusable, read_tensors
-from personaplex_ui.personaplex.voice_preset import load_preset
+from personaplex_ui.models.personaplex.loading.restricted_unpickler import PickleUnusable, unpickle
+from personaplex_ui.models.personaplex.loading.torch_file import TorchFileUnusable, read_tensors
+from personaplex_ui.models.personaplex.loading.voice_preset import load_preset
 
 DATA = Path(__file__).parent.parent / "data/field"
 DIM = 32

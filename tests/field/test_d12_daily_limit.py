@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from personaplex_ui.channels.twilio.client import DailyLimitReached, TwilioClient
+from personaplex_ui.channels.twilio.daily_count import DAY_SEC, FILE, DailyCount
 from personaplex_ui.errors import PhoneUnavailable
-from personaplex_ui.phone.daily_count import DAY_SEC, FILE, DailyCount
-from personaplex_ui.phone.dialler import DailyLimitReached, Dialler
-from tests.clock import Clock
-from tests.end_to_end.app_process import ROOT
-from tests.phone.phone_app import phone_app
-from tests.phone.twilio_rest import ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, TwilioRest, client_of, twilio_rest
+from tests.support.app_process import ROOT
+from tests.support.clock import Clock
+from tests.support.phone_app import phone_app
+from tests.support.twilio_rest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    PHONE_NUMBER,
+    TwilioRest,
+    client_of,
+    twilio_rest,
+)
 
 TO = "+15551234567"
 URLS = ("https://example.org/answered?key=k", "https://example.org/status")
@@ -30,27 +37,31 @@ async def test_a_restart_does_not_begin_the_day_anew(rest: TwilioRest, tmp_path:
     clock = Clock(NOON)
     for left in (1, 0):  # a process for each call
         with client_of(rest) as client:
-            dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client)
-            await dialler.open()
-            assert dialler.left_today == left + 1
-            await dialler.dial(TO, *URLS)
-            assert dialler.left_today == left
+            twilio_client = TwilioClient(
+                ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client
+            )
+            await twilio_client.open()
+            assert twilio_client.left_today == left + 1
+            await twilio_client.dial(TO, *URLS)
+            assert twilio_client.left_today == left
     with client_of(rest) as client:
-        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client)
+        twilio_client = TwilioClient(
+            ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client
+        )
         with pytest.raises(DailyLimitReached, match="2 calls a day"):
-            await dialler.dial(TO, *URLS)
+            await twilio_client.dial(TO, *URLS)
         assert len(rest.asked) == 2
         clock.now += DAY_SEC / 2
-        assert dialler.left_today == 2
-        await dialler.dial(TO, *URLS)
+        assert twilio_client.left_today == 2
+        await twilio_client.dial(TO, *URLS)
 
 
 async def test_an_attempt_given_back_is_given_back_on_the_disk(rest: TwilioRest, tmp_path: Path) -> None:
     rest.refuse = (400, 21211)
     with client_of(rest) as client:
-        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 1), client)
+        twilio_client = TwilioClient(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 1), client)
         with pytest.raises(PhoneUnavailable):
-            await dialler.dial(TO, *URLS)
+            await twilio_client.dial(TO, *URLS)
     count = DailyCount(tmp_path, 1)
     count.look()
     assert count.left_today == 1
@@ -59,10 +70,10 @@ async def test_an_attempt_given_back_is_given_back_on_the_disk(rest: TwilioRest,
 async def test_what_cannot_be_counted_is_not_dialled(rest: TwilioRest, tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with client_of(rest) as client:
-        dialler = Dialler(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 5), client)
-        await dialler.open()
+        twilio_client = TwilioClient(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 5), client)
+        await twilio_client.open()
         with pytest.raises(PhoneUnavailable, match="check that RECORDINGS_DIR can"):
-            await dialler.dial(TO, *URLS)
+            await twilio_client.dial(TO, *URLS)
     assert rest.asked == []
 
 
@@ -79,7 +90,7 @@ def test_processes_share_the_limit(tmp_path: Path) -> None:
     taking = f"""
 import sys
 from pathlib import Path
-from personaplex_ui.phone.daily_count import DailyCount
+from personaplex_ui.channels.twilio.daily_count import DailyCount
 count = DailyCount(Path({str(tmp_path)!r}), 25, lambda: {NOON})
 print(sum(count.take() is not None for _ in range(20)))
 """

@@ -12,30 +12,30 @@ import pytest
 import torch
 from fastapi import FastAPI, WebSocket
 
-from personaplex_ui.audio.clip_file import write_wav
+from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.calls import persona_check
-from personaplex_ui.calls.call_settings import CallSettings
+from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.persona_check import MOST_ASKERS, TOO_MANY, check_persona_aside
-from personaplex_ui.calls.switchboard import Switchboard
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.channels.clips.answer import converse
+from personaplex_ui.channels.fastrtc_phone.app import TelephoneDesk
+from personaplex_ui.channels.moshi.session import serve_chat
+from personaplex_ui.channels.twilio.availability import Availability
+from personaplex_ui.channels.twilio.personas import PhonePersona
+from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.speech_model import Persona, PromptSize
-from personaplex_ui.engine.worker import EngineState
 from personaplex_ui.errors import InvalidInput, LinesBusy
-from personaplex_ui.phone.personas import PhonePersona
-from personaplex_ui.phone.readiness import Readiness
-from personaplex_ui.phone.telephone_app import TelephoneDesk
-from personaplex_ui.transports.clip import converse
-from personaplex_ui.transports.moshi_ws import serve_chat
 from personaplex_ui.voices import kept_recordings
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.recording import read_voice_recording
-from tests.end_to_end.moshi_client import chat
-from tests.fake_model import FakeModel
-from tests.loopback_server import serving
-from tests.running import running_engine, running_switchboard, until
-from tests.ui.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
-from tests.voices.recordings import RECORDING, speech
+from tests.support.clients.moshi import chat
+from tests.support.fake_model import FakeModel
+from tests.support.loopback_server import serving
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.running import running_call_manager, running_engine, until
+from tests.support.voice_recordings import RECORDING, speech
 
 TINY = Path(__file__).parents[1] / "data/tiny"
 VOICES = VoiceLibrary([Voice("NATF2", "Natural female", "NATF2")], default="NATF2")
@@ -65,56 +65,56 @@ def model() -> WatchedModel:
 
 
 @pytest.fixture
-async def switchboard(model: WatchedModel, tmp_path: Path) -> AsyncIterator[Switchboard]:
+async def call_manager(model: WatchedModel, tmp_path: Path) -> AsyncIterator[CallManager]:
     async with (
         running_engine(model, max_calls=4, max_waiting=4) as engine,
-        running_switchboard(engine, tmp_path / "recordings") as switchboard,
+        running_call_manager(engine, tmp_path / "recordings") as call_manager,
     ):
-        yield switchboard
+        yield call_manager
 
 
-async def by_call(switchboard: Switchboard) -> None:
-    call = switchboard.open(SETTINGS)
+async def by_call(call_manager: CallManager) -> None:
+    call = call_manager.open(SETTINGS)
     await until(call.live.is_set)
     call.hang_up("Enough.")
-    await switchboard.ended(call)
+    await call_manager.ended(call)
 
 
-async def by_clip(switchboard: Switchboard) -> None:
-    await converse(speech(0.4), SETTINGS, switchboard)
+async def by_clip(call_manager: CallManager) -> None:
+    await converse(speech(0.4), SETTINGS, call_manager)
 
 
-async def by_moshi(switchboard: Switchboard) -> None:
+async def by_moshi(call_manager: CallManager) -> None:
     app = FastAPI()
 
     @app.websocket("/{path:path}")
     async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
-        await serve_chat(websocket, switchboard, lambda: SETTINGS, "")
+        await serve_chat(websocket, call_manager, lambda: SETTINGS, "")
 
     async with serving(app) as url, chat(url) as client:
         await client.until(lambda: client.ready)
 
 
-async def by_telephone(switchboard: Switchboard) -> None:
-    desk = TelephoneDesk(switchboard, VOICES, "Be kind.", "localhost", PhonePersona())
+async def by_telephone(call_manager: CallManager) -> None:
+    desk = TelephoneDesk(call_manager, VOICES, "Be kind.", "localhost", PhonePersona())
     assert "<Connect>" in await desk.answer()
 
 
-async def by_twilio(switchboard: Switchboard) -> None:
-    settings = await Readiness(switchboard, VOICES, "Be kind.").checked_settings()
+async def by_twilio(call_manager: CallManager) -> None:
+    settings = await Availability(call_manager, VOICES, "Be kind.").checked_settings()
     assert settings.persona == SETTINGS.persona
 
 
-Door = Callable[[Switchboard], Coroutine[object, object, None]]
+Door = Callable[[CallManager], Coroutine[object, object, None]]
 DOORS: list[Door] = [by_call, by_clip, by_moshi, by_telephone, by_twilio]
 
 
 @pytest.mark.parametrize("door", DOORS)
 async def test_no_door_checks_on_the_event_loop(
-    switchboard: Switchboard, model: WatchedModel, door: Door
+    call_manager: CallManager, model: WatchedModel, door: Door
 ) -> None:
     model.held.clear()
-    entering = asyncio.create_task(door(switchboard))
+    entering = asyncio.create_task(door(call_manager))
     await until(lambda: bool(model.threads))
     for _ in range(20):  # the loop goes on meanwhile
         await asyncio.sleep(0)
@@ -125,33 +125,33 @@ async def test_no_door_checks_on_the_event_loop(
     assert {thread.name.rsplit("_", 1)[0] for thread in model.threads} == {"persona-check"}
 
 
-async def test_who_hangs_up_meanwhile_takes_no_line(switchboard: Switchboard, model: WatchedModel) -> None:
+async def test_who_hangs_up_meanwhile_takes_no_line(call_manager: CallManager, model: WatchedModel) -> None:
     model.held.clear()
-    call = switchboard.open(SETTINGS)
+    call = call_manager.open(SETTINGS)
     await until(lambda: bool(model.threads))
     call.hang_up("Never mind.")
-    await switchboard.ended(call)
+    await call_manager.ended(call)
     model.held.set()
-    assert (switchboard.engine.lines.free, switchboard.engine.lines.waiting) == (4, 0)
-    await by_call(switchboard)
+    assert (call_manager.engine.lines.free, call_manager.engine.lines.waiting) == (4, 0)
+    await by_call(call_manager)
 
 
 async def test_who_waited_for_a_line_is_checked_once_more(
-    switchboard: Switchboard, model: WatchedModel
+    call_manager: CallManager, model: WatchedModel
 ) -> None:
     """Its voice may have made room for others meanwhile; the engine's thread must not decode it anew."""
-    talkers = [switchboard.open(SETTINGS) for _ in range(4)]
+    talkers = [call_manager.open(SETTINGS) for _ in range(4)]
     for talker in talkers:
         await until(talker.live.is_set)
-    waiting = switchboard.open(SETTINGS)
-    await until(lambda: switchboard.engine.lines.waiting == 1)
+    waiting = call_manager.open(SETTINGS)
+    await until(lambda: call_manager.engine.lines.waiting == 1)
     asked = len(model.threads)
     talkers[0].hang_up("Enough.")
     await until(waiting.live.is_set)
     assert len(model.threads) == asked + 1
     for call in (*talkers[1:], waiting):
         call.hang_up("Enough.")
-        await switchboard.ended(call)
+        await call_manager.ended(call)
 
 
 async def test_more_askers_than_can_wait_are_told(
@@ -244,7 +244,7 @@ async def test_a_voice_that_made_room_for_others_is_decoded_aside_again(
         await asyncio.to_thread(copyfile, RECORDING, tmp_path / "voices" / f"{name}.wav")
         call = await page.call(voice=name, text_prompt=f"You are {len(decoder.threads)}.")
         call.hang_up("Enough.")
-        await app.switchboard.ended(call)
+        await app.call_manager.ended(call)
     assert len(decoder.threads) == 3
     assert {thread.name.rsplit("_", 1)[0] for thread in decoder.threads} == {"persona-check"}
 

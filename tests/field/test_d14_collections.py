@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui import server
-from personaplex_ui.engine.worker import EngineState
-from personaplex_ui.settings import Settings
-from tests.running import until
-from tests.ui.page_session import LIBRARIES_WARN, open_app
+from personaplex_ui.app import server
+from personaplex_ui.config.settings import Settings
+from personaplex_ui.engine.engine import EngineState
+from tests.support.page_session import LIBRARIES_WARN, open_app
+from tests.support.running import until
 
 pytestmark = LIBRARIES_WARN
 

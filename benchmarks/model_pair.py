@@ -1,0 +1,177 @@
+"""Ours and the reference, built on the same weights, and what they take of memory."""
+
+import gc
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.load import resident_bytes
+from benchmarks.model_report import Machine, Memory
+from benchmarks.random_weights import (
+    ROLE,
+    VOICE_NAME,
+    RandomVoice,
+    WordTokenizer,
+    megabytes,
+    parameters,
+    random_language_model,
+    random_mimi,
+)
+from benchmarks.reference import Reference
+from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples
+from personaplex_ui.engine.speech_model import Persona, Sampling, complete
+from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.models.personaplex.loading.checkpoint import empty_language_model
+from personaplex_ui.models.personaplex.loading.model_sizes import Sizes
+from personaplex_ui.models.personaplex.model import ROOM_FOR_THE_CALL, PersonaPlexModel
+from personaplex_ui.models.personaplex.runtime.prompt import Tokens
+from personaplex_ui.models.personaplex.runtime.stepper import PrefillState
+from personaplex_ui.voices.library import VoiceLibrary
+
+PERSONA = Persona(VOICE_NAME, ROLE)
+PERSONA_CACHE_BYTES = 1 << 30
+WORK_SPACE_BYTES = 2_000_000_000
+SOUND_FRAMES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """``arguments`` as ``LMModel`` takes them, with the depth steps of the released file."""
+
+    size: str
+    arguments: dict[str, Any]
+    device: torch.device
+    dtype: torch.dtype
+    frames: int
+    callers: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """``prompt``: what ``PERSONA`` is, frame by frame. ``full``: a prompt that leaves just room for a few
+    frames. ``sound``: frames to be heard."""
+
+    setup: Setup
+    ours: PersonaPlexModel
+    reference: Reference
+    prompt: Tokens
+    full: PrefillState
+    sound: Samples
+    memory: Memory
+    parameters: int
+    reference_parameters: int
+    mimi_parameters: int
+
+
+def build_pair(setup: Setup, folder: Path) -> Pair:
+    """``folder``: where the voice is written, as long as the pair is used.
+
+    Raises:
+        PersonaplexError: there is no room on the GPU.
+    """
+    _check_room(setup)
+    device, seed = setup.device, setup.seed
+    sizes = Sizes(setup.arguments)
+    tokenizer = WordTokenizer(sizes.text_card)
+    before = _used_bytes(device)
+    lm = random_language_model(sizes.moshi_arguments(), device, setup.dtype, seed, None)
+    weights_growth = _used_bytes(device) - before
+    before = _used_bytes(device)
+    reference_lm = random_language_model(setup.arguments, device, setup.dtype, seed + 1, lm)
+    reference_growth = _used_bytes(device) - before
+    mimi = random_mimi(device, seed)
+    reference = Reference(reference_lm, random_mimi(device, seed))
+    voice = RandomVoice(lm, seed)
+    voice.save(folder)
+    slots = setup.callers[-1]
+    before = _used_bytes(device)
+    library = VoiceLibrary(folders=[folder])
+    ours = PersonaPlexModel(lm, mimi, tokenizer, library, slots, PERSONA_CACHE_BYTES)
+    reserved = (_used_bytes(device) - before) / slots
+    sound = np.random.default_rng(seed).normal(0.0, 0.1, (SOUND_FRAMES, FRAME_SAMPLES)).astype(np.float32)
+    full = _full(ours, setup)
+    primed = complete(ours.prepare(PERSONA))
+    assert isinstance(primed, PrefillState)
+    ours.join(0, primed, Sampling(seed=seed))
+    ours.step({0: sound[0]})  # What PyTorch allocates once is no part of a slot.
+    ours.leave(0)
+    before = _used_bytes(device)
+    ours.join(0, full, Sampling(seed=seed))
+    ours.step({0: sound[0]})
+    slot_growth = reserved + _used_bytes(device) - before
+    ours.leave(0)
+    memory = Memory(
+        weights_mb=megabytes(lm),
+        weights_growth_mb=weights_growth / 2**20,
+        reference_weights_mb=megabytes(reference_lm),
+        reference_growth_mb=reference_growth / 2**20,
+        mimi_mb=megabytes(mimi),
+        slot_mb=sizes.key_value_bytes(setup.dtype) / 2**20,
+        slot_growth_mb=slot_growth / 2**20,
+        persona_mb=primed.size_bytes / 2**20,
+    )
+    prompt = voice.frames(tokenizer, ROLE)
+    assert prompt.shape[1] == primed.positions
+    counts = parameters(lm), parameters(reference_lm), parameters(mimi)
+    return Pair(setup, ours, reference, prompt, full, sound, memory, *counts)
+
+
+def machine_of(setup: Setup) -> Machine:
+    is_gpu = setup.device.type == "cuda"
+    return Machine(
+        device=str(setup.device),
+        device_name=torch.cuda.get_device_name(setup.device) if is_gpu else _processor(),
+        dtype=str(setup.dtype).removeprefix("torch."),
+        threads=torch.get_num_threads(),
+        python=platform.python_version(),
+        torch=version("torch"),
+        moshi=version("moshi"),
+    )
+
+
+def _full(ours: PersonaPlexModel, setup: Setup) -> PrefillState:
+    temporal = ours.stepper.temporal
+    positions = max(temporal.window - ROOM_FOR_THE_CALL, 1)
+    key_values = temporal.new_key_values(1, positions)
+    key_values.tensor.normal_(generator=torch.Generator(setup.device).manual_seed(setup.seed))
+    hidden = torch.ones(1, setup.arguments["dim"], device=setup.device, dtype=setup.dtype)
+    return PrefillState(key_values, hidden, temporal.text_logits(hidden), positions)
+
+
+def _check_room(setup: Setup) -> None:
+    if setup.device.type != "cuda":
+        return
+    sizes = Sizes(setup.arguments)
+    weights = int(megabytes(empty_language_model(setup.arguments, setup.dtype)) * 2**20)
+    # A window each for our callers, for the reference, and for the prompt that fills one.
+    windows = (setup.callers[-1] + 2) * sizes.key_value_bytes(setup.dtype)
+    needed = weights + windows + WORK_SPACE_BYTES
+    free, _ = torch.cuda.mem_get_info(setup.device)
+    if needed > free:
+        raise PersonaplexError(
+            f"{setup.callers[-1]} callers of this size need {needed / 1e9:.1f} GB of GPU memory, and "
+            f"{free / 1e9:.1f} are free. Use fewer with --callers 1, or end what else uses this GPU."
+        )
+
+
+def _used_bytes(device: torch.device) -> int:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return torch.cuda.memory_allocated(device)
+    return resident_bytes()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,189 @@
+"""Uvicorn's HTTP/1.1 and websocket protocols (0.54, h11 and websockets) with limits on slow and silent peers.
+
+Uvicorn waits for ever for a request's head, for the rest of a body that nobody reads any more, and for a
+client that takes nothing of its answer; ``connection_limits`` says when that has lasted too long. Also
+mended:
+
+- a large head in one packet was parsed whole, whatever ``h11_max_incomplete_event_size`` says;
+- junk in the middle of an answer raised inside the event loop, a traceback in the log for each;
+- a websocket's request that ``websockets`` cannot read (too many headers) was never answered nor closed;
+- pings were answered without end to a client that reads none of the answers.
+
+``tests/unit/app/test_uvicorn_protocol.py`` tells when uvicorn changes what is reached into here.
+"""
+
+import asyncio
+import functools
+import sys
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
+
+from personaplex_ui.app.connection_limits import Connection, ConnectionLimits, Stage
+
+MAX_HEAD_BYTES = 32_768
+"""A role of 2,000 characters in a websocket's address takes up to 24,000."""
+
+SLICE_BYTES = 8_192
+MAX_UNREAD_BYTES = 1024 * 1024
+"""That a websocket's client may leave unread of what we answer without being asked by the app."""
+
+UNREADABLE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+LOOK_EVERY_SEC = 1.0
+
+
+def limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """What ``uvicorn.Config(http=...)`` takes, with ``h11_max_incomplete_event_size=MAX_HEAD_BYTES``."""
+    http11.MAX_LINE_LENGTH = max(http11.MAX_LINE_LENGTH, MAX_HEAD_BYTES)
+    watch = _Watch(limits)
+
+    class Limited(LimitedHttp):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(watch, *arguments, **named)
+
+    return Limited
+
+
+class _Watch:
+    """The limits, and a timer that looks at them as long as there are connections."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        self.limits.add(connection)
+        if self._timer is None:
+            self._timer = loop.call_later(LOOK_EVERY_SEC, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.limits.drop_overdue()
+        self._timer = loop.call_later(LOOK_EVERY_SEC, self._look, loop) if len(self.limits) else None
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes that the client has not taken yet: here and, as far as the system tells, in its own buffers."""
+    try:
+        import fcntl
+        import termios
+
+        of_system = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, OSError, AttributeError):  # Windows, or just closed
+        return transport.get_write_buffer_size()
+    return transport.get_write_buffer_size() + int.from_bytes(of_system, sys.byteorder)
+
+
+class LimitedHttp(H11Protocol):
+    """One HTTP connection until it is closed or becomes a websocket."""
+
+    def __init__(self, watch: _Watch, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._watch = watch
+        self._connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        unsent = functools.partial(_unsent, transport)
+        self._connection = Connection(peer, transport.abort, transport.is_closing, unsent)
+        self._watch.add(self._connection, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._connection is not None:
+            self._watch.limits.remove(self._connection)
+
+    def data_received(self, data: bytes) -> None:
+        if self._connection is not None and self._connection.stage is Stage.KEPT:
+            self._move(Stage.SILENT)
+        for start in range(0, len(data), SLICE_BYTES):
+            protocol: Any = self.transport.get_protocol()
+            if protocol is self:
+                super().data_received(data[start : start + SLICE_BYTES])
+            else:  # it has become a websocket
+                protocol.data_received(data[start:])
+                return
+            if self.transport.is_closing():
+                return
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.transport.get_protocol() is self:
+            self._move(self._stage())
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._move(self._stage())
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        chosen: Any = self.ws_protocol_class
+        if chosen is not None and self._connection is not None:
+            self.ws_protocol_class = functools.partial(LimitedWebSocket, self._watch.limits, self._connection)  # type: ignore[assignment]
+        self._move(Stage.BUSY)
+        super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # an answer is on its way, and no second one can be sent
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._connection is not None:
+            self._watch.limits.stall(self._connection)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._connection is not None:
+            self._watch.limits.flow(self._connection)
+
+    def _stage(self) -> Stage:
+        if self.transport.is_closing():
+            return Stage.CLOSING
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            return Stage.BUSY
+        if self.conn.their_state is h11.SEND_BODY:
+            return Stage.SURPLUS
+        if cycle is not None and not self.conn.trailing_data[0]:
+            return Stage.KEPT
+        return Stage.SILENT
+
+    def _move(self, stage: Stage) -> None:
+        if self._connection is not None:
+            self._watch.limits.move(self._connection, stage)
+
+
+class LimitedWebSocket(WebSocketsSansIOProtocol):
+    """One websocket, from its handshake on."""
+
+    def __init__(
+        self, limits: ConnectionLimits, connection: Connection, *arguments: Any, **named: Any
+    ) -> None:
+        super().__init__(*arguments, **named)
+        self._limits = limits
+        self._connection = connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._limits.remove(self._connection)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(UNREADABLE)
+            self.transport.close()
+        elif self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._limits.stall(self._connection)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._limits.flow(self._connection)

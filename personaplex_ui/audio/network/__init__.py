@@ -1,0 +1,1 @@
+"""Sound that arrives as packets over a network: reordered, concealed, measured. No I/O."""

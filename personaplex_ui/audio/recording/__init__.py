@@ -1,0 +1,1 @@
+"""The stereo recording of a call, written as it goes."""

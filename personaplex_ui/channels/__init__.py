@@ -1,0 +1,1 @@
+"""The ways by which a call comes in. A channel knows its wire and converts; it knows no model."""

@@ -1,0 +1,1 @@
+"""Whole clips instead of live calls, and the previews of voices."""

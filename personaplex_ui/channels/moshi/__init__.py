@@ -1,0 +1,1 @@
+"""Calls from Moshi clients: Ogg/Opus over a websocket."""

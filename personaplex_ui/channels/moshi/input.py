@@ -1,0 +1,80 @@
+"""What a Moshi client says: pieces of its Ogg stream in, sound to its call out, no faster than it is spoken.
+
+Knows Ogg/Opus, how much sound may come, and the call; no websocket and no messages.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from personaplex_ui.audio.frames import Samples
+from personaplex_ui.calls.call import Call
+from personaplex_ui.channels.moshi.opus import OpusInput
+from personaplex_ui.channels.moshi.paced_input import MOST_SEC, PacedInput
+from personaplex_ui.channels.token_bucket import TokenBucket
+from personaplex_ui.errors import ProtocolError
+
+
+class Hearing:
+    """``run`` it beside the connection: it hands on what came in long pages."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._stream = OpusInput()
+        self._intake = TokenBucket(MOST_SEC)
+        self._paced = PacedInput()
+        self._something_held = asyncio.Event()
+        self._page_too_long_sec = 0.0
+        self._told_of_long_pages = False
+
+    def receive(self, ogg: bytes) -> Iterator[ProtocolError]:
+        """Hear a piece of the stream; what is wrong with it. Before the call is live only the stream's
+        headers count."""
+        for sound in self._stream.receive(ogg, self._may_hear):
+            if isinstance(sound, ProtocolError):
+                yield sound
+            else:
+                self._hear(self._paced.put(sound, time.monotonic()))
+        if self._page_too_long_sec and not self._told_of_long_pages:
+            self._told_of_long_pages = True
+            yield ProtocolError(
+                f"The audio (01) comes in Ogg pages of {self._page_too_long_sec:.1f} s, too long to be heard "
+                "live. Please send pages of at most 2 s; 20 to 80 ms are best."
+            )
+
+    async def run(self) -> None:
+        while True:
+            wait_sec = self._paced.wait_sec(time.monotonic())
+            if wait_sec is None:
+                self._something_held.clear()
+                await self._something_held.wait()
+            else:
+                await asyncio.sleep(wait_sec)
+                self._hear(self._paced.take(time.monotonic()))
+
+    def excuse(self, waited_sec: float) -> None:
+        """The call is live after ``waited_sec``. Some clients send all that was said meanwhile."""
+        self._intake.excuse(waited_sec)
+
+    @property
+    def too_fast_sec(self) -> float:
+        """Sound that came faster than real time and was left out."""
+        return self._intake.dropped_sec
+
+    @property
+    def too_fast(self) -> bool:
+        """Whether that is so much that the connection should be closed."""
+        return self._intake.too_fast
+
+    def _may_hear(self, sec: float) -> bool:
+        if not self._call.live.is_set():
+            return False
+        if sec > MOST_SEC:
+            self._page_too_long_sec = sec
+        return self._intake.allow(time.monotonic(), sec)
+
+    def _hear(self, sound: Samples) -> None:
+        if len(sound):
+            self._call.hear(sound)
+        self._call.left_out_samples = self._paced.dropped_samples
+        self._something_held.set()

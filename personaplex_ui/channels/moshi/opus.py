@@ -1,0 +1,256 @@
+"""Ogg/Opus <-> frames of sound, as streams. Knows pages and packets; no websocket and no call.
+
+``sphn`` decodes and encodes. Its reader raises for good once it is given anything but whole Ogg pages, makes
+five seconds of sound of an empty packet, and collects a packet that never ends: so each page is looked at
+first. Checksums are not: neither older servers nor the official client look at them.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sphn
+
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
+from personaplex_ui.channels.moshi import ogg_lacing
+from personaplex_ui.errors import ProtocolError
+
+MOST_CUT_SHORT = 16
+CAPTURE = b"OggS\0"
+"""How a page begins; the last byte is the version of Ogg."""
+HEADER_BYTES = 27
+FIRST_PAGE, CONTINUED = 0x02, 0x01
+OPUS_HEAD, OPUS_TAGS = b"OpusHead", b"OpusTags"
+
+MAX_PACKET_BYTES = 61_440
+"""48 frames of 1,275 bytes and what describes them: no Opus packet is longer (RFC 6716, 3.4)."""
+
+# The length of a frame in 0.1 ms, for the 32 configurations in a packet's first byte (RFC 6716, 3.1).
+_SILK, _HYBRID, _CELT = (100, 200, 400, 600) * 3, (100, 200) * 2, (25, 50, 100, 200) * 4
+FRAME_TENTHS = _SILK + _HYBRID + _CELT
+MAX_PACKET_TENTHS = 1_200
+
+NO_SOUND: Samples = np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One Ogg page (RFC 3533). ``packets``: what it holds of packets, each with whether it begins in this
+    page and whether it ends in it."""
+
+    content: bytes
+    flags: int
+    serial: int
+    packets: tuple[tuple[bytes, bool, bool], ...]
+
+    @property
+    def begins_stream(self) -> bool:
+        return bool(self.flags & FIRST_PAGE)
+
+    @property
+    def sec(self) -> float:
+        """How much sound its packets make."""
+        return sum(packet_sec(packet) for packet, begins, _ in self.packets if begins)
+
+
+def packet_sec(packet: bytes) -> float:
+    """The length of the sound of an Opus packet; 0 for the header packets and for what cannot be decoded."""
+    if not packet or packet.startswith((OPUS_HEAD, OPUS_TAGS)):
+        return 0.0
+    match packet[0] & 3:
+        case 0:
+            frames = 1
+        case 3:
+            frames = packet[1] & 63 if len(packet) > 1 else 0
+        case _:
+            frames = 2
+    tenths = frames * FRAME_TENTHS[packet[0] >> 3]
+    return tenths / 10_000 if tenths <= MAX_PACKET_TENTHS else 0.0
+
+
+class OggPages:
+    """Cuts bytes into pages. Holds at most one unfinished page."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._says_too_little = False
+
+    def receive(self, data: bytes) -> Iterator[Page | ProtocolError]:
+        """The pages that are whole now. Where no page begins, one error, and on at the next one."""
+        self._buffer += data
+        while self._buffer:
+            if junk := self._skip_to_page():
+                yield ProtocolError(
+                    f"The audio (01) holds {junk:,} bytes that are no Ogg page; they were left out."
+                )
+            page = self._take_page()
+            if page is None:
+                return
+            yield page
+
+    def _skip_to_page(self) -> int:
+        """Drop what begins no page, or one that is cut short; returns how many bytes that was."""
+        start = self._buffer.find(CAPTURE)
+        # A page in which another one begins has lost its end. It would swallow up to 64 KB of what follows.
+        rounds = 0
+        while start >= 0 and (again := self._buffer.find(CAPTURE, start + 1, self._page_end(start))) > 0:
+            rounds += 1
+            # So many in a row are no accident: on to the last one, at the cost of what lies between.
+            start = again if rounds < MOST_CUT_SHORT else self._buffer.rfind(CAPTURE)
+        if start < 0:
+            # A page may begin with the last bytes, and go on in what comes next.
+            tails = range(max(0, len(self._buffer) - len(CAPTURE) + 1), len(self._buffer))
+            start = next((at for at in tails if CAPTURE.startswith(self._buffer[at:])), len(self._buffer))
+        del self._buffer[:start]
+        return start
+
+    def _page_end(self, start: int) -> int:
+        """Where the page at ``start`` ends, as far as can be told: at least behind its header."""
+        body_start = start + HEADER_BYTES
+        if len(self._buffer) >= body_start:
+            body_start += self._buffer[body_start - 1]
+        return body_start + sum(self._buffer[start + HEADER_BYTES : body_start])
+
+    def _take_page(self) -> Page | None:
+        end = self._page_end(0)
+        if len(self._buffer) < end:
+            return None
+        mended = self._take_mended(end) if ogg_lacing.says_too_little(self._buffer, end) else None
+        content = mended or bytes(self._buffer[:end])
+        if not mended:
+            del self._buffer[:end]
+        lacing, body = _split(content)
+        (serial,) = struct.unpack_from("<I", content, 14)
+        return Page(content, content[5], serial, tuple(_packets(lacing, body, content[5])))
+
+    def _take_mended(self, told_end: int) -> bytes | None:
+        """The page as it was meant, if its table of segments says too little."""
+        next_page = self._buffer.find(CAPTURE, told_end)
+        page = self._buffer[: next_page if next_page > 0 else len(self._buffer)]
+        # A packet of exactly 255 bytes looks like one that goes on: it does in the streams of others.
+        if not (self._says_too_little if len(page) == told_end else ogg_lacing.is_whole(page)):
+            return None
+        self._says_too_little = True
+        del self._buffer[: len(page)]
+        return ogg_lacing.mend(page)
+
+
+def _split(page: bytes) -> tuple[bytes, bytes]:
+    """The lengths of a page's segments, and the segments."""
+    body_start = HEADER_BYTES + page[HEADER_BYTES - 1]
+    return page[HEADER_BYTES:body_start], page[body_start:]
+
+
+def _packets(lacing: bytes, body: bytes, flags: int) -> Iterator[tuple[bytes, bool, bool]]:
+    begins = not flags & CONTINUED
+    start = end = 0
+    for length in lacing:
+        end += length
+        if length < 255:
+            yield body[start:end], begins, True
+            start, begins = end, True
+    if start < end:
+        yield body[start:end], begins, False
+
+
+class OpusInput:
+    """The sound of one peer: Ogg/Opus in pieces of any size in, samples out. Junk ends nothing, and a new
+    stream may begin at any time. Mono and stereo of any rate become mono of 24 kHz."""
+
+    def __init__(self) -> None:
+        self._pages = OggPages()
+        self._reader: Any = sphn.OpusStreamReader(SAMPLE_RATE_HZ)
+        self._head = b""
+        self._unusable_serial: int | None = None
+        self._open_packet_bytes = 0
+        self._left_out = False
+
+    def receive(
+        self, data: bytes, may_hear: Callable[[float], bool] = lambda sec: True
+    ) -> Iterator[Samples | ProtocolError]:
+        """The sound of each page that is whole now, shape ``[n]`` in [-1, 1], or what is wrong with it.
+
+        ``may_hear``: asked before each page with its length in seconds; what may not be heard is not even
+        decoded (a page of 800 bytes can hold half a minute).
+        """
+        for page in self._pages.receive(data):
+            if isinstance(page, ProtocolError):
+                yield page
+                continue
+            try:
+                sound = self._decode(page, may_hear)
+            except ProtocolError as error:
+                yield error
+                continue
+            if len(sound):
+                yield sound
+
+    def _decode(self, page: Page, may_hear: Callable[[float], bool]) -> Samples:
+        if page.begins_stream:
+            self._begin_stream(page)
+        if page.serial == self._unusable_serial or not self._has_sound(page):
+            return NO_SOUND
+        sec = page.sec
+        if sec and not may_hear(sec):
+            self._renew_reader()  # it must not join what comes before the gap to what comes after
+            self._left_out = True
+            return NO_SOUND
+        self._left_out = False
+        try:
+            sound = self._reader.append_bytes(page.content)
+        except ValueError as error:
+            self._renew_reader()
+            raise ProtocolError("The audio (01) holds an Opus packet that cannot be decoded.") from error
+        return np.clip(np.nan_to_num(np.asarray(sound, dtype=np.float32)), -1.0, 1.0)
+
+    def _begin_stream(self, page: Page) -> None:
+        head = page.packets[0][0] if page.packets else b""
+        self._unusable_serial = None
+        # Bytes 9 and 18 are the channels and how they are mapped (RFC 7845, 5.1).
+        if not head.startswith(OPUS_HEAD) or len(head) < 19 or head[9] not in (1, 2) or head[18] != 0:
+            self._unusable_serial = page.serial
+            raise ProtocolError("The audio (01) must be an Ogg stream of Opus with one or two channels.")
+        self._head = page.content
+        self._renew_reader()
+
+    def _renew_reader(self) -> None:
+        self._reader = sphn.OpusStreamReader(SAMPLE_RATE_HZ)
+        self._open_packet_bytes = 0
+        if self._head:
+            self._reader.append_bytes(self._head)
+
+    def _has_sound(self, page: Page) -> bool:
+        """Whether the reader is to be given ``page``. Raises ProtocolError for what it must not be given."""
+        continued = bool(page.flags & CONTINUED)
+        if continued != bool(self._open_packet_bytes):
+            self._renew_reader()
+            if continued and self._left_out:
+                return False  # its beginning was in a page that might not be heard
+            if continued:
+                raise ProtocolError("The audio (01) continues an Opus packet that has no beginning.")
+        for number, (packet, _, ends) in enumerate(page.packets):
+            length = self._open_packet_bytes + len(packet)
+            if length > MAX_PACKET_BYTES:
+                self._renew_reader()
+                raise ProtocolError("The audio (01) holds a packet that is too long for Opus.")
+            if length == 0:
+                self._renew_reader()
+                if number + 1 == len(page.packets) == 1:
+                    return False  # how some encoders end a stream
+                raise ProtocolError("The audio (01) holds an empty Opus packet.")
+            self._open_packet_bytes = 0 if ends else length
+        return bool(page.packets)
+
+
+class OpusOutput:
+    """The sound for one peer: frames in, one Ogg/Opus stream out."""
+
+    def __init__(self) -> None:
+        self._writer: Any = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)
+
+    def append(self, frame: Frame) -> bytes:
+        """Whole Ogg pages with the sound of ``frame`` ``[1920]``; the first time with the stream's header."""
+        sane = np.clip(np.nan_to_num(frame, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+        return bytes(self._writer.append_pcm(np.ascontiguousarray(sane, dtype=np.float32)))

@@ -1,0 +1,77 @@
+"""The doors of the Moshi websocket, and what they say to somebody who knocks without a websocket.
+
+Knows the query's defaults; what goes over the websocket is the transport's.
+"""
+
+import functools
+from collections.abc import Callable
+from urllib.parse import quote
+
+from fastapi import APIRouter, WebSocket
+from fastapi.responses import PlainTextResponse
+from starlette.requests import HTTPConnection, Request
+
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import CallSettings, check_settings
+from personaplex_ui.channels.moshi.protocol import CallRequest, parse_query
+from personaplex_ui.channels.moshi.session import serve_chat
+from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.methods import answer_all_methods
+from personaplex_ui.web.security.proxy_headers import public_url
+
+PATHS = ("/api/chat", "/ws/chat", "/api")
+"""The address of Kyutai's and NVIDIA's servers, and two that older servers had."""
+
+EXPLANATION = """\
+The door for Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
+00 handshake (send sound from then on), 01 Ogg/Opus, 02 text, 05 error, 07 speak this; 04 state with &state=1.
+Connect to {url}?voice_prompt={voice}.pt&text_prompt=You%20are%20a%20wise%20teacher.
+"""
+
+
+def build_moshi_router(
+    call_manager: CallManager,
+    voices: VoiceLibrary,
+    default_prompt: str,
+    address_of: Callable[[HTTPConnection], str],
+) -> APIRouter:
+    """``default_prompt``: the role of those who give none (an empty one is none). ``address_of``: the
+    client's address as far as it counts for limits, else an empty text."""
+    router = APIRouter()
+
+    async def chat(websocket: WebSocket) -> None:
+        request = parse_query(websocket.query_params)
+        read_settings = functools.partial(_read_settings, request, voices, default_prompt)
+        await serve_chat(websocket, call_manager, read_settings, address_of(websocket), request.tells_state)
+
+    async def explain(request: Request) -> PlainTextResponse:
+        """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""
+        text = EXPLANATION.format(url=_websocket_url(request), voice=quote(voices.default, safe=""))
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        return PlainTextResponse(text, status_code=426, headers=headers)
+
+    for path in PATHS:
+        router.add_api_websocket_route(path, chat)
+        router.add_api_route(
+            path,
+            explain,
+            methods=["GET"],
+            status_code=426,
+            response_class=PlainTextResponse,
+            include_in_schema=False,  # OpenAPI knows no websockets
+            name=f"explain {path}",
+        )
+    answer_all_methods(router)
+    return router
+
+
+def _websocket_url(request: Request) -> str:
+    """At this server's public address if that is known, else at the one that the browser asked for."""
+    base = public_url(request) or f"{request.url.scheme}://{request.url.netloc}"
+    return base.replace("http", "ws", 1) + request.url.path
+
+
+def _read_settings(request: CallRequest, voices: VoiceLibrary, default_prompt: str) -> CallSettings:
+    # Nobody could fetch a recording: a websocket has no page that shows it.
+    settings = request.settings(voices.default, default_prompt)
+    return check_settings(voices, record=False, **settings)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,109 @@
+"""Twilio's webhooks and the websocket of its media streams: what is signed goes to the desk, no other."""
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
+
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.channels.twilio import service as paths
+from personaplex_ui.channels.twilio.api import IsMachine, add_machine_routes
+from personaplex_ui.channels.twilio.service import PhoneService
+from personaplex_ui.channels.twilio.session import Lobby, serve_stream
+from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, TwilioSignatures
+from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
+from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
+from personaplex_ui.web.methods import answer_all_methods
+from personaplex_ui.web.security.proxy_headers import client_address
+
+POLICY_VIOLATION = 1008
+
+FIELDS: dict[str, Schema] = {
+    "CallSid": TEXT | {"description": "Twilio's name of the call."},
+    "From": TEXT | {"description": "Who calls."},
+    "To": TEXT | {"description": "Who is called."},
+    "CallStatus": TEXT | {"description": "How the call goes."},
+    "Direction": TEXT | {"description": "Whether it came in."},
+}
+REFUSED = errors(
+    e400="There is no CallSid.",
+    e403="The signature is missing or wrong.",
+    e408="The request is too slow.",
+    e413="The form is too large.",
+    e503="The telephone is not set up.",
+)
+SIGNED: dict[str, Any] = {
+    "responses": REFUSED,
+    "openapi_extra": NEEDS_SIGNATURE | form(FIELDS, required=("CallSid",)),
+}
+ANSWERS_TWIML: dict[str, Any] = SIGNED | {
+    "response_class": Response,
+    "responses": {200: told("TwiML.", TEXT, MEDIA_TYPE), **REFUSED},
+}
+
+
+def build_twilio_router(
+    desk: PhoneService,
+    call_manager: CallManager,
+    public_url: PublicUrl,
+    is_machine: IsMachine,
+    has_api_key: bool,
+) -> APIRouter:
+    """``is_machine``: whether a request carries the API key; ``has_api_key``: whether there is one."""
+    router = APIRouter(tags=["Telephone"])
+    lobby = Lobby()
+    signatures = TwilioSignatures(desk.account.auth_token, public_url)
+
+    @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in", **ANSWERS_TWIML)
+    async def inbound(request: Request) -> Response:
+        """Answers TwiML. Only with Twilio's signature."""
+        fields, url = await signatures.read(request)
+        return _twiml(await desk.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url))
+
+    @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered", **ANSWERS_TWIML)
+    async def answered(request: Request, key: str = "") -> Response:
+        """Answers TwiML. Only with Twilio's signature."""
+        fields, url = await signatures.read(request)
+        return _twiml(desk.answer_outbound(_call_sid(fields), fields.get("To", ""), key, url))
+
+    @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over", **ANSWERS_TWIML)
+    async def ended(request: Request) -> Response:
+        """Answers TwiML: why the call ended. Only with Twilio's signature."""
+        fields, _ = await signatures.read(request)
+        return _twiml(desk.end(_call_sid(fields), fields.get("CallStatus", "")))
+
+    @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204, **SIGNED)
+    async def status(request: Request) -> Response:
+        """Only with Twilio's signature."""
+        fields, _ = await signatures.read(request)
+        desk.note_status(
+            _call_sid(fields),
+            fields.get("CallStatus", ""),
+            fields.get("Direction", ""),
+            fields.get("From", ""),
+            fields.get("To", ""),
+        )
+        return Response(status_code=204)
+
+    @router.websocket(paths.STREAM_PATH)
+    async def media_stream(websocket: WebSocket) -> None:
+        if not desk.configured:
+            await websocket.close(POLICY_VIOLATION, NOT_SET_UP)
+            return
+        await serve_stream(
+            websocket, call_manager, desk.admit, desk.note_call, lobby, client_address(websocket)
+        )
+
+    add_machine_routes(router, desk, call_manager.archive, public_url, is_machine, has_api_key)
+    answer_all_methods(router)
+    return router
+
+
+def _call_sid(fields: dict[str, str]) -> str:
+    call_sid = fields.get("CallSid", "")
+    if not 0 < len(call_sid) <= 64:
+        raise HTTPException(400, "There is no CallSid in this request.")
+    return call_sid
+
+
+def _twiml(document: str) -> Response:
+    return Response(document, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})

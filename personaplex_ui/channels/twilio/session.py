@@ -1,0 +1,330 @@
+"""Twilio's media stream as a transport: one websocket is one call, at the pace of a telephone.
+
+Knows the websocket, and how a stream begins and ends. What the messages mean is in ``protocols.twilio``, what
+was heard of what was sent in ``phone_playout``. Whether a stream may have a call, and with which persona, is
+decided by whoever serves it (``Admit``).
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from personaplex_ui.audio.frames import Frame
+from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.calls.snapshot import End, Phase, Transport
+from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
+from personaplex_ui.channels.token_bucket import TokenBucket
+from personaplex_ui.channels.twilio import protocol as twilio
+from personaplex_ui.channels.twilio.playout import Cadence, PhonePlayout
+from personaplex_ui.channels.twilio.sound import PhoneSound, seconds_of
+from personaplex_ui.errors import CallOver, PersonaplexError, ProtocolError
+from personaplex_ui.logs.call_context import enter_call
+
+log = logging.getLogger(__name__)
+
+START_WITHIN_SEC = 10.0
+MOST_BEFORE_START = 100
+"""Messages: Twilio sends one."""
+
+MOST_NEWCOMERS = 100
+MOST_NEWCOMERS_OF_ONE = 10
+MOST_FAULTS = 100
+LINE_WITHIN_SEC = 10.0
+SEND_WITHIN_SEC = 5.0
+CLOSE_WITHIN_SEC = 1.0
+CHARACTERS_PER_SEC = 64_000
+"""Four times what a live stream's messages come to. They are weighed before anything is made of them."""
+
+ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
+NOT_ADMITTED = 4003
+
+ALL_BUSY = "All lines are busy. Please call again in a few minutes."
+HUNG_UP = "The caller hung up."
+LOST = "The connection was lost. Please call again."
+NOT_READ = "The connection was lost: the telephone's side took no more sound."
+TOO_FAST = "More was sent than a live call holds. Send sound at real time."
+TOO_MANY_FAULTS = "Too many messages of this stream could not be read."
+OUR_FAULT = "Something failed on our side. Please call again."
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneGrant:
+    """What an admitted stream is given. ``owner``: the key of who may fetch the recording, if anybody."""
+
+    settings: CallSettings
+    owner: str
+    address: str
+    transport: Transport
+
+
+Admit = Callable[[twilio.Start], PhoneGrant]
+"""Says what a stream gets, or raises PersonaplexError: the token or the parameters are wrong."""
+
+
+class Lobby:
+    """Counts the connections of one app that have not begun a call; each may wait for 10 s only. Of one known
+    address few may, so that nobody alone keeps telephones out."""
+
+    def __init__(self, most: int = MOST_NEWCOMERS) -> None:
+        self._most = most
+        self._from: Counter[str] = Counter()
+
+    @property
+    def newcomers(self) -> int:
+        return self._from.total()
+
+    def enter(self, address: str) -> bool:
+        """Whether there is room for one more; if so, ``leave`` later."""
+        if self.newcomers >= self._most or (address and self._from[address] >= MOST_NEWCOMERS_OF_ONE):
+            return False
+        self._from[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        self._from[address] -= 1
+        if not self._from[address]:
+            del self._from[address]
+
+
+def tell_nobody(start: twilio.Start, call: Call) -> None:
+    pass
+
+
+async def serve_stream(
+    websocket: WebSocket,
+    call_manager: CallManager,
+    admit: Admit,
+    on_call: Callable[[twilio.Start, Call], None] = tell_nobody,
+    lobby: Lobby | None = None,
+    address: str = "",
+) -> None:
+    """Accept one websocket and serve its call until it is over. Never raises for what a peer does.
+
+    ``on_call`` is told once, when the call was opened. ``lobby``: shared by all streams of an app.
+    ``address``: where the connection comes from, if that is known.
+    """
+    stream = TwilioStream(websocket, call_manager, admit, on_call)
+    code, reason = FAILED, OUR_FAULT
+    try:
+        await websocket.accept()
+        code, reason = await stream.serve(lobby or Lobby(), address)
+    except WebSocketDisconnect:
+        pass
+    except asyncio.CancelledError:
+        stream.hang_up("The server ended the call.", End.SHUTDOWN)
+        raise
+    except Exception:
+        log.exception("A phone stream failed.")
+    finally:
+        stream.hang_up(OUR_FAULT, End.FAILED)
+    # RuntimeError: it is closed already.
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(CLOSE_WITHIN_SEC):
+            await websocket.close(code, close_reason(reason))
+
+
+class TwilioStream:
+    """One accepted websocket."""
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        call_manager: CallManager,
+        admit: Admit,
+        on_call: Callable[[twilio.Start, Call], None],
+    ) -> None:
+        self._websocket = websocket
+        self._call_manager = call_manager
+        self._admit = admit
+        self._on_call = on_call
+        self._call: Call | None = None
+        self._stream_sid = ""
+        self._sound = PhoneSound()
+        self._playout = PhonePlayout()
+        self._messages = TokenBucket()
+        self._heard = TokenBucket()
+        self._faults = 0
+        self._faults_told: set[str] = set()
+
+    async def serve(self, lobby: Lobby, address: str) -> tuple[int, str]:
+        """The whole life; returns the code and the reason to close with."""
+        if not lobby.enter(address):
+            return TRY_LATER, "Too many connections have not begun a call yet. Try again in a minute."
+        try:
+            async with asyncio.timeout(START_WITHIN_SEC):
+                start = await self._wait_for_start()
+        except TimeoutError:
+            return UNWELCOME, "No start message came within 10 seconds."
+        except twilio.UnusableStart as error:
+            log.warning("A phone stream was refused: %s", error)
+            return NOT_ADMITTED, str(error)
+        except ProtocolError as error:
+            return UNWELCOME, str(error)
+        finally:
+            lobby.leave(address)
+        if start is None:
+            return ENDED, HUNG_UP
+        try:
+            call = self._open(start)
+        except PersonaplexError as error:
+            log.warning("A phone stream was refused: %s", error)
+            return NOT_ADMITTED, str(error)
+        await self._converse(call)
+        return (GOING_AWAY if call.end is End.SHUTDOWN else ENDED), call.reason
+
+    def hang_up(self, reason: str, end: End) -> None:
+        """End the call, if there is one and it goes on."""
+        if self._call is not None:
+            self._call.hang_up(reason, end)
+
+    def _open(self, start: twilio.Start) -> Call:
+        grant = self._admit(start)
+        call = self._call = self._call_manager.open(
+            grant.settings, grant.owner, transport=grant.transport, address=grant.address
+        )
+        enter_call(call.call_id)
+        self._stream_sid = start.stream_sid
+        self._on_call(start, call)
+        return call
+
+    async def _converse(self, call: Call) -> None:
+        waiting = asyncio.get_running_loop().call_later(LINE_WITHIN_SEC, _give_up_waiting, call)
+        async with asyncio.TaskGroup() as group:
+            receiving = group.create_task(self._receive(call))
+            try:
+                await self._send(call)
+            finally:
+                receiving.cancel()
+                waiting.cancel()
+
+    # From the telephone ------------------------------------------------------------------------------
+
+    async def _wait_for_start(self) -> twilio.Start | None:
+        """None when the stream ends before it has begun. Raises ProtocolError when it never will begin."""
+        for _ in range(MOST_BEFORE_START):
+            match await self._next_event():
+                case twilio.Start() as start:
+                    return start
+                case twilio.Stop():
+                    return None
+                case _:
+                    pass  # nothing can be played, heard or marked yet
+        raise ProtocolError(f"No start message was among the first {MOST_BEFORE_START}.")
+
+    async def _receive(self, call: Call) -> None:
+        try:
+            while not isinstance(event := await self._next_event(), twilio.Stop):
+                self._take(event, call)
+            call.hang_up(HUNG_UP)
+        except ProtocolError as error:
+            call.hang_up(str(error), End.REFUSED)
+
+    def _take(self, event: twilio.Event | None, call: Call) -> None:
+        match event:
+            case twilio.Media(twilio.INBOUND, payload) if payload:
+                if self._heard.allow(time.monotonic(), seconds_of(payload)):
+                    call.hear(self._sound.receive(payload))
+                elif self._heard.too_fast:
+                    raise ProtocolError(TOO_FAST)
+            case twilio.Mark(name):
+                for frame in self._playout.marked(name):
+                    call.heard(frame)
+            case twilio.Dtmf():
+                log.info("The caller pressed a key.")
+            case _:
+                pass  # a second start; the other track; what a newer Twilio may add
+
+    async def _next_event(self) -> twilio.Event | None:
+        """The next message's event, None when it told none; a gone peer has stopped.
+
+        Raises:
+            ProtocolError: what it sends is too much, or too often wrong, to go on.
+            UnusableStart: it came before there was a call, so there will be none.
+        """
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            if not closed_on_purpose(message):
+                self.hang_up(LOST, End.LOST)
+            return twilio.Stop()
+        text = message.get("text")
+        content: str | bytes = message.get("bytes") or b"" if text is None else text
+        if not self._messages.allow(time.monotonic(), len(content) / CHARACTERS_PER_SEC):
+            if self._messages.too_fast:
+                raise ProtocolError(TOO_FAST)
+            return None
+        if text is None:
+            return None  # binary: Twilio has no such message
+        try:
+            return twilio.parse(text)
+        except ProtocolError as error:
+            if isinstance(error, twilio.UnusableStart) and self._call is None:
+                raise
+            self._note_fault(error)
+            return None
+
+    def _note_fault(self, error: ProtocolError) -> None:
+        """Log it the first time. Raises ProtocolError when there are too many that matter."""
+        sentence = str(error)
+        if sentence not in self._faults_told:
+            self._faults_told.add(sentence)
+            log.warning("A message of a phone stream was ignored: %s", sentence)
+        self._faults += not isinstance(error, twilio.Negligible)
+        if self._faults > MOST_FAULTS:
+            raise ProtocolError(TOO_MANY_FAULTS)
+
+    # To the telephone --------------------------------------------------------------------------------
+
+    async def _send(self, call: Call) -> None:
+        """Everything the caller is to hear; returns when the call is over."""
+        try:
+            cadence = Cadence()
+            while True:
+                frame = await call.next_answer(heard=False)
+                assert frame is not None
+                chunks = self._sound.send(frame)
+                spare = cadence.spare_chunks(time.monotonic(), call.answer_waited_sec)
+                if spare and rms_dbfs(frame) < QUIET_DBFS:
+                    chunks = chunks[spare:]
+                for chunk in chunks:
+                    await asyncio.sleep(cadence.wait_sec(time.monotonic()))
+                    await self._send_text(twilio.media_message(self._stream_sid, chunk))
+                    cadence.sent(time.monotonic())
+                await self._end_frame(call, frame)
+        except CallOver:
+            pass
+
+    async def _end_frame(self, call: Call, frame: Frame) -> None:
+        now = time.monotonic()
+        await self._send_text(twilio.mark_message(self._stream_sid, self._playout.sent(frame, now)))
+        for heard in self._playout.heard(now):
+            call.heard(heard)
+        if self._playout.must_clear(call.caller_levels.now):
+            self._playout.cleared()
+            await self._send_text(twilio.clear_message(self._stream_sid))
+
+    async def _send_text(self, message: str) -> None:
+        """Raises CallOver: the telephone's side is gone, or reads nothing."""
+        try:
+            async with asyncio.timeout(SEND_WITHIN_SEC):
+                await self._websocket.send_text(message)
+        except TimeoutError:
+            self.hang_up(NOT_READ, End.LOST)
+            raise CallOver(NOT_READ) from None
+        except (WebSocketDisconnect, RuntimeError):  # the latter: it is closed already
+            self.hang_up(HUNG_UP, End.HUNG_UP)
+            raise CallOver(HUNG_UP) from None
+
+
+def _give_up_waiting(call: Call) -> None:
+    """The webhook says it in words when all lines are taken; another caller may have come meanwhile."""
+    if call.phase is Phase.WAITING:
+        call.hang_up(ALL_BUSY, End.REFUSED)

@@ -1,0 +1,157 @@
+"""What the libraries need of the environment before they are imported: ``.env``, folders, usable proxies.
+
+Knows variables that Python and the libraries read, of ours ENV_FILE alone. Imports none of them but httpx.
+"""
+
+import getpass
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+
+import httpx
+
+from personaplex_ui.config.env_file import read_env_file
+from personaplex_ui.config.hub_environment import settle_hub_variables
+from personaplex_ui.config.values import shown
+from personaplex_ui.errors import SettingsError
+
+PROXY = "a proxy's address, as in http://proxy.example.org:3128 or socks5://localhost:1080"
+ALLOWED = {
+    "ALL_PROXY": PROXY,
+    "HTTPS_PROXY": PROXY,
+    "HTTP_PROXY": PROXY,
+    "NO_PROXY": "a list of hosts, as in localhost,.example.org,::1 (IPv6 networks cannot be read)",
+}
+VARIABLES = (*ALLOWED, *(name.lower() for name in ALLOWED))
+
+
+def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
+    """Give ``environment``, usually ``os.environ``, what stands in the file ENV_FILE (``.env`` in the working
+    folder), and what is missing. What it has already stays. Returns sentences for the log.
+
+    Raises:
+        SettingsError: the file cannot be read, nothing can be written in the temp folders, or a proxy's
+            address cannot be used.
+    """
+    for name, value in read_env_file(Path(environment.get("ENV_FILE") or ".env")).items():
+        environment.setdefault(name, value)
+    check_proxies(environment)
+    give_gradio_a_folder(environment)
+    return [*settle_hub_variables(environment), *give_home(environment)]
+
+
+# Folders ---------------------------------------------------------------------------------------------
+
+
+def give_gradio_a_folder(environment: MutableMapping[str, str]) -> None:
+    """Set GRADIO_TEMP_DIR, where uploads go, to a folder of this user alone. Gradio's own default, ``gradio``
+    in the system's temp folder, may belong to somebody else."""
+    if given := environment.get("GRADIO_TEMP_DIR", "").strip():
+        _check_folder(Path(given))
+        return
+    try:
+        folder = private_folder(Path(tempfile.gettempdir()), "gradio")
+    except OSError as error:
+        raise SettingsError(
+            f"No folder for uploads can be made: {error.strerror or error}. "
+            "Set TMPDIR or GRADIO_TEMP_DIR to a folder that this user may write to."
+        ) from error
+    environment["GRADIO_TEMP_DIR"] = str(folder)
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"GRADIO_TEMP_DIR is {str(folder)!r}, but nothing can be written there: "
+            f"{error.strerror or error}. Let it be a folder that this user may write to, or leave it unset."
+        ) from error
+
+
+def private_folder(parent: Path, name: str) -> Path:
+    """``name`` of this user in ``parent``, made if need be; one with a random name where somebody else has
+    taken that place.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else None
+    folder = parent / (name if user is None else f"{name}-{user}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:  # it is a file
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+    found = folder.lstat()
+    if user is not None and (found.st_uid != user or not stat.S_ISDIR(found.st_mode)):
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+    folder.chmod(0o700)
+    return folder
+
+
+def give_home(environment: MutableMapping[str, str]) -> Iterator[str]:
+    """Set HOME and USER for a user whom the system does not know, as OpenShift's are."""
+    if not environment.get("HOME"):
+        environment.pop("HOME", None)  # empty, it would mean the root of the file system
+    if "HOME" not in environment and not _knows_home():
+        try:
+            home = private_folder(Path(tempfile.gettempdir()), "personaplex-home")
+        except OSError as error:
+            raise SettingsError(
+                "This user has no home folder. Set HOME to a folder that it may write to."
+            ) from error
+        environment["HOME"] = str(home)
+        if not environment.get("HF_HOME"):
+            yield (
+                f"This user has no home folder, so what is fetched goes to {home}. Set HOME or HF_HOME to a "
+                "folder on a large disk to keep the model there."
+            )
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        environment["USER"] = "personaplex"
+
+
+def _knows_home() -> bool:
+    try:
+        Path.home()
+    except RuntimeError:
+        return False
+    return True
+
+
+# Proxies ---------------------------------------------------------------------------------------------
+
+
+def check_proxies(environment: MutableMapping[str, str]) -> None:
+    """Gradio makes HTTP clients as it is imported; a proxy's address that they cannot use ends it there. So
+    one is made with each variable alone, as only httpx knows what it can read.
+
+    Raises:
+        SettingsError: the first variable that cannot be used, in a sentence.
+    """
+    given = {name: environment.pop(name) for name in VARIABLES if environment.get(name)}
+    try:
+        for name, value in given.items():
+            environment[name] = value
+            usable = _makes_a_client()
+            del environment[name]
+            if not usable:
+                raise SettingsError(
+                    f"{name} is {shown(value)}, but it must be {ALLOWED[name.upper()]}. "
+                    "Correct it or unset it, then start again."
+                )
+    finally:
+        environment.update(given)
+
+
+def _makes_a_client() -> bool:
+    try:
+        httpx.Client().close()
+    except (ImportError, ValueError, httpx.InvalidURL):
+        return False
+    return True

@@ -1,0 +1,203 @@
+"""What can be configured, as one frozen object made from a mapping of variables.
+
+Knows names, defaults and allowed values; it reads neither the environment nor a file itself.
+"""
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from personaplex_ui.config.values import (
+    AnyCase,
+    DeviceName,
+    HttpsUrl,
+    IceServer,
+    IceUrls,
+    Networks,
+    Origins,
+    PhoneNumber,
+    PositiveNumber,
+    Unusable,
+    VoiceName,
+    shown,
+)
+from personaplex_ui.errors import SettingsError
+
+LOOPBACK = ("127.0.0.1", "::1")
+PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""A Space is reached through proxies at private addresses, and in no other way."""
+
+
+class EngineChoice(enum.StrEnum):
+    """``auto``: the model where there is a GPU for it, else the echo."""
+
+    AUTO = "auto"
+    ECHO = "echo"
+    PERSONAPLEX = "personaplex"
+
+
+class Quantize(enum.StrEnum):
+    """``int8``: the weights of the layers take one byte each."""
+
+    NONE = "none"
+    INT8 = "int8"
+
+
+class LogFormat(enum.StrEnum):
+    """``json``: one object a line, for machines."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(enum.StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class Settings(BaseModel):
+    """Each field is the variable of the same name in capitals; ``.env.example`` explains them."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=str.upper,
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+    )
+
+    engine: Annotated[EngineChoice, AnyCase] = EngineChoice.AUTO
+    port: Annotated[int, Field(ge=1, le=65_535)] = 7860
+    host: str = "0.0.0.0"
+    device: DeviceName = "auto"
+    hf_token: SecretStr | None = None
+    hf_repo: str = "nvidia/personaplex-7b-v1"
+    hf_revision: str | None = None
+    cpu_offload: bool = False
+    quantize: Annotated[Quantize, AnyCase] = Quantize.NONE
+    persona_cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 512
+    max_calls: Annotated[int, Field(ge=1, le=64)] = 4
+    max_waiting: Annotated[int, Field(ge=0, le=1_000)] = 20
+    max_call_seconds: Annotated[int, Field(ge=15, le=86_400)] = 600
+    recordings_dir: Path = Path("recordings")
+    recordings_keep_hours: PositiveNumber = 24.0
+    voices_dir: Path | None = None
+    default_voice_prompt: VoiceName = "NATF2"
+    default_text_prompt: str = "You enjoy having a good conversation."
+    max_upload_mb: Annotated[int, Field(ge=1, le=4_096)] = 64
+    app_password: SecretStr | None = None
+    api_key: SecretStr | None = None
+    trusted_proxies: Networks = LOOPBACK
+    allowed_origins: Origins = ()
+    max_calls_per_address: Annotated[int, Field(ge=0, le=1_000)] = 3
+    calls_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 12
+    upload_mb_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 512
+    server_url: HttpsUrl | None = None
+    static_path: Path | None = None
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_phone_number: PhoneNumber | None = None
+    phone_personas: str | None = None
+    phone_record: bool = False
+    phone_announcement: str | None = None
+    outbound_daily_limit: Annotated[int, Field(ge=0, le=100_000)] = 20
+    fastrtc_phone: bool = False
+    turn_urls: IceUrls = ()
+    turn_username: str | None = None
+    turn_credential: SecretStr | None = None
+    space_id: str | None = None
+    spaces_zero_gpu: bool = False
+    log_level: Annotated[LogLevel, AnyCase] = LogLevel.INFO
+    log_format: Annotated[LogFormat, AnyCase] = LogFormat.TEXT
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
+        """Read and check every variable. One that is absent or empty has its default. White space around a
+        value does not count, nor does a pair of quotes, which ``docker run --env-file`` leaves there.
+
+        Raises:
+            SettingsError: values cannot be used; a sentence for each names the variable and what is allowed.
+        """
+        names = {field.upper() for field in cls.model_fields} | {"SPACE_HOST"}
+        given = {name: value for name in names if (value := bare(mapping.get(name, "")))}
+        if host := given.pop("SPACE_HOST", None):
+            given.setdefault("SERVER_URL", f"https://{host}")
+        if "SPACE_ID" in given:
+            given.setdefault("TRUSTED_PROXIES", ",".join(PROXIES_OF_SPACES))
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as refused:
+            sentences = [_sentence(given, error) for error in refused.errors(include_url=False)]
+            raise SettingsError("\n".join(sentences)) from None
+        settings._check_what_belongs_together()
+        return settings
+
+    def _check_what_belongs_together(self) -> None:
+        # Without both, browsers refuse the whole configuration, and no call would come about.
+        if any(url.startswith("turn") for url in self.turn_urls) and not (
+            self.turn_username and self.turn_credential
+        ):
+            raise SettingsError(
+                "TURN_URLS names a TURN server, which needs TURN_USERNAME and TURN_CREDENTIAL."
+            )
+        if self.twilio_account_sid and not self.twilio_auth_token:
+            raise SettingsError(
+                "TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN; both are on the first page of Twilio's console."
+            )
+        if self.twilio_phone_number and not self.twilio_auth_token:
+            raise SettingsError(
+                "TWILIO_PHONE_NUMBER needs TWILIO_AUTH_TOKEN, which is on the first page of Twilio's console."
+            )
+
+    @property
+    def ice_servers(self) -> list[IceServer]:
+        """``iceServers`` of an ``RTCConfiguration``, the credential in clear; empty without TURN_URLS."""
+        if not self.turn_urls:
+            return []
+        server: IceServer = {"urls": list(self.turn_urls)}
+        if self.turn_username and self.turn_credential:
+            server |= {"username": self.turn_username, "credential": self.turn_credential.get_secret_value()}
+        return [server]
+
+
+def bare(value: str) -> str:
+    """``value`` without white space around it, and without the pair of quotes that encloses it."""
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1].strip()
+    return value
+
+
+def _sentence(given: Mapping[str, str], error: ErrorDetails) -> str:
+    name = str(error["loc"][0]).upper()
+    value = given[name]
+    match error:
+        case {"ctx": {"error": Unusable() as unusable}}:
+            value, allowed = unusable.value, unusable.allowed
+        case {"type": "bool_parsing"}:
+            allowed = "1 or 0"
+        case {"type": "enum", "ctx": {"expected": str(expected)}}:
+            allowed = "one of " + expected.replace("'", "").replace(" or ", ", ")
+        case _:
+            allowed = _range_of(Settings.model_fields[name.lower()].metadata)
+    return f"{name} is {shown(value)}, but it must be {allowed}."
+
+
+def _range_of(constraints: list[Any]) -> str:
+    """The words for a number within ``constraints``."""
+    bounds = {kind: bound for constraint in constraints for kind, bound in _bounds(constraint)}
+    if "ge" in bounds:
+        return f"a whole number from {bounds['ge']} to {bounds['le']}"
+    return f"a number above {bounds['gt']}"
+
+
+def _bounds(constraint: object) -> list[tuple[str, object]]:
+    return [(kind, getattr(constraint, kind)) for kind in ("ge", "le", "gt") if hasattr(constraint, kind)]

@@ -1,0 +1,1 @@
+"""The speech models the engine can run."""

@@ -1,0 +1,94 @@
+"""The echo engine as a speech model: listens all the time, says back what it heard after a pause, falls
+silent when spoken over. Deterministic for a seed. Any number of callers in one step; no torch.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from personaplex_ui.audio.frames import Frame, silent_frame
+from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
+from personaplex_ui.errors import SpeakQueueFull
+from personaplex_ui.models.echo.listener import Listener
+from personaplex_ui.models.echo.sentences import GREETING, describe, sound_of
+from personaplex_ui.models.echo.voice import Saying, pitch_ratio
+
+INTERRUPTED_AFTER_FRAMES = 2
+"""So many frames of speech in a row, and it falls silent: one alone may be a cough or a click."""
+
+MAX_TEXTS_WAITING = 10
+
+
+class EchoCaller:
+    """One slot: an ear, a mouth, and what waits to be said."""
+
+    def __init__(self, ratio: float, sampling: Sampling, greeting: str) -> None:
+        self._ratio = ratio
+        self._generator = np.random.default_rng(sampling.seed)
+        self._listener = Listener()
+        self._saying: Saying | None = Saying(sound_of(greeting), greeting, ratio)
+        self._texts: deque[str] = deque()
+
+    def speak(self, text: str) -> None:
+        if len(self._texts) >= MAX_TEXTS_WAITING:
+            raise SpeakQueueFull("Ten texts wait to be spoken already. Please wait until one was said.")
+        self._texts.append(text)
+
+    def step(self, frame: Frame) -> Answer:
+        utterance = self._listener.hear(frame)
+        if self._saying is not None and self._listener.speech_frames >= INTERRUPTED_AFTER_FRAMES:
+            interrupted, self._saying = self._saying, None
+            return Answer(interrupted.fade_out())
+        if utterance is not None:
+            text = describe(utterance, self._generator)
+            self._saying = Saying(utterance.samples, text, self._ratio)
+        if self._saying is None and self._texts and not self._listener.hearing:
+            text = self._texts.popleft()
+            self._saying = Saying(sound_of(text), text, self._ratio)
+        if self._saying is None:
+            return Answer(silent_frame())
+        sound, words = self._saying.next_frame()
+        if self._saying.over:
+            self._saying = None
+        return Answer(sound, words)
+
+
+class EchoModel:
+    """See ``SpeechModel``. It speaks with any voice's name: the pitch follows from it."""
+
+    name = "echo"
+    device = "cpu"
+    licence_note = ""
+    clips_only = ""
+
+    def __init__(self, slots: int, greeting: str = GREETING) -> None:
+        self.slots = slots
+        self._greeting = greeting
+        self._callers: dict[int, EchoCaller] = {}
+
+    def prompt_size(self, persona: Persona) -> None:
+        """The echo reads no role."""
+
+    def prepare(self, persona: Persona) -> Preparation:
+        yield 1.0
+        return pitch_ratio(persona.voice)
+
+    def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
+        assert isinstance(persona, float)
+        self._callers[slot] = EchoCaller(persona, sampling, self._greeting)
+
+    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+        return {slot: self._callers[slot].step(frame) for slot, frame in heard.items()}
+
+    def leave(self, slot: int) -> None:
+        self._callers.pop(slot, None)
+
+    def change_sampling(self, slot: int, sampling: Sampling) -> None:
+        """The echo has nothing to sample but the wording of a line, and that follows the seed of the call."""
+
+    def speak(self, slot: int, text: str) -> None:
+        self._callers[slot].speak(text)
+
+    def memory_allocated_mb(self) -> float:
+        return 0.0

@@ -1,0 +1,72 @@
+"""Which speech model the app runs: decided by the settings and by what this machine has, and loaded.
+
+Torch and moshi are imported here and no earlier: the page is up long before.
+"""
+
+import ctypes
+import sys
+
+from personaplex_ui.config.settings import EngineChoice, Quantize, Settings
+from personaplex_ui.engine.engine import ReportLoading
+from personaplex_ui.engine.speech_model import SpeechModel
+from personaplex_ui.models.echo.model import EchoModel
+from personaplex_ui.voices.library import VoiceLibrary
+
+GPU_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+def load_speech_model(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -> SpeechModel:
+    """The model of ``settings``, ready for calls. Runs in the engine's thread.
+
+    Raises:
+        PersonaplexError: it cannot be loaded; the sentence says why and what to do.
+    """
+    match settings.engine:
+        case EngineChoice.ECHO:
+            return load_echo(settings, voices, report)
+        case EngineChoice.AUTO if not _has_gpu(settings):
+            return load_echo(settings, voices, report)
+        case EngineChoice.AUTO | EngineChoice.PERSONAPLEX:
+            return _load_personaplex(settings, voices, report)
+
+
+def load_echo(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -> SpeechModel:
+    """The echo engine, which every machine can run."""
+    report("Starting the echo engine.", 0.0)
+    voices.offer_catalogue()
+    return EchoModel(settings.max_calls)
+
+
+def _has_gpu(settings: Settings) -> bool:
+    """Whether PersonaPlex has a GPU here. Torch, which takes seconds and 200 MB, is asked only where there is
+    a driver."""
+    if settings.device == "cpu":
+        return False
+    if settings.spaces_zero_gpu:
+        return True
+    try:
+        ctypes.CDLL(GPU_DRIVER)
+    except OSError:
+        return False
+    from personaplex_ui.models.personaplex.loading.load import choose_device
+
+    return choose_device("auto").type == "cuda"
+
+
+def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -> SpeechModel:
+    report("Starting PersonaPlex.", 0.0)
+    from personaplex_ui.models.personaplex.loading.load import Source, load_personaplex
+
+    source = Source(
+        settings.hf_repo,
+        settings.hf_revision,
+        settings.hf_token.get_secret_value() if settings.hf_token else None,
+        settings.device,
+        slots=settings.max_calls,
+        persona_cache_bytes=settings.persona_cache_mb * 1_000_000,
+        voices=voices,
+        cpu_offload=settings.cpu_offload,
+        zero_gpu=settings.spaces_zero_gpu,
+        quantize=settings.quantize is Quantize.INT8,
+    )
+    return load_personaplex(source, report)

@@ -1,0 +1,208 @@
+"""From a repository's name to a model that is ready: find, check for room, load, warm up. Runs in the
+engine's thread.
+
+Each stage tells its progress; each failure is a sentence.
+"""
+
+import atexit
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from personaplex_ui.audio.frames import silent_frame
+from personaplex_ui.engine.speech_model import Persona, Sampling, complete
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.loading.checkpoint import (
+    check_gpu_room,
+    load_codec,
+    load_language_model,
+    load_tokenizer,
+)
+from personaplex_ui.models.personaplex.loading.checkpoint_files import (
+    CheckpointFiles,
+    CheckpointUnusable,
+    Report,
+    listed,
+)
+from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
+from personaplex_ui.models.personaplex.loading.voice_archive import unpack_voices
+from personaplex_ui.models.personaplex.loading.voice_preset import load_preset
+from personaplex_ui.models.personaplex.model import PersonaPlexModel
+from personaplex_ui.models.personaplex.runtime.text import Tokenizer
+from personaplex_ui.models.personaplex.zero_gpu import NO_LIVE_CALLS, ZeroGpuModel
+from personaplex_ui.voices.library import VoiceLibrary
+
+log = logging.getLogger(__name__)
+
+WARM_UP_FRAMES = 2
+WARM_UP_CALLERS = 2
+
+OFFLOADED_IS_SLOW = (
+    "CPU_OFFLOAD keeps the model in host memory, which is too slow for live calls. "
+    "Set QUANTIZE=int8 instead, or send a recording."
+)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By the names that people give, for those who may not know torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which model, and where it runs. ``device``: ``auto``, ``cpu`` or ``cuda``; ``dtype`` None: bfloat16
+    on a GPU, float32 on a CPU. ``voices``: the checkpoint's own presets are added to them, and
+    ``needed_voices`` must be among them. ``cpu_offload`` keeps the temporal transformer in host memory;
+    ``quantize`` its weights and the depth transformer's as int8; ``zero_gpu``: see
+    ``zero_gpu.ZeroGpuModel``."""
+
+    repo: str
+    revision: str | None = None
+    token: str | None = None
+    device: str = "auto"
+    dtype: torch.dtype | None = None
+    slots: int = 1
+    persona_cache_bytes: int = 1 << 30
+    voices: VoiceLibrary = field(default_factory=VoiceLibrary)
+    needed_voices: tuple[str, ...] = ()
+    cpu_offload: bool = False
+    zero_gpu: bool = False
+    quantize: bool = False
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one.
+
+    Raises:
+        CheckpointUnusable: a GPU was asked for and there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise CheckpointUnusable(
+            "DEVICE asks for a GPU, but PyTorch finds none. Check it with nvidia-smi, or set DEVICE=cpu."
+        )
+    device = torch.device(name)
+    if ":" in name and device.index >= torch.cuda.device_count():
+        raise CheckpointUnusable(
+            f"DEVICE is {name}, but PyTorch finds {torch.cuda.device_count()} GPU(s), counted from cuda:0. "
+            "Set it to one of them, or to cuda."
+        )
+    return device
+
+
+def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
+    """The model, loaded and warmed up.
+
+    Raises:
+        CheckpointUnusable: with what is wrong and what to do next.
+        InvalidInput: a needed voice is not there, or cannot be used.
+    """
+    device = choose_device(source.device)
+    if device.type == "cuda" and not source.zero_gpu:
+        torch.cuda.empty_cache()  # what an attempt that failed left behind counts as used
+    try:
+        return _load(source, device, report)
+    except torch.OutOfMemoryError as error:
+        raise CheckpointUnusable(
+            f"The memory of {device} was full when the weights were there. End what else uses it, lower "
+            "MAX_CALLS, or take a larger one."
+        ) from error
+
+
+def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexModel:
+    dtype = source.dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+
+    # A GPU of ZeroGPU has room for the whole weights, and nothing can be tried on it yet.
+    quantize = source.quantize and not source.zero_gpu
+    cpu_offload = source.cpu_offload and not source.zero_gpu
+
+    def check_room(config: dict[str, object]) -> None:
+        if source.zero_gpu:
+            return  # the GPU is not there yet
+        check_gpu_room(
+            config,
+            device,
+            dtype,
+            source.slots,
+            source.persona_cache_bytes,
+            quantize,
+            cpu_offload=cpu_offload,
+        )
+
+    files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, check_room)
+    source.voices.offer_files_only(_unpacked_presets(files))
+    _check_voices(source, language_model_sizes(files.config).arguments["dim"])
+    lm = load_language_model(files, device, dtype, report, cpu_offload, quantize)
+    kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
+    model = kind(
+        lm,
+        load_codec(files, device),
+        cast(Tokenizer, load_tokenizer(files)),
+        source.voices,
+        1 if source.zero_gpu else source.slots,
+        source.persona_cache_bytes,
+        files.licence_note,
+        _clips_only(source),
+    )
+    report("Warming up the model.", 1.0)
+    if isinstance(model, ZeroGpuModel):
+        model.begin()
+    else:
+        _warm_up(model)
+    return model
+
+
+def _clips_only(source: Source) -> str:
+    if source.zero_gpu:
+        return NO_LIVE_CALLS
+    return OFFLOADED_IS_SLOW if source.cpu_offload else ""
+
+
+def _unpacked_presets(files: CheckpointFiles) -> Path | None:
+    if files.voices is None:
+        return None
+    # Some megabytes, unpacked anew at each start: a folder of the checkpoint may be read-only.
+    folder = tempfile.mkdtemp(prefix="personaplex-voices-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return unpack_voices(files.voices, Path(folder))
+
+
+def _check_voices(source: Source, dim: int) -> None:
+    # Before the weights: to load them takes minutes.
+    for voice in source.needed_voices:
+        try:
+            path = source.voices.path_of(voice)
+        except InvalidInput:
+            names = source.voices.names()
+            offered = f"There are: {listed(names)}." if names else "There are none; name a file."
+            raise InvalidInput("voice", f"There is no voice {voice}. {offered}") from None
+        if not source.voices.is_recording(voice):
+            load_preset(path, dim)
+
+
+def _warm_up(model: PersonaPlexModel) -> None:
+    # The first steps choose kernels and allocate; no caller should wait for that, nor for a voice's length.
+    usable = [name for name in model.voices.names() if _is_usable(model, name)]
+    if usable:
+        persona = complete(model.prepare(Persona(usable[0], "")))
+        # And torch compiles once more for the second number of callers it meets.
+        for callers in range(1, min(model.slots, WARM_UP_CALLERS) + 1):
+            model.join(callers - 1, persona, Sampling(greedy=True))
+            for _ in range(WARM_UP_FRAMES):
+                model.step({slot: silent_frame() for slot in range(callers)})
+        for slot in range(min(model.slots, WARM_UP_CALLERS)):
+            model.leave(slot)
+
+
+def _is_usable(model: PersonaPlexModel, name: str) -> bool:
+    try:
+        model.prompt_size(Persona(name, ""))
+    except InvalidInput as error:
+        log.warning("The voice %s cannot be used: %s", name, error)
+        return False
+    return True

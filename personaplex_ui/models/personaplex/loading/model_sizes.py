@@ -1,0 +1,111 @@
+"""What ``config.json`` says of the language model, checked: sizes may differ, the kind of model may not.
+
+Knows moshi's argument names and PersonaPlex's values for them; builds nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from moshi.models.loaders import (
+    _lm_kwargs,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
+)
+
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CONFIG, CheckpointUnusable, Config
+from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, DELAYS
+
+PERSONAPLEX_7B: dict[str, Any] = {**_lm_kwargs, "dep_q": 2 * CODEBOOKS, "delays": DELAYS.tolist()}
+"""What a config that says nothing means: the released one is a stub."""
+
+WHOLE_NUMBERS = {
+    "dim",
+    "text_card",
+    "num_heads",
+    "num_layers",
+    "context",
+    "dep_q",
+    "depformer_dim",
+    "depformer_num_heads",
+    "depformer_num_layers",
+    "depformer_context",
+}
+NUMBERS = {"hidden_scale", "max_period", "depformer_max_period"}
+FEEDFORWARD = "depformer_dim_feedforward"
+"""One whole number, or one for each depth step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """``arguments`` as ``LMModel`` takes them, with the depth steps of the released file."""
+
+    arguments: dict[str, Any]
+
+    @property
+    def released_depth_steps(self) -> int:
+        return self.arguments["dep_q"]
+
+    @property
+    def text_card(self) -> int:
+        return self.arguments["text_card"]
+
+    def moshi_arguments(self) -> dict[str, Any]:
+        """For the model we run: the depth steps of the caller's codebooks are left out."""
+        feedforward: Any = self.arguments[FEEDFORWARD]
+        if isinstance(feedforward, list):
+            feedforward = cast(list[object], feedforward)[:CODEBOOKS]
+        return {**self.arguments, "dep_q": CODEBOOKS, FEEDFORWARD: feedforward}
+
+    def key_value_bytes(self, dtype: torch.dtype) -> int:
+        """Keys and values of one call at full window."""
+        arguments = self.arguments
+        return 2 * arguments["num_layers"] * arguments["context"] * arguments["dim"] * dtype.itemsize
+
+
+def language_model_sizes(config: Config) -> Sizes:
+    """The 7B sizes with what ``config`` says instead; keys that are none of the model's do not matter.
+
+    Raises:
+        CheckpointUnusable: a value makes no sense, or is that of another kind of model.
+    """
+    arguments: dict[str, Any] = dict(PERSONAPLEX_7B)
+    arguments |= {key: config[key] for key in PERSONAPLEX_7B if key in config}
+    for key, value in arguments.items():
+        if key in WHOLE_NUMBERS and not _is_whole(value):
+            raise _senseless(key, value, "a whole number above 0")
+        if key in NUMBERS and not (
+            isinstance(value, float | int) and not isinstance(value, bool) and value > 0
+        ):
+            raise _senseless(key, value, "a number above 0")
+        if key == FEEDFORWARD and not all(_is_whole(size) for size in _as_list(value)):
+            raise _senseless(key, value, "a whole number above 0")
+        wanted = PERSONAPLEX_7B[key]
+        if key not in {*WHOLE_NUMBERS, *NUMBERS, FEEDFORWARD} and value != wanted:
+            raise CheckpointUnusable(
+                f"{CONFIG} says {key} = {value}, but PersonaPlex has {wanted}: this is another model. "
+                "Correct HF_REPO."
+            )
+    if arguments["dep_q"] < CODEBOOKS:
+        raise CheckpointUnusable(
+            f"{CONFIG} says dep_q = {arguments['dep_q']}, but PersonaPlex has at least {CODEBOOKS}: "
+            "this is another model. Correct HF_REPO."
+        )
+    for prefix in ("", "depformer_"):
+        size, heads = arguments[f"{prefix}dim"], arguments[f"{prefix}num_heads"]
+        if size % heads:
+            raise CheckpointUnusable(
+                f"{CONFIG} says {prefix}dim = {size} and {prefix}num_heads = {heads}, "
+                "but the first must be a multiple of the second. Fetch it again."
+            )
+    return Sizes(arguments)
+
+
+def _as_list(value: Any) -> list[object]:
+    return cast(list[object], value) if isinstance(value, list) else [value]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _senseless(key: str, value: object, wanted: str) -> CheckpointUnusable:
+    return CheckpointUnusable(f"{CONFIG} says {key} = {value!r}, but it must be {wanted}. Fetch it again.")

@@ -1,0 +1,80 @@
+"""A preset voice as the reference saves it: read, and checked before the model uses it.
+
+Knows the content of one file; not which voices there are.
+"""
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from personaplex_ui.errors import InvalidInput
+from personaplex_ui.models.personaplex.loading.torch_file import TorchFileUnusable, read_tensors
+from personaplex_ui.models.personaplex.loading.voice_archive import MAX_FILE_BYTES
+from personaplex_ui.models.personaplex.runtime.prompt import DELAYS, STREAMS, PresetVoice
+
+RING_POSITIONS = 4
+MOST_PRESET_POSITIONS = 1_000
+"""A preset is some seconds of speech, 12.5 positions each; a third of the window leaves room for a call."""
+
+AUDIO_CARD = 2_048
+
+
+def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVoice, Tensor]:
+    """A voice as the reference saves it: its tokens, and the inputs of its positions ``[T, 1, 1, dim]``.
+
+    Raises:
+        InvalidInput: for ``voice``; the file is no such voice, damaged, or made for another model.
+    """
+    voice = _load(path)
+    embeddings, ring = voice.get("embeddings"), voice.get("cache")
+    if embeddings is None or ring is None:
+        raise _foreign(path, "it does not hold embeddings and cache")
+    if embeddings.ndim != 4 or embeddings.shape[1:3] != (1, 1) or not embeddings.is_floating_point():
+        raise _foreign(path, f"its embeddings are {_described(embeddings)}")
+    if embeddings.shape[3] != dim:
+        raise InvalidInput(
+            "voice",
+            f"The voice {path.stem} was made for a model of width {embeddings.shape[3]:,}, and this one has "
+            f"{dim:,}. Choose another voice.",
+        )
+    positions = embeddings.shape[0]
+    if not 1 <= positions <= MOST_PRESET_POSITIONS:
+        raise _foreign(
+            path, f"it has {positions:,} positions, and 1 to {MOST_PRESET_POSITIONS:,} can be used"
+        )
+    if ring.dtype != torch.int64 or ring.shape != (1, STREAMS, RING_POSITIONS):
+        raise _foreign(path, f"its cache is {_described(ring)}")
+    if not bool(torch.isfinite(embeddings).all()) or not _known_tokens(ring[0], positions, text_card):
+        raise _foreign(path, "it holds numbers that make no sense")
+    return PresetVoice(positions, cast(Any, ring[0].numpy())), embeddings
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        return read_tensors(path, ("embeddings", "cache"), MAX_FILE_BYTES)
+    except OSError as error:
+        raise InvalidInput("voice", f"The voice {path.stem} cannot be read. Choose another voice.") from error
+    except TorchFileUnusable as error:
+        raise _foreign(path, str(error)) from error
+
+
+def _known_tokens(ring: Tensor, positions: int, text_card: int) -> bool:
+    """Whether the tokens still needed (see ``PresetVoice``) exist; -1 means none."""
+    late = torch.from_numpy(DELAYS == 1)
+    column = ring[:, positions % RING_POSITIONS]
+    needed = torch.cat([column[1:], ring[late, (positions + 1) % RING_POSITIONS]])
+    return bool((needed >= -1).all() and (needed <= AUDIO_CARD).all() and -1 <= int(column[0]) <= text_card)
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{' x '.join(map(str, tensor.shape))} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _foreign(path: Path, why: str) -> InvalidInput:
+    return InvalidInput(
+        "voice",
+        f"{path.name} is no voice of PersonaPlex: {why}. Choose another voice, or put another file in its "
+        "place.",
+    )

@@ -1,0 +1,1 @@
+"""The model itself: prompt, transformers, codec, sampling, text."""

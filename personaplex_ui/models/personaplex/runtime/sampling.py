@@ -1,0 +1,59 @@
+"""How a token is drawn: each caller with temperature, top-k, seed and random numbers of its own.
+
+Everything is a tensor with one row a caller, so that one batch serves callers with different settings, and
+none of it depends on who else is in the batch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(slots=True)
+class SamplingBatch:
+    """The settings of ``n`` callers for one kind of token, each of shape ``[n]``.
+
+    ``temperature`` float32 > 0, ``top_k`` int64 >= 1, ``greedy`` bool. ``largest_k`` is the most any of
+    them may have, a plain number, so that the shapes are fixed.
+    """
+
+    temperature: Tensor
+    top_k: Tensor
+    greedy: Tensor
+    largest_k: int
+
+    def rows(self, start: int, end: int) -> "SamplingBatch":
+        rows = slice(start, end)
+        return SamplingBatch(self.temperature[rows], self.top_k[rows], self.greedy[rows], self.largest_k)
+
+    def copy_row(self, source: int, target: int) -> None:
+        for values in (self.temperature, self.top_k, self.greedy):
+            values[target] = values[source]
+
+
+def new_sampling_batch(rows: int, largest_k: int, device: torch.device) -> SamplingBatch:
+    return SamplingBatch(
+        torch.ones(rows, device=device),
+        torch.ones(rows, dtype=torch.long, device=device),
+        torch.ones(rows, dtype=torch.bool, device=device),
+        largest_k,
+    )
+
+
+def sample(logits: Tensor, noise: Tensor, draw: SamplingBatch) -> Tensor:
+    """One token a row: ``logits`` ``[n, card]``, ``noise`` ``[n, card]`` exponential(1); returns int64
+    ``[n]``.
+
+    The most likely of ``p / noise`` is a draw from ``p`` (the Gumbel trick in the form that moshi's own
+    ``multinomial`` uses). Candidates beyond the row's top-k are left out.
+    """
+    logits = logits.float()
+    best = logits.argmax(dim=-1)
+    k = min(draw.largest_k, logits.shape[-1])
+    candidates, tokens = torch.topk(logits / draw.temperature[:, None], k, dim=-1)
+    rank = torch.arange(k, device=logits.device)
+    candidates = candidates.masked_fill(rank >= draw.top_k[:, None], float("-inf"))
+    scores = torch.softmax(candidates, dim=-1) / noise.gather(-1, tokens)
+    drawn = tokens.gather(-1, scores.argmax(dim=-1, keepdim=True))[:, 0]
+    return torch.where(draw.greedy, best, drawn)

@@ -1,1 +1,0 @@
-"""How sound comes and goes. A transport knows its wire and converts; it knows no model."""

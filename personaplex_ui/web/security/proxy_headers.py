@@ -1,0 +1,208 @@
+"""Where a request really comes from, and at which address the outside sees this server.
+
+Knows the peer of the connection, the headers of reverse proxies and which proxies are believed. It refuses
+to believe anybody else: ``X-Forwarded-For`` from elsewhere means nothing, and the ``Host`` header never
+becomes part of a public address.
+"""
+
+import ipaddress
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SCOPE_KEY = "personaplex_ui.provenance"
+SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+FORWARDING = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded")
+IPV6_GROUP_BITS = 64
+"""What a provider gives to one customer at least, so that changing addresses within it changes nothing."""
+
+# Python's ``is_private`` counts addresses of documentation and others in; these are what proxies have.
+PRIVATE: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"),
+        *("fc00::/7", "fe80::/10"),
+    )
+)
+HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+
+
+_current: ContextVar[str] = ContextVar("client_address", default="")
+
+
+def current_address() -> str:
+    """As ``client_address``, of the request that is being answered; for what is handed no request."""
+    return _current.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """``client``: the caller's address in full, None when unknown. ``scheme``: http, https or empty.
+
+    ``host``: what a trusted proxy was asked for, with a port if it is not the usual one, or empty.
+    ``unknown_proxy``: the peer forwards for others, but is not among those that are believed.
+    """
+
+    client: Ip | None
+    scheme: str = ""
+    host: str = ""
+    unknown_proxy: bool = False
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """``127.0.0.1``, ``10.0.0.0/8``, ``::1``.
+
+    Raises:
+        ValueError: one is neither an address nor a network.
+    """
+    return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts)
+
+
+def parse_ip(text: str) -> Ip | None:
+    """An address as proxies write it: perhaps with a port, brackets, quotes or a zone. Else None."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def trace(peer: str, headers: Headers, trusted: Sequence[Network]) -> Provenance:
+    """Where a request is from that came from ``peer``. Pure; never raises, whatever the headers hold."""
+    address = parse_ip(peer)
+    forwards = any(name in headers for name in FORWARDING)
+    if address is None or not _within(address, trusted):
+        hidden = forwards and address is not None and (address.is_loopback or _within(address, PRIVATE))
+        return Provenance(None if hidden else address, unknown_proxy=hidden)
+    client: Ip | None = (
+        None  # as for a proxy's own health check, or a proxy that does not say for whom it asks
+    )
+    hops = 1
+    for text in reversed(_values(headers, "x-forwarded-for")):
+        client = parse_ip(text)
+        if client is None or not _within(client, trusted):
+            break
+        hops += 1
+    scheme = SCHEMES.get(_outermost(_values(headers, "x-forwarded-proto"), hops).lower(), "")
+    host = _outermost(_values(headers, "x-forwarded-host"), hops)
+    return Provenance(client, scheme, host.lower() if HOST.fullmatch(host) else "")
+
+
+def group(address: Ip | None) -> str:
+    """The key under which limits count ``address``; empty for nobody's: unknown ones and the loopback."""
+    if address is None or address.is_loopback or address.is_unspecified:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(address), IPV6_GROUP_BITS), strict=False))
+    return str(address)
+
+
+def _within(address: Ip, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _values(headers: Headers, name: str) -> list[str]:
+    return [value.strip() for line in headers.getlist(name) for value in line.split(",") if value.strip()]
+
+
+def _outermost(values: list[str], hops: int) -> str:
+    """What the outermost of ``hops`` trusted proxies wrote, if each appends; before it stands hearsay."""
+    return values[-min(hops, len(values))] if values else ""
+
+
+class ProxyHeaders:
+    """Puts the true client and scheme into the scope, for HTTP and websockets. Wrap it around all others.
+
+    ``server_url``: the public address of this server, if it was told one. ``trusted_proxies``: addresses and
+    networks.
+
+    Raises:
+        ValueError: one of them is neither.
+    """
+
+    def __init__(self, app: ASGIApp, server_url: str | None, trusted_proxies: Iterable[str]) -> None:
+        self._app = app
+        self._server_url = server_url.rstrip("/") if server_url else None
+        self._trusted = parse_networks(trusted_proxies)
+        self._warned = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            host = Headers(scope=scope).get("host", "")
+            if host and not HOST.fullmatch(host):
+                await _refuse(scope, receive, send)
+                return
+            self._read(scope)
+        await self._app(scope, receive, send)
+
+    def _read(self, scope: Scope) -> None:
+        client = scope.get("client")
+        found = trace(client[0] if client else "", Headers(scope=scope), self._trusted)
+        if found.unknown_proxy and not self._warned:
+            self._warned = True
+            log.warning("Requests come through a proxy at a private address; set TRUSTED_PROXIES.")
+        if found.client is not None and client and found.client != parse_ip(client[0]):
+            scope["client"] = (str(found.client), 0)
+        if found.scheme:
+            secure = found.scheme == "https"
+            plain, encrypted = ("ws", "wss") if scope["type"] == "websocket" else ("http", "https")
+            scope["scheme"] = encrypted if secure else plain
+        forwarded = f"{found.scheme}://{found.host}" if found.scheme and found.host else None
+        _current.set(group(found.client))
+        scope[SCOPE_KEY] = (group(found.client), self._server_url or forwarded, found.host)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """URLs are made of the host, and libraries stumble over what is none."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    answer = PlainTextResponse("The Host header is no host. Please check the address.", 400)
+    await answer(scope, receive, send)
+
+
+def client_address(connection: HTTPConnection) -> str:
+    """What limits count by: an IPv4 address or an IPv6 network of 64 bits; empty where none can apply."""
+    return _told(connection)[0]
+
+
+def public_url(connection: HTTPConnection) -> str | None:
+    """Where the outside reaches this server, without a slash at the end; None when nobody trusted said so."""
+    return _told(connection)[1]
+
+
+def forwarded_host(connection: HTTPConnection) -> str:
+    """The host that a trusted proxy was asked for, or an empty text."""
+    return _told(connection)[2]
+
+
+def is_encrypted(connection: HTTPConnection) -> bool:
+    """Whether the browser speaks https, as far as anybody says so; decides about a cookie's attributes only.
+
+    A platform's proxy may be unknown to us and yet tell the truth here; who lies gets a cookie it cannot use.
+    """
+    said = connection.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
+    return connection.scope["scheme"] in ("https", "wss") or said == "https"
+
+
+def _told(connection: HTTPConnection) -> tuple[str, str | None, str]:
+    told: tuple[str, str | None, str] = connection.scope.get(SCOPE_KEY, ("", None, ""))
+    return told

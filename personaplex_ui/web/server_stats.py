@@ -1,0 +1,33 @@
+"""What the page's status view shows: the server at one moment, as plain values. Nothing of a caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.engine.engine import EngineState
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStats:
+    """``live``, ``ended``: how many calls. ``model`` and ``device`` are empty while none is loaded, the times
+    of its steps None before the first one. ``dropped_heard``: callers' frames that the model never heard;
+    ``dropped_said``: its answers that no caller heard; ``*_packets``: callers', as in ``PacketCounts``."""
+
+    state: EngineState
+    message: str = ""
+    model: str = ""
+    device: str = ""
+    lines: int = 0
+    lines_free: int = 0
+    waiting: int = 0
+    live: Mapping[Transport, int] = field(default_factory=dict[Transport, int])
+    ended: Mapping[End, int] = field(default_factory=dict[End, int])
+    tick_mean_sec: float | None = None
+    tick_p95_sec: float | None = None
+    real_time_factor: float | None = None
+    dropped_heard: int = 0
+    dropped_said: int = 0
+    lost_packets: int = 0
+    late_packets: int = 0
+    concealed_packets: int = 0
+    uptime_sec: float = 0.0

@@ -1,0 +1,248 @@
+"""The API as programs use it: gradio_client against the app in another process, and plain HTTP.
+
+There is one line, so that a line that is lost shows at once.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
+from personaplex_ui.audio.levels import rms_dbfs
+from personaplex_ui.models.echo.sentences import GREETING
+from personaplex_ui.ui.presets import PRESETS
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+from tests.support.app_process import AppProcess, running_app, wait_until
+from tests.support.clients.page import LIVE, CallerProcess
+
+MAX_UPLOAD_MB = 2
+GREETED_SEC = 6.0
+SPOKEN_SEC = 1.5
+ANSWERED_SEC = 3.5
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder, MAX_CALLS="1", MAX_UPLOAD_MB=str(MAX_UPLOAD_MB)) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def client(app: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(app.url, verbose=False, download_files=str(tmp_path_factory.mktemp("answers")))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Silence for the greeting, a tone, silence for the answer; at another rate than ours."""
+    rate_hz = 16_000
+    time_sec = np.arange(int(SPOKEN_SEC * rate_hz)) / rate_hz
+    tone = 0.3 * np.sin(2 * np.pi * 300 * time_sec)
+    parts = [np.zeros(int(GREETED_SEC * rate_hz)), tone, np.zeros(int(ANSWERED_SEC * rate_hz))]
+    path = tmp_path_factory.mktemp("clip") / "clip.flac"
+    soundfile.write(path, np.concatenate(parts), rate_hz)
+    return path
+
+
+@pytest.fixture
+def holder(app: AppProcess) -> Iterator[CallerProcess]:
+    """Somebody who is on the only line."""
+    caller = CallerProcess(app.url)
+    caller.start()
+    caller.wait_for(LIVE)
+    yield caller
+    caller.close()
+    app.wait_for_lines(1)
+
+
+def samples_of(path: str) -> Samples:
+    sound, rate_hz = soundfile.read(path, dtype="float32")
+    samples = np.asarray(sound, dtype=np.float32)
+    assert rate_hz == SAMPLE_RATE_HZ
+    assert samples.ndim == 1
+    return samples
+
+
+def test_three_endpoints_are_listed_and_nothing_else(client: Client):
+    listed: Any = cast(Any, client).view_api(return_format="dict", print_info=False)
+    assert set(listed["named_endpoints"]) == {"/voices", "/presets", "/converse"}
+    assert listed["unnamed_endpoints"] == {}
+    assert all(endpoint["description"] for endpoint in listed["named_endpoints"].values())
+
+
+def test_voices_and_presets(client: Client, app: AppProcess):
+    names = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
+    voices: Any = client.predict(api_name="/voices")
+    assert [voice["name"] for voice in voices] == names
+    presets: Any = client.predict(api_name="/presets")
+    assert [preset["text_prompt"] for preset in presets] == [preset.text_prompt for preset in PRESETS]
+    listed = httpx.get(f"{app.url}/voices").json()
+    assert listed == {"voices": [f"{name}.pt" for name in names], "default": "NATF2.pt"}
+
+
+def test_a_conversation_answers_with_sound_of_equal_length_and_a_transcript(client: Client, clip: Path):
+    answer: Any = client.predict(audio=handle_file(clip), voice="NATF1.pt", seed=1, api_name="/converse")
+    path, transcript = answer
+    said = samples_of(path)
+    assert len(said) / SAMPLE_RATE_HZ == pytest.approx(GREETED_SEC + SPOKEN_SEC + ANSWERED_SEC, abs=0.001)
+    greeting, heard = transcript
+    assert greeting["text"] == GREETING
+    assert "dBFS" in heard["text"]
+    spoken_until = int((GREETED_SEC + SPOKEN_SEC) * SAMPLE_RATE_HZ)
+    assert rms_dbfs(said[: 4 * SAMPLE_RATE_HZ]) > -40
+    assert rms_dbfs(said[int((GREETED_SEC + 0.3) * SAMPLE_RATE_HZ) : spoken_until]) < -80
+    assert rms_dbfs(said[spoken_until:]) > -40
+    # The line is where its sound is, on the clock of the clip.
+    answer_starts_sec = (spoken_until + np.argmax(np.abs(said[spoken_until:]) > 0.01)) / SAMPLE_RATE_HZ
+    assert heard["start_sec"] == pytest.approx(answer_starts_sec, abs=0.5)
+    assert heard["end_sec"] <= len(said) / SAMPLE_RATE_HZ + 0.2
+
+
+def test_the_same_seed_gives_the_same_answer(client: Client, clip: Path):
+    answers: Any = [client.predict(audio=handle_file(clip), seed=7, api_name="/converse") for _ in range(2)]
+    assert answers[0][1] == answers[1][1]
+    assert np.array_equal(samples_of(answers[0][0]), samples_of(answers[1][0]))
+
+
+def test_a_clip_waits_for_a_line_and_is_told_its_place(client: Client, clip: Path, holder: CallerProcess):
+    job = client.submit(audio=handle_file(clip), api_name="/converse")
+
+    def told() -> str:
+        progress = job.status().progress_data
+        return str(progress[0].desc) if progress else ""
+
+    wait_until(lambda: told() == "Waiting: place 1 of 1", 20, "the clip is told its place")
+    assert not job.done()
+    holder.hang_up()
+    answer: Any = job.result(timeout=60)
+    assert answer[1][0]["text"] == GREETING
+
+
+def waiting(app: AppProcess) -> int:
+    return int(httpx.get(f"{app.url}/health").json()["waiting"])
+
+
+# Bad input ------------------------------------------------------------------------------------------
+
+
+def write_silence(sec: float, rate_hz: int = 8_000, channels: int = 1) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        silence = np.zeros((int(sec * rate_hz), channels), dtype=np.int16)
+        soundfile.write(path, silence, rate_hz, format="WAV" if sec < 5 else "FLAC")
+
+    return write
+
+
+def write_letter(path: Path) -> None:
+    path.write_text("This is a letter.")
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (None, "no audio file"),
+        (write_letter, "cannot be read as audio"),
+        (Path.touch, "empty"),
+        (write_silence(0), "0 seconds"),
+        (write_silence(7_200), "this one is longer than that"),
+    ],
+    ids=["nothing", "text", "no bytes", "0 s", "2 hours"],
+)
+def test_a_bad_file_is_refused_in_words(
+    client: Client, app: AppProcess, tmp_path: Path, write: Callable[[Path], object] | None, sentence: str
+):
+    path = tmp_path / "clip.wav"
+    if write is not None:
+        write(path)
+    with pytest.raises(AppError, match=sentence):
+        client.predict(audio=handle_file(path) if write else None, api_name="/converse")
+    assert app.free_lines() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("voice", "../../etc/passwd", "no voice"),
+        ("voice", 5, "must be a name"),
+        ("text_prompt", "x" * 2_001, "2,001 characters"),
+        ("text_prompt", "You are\x00 kind.", "control characters"),
+        ("text_prompt", ["a"], "must be a text"),
+        ("text_temperature", 0, "text temperature must be"),
+        ("audio_temperature", -1, "audio temperature must be"),
+        ("audio_temperature", "warm", "audio temperature must be"),
+        ("text_top_k", 0, "text top-k must be"),
+        ("audio_top_k", 2.5, "audio top-k must be"),
+        ("seed", "forty-two", "seed must be"),
+        ("seed", -2, "seed must be"),
+        ("seed", {"a": 1}, "seed must be"),
+    ],
+)
+def test_a_bad_value_is_refused_in_words(
+    client: Client, app: AppProcess, clip: Path, name: str, value: Any, sentence: str
+):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(audio=handle_file(clip), **{name: value}, api_name="/converse")
+    assert app.free_lines() == 1
+
+
+@pytest.mark.parametrize(("rate_hz", "channels"), [(96_000, 1), (44_100, 8)])
+def test_odd_formats_are_taken(client: Client, tmp_path: Path, rate_hz: int, channels: int):
+    path = tmp_path / "clip.wav"
+    write_silence(1.0, rate_hz, channels)(path)
+    answer: Any = client.predict(audio=handle_file(path), text_prompt="", api_name="/converse")
+    assert len(samples_of(answer[0])) == SAMPLE_RATE_HZ
+
+
+def test_an_upload_that_is_too_big_is_refused(app: AppProcess):
+    sound = b"RIFF" + bytes(MAX_UPLOAD_MB * 2**20)
+    answer = httpx.post(f"{app.url}/gradio_api/upload", files={"files": ("clip.wav", sound)}, timeout=30)
+    assert answer.status_code == 413
+
+
+# Plain HTTP -----------------------------------------------------------------------------------------
+
+
+def test_health(app: AppProcess):
+    answer = httpx.get(f"{app.url}/health")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "healthy",
+        "model": "echo",
+        "device": "cpu",
+        "gpu_memory_allocated_mb": 0.0,
+        "lines": 1,
+        "lines_free": 1,
+        "waiting": 0,
+    }
+
+
+def test_the_routes_are_documented(app: AppProcess):
+    assert "swagger" in httpx.get(f"{app.url}/docs").text.lower()
+    paths = httpx.get(f"{app.url}/openapi.json").json()["paths"]
+    assert {"/health", "/voices", "/calls/{call_id}/recording.wav"} <= set(paths)
+
+
+@pytest.mark.parametrize(
+    "call_id",
+    ["x", "A" * 22, "A" * 5_000, "..%2f..%2f..%2fetc%2fpasswd", "%00", "call-*", "*", "%ff%fe", "';--"],
+)
+@pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.exe"])
+def test_hostile_call_ids_find_nothing(app: AppProcess, call_id: str, file: str):
+    cookies = {"personaplex_visitor": "A" * 43}
+    answer = httpx.get(f"{app.url}/calls/{call_id}/{file}", cookies=cookies)
+    assert answer.status_code in (404, 422)
+
+
+def test_a_voice_that_is_not_ours_has_no_preview(app: AppProcess):
+    assert httpx.get(f"{app.url}/voices/..%2f..%2fapp.py/preview.wav").status_code == 404
+    assert httpx.get(f"{app.url}/voices/nobody/preview.wav").status_code == 404

@@ -1,0 +1,380 @@
+"""What keeps the model from being loaded, each with its sentence on the page, in the API and in /health; and
+that the app goes on: it loads once the trouble is over, or takes calls with the echo meanwhile.
+
+The app with its page in this process, the hub on loopback.
+"""
+
+import functools
+import json
+import re
+import tarfile
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]  a path of anything
+from torch import Tensor
+
+from personaplex_ui.audio.files.clip_file import write_wav
+from personaplex_ui.audio.frames import silent_frame
+from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.models.personaplex.hub.download import Hub
+from personaplex_ui.models.personaplex.loading import load as loading
+from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room
+from tests.support.checkpoint_writer import write_safetensors
+from tests.support.hub_stub import HubStub, Request, keep_to_loopback, serving
+from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
+from tests.support.voice_recordings import speech
+
+TINY = Path(__file__).parents[1] / "data/tiny"
+REPO = "nvidia/personaplex-7b-v1"
+TOKEN = "hf_averysecrettoken"
+SIGNATURE = "secret-signature"
+WEIGHTS = "model.safetensors"
+MIMI = "tokenizer-e351c8d8-checkpoint125.safetensors"
+VOICES = ["NATF0", "NATM1"]
+
+pytestmark = LIBRARIES_WARN
+
+
+@dataclass
+class Place:
+    """Where the model comes from: the hub, or ``folder``, a copy whose files a test may damage."""
+
+    hub: HubStub
+    tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch
+    endpoint: str
+    free_bytes: int = 10**12
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+
+    def reached(self, token: str | None) -> Hub:
+        return Hub(token, self.endpoint, self.tmp_path / "cache", lambda folder: self.free_bytes)
+
+    @property
+    def folder(self) -> Path:
+        folder = self.tmp_path / "model"
+        if not folder.is_dir():
+            folder.mkdir()
+            for path in TINY.iterdir():
+                (folder / path.name).symlink_to(path)
+            self.variables["HF_REPO"] = str(folder)
+        return folder
+
+    def replace(self, name: str, content: bytes) -> None:
+        (self.folder / name).unlink()
+        (self.folder / name).write_bytes(content)
+
+    def open(self) -> AbstractAsyncContextManager[OpenApp]:
+        return open_app(
+            self.tmp_path, **{"ENGINE": "personaplex", "DEVICE": "cpu", "HF_TOKEN": TOKEN, **self.variables}
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    keep_to_loopback(monkeypatch, tmp_path)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    torch.set_num_threads(1)
+    with serving(HubStub(REPO, {path.name: path.read_bytes() for path in TINY.iterdir()})) as hub:
+        place = Place(hub, tmp_path, monkeypatch, hub.url)
+        monkeypatch.setattr(loading, "Hub", place.reached)
+        yield place
+
+
+Trouble = Callable[[Place], None]
+
+
+# The ways to fail -----------------------------------------------------------------------------------
+
+
+def refuse(place: Place, status: int, code: str, message: str = "") -> None:
+    def answer(request: Request) -> tuple[int, dict[str, str]] | None:
+        listed = code == "GatedRepo" and "resolve" not in request.path
+        return None if listed else (status, {"X-Error-Code": code, "X-Error-Message": message})
+
+    place.hub.refuse = answer
+
+
+def gated(place: Place) -> None:
+    refuse(place, 403, "GatedRepo")
+
+
+def no_token(place: Place) -> None:
+    place.variables["HF_TOKEN"] = ""
+    refuse(place, 401, "GatedRepo")
+
+
+def wrong_token(place: Place) -> None:
+    refuse(place, 401, "", "Invalid credentials in Authorization header")
+
+
+def unknown_repository(place: Place) -> None:
+    refuse(place, 404, "RepoNotFound")
+
+
+def no_network(place: Place) -> None:
+    place.endpoint = "http://127.0.0.1:9"
+
+
+def interrupted(place: Place) -> None:
+    place.hub.break_after = [len(place.hub.files[MIMI]), 1_500_000, 0, 0, 0, 0, 0, 0, 0]
+
+
+def truncated_weights(place: Place) -> None:
+    place.replace(WEIGHTS, (TINY / WEIGHTS).read_bytes()[:-1000])
+
+
+def foreign_weights(place: Place) -> None:
+    place.replace(WEIGHTS, (TINY / MIMI).read_bytes())
+
+
+def write_weights(place: Place, change: Callable[[dict[str, Tensor]], object]) -> None:
+    tensors: dict[str, Tensor] = load_file(TINY / WEIGHTS)
+    change(tensors)
+    (place.folder / WEIGHTS).unlink()
+    write_safetensors(place.folder / WEIGHTS, tensors)
+
+
+def missing_tensor(place: Place) -> None:
+    write_weights(place, lambda tensors: tensors.pop("out_norm.alpha"))
+
+
+def misshapen_tensor(place: Place) -> None:
+    shape = torch.zeros(400, 32, dtype=torch.bfloat16)
+    write_weights(place, lambda tensors: tensors.update({"text_emb.weight": shape}))
+
+
+def damaged_config(place: Place) -> None:
+    place.replace("config.json", b'{"dim": 32, ')
+
+
+def config_of_another_model(place: Place) -> None:
+    config = json.loads((TINY / "config.json").read_text())
+    place.replace("config.json", json.dumps({**config, "n_q": 8}).encode())
+
+
+def full_disk(place: Place) -> None:
+    place.free_bytes = 5_000_000
+
+
+def full_gpu(place: Place) -> None:
+    place.variables |= {"DEVICE": "cuda", "HF_REPO": str(TINY)}
+    place.monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    place.monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    memory: Any = functools.partial(check_gpu_room, free_memory=lambda device: (500_000_000, 24_000_000_000))
+    place.monkeypatch.setattr(loading, "check_gpu_room", memory)
+
+
+def gpu_full_at_last(place: Place) -> None:
+    """There was room when it was looked at, and none when it was wanted."""
+
+    def fail(*args: object) -> None:
+        raise torch.OutOfMemoryError
+
+    place.variables["HF_REPO"] = str(TINY)
+    place.monkeypatch.setattr(loading, "load_codec", fail)
+
+
+def no_gpu(place: Place) -> None:
+    place.variables |= {"DEVICE": "cuda", "HF_REPO": str(TINY)}
+    place.monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def no_second_gpu(place: Place) -> None:
+    place.variables |= {"DEVICE": "cuda:1", "HF_REPO": str(TINY)}
+    place.monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    place.monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+def no_repository(place: Place) -> None:
+    place.variables["HF_REPO"] = "some/missing/folder"
+
+
+def damaged_voices(place: Place) -> None:
+    place.replace("voices.tgz", (TINY / "voices.tgz").read_bytes()[:-200])
+
+
+TROUBLES: dict[Trouble, str] = {
+    gated: "is given only to those who have accepted its licence. Accept it at https://huggingface.co/"
+    + REPO,
+    no_token: "is given only to those who sign in, and HF_TOKEN is not set.",
+    wrong_token: "The hub does not accept HF_TOKEN: it is mistyped, expired or revoked.",
+    unknown_repository: f"The hub has no repository {REPO} that HF_TOKEN may read.",
+    no_network: "The hub cannot be reached, and the cache",
+    interrupted: f"The download of {REPO} broke off. What has arrived is kept",
+    truncated_weights: f"{WEIGHTS} is cut short",
+    foreign_weights: f"{WEIGHTS} is that of another model than a PersonaPlex model",
+    missing_tensor: f"{WEIGHTS} lacks 1 tensors of a PersonaPlex model: out_norm.alpha.",
+    misshapen_tensor: "text_emb.weight is 400 x 32 instead of 513 x 32",
+    damaged_config: "config.json is damaged: it holds no JSON.",
+    config_of_another_model: "says n_q = 8, but PersonaPlex has 16: this is another model",
+    full_disk: "which has 5.0 MB left. Make room there, or set HF_HOME",
+    full_gpu: "500.0 MB are free. What helps: ",
+    gpu_full_at_last: "memory",
+    no_gpu: "DEVICE asks for a GPU, but PyTorch finds none.",
+    no_second_gpu: "DEVICE",
+    no_repository: "HF_REPO is some/missing/folder: there is no such folder, and it is no repository's name",
+    damaged_voices: "voices.tgz is damaged or no gzipped tar file",
+}
+
+
+@asynccontextmanager
+async def troubled(place: Place, trouble: Trouble) -> AsyncGenerator[tuple[OpenApp, str]]:
+    """The app that has failed to load, and the sentence."""
+    trouble(place)
+    async with place.open() as app:
+        assert await app.loaded() is EngineState.FAILED
+        yield app, app.engine.message
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+async def test_its_sentence_is_seen_wherever_one_looks(
+    place: Place, caplog: pytest.LogCaptureFixture, trouble: Trouble
+):
+    caplog.set_level("DEBUG")
+    caplog.set_level("INFO", "asyncio")
+    async with troubled(place, trouble) as (app, sentence):
+        assert TROUBLES[trouble] in sentence
+        assert sentence.endswith(".")
+        status, health = await app.health()
+        assert (status, health["status"], health["message"]) == (503, "failed", sentence)
+
+        assert (await app.get("/")).status_code == 200
+        page = PageSession(app)
+        banner, help_row = await page.trigger("watch_engine")
+        assert sentence in unescape(banner)
+        assert help_row == {"visible": True, "__type__": "update"}
+        assert await app_buttons(app) == {"Try again", "Use the echo engine meanwhile"}
+
+        voice = (await page.trigger("offer_voices", "NATF0"))[0]["value"]
+        assert await page.refusal(voice=voice) == sentence
+        write_wav(place.tmp_path / "clip.wav", speech(0.2))
+        with pytest.raises(EventRefused) as refused:
+            await page.converse(place.tmp_path / "clip.wav", voice=voice)
+        assert str(refused.value) == sentence
+        assert sentence in unescape((await page.trigger("preview", voice))[0])
+        preview = await app.get(f"/voices/{voice}/preview.wav")
+        assert (preview.status_code, preview.json()) == (503, {"detail": sentence})
+        assert app.engine.lines.free == app.engine.lines.capacity
+
+        log = [record for record in caplog.records if record.name != "asyncio"]
+        assert [record.message for record in log if record.exc_info] == []
+        said = "\n".join([*app.said, *(record.getMessage() for record in log)])
+    assert "Traceback" not in said
+    assert TOKEN not in said
+    assert SIGNATURE not in said
+
+
+async def app_buttons(app: OpenApp) -> set[str]:
+    """Those of the row that is shown now."""
+    config = (await app.get("/config")).json()
+    parts = {part["id"]: part for part in config["components"]}
+
+    def children(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for child in tree.get("children", []):
+            yield child
+            yield from children(child)
+
+    row = next(
+        t for t in children(config["layout"]) if parts[t["id"]]["props"].get("elem_id") == "engine-help"
+    )
+    return {parts[child["id"]]["props"]["value"] for child in children(row)}
+
+
+# Afterwards -----------------------------------------------------------------------------------------
+
+
+def mend(place: Place) -> None:
+    place.hub.refuse = lambda request: None
+    place.hub.break_after = []
+    place.endpoint, place.free_bytes = place.hub.url, 10**12
+    if "HF_REPO" in place.variables:
+        for path in TINY.iterdir():
+            place.replace(path.name, path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [gated, wrong_token, no_network, interrupted, full_disk, truncated_weights, damaged_voices],
+    ids=lambda trouble: trouble.__name__,
+)
+async def test_tried_again_it_loads_once_the_trouble_is_over(place: Place, trouble: Trouble):
+    async with troubled(place, trouble) as (app, sentence):
+        page = PageSession(app)
+        await page.trigger("try_again")
+        assert await app.loaded() is EngineState.FAILED
+        assert app.engine.message == sentence
+        mend(place)
+        await page.trigger("try_again")
+        banner, help_row = await page.trigger("watch_engine")
+        assert "PersonaPlex is ready." in banner
+        assert re.search("licen[cs]e", banner, re.I)
+        assert help_row["visible"] is False
+        voice = (await page.trigger("offer_voices", "NATF2"))[0]
+        assert [name for _, name in voice["choices"]] == VOICES
+        assert voice["value"] == VOICES[0]
+        _, health = await app.health()
+        assert (health["status"], health["model"]) == ("healthy", "personaplex")
+        assert not health.get("message")
+        call = await page.call(voice=VOICES[0])
+        assert call.live.is_set()
+        call.hang_up("Enough.")
+        await app.call_manager.ended(call)
+
+
+async def test_started_again_an_interrupted_download_goes_on_where_it_was(place: Place):
+    async with troubled(place, interrupted):
+        pass
+    [part] = (place.tmp_path / "cache").rglob("*.incomplete")
+    arrived = part.stat().st_size
+    place.hub.break_after = []
+    place.hub.requests.clear()
+    async with place.open() as app:
+        assert await app.loaded() is EngineState.READY
+        assert app.engine.model.name == "personaplex"
+    starts = [r.range_start for r in place.hub.requests if r.path == f"/storage/{WEIGHTS}"]
+    assert starts == [arrived]
+    assert arrived > 0
+
+
+async def test_voices_that_are_gone_the_next_time_are_not_offered(place: Place):
+    """The first attempt unpacked the voices, and failed later."""
+    foreign_weights(place)
+    place.replace("voices.tgz", b"")
+    with (
+        tarfile.open(TINY / "voices.tgz") as theirs,
+        tarfile.open(place.folder / "voices.tgz", "w:gz") as archive,
+    ):
+        member = theirs.getmember("voices/NATF0.pt")
+        content = theirs.extractfile(member)
+        member.name = "voices/FORMER.pt"
+        archive.addfile(member, content)
+    async with troubled(place, lambda place: None) as (app, _):
+        assert (await app.get("/voices")).json()["voices"] == ["FORMER.pt"]
+        mend(place)
+        await PageSession(app).trigger("try_again")
+        assert await app.loaded() is EngineState.READY
+        assert (await app.get("/voices")).json()["voices"] == [f"{name}.pt" for name in VOICES]
+
+
+async def test_meanwhile_the_echo_takes_calls_and_tells_why(place: Place):
+    async with troubled(place, gated) as (app, sentence):
+        page = PageSession(app)
+        await page.trigger("use_echo")
+        banner, help_row = await page.trigger("watch_engine")
+        assert sentence in unescape(banner)
+        assert "This is the echo engine" in banner
+        assert help_row["visible"] is True  # the way back to PersonaPlex
+        status, health = await app.health()
+        assert (status, health["model"], health["message"]) == (200, "echo", sentence)
+        call = await page.call(voice="NATF2")
+        call.hear(silent_frame())
+        assert await call.next_answer(10.0) is not None
+        call.hang_up("Enough.")
+        await app.call_manager.ended(call)

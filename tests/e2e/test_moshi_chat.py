@@ -1,0 +1,316 @@
+"""A Moshi client of its own against the app, on both engines: what it hears, and what it may do wrong while
+another caller's call goes on."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import ClientConnection, connect
+
+from personaplex_ui.models.echo import model
+from personaplex_ui.models.personaplex.runtime import text
+from tests.support.app_process import ECHO, TINY, AppProcess, running_app
+from tests.support.clients.moshi import FRAME_SAMPLES, RATE_HZ, MoshiClient, Sound, chat, tone
+from tests.support.password import SENT
+
+LINES = 4
+QUEUE = 20
+CONNECTIONS, AT_ONCE = 1_000, 100
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    limits = {"MAX_CALLS": str(LINES), "MAX_WAITING": str(QUEUE)}
+    with running_app(tmp_path_factory.mktemp("echo"), **limits, **ECHO) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with running_app(tmp_path_factory.mktemp("tiny"), MAX_CALLS="2", **TINY) as app:
+        yield app
+
+
+@contextlib.asynccontextmanager
+async def live(
+    app: AppProcess, query: dict[str, str] | None = None, path: str = "/api/chat"
+) -> AsyncGenerator[MoshiClient]:
+    async with chat(app.url, query, path) as client:
+        await client.until(lambda: client.ready)
+        yield client
+
+
+async def goes_on(client: MoshiClient) -> None:
+    """Each frame it hears is the model's answer to one that it said."""
+    frames = len(client.loudness)
+    await client.until(lambda: len(client.loudness) > frames + 5)
+    assert not client.closed
+    assert client.errors == []
+
+
+async def lines_free(app: AppProcess, free: int = LINES) -> None:
+    await asyncio.to_thread(app.wait_for_lines, free)
+
+
+def pitch_hz(sound: Sound) -> float:
+    """Of the loudest half second."""
+    window = RATE_HZ // 2
+    starts = range(0, len(sound) - window, FRAME_SAMPLES)
+    loudest = max((sound[start : start + window] for start in starts), key=lambda part: float(part @ part))
+    return float(np.argmax(np.abs(np.fft.rfft(loudest * np.hanning(window))))) * RATE_HZ / window
+
+
+# What it hears ---------------------------------------------------------------------------------------
+
+
+async def test_two_at_once_hear_their_own_words_in_their_own_voices(echo: AppProcess):
+    """300 Hz come back nine semitones higher, or ten lower. Both paths lead to the same door."""
+    async with (
+        live(echo, {"voice_prompt": "VARF3.pt", "seed": "7"}) as high,
+        live(echo, {"voice_prompt": "VARM4", "text_prompt": "", "seed": "7"}, "/ws/chat") as low,
+    ):
+        for client in (high, low):
+            await client.until(lambda client=client: max(client.loudness, default=0.0) > 0.01)  # the greeting
+            client.say(tone(300.0, 0.8))
+        for client in (high, low):
+            await client.until(lambda client=client: client.text.count("dBFS.") == 1)
+            frames = len(client.loudness)
+            await client.until(lambda client=client, frames=frames: len(client.loudness) > frames + 6)
+            assert client.errors == []
+            assert client.states[0]["state"] in ("preparing", "live")
+            assert client.states[-1]["figures"]["dropped_said"] == 0
+        assert pitch_hz(high.heard()) == pytest.approx(300.0 * 2 ** (9 / 12), abs=6.0)
+        assert pitch_hz(low.heard()) == pytest.approx(300.0 * 2 ** (-10 / 12), abs=6.0)
+        assert "Hello!" in high.text
+        await high.speak("Good morning to all.")
+        await high.speak("And goodbye!")
+        await high.until(lambda: "goodbye!" in high.text)
+        assert " Good morning to all. And goodbye!" in high.text
+        assert "morning" not in low.text
+    await lines_free(echo)
+
+
+async def test_the_eleventh_text_finds_the_queue_full(echo: AppProcess):
+    """The greeting is being said, so all ten wait. Messages are read one by one: the answer to a broken one
+    comes when those before it were taken."""
+    assert model.MAX_TEXTS_WAITING == text.MAX_TEXTS_WAITING == 10
+    async with live(echo) as client:
+        for number in range(10):
+            await client.speak(f"This is text number {number}.")
+        await client.send(b"")
+        await client.until(lambda: bool(client.errors))
+        (unreadable,) = client.errors
+        assert unreadable != "TTS queue full"
+        await client.speak("This is one too many.")
+        await client.until(lambda: len(client.errors) > 1)
+        await client.send(b"")
+        await client.until(lambda: len(client.errors) > 2)
+        assert client.errors == [unreadable, "TTS queue full", unreadable]
+
+
+async def test_the_fifth_waits_is_told_its_place_and_gets_the_line(echo: AppProcess):
+    async with contextlib.AsyncExitStack() as stack:
+        talkers = [await stack.enter_async_context(live(echo)) for _ in range(LINES)]
+        fifth = await stack.enter_async_context(chat(echo.url))
+        await fifth.until(lambda: {"state": "waiting", "place": 1, "waiting": 1} in fifth.states)
+        sixth = await stack.enter_async_context(chat(echo.url))
+        await sixth.until(lambda: {"state": "waiting", "place": 2, "waiting": 2} in sixth.states)
+        await talkers[0].websocket.close()
+        await fifth.until(lambda: fifth.ready)
+        await sixth.until(lambda: sixth.states[-1]["place"] == 1)
+        await goes_on(fifth)
+        await goes_on(talkers[1])
+        assert not sixth.ready
+    await lines_free(echo)
+
+
+async def test_what_cannot_be_had_is_told_in_words(echo: AppProcess):
+    async with chat(echo.url, {"voice_prompt": "NOBODY.pt"}) as client:
+        await client.until(lambda: client.closed)
+    assert "no voice “NOBODY.pt”" in client.errors[0]
+    assert client.close_code == 4000
+
+
+async def test_personaplex_talks_to_two_and_says_what_it_is_told(tiny: AppProcess):
+    async with (
+        live(tiny, {"seed": "7"}) as one,
+        live(tiny, {"voice_prompt": "NATM1.pt", "seed": "7"}) as other,
+    ):
+        for client in (one, other):
+            await client.until(lambda client=client: len(client.texts) > 3 and len(client.loudness) > 10)
+            assert max(client.loudness) > 0.001
+        await one.speak("Good day.")
+        await one.speak("Farewell!")
+        await one.until(lambda: "Farewell!" in one.text)
+        assert " Good day. Farewell!" in one.text
+        assert "Good day" not in other.text
+        assert one.errors == other.errors == []
+
+
+async def test_a_role_too_long_for_the_model_is_told_in_words(tiny: AppProcess):
+    async with chat(tiny.url, {"text_prompt": "word, " * 330}) as client:
+        await client.until(lambda: client.closed or client.ready)
+    assert "too long" in client.errors[0]
+    assert client.close_code == 4000
+
+
+# What it may do wrong --------------------------------------------------------------------------------
+
+FAULTS: list[bytes | str] = [
+    b"",
+    "text for binary",
+    '{"type": "audio"}',
+    b"\x08unknown",
+    b"\xff",
+    b"\x02\xc3",
+    b"\x03",
+    b"\x04",
+    b'\x04{"state":',
+    b"\x05\xff",
+    b"\x07",
+    b"\x07\xff",
+    b"\x07" + b"a" * 8_193,
+    b"\x01junk",
+    b"\x01" + bytes(20_000),
+    b"\x01" + np.random.default_rng(3).bytes(20_000),
+    b"\x01OggS\x01\x02\x03\x04",
+    b"\x01RIFF\x00\x00\x00\x00WAVEfmt ",
+]
+
+
+async def test_messages_that_cannot_be_read_are_answered_and_both_calls_go_on(echo: AppProcess):
+    async with live(echo) as other, live(echo) as client:
+        for number, message in enumerate(FAULTS):
+            await client.send(message)
+            await client.until(lambda number=number: len(client.errors) > number)
+        assert len(client.errors) == len(FAULTS)
+        assert all(sentence.endswith(".") for sentence in client.errors)
+        client.errors.clear()
+        await goes_on(client)
+        await goes_on(other)
+
+
+async def test_sound_that_is_damaged_on_the_way_is_heard_again_afterwards(echo: AppProcess):
+    """Truncated pages, pages without their beginning, pages with other bytes in them."""
+    async with live(echo) as other, live(echo) as client:
+        frames = len(client.loudness)
+        await client.until(lambda: len(client.loudness) > frames)
+        whole = client.audio(tone(300.0, 0.08))
+        for message in (whole[:60], b"\x01" + whole[80:], whole[:40] + bytes(100) + whole[140:]):
+            await client.send(message)
+        await client.until(lambda: bool(client.errors))
+        client.say(tone(300.0, 0.24))
+        await client.until(lambda: "dBFS." in client.text)
+        assert len(client.errors) <= 4
+        await goes_on(other)
+
+
+async def test_ten_megabytes_close_the_connection_that_sent_them(echo: AppProcess):
+    async with live(echo) as other:
+        for kind in (b"\x01", b"\x07", b"\xff"):
+            async with chat(echo.url, microphone=False) as client:
+                await client.until(lambda client=client: client.ready)
+                await client.send(kind + bytes(10_000_000))
+                await client.until(lambda client=client: client.closed)
+                assert client.close_code == 1009
+        await goes_on(other)
+    await lines_free(echo)
+
+
+async def test_many_times_real_time_is_closed_with_words(echo: AppProcess):
+    async with live(echo) as other, chat(echo.url, microphone=False) as client:
+        await client.until(lambda: client.ready)
+        for _ in range(400):
+            await client.send(client.audio(np.zeros(FRAME_SAMPLES, dtype=np.float32)))
+        await client.until(lambda: client.closed)
+        assert client.close_code == 1008
+        assert client.errors == ["Far more was sent than live sound needs, so the connection was closed."]
+        assert client.close_reason == client.errors[0]
+        await goes_on(other)
+
+
+async def close_without_code(websocket: ClientConnection) -> None:
+    await websocket.close(None)  # type: ignore[arg-type]
+
+
+async def break_off(websocket: ClientConnection) -> None:
+    websocket.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("leave", "end"),
+    [
+        (ClientConnection.close, "hung_up"),
+        (close_without_code, "hung_up"),
+        (break_off, "lost"),
+    ],
+    ids=["closed", "closed without a code", "broken"],
+)
+async def test_who_closed_has_hung_up_and_whose_connection_broke_is_lost(
+    echo: AppProcess, leave: Callable[[ClientConnection], Awaitable[None]], end: str
+):
+    await lines_free(echo)
+    before = calls_ended(echo)
+    async with live(echo) as client:
+        await leave(client.websocket)
+        await lines_free(echo)
+    assert calls_ended(echo) - before == Counter({end: 1})
+
+
+def calls_ended(app: AppProcess) -> Counter[str]:
+    """By how they ended, as the server counts them."""
+    ended: Counter[str] = Counter()
+    for family in text_string_to_metric_families(httpx.get(f"{app.url}/metrics").text):
+        for sample in family.samples:
+            if sample.name == "personaplex_calls_ended_total" and sample.labels["transport"] == "moshi":
+                ended[sample.labels["end"]] = int(sample.value)
+    return ended
+
+
+async def test_one_that_reads_nothing_holds_up_nobody(echo: AppProcess):
+    """It asks for answers and reads none of them."""
+    await lines_free(echo)
+    async with live(echo) as other:
+        async with connect(
+            f"{echo.url.replace('http', 'ws')}/api/chat", max_queue=1, additional_headers=SENT
+        ) as deaf:
+            while echo.free_lines() != LINES - 2:
+                await asyncio.sleep(0.01)
+            deaf.transport.pause_reading()
+
+            async def ask() -> None:
+                while True:
+                    await deaf.send(b"\x01" + bytes(60_000))
+                    await asyncio.sleep(0.001)
+
+            asking = asyncio.create_task(ask())
+            await lines_free(echo, LINES - 1)
+            asking.cancel()
+            deaf.transport.abort()
+        await goes_on(other)
+
+
+async def test_a_thousand_that_say_nothing_leave_one_call_in_peace(echo: AppProcess):
+    async with live(echo) as other, contextlib.AsyncExitStack() as stack:
+
+        async def join() -> MoshiClient:
+            return await stack.enter_async_context(chat(echo.url, microphone=False))
+
+        silent: list[MoshiClient] = []
+        for _ in range(CONNECTIONS // AT_ONCE):
+            silent += await asyncio.gather(*(join() for _ in range(AT_ONCE)))
+        served = LINES - 1 + QUEUE
+        for client in silent:
+            await client.until(lambda client=client: client.closed or bool(client.states))
+        refused = [client for client in silent if client.closed]
+        assert len(silent) - len(refused) <= served
+        assert all(client.close_code == 1013 and "try again" in client.errors[0] for client in refused)
+        await goes_on(other)
+    await lines_free(echo)

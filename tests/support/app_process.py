@@ -1,0 +1,177 @@
+"""The app as a process of its own, started as a user starts it, with settings and a folder of the test's own.
+
+Whoever starts one gets its log shown when a test fails (``add_logs``, called by the conftests here).
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from personaplex_ui.calls.store_table import FILE as CALLS
+from tests.support.password import GIVEN, VARIABLES
+
+ROOT = Path(__file__).parents[2]
+READY_WITHIN_SEC = 50.0
+GONE_WITHIN_SEC = 10.0
+LOG_SHOWN_CHARACTERS = 6_000
+
+KNOWN_EXCEPTIONS = ("ConnectionError: Cannot send encrypted data, not connected",)
+"""What aiortc leaves in its own tasks when a peer is suddenly gone."""
+
+ECHO = {"ENGINE": "echo"}
+TINY = {
+    "ENGINE": "personaplex",
+    "HF_REPO": str(ROOT / "tests" / "data" / "tiny"),
+    "DEVICE": "cpu",
+    "OMP_NUM_THREADS": "1",  # the model is so small that more threads only wait for each other
+}
+"""PersonaPlex with random weights: its speech is noise, and it says pieces of words without a pause."""
+
+TELEPHONE = {
+    "SERVER_URL": "https://talk.example.org",
+    "API_KEY": "a key that nobody else has",
+    "TWILIO_ACCOUNT_SID": "AC" + 16 * "0a",
+    "TWILIO_AUTH_TOKEN": "a token that Twilio does not know",
+    "TWILIO_PHONE_NUMBER": "+15550001111",
+}
+"""Nobody is called: Twilio would refuse these."""
+
+T = TypeVar("T")
+
+_processes: list["AppProcess"] = []
+
+
+class AppProcess:
+    """One server on 127.0.0.1. Starts at once; ``wait_until_ready`` before it is used."""
+
+    def __init__(self, folder: Path, script: Path = ROOT / "app.py", /, **variables: str) -> None:
+        self.folder = folder
+        self.recordings = folder / "recordings"
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.engine = variables.get("ENGINE", "echo")
+        variables = {**({} if not GIVEN else VARIABLES), **variables}
+        self.headers = {"X-App-Password": variables["APP_PASSWORD"]} if "APP_PASSWORD" in variables else {}
+        self._log_path = folder / f"app-{self.port}.log"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "ENV_FILE": os.devnull,  # a desk's .env says nothing here
+            "GRADIO_TEMP_DIR": str(folder / "gradio"),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            **ECHO,
+            "RECORDINGS_DIR": str(self.recordings),
+            **variables,
+        }
+        with self._log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script)],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        _processes.append(self)
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text(errors="replace")
+
+    def exceptions(self) -> list[str]:
+        """The tracebacks in its log, those of ``KNOWN_EXCEPTIONS`` left out."""
+        blocks = re.findall(r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*$", self.log, re.M)
+        return [block for block in blocks if not any(known in block for known in KNOWN_EXCEPTIONS)]
+
+    def wait_until_ready(self) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, f"The app did not start:\n{self.log}"
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{self.url}/health").status_code == 200
+            return False
+
+        wait_until(ready, READY_WITHIN_SEC, "the app is ready")
+
+    def kept_call(self, call_id: str) -> dict[str, Any]:
+        """What the server keeps of a recorded call on the disk."""
+        with contextlib.closing(sqlite3.connect(self.recordings / CALLS)) as connection:
+            found = connection.execute("SELECT record FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        return json.loads(found[0])
+
+    def free_lines(self) -> int:
+        return int(httpx.get(f"{self.url}/health", headers=self.headers).json()["lines_free"])
+
+    def wait_for_lines(self, free: int) -> None:
+        """Wait until at least so many lines are free."""
+        wait_until(lambda: self.free_lines() >= free, 30, f"{free} lines are free")
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self._wait()
+
+    def close(self) -> None:
+        """End it, whatever state it is in."""
+        _processes.remove(self)
+        if self.process.poll() is None:
+            try:
+                self.terminate()
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+
+    def _wait(self) -> int:
+        return self.process.wait(GONE_WITHIN_SEC)
+
+
+@contextlib.contextmanager
+def running_app(folder: Path, script: Path = ROOT / "app.py", /, **variables: str) -> Generator[AppProcess]:
+    app = AppProcess(folder, script, **variables)
+    try:
+        app.wait_until_ready()
+        yield app
+    finally:
+        app.close()
+    assert app.exceptions() == []
+
+
+def wait_until(true: Callable[[], T], within_sec: float, what: str, every_sec: float = 0.1) -> T:
+    """Ask again and again until the answer is true, and return it. The bound is generous: it ends a hang."""
+    deadline = time.monotonic() + within_sec
+    while not (answer := true()):
+        assert time.monotonic() < deadline, f"Waited {within_sec:.0f} s in vain until {what}."
+        time.sleep(every_sec)
+    return answer
+
+
+def add_logs(report: pytest.TestReport) -> None:
+    """Show what the running servers said beside a failure."""
+    if report.failed:
+        for app in _processes:
+            report.sections.append((f"app at {app.url}", app.log[-LOG_SHOWN_CHARACTERS:]))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

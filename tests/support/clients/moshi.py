@@ -1,0 +1,172 @@
+"""A Moshi client as a stranger writes it from the protocol's page: ``websockets``, ``sphn``, nothing of ours.
+
+The microphone runs all the time once the handshake came, in real time: what ``say`` was given, else silence.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import numpy.typing as npt
+import sphn
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.password import SENT
+
+Sound = npt.NDArray[np.float32]
+
+RATE_HZ = 24_000
+FRAME_SAMPLES = 1_920
+FRAME_SEC = 0.08
+
+
+def tone(hz: float, sec: float) -> Sound:
+    """Whole frames of it."""
+    time_sec = np.arange(round(sec / FRAME_SEC) * FRAME_SAMPLES) / RATE_HZ
+    return (0.3 * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
+
+
+class MoshiClient:
+    """What came over one connection, as it came. Errors of the test's own making are none of the client."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self.websocket = websocket
+        self.kinds: list[int] = []
+        self.sound: list[Sound] = []
+        self.texts: list[str] = []
+        self.states: list[dict[str, Any]] = []
+        self.errors: list[str] = []
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.waited_sec = 0.0
+        """The longest time for which nothing came."""
+        self._reader: Any = sphn.OpusStreamReader(RATE_HZ)
+        self._writer: Any = sphn.OpusStreamWriter(RATE_HZ)
+        self._to_say: list[Sound] = []
+        self._changed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        return 0x00 in self.kinds
+
+    @property
+    def closed(self) -> bool:
+        return self.close_code is not None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    @property
+    def loudness(self) -> list[float]:
+        """The RMS of each frame heard."""
+        sound = np.concatenate([*self.sound, np.zeros(0, dtype=np.float32)])
+        frames = sound[: len(sound) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+        return [float(np.sqrt(np.mean(frame**2))) for frame in frames]
+
+    def heard(self, since_frame: int = 0) -> Sound:
+        return np.concatenate([*self.sound, np.zeros(0, dtype=np.float32)])[since_frame * FRAME_SAMPLES :]
+
+    # What it sends ----------------------------------------------------------------------------------
+
+    def say(self, sound: Sound) -> None:
+        """Put ``sound``, whole frames, before the microphone."""
+        self._to_say.extend(sound.reshape(-1, FRAME_SAMPLES))
+
+    async def speak(self, text: str) -> None:
+        await self.send(b"\x07" + text.encode())
+
+    async def send(self, message: bytes | str) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self.websocket.send(message)
+
+    def audio(self, frame: Sound) -> bytes:
+        return b"\x01" + self._writer.append_pcm(frame)
+
+    async def _run_microphone(self) -> None:
+        await self.until(lambda: self.ready or self.closed)
+        due = time.monotonic()
+        silence = np.zeros(FRAME_SAMPLES, dtype=np.float32)
+        while not self.closed:
+            await self.send(self.audio(self._to_say.pop(0) if self._to_say else silence))
+            due += FRAME_SEC
+            await asyncio.sleep(due - time.monotonic())
+
+    # What it hears ----------------------------------------------------------------------------------
+
+    async def until(self, true: Callable[[], bool], within_sec: float = 20.0) -> None:
+        """Wait until ``true`` after a message, or say what came instead."""
+        try:
+            async with asyncio.timeout(within_sec):
+                while not true():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"Waited in vain; came: {self}") from None
+
+    async def _listen(self) -> None:
+        last = time.monotonic()
+        try:
+            async for message in self.websocket:
+                self.waited_sec = max(self.waited_sec, time.monotonic() - last)
+                last = time.monotonic()
+                assert isinstance(message, bytes)
+                self._take(message)
+                self._changed.set()
+        except ConnectionClosed:
+            pass
+        self.close_code = self.websocket.close_code or 1006
+        self.close_reason = self.websocket.close_reason or ""
+        self._changed.set()
+
+    def _take(self, message: bytes) -> None:
+        kind, content = message[0], message[1:]
+        self.kinds.append(kind)
+        match kind:
+            case 0x01:
+                self.sound.append(self._reader.append_bytes(content))
+            case 0x02:
+                self.texts.append(content.decode())
+            case 0x04:
+                self.states.append(json.loads(content))
+            case 0x05:
+                self.errors.append(content.decode())
+            case _:
+                assert message in (b"\x00", b"\x06")
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.kinds)} messages, states {self.states[-2:]}, text {self.text[-80:]!r}, "
+            f"errors {self.errors[-3:]}, close {self.close_code} {self.close_reason!r}"
+        )
+
+
+@contextlib.asynccontextmanager
+async def chat(
+    url: str,
+    query: Mapping[str, str] | None = None,
+    path: str = "/api/chat",
+    microphone: bool = True,
+    tells_state: bool = True,
+) -> AsyncGenerator[MoshiClient]:
+    """Connect to the app at ``url`` (``http://...``), hang up at the end. ``tells_state``: ask for 04 and 06,
+    as clients of other servers do not."""
+    asked = {**(query or {}), **({"state": "1"} if tells_state else {})}
+    address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(asked)}"
+    async with connect(address, max_size=None, additional_headers=SENT) as websocket:
+        client = MoshiClient(websocket)
+        listening = asyncio.create_task(client._listen())  # pyright: ignore[reportPrivateUsage]
+        talking = asyncio.create_task(client._run_microphone()) if microphone else None  # pyright: ignore[reportPrivateUsage]
+        try:
+            yield client
+        finally:
+            if talking is not None:
+                talking.cancel()
+            await websocket.close()
+            await listening

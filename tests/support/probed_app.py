@@ -1,0 +1,84 @@
+"""The app as ``app.py`` starts it, with one more route: ``/probe`` tells what it holds. For tests only.
+
+It looks into the app from outside, so nothing in the app knows of it; it listens on 127.0.0.1 alone.
+"""
+
+import asyncio
+import ctypes
+import gc
+import os
+import threading
+from collections import Counter
+from typing import Any
+
+import psutil
+from fastapi import FastAPI
+from fastrtc import WebRTC
+from gradio.blocks import Blocks
+
+from personaplex_ui.app import server
+from personaplex_ui.config.settings import Settings
+
+build_app = server.build_app
+
+
+def build_probed_app(settings: Settings) -> FastAPI:
+    app = build_app(settings)
+
+    @app.get("/probe")
+    async def probe() -> dict[str, Any]:
+        gc.collect()
+        _give_back_unused_memory()
+        return {
+            "held": _held(app),
+            "tasks": _tasks(),
+            "threads": _threads(),
+            "rss_mb": psutil.Process().memory_info().rss / 2**20,
+        }
+
+    # Before the page, which is mounted at "/" and answers whatever comes after it.
+    app.router.routes.insert(0, app.router.routes.pop())
+    return app
+
+
+def _give_back_unused_memory() -> None:
+    """What the C library keeps for later allocations is not held by anything."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+
+
+def _held(app: FastAPI) -> dict[str, int]:
+    """How many of each thing that belongs to one call or one connection."""
+    call_manager = app.state.call_manager
+    page: Blocks = app.state.page
+    component: Any = next(block for block in page.blocks.values() if isinstance(block, WebRTC))
+    lines = call_manager.engine.lines
+    return {
+        "lines taken": lines.capacity - lines.free,
+        "waiting": lines.waiting,
+        "calls": len(call_manager.calls),
+        "peer connections": len(component.pcs),
+        "handlers": len(component.handlers),
+        "connections": len(component.connections),
+        "data channels": len(component.data_channels),
+        "connection timeouts": len(component.connection_timeouts),
+        "outputs": len(component.additional_outputs),
+        "open sockets": len(psutil.Process().net_connections("udp")),
+    }
+
+
+def _tasks() -> dict[str, int]:
+    """Tasks by what they run."""
+    names = (getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
+    return dict(Counter(names))
+
+
+def _threads() -> dict[str, int]:
+    """Threads by name, without their numbers."""
+    return dict(Counter(thread.name.rstrip("0123456789-_ ") for thread in threading.enumerate()))
+
+
+if __name__ == "__main__":
+    server.build_app = build_probed_app
+    server.serve(Settings.from_mapping(os.environ))

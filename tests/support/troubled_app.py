@@ -1,0 +1,78 @@
+"""The app as ``app.py`` starts it, but its model is in trouble, which TROUBLE_FILE tells. For tests.
+
+The file is read at every step, so that a test can begin a trouble and end it; it outlives the process.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from personaplex_ui.app import bootstrap as parts
+from personaplex_ui.app import server
+from personaplex_ui.audio.frames import Frame
+from personaplex_ui.config.settings import Settings
+from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
+from tests.support.fake_model import FakeModel
+
+TROUBLE_FILE = Path(os.environ["TROUBLE_FILE"])
+SLOW_STEP_SEC = 0.05
+
+hanging = threading.Event()
+signal.signal(signal.SIGUSR1, lambda number, frame: hanging.set())
+"""Steps hang from now on, whatever the file says; unlike the file, it ends with the process."""
+
+
+def trouble() -> str:
+    return TROUBLE_FILE.read_text().strip() if TROUBLE_FILE.exists() else ""
+
+
+def misbehave(where: str) -> None:
+    """``hang step``: for ever; ``fail prepare``; ``die join``: its thread ends; ``slow step``."""
+    if where == "step" and hanging.is_set():
+        threading.Event().wait()
+    match trouble().split():
+        case ["hang", place] if place == where:
+            threading.Event().wait()
+        case ["fail", place] if place == where:
+            raise RuntimeError(f"a fault of the model in its {where}")
+        case ["die", place] if place == where:
+            raise SystemExit(f"the end of a thread in its {where}")
+        case ["slow", place] if place == where:
+            time.sleep(SLOW_STEP_SEC)
+        case _:
+            pass
+
+
+class TroubledModel(FakeModel):
+    def prepare(self, persona: Persona) -> Preparation:
+        misbehave("prepare")
+        if trouble() == "endless prepare":
+            while True:
+                time.sleep(0.01)
+                yield 0.5
+        return (yield from super().prepare(persona))
+
+    def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
+        misbehave("join")
+        super().join(slot, persona, sampling)
+
+    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+        misbehave("step")
+        return super().step(heard)
+
+    def leave(self, slot: int) -> None:
+        misbehave("leave")
+        super().leave(slot)
+
+
+def load(settings: Settings, *_: object) -> TroubledModel:
+    misbehave("load")
+    return TroubledModel(settings.max_calls)
+
+
+if __name__ == "__main__":
+    parts.load_speech_model = load
+    server.serve(Settings.from_mapping(os.environ))

@@ -1,0 +1,120 @@
+"""Previews of voices on a fake model that says back what it hears, and what it hears is silence."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from personaplex_ui.audio.frames import FRAME_SAMPLES
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.store import CallStore
+from personaplex_ui.channels.clips.preview import PREVIEW_SEC, PREVIEW_SEED, Previews
+from personaplex_ui.engine.engine import Engine, EngineState
+from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.voices.catalogue import Voice
+from personaplex_ui.voices.library import VoiceLibrary
+from tests.support.fake_model import FakeModel
+from tests.support.running import until
+
+VOICES = VoiceLibrary([Voice(name, "Natural", name) for name in ("NATF2", "NATM1", "nobody")])
+PREVIEW_FRAMES = 75
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+async def call_manager(model: FakeModel, tmp_path: Path) -> AsyncIterator[CallManager]:
+    engine = Engine(lambda report: model, max_calls=1, max_waiting=0)
+    await engine.start()
+    await until(lambda: engine.state is EngineState.READY)
+    call_manager = CallManager(engine, CallStore(tmp_path, 3600.0, lambda: 0.0), 600.0)
+    yield call_manager
+    await call_manager.close()
+    model.going.set()
+    await engine.close()
+
+
+@pytest.fixture
+def previews(call_manager: CallManager) -> Previews:
+    return Previews(call_manager, VOICES, "Be kind.")
+
+
+async def all_is_free(call_manager: CallManager) -> None:
+    await until(lambda: not call_manager.calls)
+    assert call_manager.engine.lines.free == 1
+
+
+async def test_a_preview_is_six_seconds_of_the_voice(previews: Previews, model: FakeModel):
+    model.going.clear()
+    making = asyncio.create_task(previews.wav_of("NATM1"))
+    await until(lambda: bool(model.joined))
+    persona, sampling = model.joined[0]
+    assert persona == Persona("NATM1", "Be kind.")
+    assert sampling.seed == PREVIEW_SEED
+    model.going.set()
+    samples, rate_hz = soundfile.read(io.BytesIO(await making), dtype="float32")
+    assert rate_hz == 24_000
+    assert samples.shape == (PREVIEW_FRAMES * FRAME_SAMPLES,)
+    assert len(samples) == PREVIEW_SEC * rate_hz
+    assert not np.any(samples)
+
+
+async def test_it_is_made_once_and_kept(previews: Previews, call_manager: CallManager, model: FakeModel):
+    first = await previews.wav_of("NATF2")
+    assert await previews.wav_of("NATF2.pt") == first
+    assert len(model.steps) == PREVIEW_FRAMES
+    await all_is_free(call_manager)
+    await previews.wav_of("NATM1")
+    assert len(model.steps) == 2 * PREVIEW_FRAMES
+
+
+async def test_many_who_ask_at_once_get_it_from_one_call(previews: Previews, model: FakeModel):
+    """There is one line and no queue, so a second call would be refused."""
+    wavs = await asyncio.gather(*[previews.wav_of("NATF2") for _ in range(8)])
+    assert set(wavs) == {wavs[0]}
+    assert len(model.steps) == PREVIEW_FRAMES
+
+
+@pytest.mark.parametrize("voice", ["", "NATF9", "../../etc/passwd", "natf2"])
+async def test_an_unknown_voice_is_refused_without_a_call(previews: Previews, model: FakeModel, voice: str):
+    with pytest.raises(InvalidInput) as refused:
+        await previews.wav_of(voice)
+    assert refused.value.field == "voice"
+    assert model.steps == []
+
+
+async def test_what_failed_once_is_tried_again(
+    previews: Previews, call_manager: CallManager, model: FakeModel
+):
+    model.fail_steps = 1
+    with pytest.raises(PersonaplexError, match="call again"):
+        await previews.wav_of("NATF2")
+    await all_is_free(call_manager)
+    assert (await previews.wav_of("NATF2"))[:4] == b"RIFF"
+
+
+async def test_a_voice_the_model_refuses_is_told_in_its_words(previews: Previews):
+    with pytest.raises(PersonaplexError, match="no voice"):
+        await previews.wav_of("nobody")
+
+
+async def test_who_stops_waiting_frees_the_line(
+    previews: Previews, call_manager: CallManager, model: FakeModel
+):
+    model.going.clear()
+    making = asyncio.create_task(previews.wav_of("NATF2"))
+    await until(lambda: bool(model.joined))
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    model.going.set()
+    await all_is_free(call_manager)
+    assert (await previews.wav_of("NATF2"))[:4] == b"RIFF"

@@ -1,0 +1,317 @@
+"""A FastRTC number from its opening to its end, with the service and the tunnel on loopback."""
+
+import asyncio
+import functools
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.channels.fastrtc_phone import loopback_server
+from personaplex_ui.channels.fastrtc_phone import number as fastrtc_number
+from personaplex_ui.channels.fastrtc_phone import service as fastrtc_service
+from personaplex_ui.channels.fastrtc_phone.app import build_telephone_app
+from personaplex_ui.channels.fastrtc_phone.number import FastRtcNumber, NumberState, NumberView, in_minutes
+from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
+from personaplex_ui.errors import PhoneUnavailable
+from tests.support.answering_machine import AnsweringMachine, answering_machine
+from tests.support.running import until
+from tests.support.telephone_rig import (
+    VOICES,
+    ForwardingTunnel,
+    picked_up,
+    plain_client,
+    ring,
+    running_call_manager,
+)
+
+TOKEN = "hf_a-token-of-nobody"
+LENT = {"phone": "+1 (555) 010-0042", "code": 7421, "time_remaining": 1205.5, "reset_date": "2025-12-01"}
+
+
+@pytest.fixture
+def service() -> Iterator[AnsweringMachine]:
+    with answering_machine() as service:
+        service.answers = {"/register": (200, LENT), "/unregister": (200, {})}
+        yield service
+
+
+@pytest.fixture
+async def call_manager(tmp_path: Path) -> AsyncIterator[CallManager]:
+    async with running_call_manager(tmp_path) as call_manager:
+        yield call_manager
+
+
+@pytest.fixture
+async def tunnel() -> ForwardingTunnel:
+    return ForwardingTunnel()
+
+
+def number_of(
+    call_manager: CallManager, tunnel: ForwardingTunnel, *urls: str, token: str | None = TOKEN
+) -> FastRtcNumber:
+    build_app = functools.partial(build_telephone_app, call_manager, VOICES, "Be kind.")
+    return FastRtcNumber(build_app, tunnel, FastRtcService(token, urls, plain_client), call_manager)
+
+
+@pytest.fixture
+async def number(
+    call_manager: CallManager, tunnel: ForwardingTunnel, service: AnsweringMachine
+) -> AsyncIterator[FastRtcNumber]:
+    number = number_of(call_manager, tunnel, service.url)
+    yield number
+    await number.close()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left(call_manager: CallManager, tunnel: ForwardingTunnel) -> AsyncIterator[None]:
+    """Neither tasks nor an open port nor a listener, whatever the test was about."""
+    before, listeners = asyncio.all_tasks(), list(call_manager.on_end)
+    yield
+    await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
+    assert not tunnel.is_open
+    assert call_manager.on_end == listeners
+    for port in tunnel.ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 1.0)
+
+
+class NoPort(socket.socket):
+    def bind(self, address: object, /) -> None:
+        raise OSError("none left")
+
+
+def registered_host(service: AnsweringMachine) -> str:
+    return cast(dict[str, str], service.asked[0].body)["url"]
+
+
+async def fails(number: FastRtcNumber, sentence: str) -> None:
+    """It cannot be opened, which exception and page tell in the same words."""
+    with pytest.raises(PhoneUnavailable) as caught:
+        await number.open()
+    assert sentence in str(caught.value)
+    assert number.view() == NumberView(NumberState.FAILED, str(caught.value))
+
+
+# Lent and given back -----------------------------------------------------------------------------------
+
+
+async def test_a_number_is_shown_and_given_back(
+    number: FastRtcNumber,
+    service: AnsweringMachine,
+    tunnel: ForwardingTunnel,
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)
+    assert number.view() == NumberView(NumberState.OFF, fastrtc_number.OFF)
+    await number.open()
+    sentence = "Call +1 (555) 010-0042 and enter the code 7421."
+    assert number.view() == NumberView(
+        NumberState.READY, sentence, "+1 (555) 010-0042", "7421", "20:05", "2025-12-01"
+    )
+    assert number.state is NumberState.READY
+    [registered] = service.asked
+    host = registered_host(service)
+    assert (registered.method, registered.path) == ("POST", "/register")
+    assert registered.headers["Authorization"] == TOKEN
+    assert (await ring(host)).stream_url == f"wss://{host}/telephone/handler"
+    await number.close()
+    assert service.asked[1].path == "/unregister"
+    assert service.asked[1].body == {"url": host, "code": "7421"}
+    assert service.asked[1].headers["Authorization"] == TOKEN
+    assert number.view() == NumberView(NumberState.OFF, fastrtc_number.OFF)
+    await number.close()
+    assert len(service.asked) == 2
+    assert sum("+1 (555) 010-0042" in record.getMessage() for record in caplog.records) == 1
+    assert TOKEN not in caplog.text
+
+
+async def test_a_number_can_be_had_again(
+    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
+):
+    for _ in range(2):
+        await number.open()
+        await number.open()
+        await number.close()
+    assert service.paths() == ["/register", "/unregister"] * 2
+    assert tunnel.opened == 2
+
+
+async def test_who_asks_twice_gets_one_number(
+    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
+):
+    tunnel.going.clear()
+    opening = [asyncio.create_task(number.open()) for _ in range(3)]
+    await until(lambda: tunnel.opened == 1)
+    assert number.view() == NumberView(NumberState.OPENING, fastrtc_number.OPENING_TUNNEL)
+    tunnel.going.set()
+    await asyncio.gather(*opening)
+    assert service.paths() == ["/register"]
+
+
+async def test_signals_stay_the_first_servers(number: FastRtcNumber):
+    def handlers() -> list[object]:
+        return [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+
+    before = handlers()
+    await number.open()
+    assert handlers() == before
+
+
+async def test_minutes_that_are_not_told_are_not_shown(number: FastRtcNumber, service: AnsweringMachine):
+    service.answers["/register"] = (200, {"phone": "+15550100", "code": "1"})
+    await number.open()
+    view = number.view()
+    assert (view.number, view.code, view.remaining, view.reset_date) == ("+15550100", "1", "", "")
+
+
+# Not lent ----------------------------------------------------------------------------------------------
+
+
+async def test_without_a_token_nothing_is_asked(
+    call_manager: CallManager, tunnel: ForwardingTunnel, service: AnsweringMachine
+):
+    await fails(number_of(call_manager, tunnel, service.url, token=None), fastrtc_service.NO_TOKEN)
+    assert service.asked == []
+    assert tunnel.opened == 0
+
+
+async def test_what_the_service_refuses_is_told(number: FastRtcNumber, service: AnsweringMachine):
+    service.answers["/register"] = (202, {"reset_date": "2025-12-01"})
+    await fails(number, "used up until 2025-12-01")
+    assert service.paths() == ["/register"]
+    service.answers["/register"] = (200, LENT)
+    await number.open()
+    assert number.state is NumberState.READY
+
+
+async def test_no_tunnel(number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel):
+    tunnel.failure = "The tunnel to Hugging Face could not be opened."
+    await fails(number, tunnel.failure)
+    assert service.asked == []
+    await number.close()
+    assert number.state is NumberState.OFF
+
+
+async def test_no_port(number: FastRtcNumber, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loopback_server.socket, "socket", NoPort)
+    await fails(number, loopback_server.NO_PORT)
+
+
+# Broken off --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_broken_off_while_the_tunnel_opens(
+    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel, closes: bool
+):
+    tunnel.going.clear()
+    opening = [asyncio.create_task(number.open()) for _ in range(2)]
+    await until(lambda: tunnel.opened == 1)
+    if closes:
+        await number.close()
+    else:
+        opening[0].cancel()
+    results = await asyncio.gather(*opening, return_exceptions=True)
+    assert isinstance(results[0], PhoneUnavailable if closes else asyncio.CancelledError)
+    assert isinstance(results[1], PhoneUnavailable)
+    assert number.view() == NumberView(NumberState.OFF, fastrtc_number.OFF)
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_broken_off_while_the_service_is_asked(
+    number: FastRtcNumber, service: AnsweringMachine, monkeypatch: pytest.MonkeyPatch, answers: bool
+):
+    monkeypatch.setattr(fastrtc_number, "LATE_ANSWER_WITHIN_SEC", 5.0 if answers else 0.05)
+    service.going.clear()
+    opening = asyncio.create_task(number.open())
+    await until(lambda: service.paths() == ["/register"])
+    assert number.view() == NumberView(NumberState.OPENING, fastrtc_number.ASKING)
+    closing = asyncio.create_task(number.close())
+    if answers:
+        await asyncio.sleep(0.02)
+        service.going.set()
+    with pytest.raises(PhoneUnavailable):
+        await opening
+    await closing
+    assert number.state is NumberState.OFF
+    assert service.paths() == (["/register", "/unregister"] if answers else ["/register"])
+
+
+async def test_a_service_that_does_not_take_its_number_back_keeps_nobody_waiting(
+    number: FastRtcNumber, service: AnsweringMachine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fastrtc_service, "UNREGISTERS_WITHIN_SEC", 0.1)
+    await number.open()
+    service.going.clear()
+    await number.close()
+    assert number.state is NumberState.OFF
+
+
+async def test_a_cancelled_close_still_closes(number: FastRtcNumber, service: AnsweringMachine):
+    await number.open()
+    service.going.clear()
+    closing = asyncio.create_task(number.close())
+    await until(lambda: service.paths()[-1] == "/unregister")
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert number.state is NumberState.OFF
+
+
+async def test_a_tunnel_that_breaks_takes_the_number_with_it(
+    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
+):
+    await number.open()
+    tunnel.broken.set()
+    await until(lambda: number.state is NumberState.FAILED)
+    assert number.view() == NumberView(NumberState.FAILED, "The tunnel broke.")
+    assert service.paths() == ["/register", "/unregister"]
+    tunnel.broken.clear()
+    await number.open()
+    assert number.state is NumberState.READY
+
+
+# Calls -------------------------------------------------------------------------------------------------
+
+
+async def test_calls_use_up_the_minutes_and_end_with_the_number(
+    number: FastRtcNumber, service: AnsweringMachine, call_manager: CallManager
+):
+    service.answers["/register"] = (200, LENT | {"time_remaining": 100.5})
+    await number.open()
+    host = registered_host(service)
+    answer = await ring(host)
+    async with picked_up(answer.stream_url) as telephone:
+        await telephone.start(answer.parameters)
+        await telephone.talk(0.7)
+        [call] = call_manager.calls.values()
+        assert call.transport is Transport.FASTRTC_PHONE
+        while_it_goes_on = number.view().remaining
+        call.hang_up("Over.")
+        await call_manager.ended(call)
+    assert "01:00" < while_it_goes_on < "01:40"
+    assert "01:00" < number.view().remaining <= while_it_goes_on
+    answer = await ring(host)
+    async with picked_up(answer.stream_url) as telephone:
+        await telephone.start(answer.parameters)
+        await until(lambda: bool(call_manager.calls))
+        [call] = call_manager.calls.values()
+        await call.live.wait()
+        closing = asyncio.create_task(number.close())
+        assert await telephone.closed() == (1001, fastrtc_number.GOODBYE)
+        await closing
+    assert (call.end, call.reason) == (End.SHUTDOWN, fastrtc_number.GOODBYE)
+    assert call_manager.calls == {}
+
+
+def test_minutes():
+    shown = [in_minutes(sec) for sec in (-1.0, 0.0, 59.99, 60.0, 3_599.0, 6_000.0)]
+    assert shown == ["00:00", "00:00", "00:59", "01:00", "59:59", "100:00"]

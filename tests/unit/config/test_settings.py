@@ -1,0 +1,264 @@
+"""Settings: defaults, what is accepted, what is refused and in which words, and that secrets stay hidden."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from personaplex_ui.config.settings import EngineChoice, LogFormat, LogLevel, Quantize, Settings
+from personaplex_ui.errors import SettingsError
+
+ENV_EXAMPLE = Path(__file__).parents[3] / ".env.example"
+READ_BESIDES = {"SPACE_HOST", "NO_TORCH_COMPILE", "ENV_FILE"}
+"""What SERVER_URL is made of on a Space, what moshi reads, and where all this may stand."""
+
+TURN = {"TURN_URLS": "turn:a.example:3478", "TURN_USERNAME": "ann", "TURN_CREDENTIAL": "hunter2"}
+
+
+def test_an_empty_mapping_gives_the_defaults() -> None:
+    settings = Settings.from_mapping({})
+    assert settings == Settings(
+        engine=EngineChoice.AUTO,
+        port=7860,
+        host="0.0.0.0",
+        device="auto",
+        hf_token=None,
+        hf_repo="nvidia/personaplex-7b-v1",
+        hf_revision=None,
+        cpu_offload=False,
+        quantize=Quantize.NONE,
+        persona_cache_mb=512,
+        max_calls=4,
+        max_waiting=20,
+        max_call_seconds=600,
+        recordings_dir=Path("recordings"),
+        recordings_keep_hours=24.0,
+        voices_dir=None,
+        default_voice_prompt="NATF2",
+        default_text_prompt="You enjoy having a good conversation.",
+        max_upload_mb=64,
+        app_password=None,
+        api_key=None,
+        trusted_proxies=("127.0.0.1", "::1"),
+        allowed_origins=(),
+        max_calls_per_address=3,
+        calls_per_minute=12,
+        upload_mb_per_hour=512,
+        server_url=None,
+        static_path=None,
+        twilio_account_sid=None,
+        twilio_auth_token=None,
+        twilio_phone_number=None,
+        phone_personas=None,
+        phone_record=False,
+        phone_announcement=None,
+        outbound_daily_limit=20,
+        fastrtc_phone=False,
+        turn_urls=(),
+        turn_username=None,
+        turn_credential=None,
+        space_id=None,
+        spaces_zero_gpu=False,
+        log_level=LogLevel.INFO,
+        log_format=LogFormat.TEXT,
+    )
+    assert settings.ice_servers == []
+
+
+def test_an_empty_value_means_not_set() -> None:
+    empty = {field.upper(): " " for field in Settings.model_fields}
+    assert Settings.from_mapping(empty) == Settings.from_mapping({})
+
+
+def test_other_variables_are_ignored() -> None:
+    assert Settings.from_mapping({"PATH": "/bin", "port": "1"}) == Settings.from_mapping({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("ENGINE", "echo", "engine", EngineChoice.ECHO),
+        ("ENGINE", " PersonaPlex ", "engine", EngineChoice.PERSONAPLEX),
+        ("PORT", "8080", "port", 8080),
+        ("HOST", "127.0.0.1", "host", "127.0.0.1"),
+        ("DEVICE", "cuda:1", "device", "cuda:1"),
+        ("HF_TOKEN", "hf_abc", "hf_token", SecretStr("hf_abc")),
+        ("HF_REPO", "someone/a-copy.v2", "hf_repo", "someone/a-copy.v2"),
+        ("HF_REPO", "./weights", "hf_repo", "./weights"),
+        ("HF_REVISION", "9f3a", "hf_revision", "9f3a"),
+        ("CPU_OFFLOAD", "1", "cpu_offload", True),
+        ("CPU_OFFLOAD", "No", "cpu_offload", False),
+        ("QUANTIZE", "INT8", "quantize", Quantize.INT8),
+        ("QUANTIZE", "none", "quantize", Quantize.NONE),
+        ("SPACES_ZERO_GPU", "true", "spaces_zero_gpu", True),
+        ("PERSONA_CACHE_MB", "0", "persona_cache_mb", 0),
+        ("MAX_CALLS", "64", "max_calls", 64),
+        ("MAX_WAITING", "0", "max_waiting", 0),
+        ("MAX_CALL_SECONDS", "15", "max_call_seconds", 15),
+        ("RECORDINGS_DIR", "/data/recordings", "recordings_dir", Path("/data/recordings")),
+        ("RECORDINGS_KEEP_HOURS", "0.5", "recordings_keep_hours", 0.5),
+        ("VOICES_DIR", "/data/voices", "voices_dir", Path("/data/voices")),
+        ("DEFAULT_VOICE_PROMPT", "VARM3.pt", "default_voice_prompt", "VARM3"),
+        ("DEFAULT_VOICE_PROMPT", "VARM3", "default_voice_prompt", "VARM3"),
+        ("DEFAULT_TEXT_PROMPT", "You are Ann.", "default_text_prompt", "You are Ann."),
+        ("MAX_UPLOAD_MB", "1", "max_upload_mb", 1),
+        ("SERVER_URL", "https://talk.example.org/", "server_url", "https://talk.example.org"),
+        (
+            "SERVER_URL",
+            "https://talk.example.org:8443/app",
+            "server_url",
+            "https://talk.example.org:8443/app",
+        ),
+        ("LOG_LEVEL", "DEBUG", "log_level", LogLevel.DEBUG),
+        ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
+        ("APP_PASSWORD", "open sesame", "app_password", SecretStr("open sesame")),
+        ("API_KEY", "k", "api_key", SecretStr("k")),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::1", "trusted_proxies", ("10.0.0.0/8", "fd00::1")),
+        ("ALLOWED_ORIGINS", "*", "allowed_origins", ("*",)),
+        (
+            "ALLOWED_ORIGINS",
+            "https://a.example/, http://b:8",
+            "allowed_origins",
+            ("https://a.example", "http://b:8"),
+        ),
+        ("STATIC_PATH", "dist.tgz", "static_path", Path("dist.tgz")),
+        ("PHONE_PERSONAS", '{"*": {}}', "phone_personas", '{"*": {}}'),
+        ("FASTRTC_PHONE", "1", "fastrtc_phone", True),
+    ],
+)
+def test_a_value_is_read(name: str, value: str, field: str, expected: object) -> None:
+    assert getattr(Settings.from_mapping({name: value}), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("ENGINE", "parrot", "one of auto, echo, personaplex"),
+        ("PORT", "0", "a whole number from 1 to 65535"),
+        ("PORT", "http", "a whole number from 1 to 65535"),
+        ("DEVICE", "cuda:", "auto, cpu, cuda, or one GPU"),
+        ("DEVICE", "tpu", "auto, cpu, cuda, or one GPU"),
+        ("CPU_OFFLOAD", "maybe", "1 or 0"),
+        ("QUANTIZE", "int4", "one of none, int8"),
+        ("PERSONA_CACHE_MB", "-1", "a whole number from 0 to 1000000"),
+        ("MAX_CALLS", "0", "a whole number from 1 to 64"),
+        ("MAX_CALLS", "65", "a whole number from 1 to 64"),
+        ("MAX_CALLS", "2.5", "a whole number from 1 to 64"),
+        ("MAX_WAITING", "-1", "a whole number from 0 to 1000"),
+        ("MAX_CALL_SECONDS", "14", "a whole number from 15 to 86400"),
+        ("RECORDINGS_KEEP_HOURS", "0", "a number above 0"),
+        ("RECORDINGS_KEEP_HOURS", "nan", "a number above 0"),
+        ("RECORDINGS_KEEP_HOURS", "inf", "a number above 0"),
+        ("RECORDINGS_KEEP_HOURS", "a day", "a number above 0"),
+        ("DEFAULT_VOICE_PROMPT", "../NATF2.pt", "a voice's name"),
+        ("MAX_UPLOAD_MB", "0", "a whole number from 1 to 4096"),
+        ("SERVER_URL", "http://example.org", "the public address of this server"),
+        ("SERVER_URL", "https://", "the public address of this server"),
+        ("SERVER_URL", "https://example.org/?a=b", "the public address of this server"),
+        ("TURN_URLS", "https://turn.example.org", "a list of URLs"),
+        ("TRUSTED_PROXIES", "the.proxy", "a list of addresses or networks"),
+        ("ALLOWED_ORIGINS", "example.org", "* or a list of origins"),
+        ("ALLOWED_ORIGINS", "https://example.org/page", "* or a list of origins"),
+        ("TWILIO_PHONE_NUMBER", "555 1234", "a number with its country code"),
+        ("OUTBOUND_DAILY_LIMIT", "-1", "a whole number from 0 to 100000"),
+        ("LOG_FORMAT", "xml", "one of text, json"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
+    name: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_mapping({name: value})
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{name} is {value!r}, but it must be {allowed}")
+    assert sentence.endswith(".")
+
+
+def test_turn_servers_become_ice_servers() -> None:
+    settings = Settings.from_mapping(
+        TURN | {"TURN_URLS": "turn:a.example:3478, turns:b.example:443?transport=tcp,"}
+    )
+    assert settings.ice_servers == [
+        {
+            "urls": ["turn:a.example:3478", "turns:b.example:443?transport=tcp"],
+            "username": "ann",
+            "credential": "hunter2",
+        }
+    ]
+
+
+def test_a_stun_server_needs_no_credential() -> None:
+    assert Settings.from_mapping({"TURN_URLS": "stun:a.example:3478"}).ice_servers == [
+        {"urls": ["stun:a.example:3478"]}
+    ]
+
+
+@pytest.mark.parametrize("missing", ["TURN_USERNAME", "TURN_CREDENTIAL"])
+def test_a_turn_server_without_its_credential_is_refused(missing: str) -> None:
+    with pytest.raises(SettingsError, match=f"TURN_URLS .* {missing}") as refused:
+        Settings.from_mapping({name: value for name, value in TURN.items() if name != missing})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_secrets_are_masked_wherever_settings_are_printed() -> None:
+    settings = Settings.from_mapping(TURN | {"HF_TOKEN": "hf_abc"})
+    for shown in (repr(settings), str(settings), f"{settings.hf_token}", str(settings.model_dump())):
+        assert "hf_abc" not in shown
+        assert "hunter2" not in shown
+    assert settings.hf_token is not None
+    assert settings.hf_token.get_secret_value() == "hf_abc"
+    assert settings.hf_token != SecretStr("hf_abd")
+    assert len({settings.hf_token, SecretStr("hf_abc")}) == 1
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings.from_mapping({})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_on_a_space_the_public_address_and_the_proxies_are_known() -> None:
+    space = {"SPACE_ID": "ann/talk", "SPACE_HOST": "ann-talk.hf.space"}
+    settings = Settings.from_mapping(space)
+    assert settings.server_url == "https://ann-talk.hf.space"
+    assert "10.0.0.0/8" in settings.trusted_proxies
+    assert (
+        Settings.from_mapping(space | {"SERVER_URL": "https://a.example"}).server_url == "https://a.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TWILIO_ACCOUNT_SID", "AC0"), ("TWILIO_PHONE_NUMBER", "+15551234567")]
+)
+def test_a_twilio_account_or_number_needs_the_token(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} needs TWILIO_AUTH_TOKEN"):
+        Settings.from_mapping({name: value})
+
+
+def test_a_telephone_number_is_read_however_it_is_written() -> None:
+    given = {"TWILIO_PHONE_NUMBER": "+1 (555) 123-4567", "TWILIO_AUTH_TOKEN": "a token"}
+    assert Settings.from_mapping(given).twilio_phone_number == "+15551234567"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("SERVER_URL", "https://ann:hunter2@example.org", "https://***@example.org"),
+        ("SERVER_URL", "https://ann:hunter2/@@example.org/app", "https://***@example.org/app"),
+        ("SERVER_URL", "ann:hunter2@example.org", "***@example.org"),
+        ("ALLOWED_ORIGINS", "https://ann:hunter2@example.org", "https://***@example.org"),
+    ],
+)
+def test_the_password_of_a_url_is_not_shown(name: str, value: str, shown: str) -> None:
+    with pytest.raises(SettingsError, match="but it must be") as refused:
+        Settings.from_mapping({name: value})
+    assert str(refused.value).startswith(f"{name} is {shown!r}")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_example_file_shows_every_variable_with_its_default() -> None:
+    shown = dict(re.findall(r'^# ([A-Z_]+)="?(.*?)"?$', ENV_EXAMPLE.read_text(), re.MULTILINE))
+    assert shown.keys() == {*(field.upper() for field in Settings.model_fields), *READ_BESIDES}
+    assert Settings.from_mapping(shown) == Settings.from_mapping({})

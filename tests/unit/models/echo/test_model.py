@@ -1,0 +1,291 @@
+"""The echo engine as the engine's thread sees it: frames in, answers out, several callers in one step."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples, pad_to_frames, silent_frame
+from personaplex_ui.audio.levels import rms_dbfs
+from personaplex_ui.calls import watchdog
+from personaplex_ui.engine.speech_model import Answer, Persona, PreparedPersona, Sampling
+from personaplex_ui.errors import SpeakQueueFull
+from personaplex_ui.models.echo.model import MAX_TEXTS_WAITING, EchoModel
+from personaplex_ui.models.echo.sentences import GOODBYE, GREETING, WORDINGS
+from personaplex_ui.models.echo.voice import pitch_ratio
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+
+VOICES = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
+QUIET = 1e-4
+
+
+def echo_model(greeting: str = "") -> EchoModel:
+    """Without a greeting it says nothing by itself."""
+    return EchoModel(8, greeting)
+
+
+def prepared(model: EchoModel, voice: str) -> PreparedPersona:
+    preparation = model.prepare(Persona(voice, "Be kind."))
+    while True:
+        try:
+            assert 0.0 <= next(preparation) <= 1.0
+        except StopIteration as done:
+            return done.value
+
+
+def join(model: EchoModel, slot: int = 0, voice: str = "NATF2", seed: int | None = 1) -> None:
+    model.join(slot, prepared(model, voice), Sampling(seed=seed))
+
+
+def tone(sec: float, hz: float = 440.0, amplitude: float = 0.1) -> Samples:
+    time_sec = np.arange(int(sec * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    return (amplitude * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
+
+
+def pause(sec: float) -> Samples:
+    return np.zeros(int(sec * SAMPLE_RATE_HZ), dtype=np.float32)
+
+
+def talk(model: EchoModel, sounds: Mapping[int, Samples]) -> dict[int, list[Answer]]:
+    """Step the slots of ``sounds`` together until all is heard; returns the answers of each slot."""
+    frames = {slot: pad_to_frames(sound).reshape(-1, FRAME_SAMPLES) for slot, sound in sounds.items()}
+    answers: dict[int, list[Answer]] = {slot: [] for slot in sounds}
+    for number in range(max(map(len, frames.values()))):
+        heard = {slot: track[number] for slot, track in frames.items() if number < len(track)}
+        answered = model.step(heard)
+        assert answered.keys() == heard.keys()
+        for slot, answer in answered.items():
+            assert answer.frame.shape == (FRAME_SAMPLES,)
+            answers[slot].append(answer)
+    return answers
+
+
+def say(model: EchoModel, *sounds: Samples) -> list[Answer]:
+    return talk(model, {0: np.concatenate(sounds)})[0]
+
+
+def sound_of(answers: list[Answer]) -> Samples:
+    return np.concatenate([answer.frame for answer in answers])
+
+
+def text_of(answers: list[Answer]) -> str:
+    return "".join(answer.text for answer in answers)
+
+
+def spoken(answers: list[Answer]) -> Samples:
+    """The sound from its first to its last loud sample."""
+    sound = sound_of(answers)
+    loud = np.flatnonzero(np.abs(sound) > QUIET)
+    return sound[loud[0] : loud[-1] + 1]
+
+
+def peak_hz(samples: Samples) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), n=2**19))
+    return float(np.argmax(spectrum)) * SAMPLE_RATE_HZ / 2**19
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_an_utterance_comes_back_in_the_pitch_of_the_voice(voice: str):
+    model = echo_model()
+    join(model, voice=voice)
+    ratio = pitch_ratio(voice)
+    answer = spoken(say(model, pause(0.4), tone(1.2), pause(4.0)))
+    assert peak_hz(answer) == pytest.approx(440.0 * ratio, rel=0.002)
+    assert len(answer) / SAMPLE_RATE_HZ == pytest.approx(1.2 / ratio, abs=0.02)
+
+
+@pytest.mark.parametrize("amplitude", [0.02, 0.1, 0.9])
+def test_it_comes_back_as_loud_as_it_was(amplitude: float):
+    model = echo_model()
+    join(model)
+    answer = spoken(say(model, tone(1.2, amplitude=amplitude), pause(3.0)))
+    inner = answer[1_200:-1_200]
+    assert rms_dbfs(inner) == pytest.approx(rms_dbfs(tone(1.2, amplitude=amplitude)), abs=0.2)
+
+
+def test_it_answers_after_the_pause_and_never_while_the_caller_speaks():
+    model = echo_model()
+    join(model)
+    answers = say(model, tone(0.8), pause(0.32), tone(0.8), pause(0.4))
+    assert not np.any(sound_of(answers))
+    assert np.any(sound_of(say(model, pause(0.8))))
+
+
+def test_silence_is_answered_with_silence():
+    model = echo_model()
+    join(model)
+    answers = say(model, pause(20.0))
+    assert not np.any(sound_of(answers))
+    assert text_of(answers) == ""
+
+
+def test_spoken_over_it_falls_silent_within_two_frames():
+    model = echo_model()
+    join(model)
+    before = say(model, tone(4.0), pause(1.0))
+    assert np.any(before[-1].frame)
+    over = say(model, tone(1.6, hz=300))
+    assert not np.any(over[1].frame[240:])
+    assert not np.any(sound_of(over[2:]))
+    assert text_of(over[1:]) == ""
+
+
+def test_what_was_said_over_it_comes_back_instead_of_the_rest():
+    model = echo_model()
+    join(model, voice="NATM1")
+    say(model, tone(4.0), pause(1.0))
+    answer = spoken(say(model, tone(1.2, hz=300), pause(3.0))[2:])
+    assert peak_hz(answer) == pytest.approx(300 * pitch_ratio("NATM1"), rel=0.002)
+
+
+@pytest.mark.parametrize("coughs", [1, 2, 3])
+def test_coughs_stop_it_in_no_word_and_are_not_said_back(coughs: int):
+    greeted, interrupted = echo_model(GREETING), echo_model(GREETING)
+    join(greeted)
+    join(interrupted)
+    whole = say(greeted, pause(10.0))
+    noises = [tone(0.08, amplitude=0.5), pause(0.16)] * coughs
+    with_cough = say(interrupted, pause(1.04), *noises, pause(8.96 - 0.24 * coughs))
+    assert text_of(with_cough) == text_of(whole)
+    assert np.array_equal(sound_of(with_cough), sound_of(whole))
+
+
+def test_a_line_of_text_tells_length_and_level():
+    model = echo_model()
+    join(model)
+    text = text_of(say(model, pause(0.4), tone(2.0), pause(3.0)))
+    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    kept_around_sec = 4 * 0.08
+    assert numbers[0] == pytest.approx(2.0 + kept_around_sec, abs=0.06)
+    assert numbers[1] == pytest.approx(rms_dbfs(tone(2.0)), abs=1.5)
+
+
+def test_pieces_of_text_hold_whole_words():
+    model = echo_model(GREETING)
+    join(model)
+    answers = say(model, pause(8.0), tone(2.0), pause(4.0))
+    pieces = [answer.text for answer in answers if answer.text]
+    assert all(piece.startswith(" ") for piece in pieces)
+    words = text_of(answers).split()
+    assert [word for piece in pieces for word in piece.split()] == words
+    assert words[: len(GREETING.split())] == GREETING.split()
+    assert words[-1] == "dBFS."
+
+
+def test_a_call_with_the_same_seed_is_the_same():
+    def conversation() -> list[Answer]:
+        model = echo_model(GREETING)
+        join(model, seed=5)
+        return say(model, pause(8.0), *[tone(0.8), pause(2.0)] * 6)
+
+    once, again = conversation(), conversation()
+    assert text_of(once) == text_of(again)
+    assert np.array_equal(sound_of(once), sound_of(again))
+
+
+def test_over_many_seeds_all_wordings_are_heard():
+    def opening(seed: int) -> str:
+        model = echo_model()
+        join(model, seed=seed)
+        return text_of(say(model, tone(0.8), pause(2.0))).split()[0]
+
+    assert {opening(seed) for seed in range(20)} == {wording.split()[0] for wording in WORDINGS}
+
+
+def test_callers_in_one_step_hear_what_they_would_hear_alone():
+    sounds: dict[int, Samples] = {}
+    alone: dict[int, list[Answer]] = {}
+    together = echo_model(GREETING)
+    for slot in range(8):
+        sounds[slot] = np.concatenate([pause(0.3 * slot), tone(0.5 + 0.2 * slot, 200 + 40 * slot), pause(4)])
+        join(together, slot, VOICES[slot], seed=slot)
+        single = echo_model(GREETING)
+        join(single, 0, VOICES[slot], seed=slot)
+        alone[slot] = talk(single, {0: sounds[slot]})[0]
+    answers = talk(together, sounds)
+    for slot in range(8):
+        assert text_of(answers[slot]) == text_of(alone[slot])
+        assert np.array_equal(sound_of(answers[slot]), sound_of(alone[slot]))
+
+
+def test_slots_that_are_not_stepped_stay_where_they_are():
+    model = echo_model(GREETING)
+    join(model, 0)
+    join(model, 1)
+    first = talk(model, {0: pause(6.0)})
+    second = talk(model, {1: pause(6.0)})
+    assert np.array_equal(sound_of(first[0]), sound_of(second[1]))
+
+
+def test_each_call_opens_with_the_greeting_once():
+    model = echo_model(GREETING)
+    join(model)
+    answers = say(model, pause(15.0))
+    assert text_of(answers) == f" {GREETING}"
+    assert rms_dbfs(spoken(answers)) > -35.0
+    assert not np.any(sound_of(answers[-60:]))
+
+
+def test_the_goodbye_of_calls_is_one_it_has_a_recording_of():
+    assert GOODBYE == watchdog.GOODBYE
+    model = echo_model()
+    join(model)
+    model.speak(0, watchdog.GOODBYE)
+    answers = say(model, pause(6.0))
+    assert text_of(answers) == f" {GOODBYE}"
+    assert rms_dbfs(spoken(answers)) > -35.0
+
+
+def test_ten_texts_may_wait_and_are_said_in_order():
+    model = echo_model()
+    join(model)
+    texts = [f"This is number {number}." for number in range(MAX_TEXTS_WAITING)]
+    for text in texts:
+        model.speak(0, text)
+    with pytest.raises(SpeakQueueFull):
+        model.speak(0, "One too many.")
+    say(model, pause(0.16))
+    model.speak(0, "There is room again.")
+    answers = say(model, pause(40.0))
+    assert text_of(answers).endswith("number 9. There is room again.")
+    assert [word for word in text_of(answers).split() if word[0].isdigit()] == [f"{n}." for n in range(10)]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_a_text_without_words_is_over_at_once(text: str):
+    model = echo_model()
+    join(model)
+    model.speak(0, text)
+    model.speak(0, "after it")
+    assert text_of(say(model, pause(3.0))) == " after it"
+
+
+def test_a_forced_text_waits_until_the_caller_has_spoken():
+    model = echo_model()
+    join(model)
+    say(model, tone(0.8))
+    model.speak(0, "patience")
+    assert not np.any(sound_of(say(model, tone(1.6))))
+    assert text_of(say(model, pause(6.0))).endswith("dBFS. patience")
+
+
+def test_who_leaves_is_forgotten():
+    model = echo_model()
+    join(model)
+    say(model, tone(2.0))
+    model.leave(0)
+    model.leave(0)
+    with pytest.raises(KeyError):
+        model.step({0: silent_frame()})
+    join(model)
+    assert not np.any(sound_of(say(model, pause(5.0))))
+
+
+def test_it_takes_other_sampling_in_a_running_call():
+    model, other = echo_model(), echo_model()
+    join(model)
+    join(other)
+    other.change_sampling(0, Sampling(seed=99, text_temperature=0.1))
+    sounds = [tone(0.8), pause(2.0)] * 4
+    assert text_of(say(model, *sounds)) == text_of(say(other, *sounds))

@@ -1,0 +1,119 @@
+"""The pitch of each voice, measured; sound and words of a saying."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
+from personaplex_ui.audio.levels import rms_dbfs
+from personaplex_ui.models.echo.voice import Saying, pitch_ratio
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+
+VOICES = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
+
+
+def tone(sec: float, hz: float = 440.0, amplitude: float = 0.1) -> Samples:
+    time_sec = np.arange(int(sec * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    return (amplitude * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
+
+
+def peak_hz(samples: Samples) -> float:
+    """The loudest frequency of ``samples`` ``[n]``, to a fraction of a hertz (zero padded)."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), n=2**19))
+    return float(np.argmax(spectrum)) * SAMPLE_RATE_HZ / 2**19
+
+
+def say(saying: Saying) -> tuple[Samples, list[str]]:
+    """All of its sound, and its pieces of text in order, empty ones left out."""
+    frames: list[Samples] = []
+    pieces: list[str] = []
+    while not saying.over:
+        frame, words = saying.next_frame()
+        assert frame.shape == (FRAME_SAMPLES,)
+        assert frame.dtype == np.float32
+        frames.append(frame)
+        pieces += [words] if words else []
+    return np.concatenate(frames), pieces
+
+
+def test_no_two_of_the_eighteen_voices_sound_alike():
+    ratios = [pitch_ratio(name) for name in VOICES]
+    assert len(ratios) == 18
+    semitones = sorted(12 * np.log2(ratio) for ratio in ratios)
+    assert min(np.diff(semitones)) > 0.9
+    assert 0.0 not in semitones
+
+
+def test_women_are_higher_and_men_lower_than_the_caller():
+    for name in VOICES:
+        assert (pitch_ratio(name) > 1) == (name[:4] in ("NATF", "VARF"))
+
+
+@pytest.mark.parametrize("name", ["", "NATF", "NATF22", "natf2", "my own voice"])
+def test_a_voice_outside_the_catalogue_keeps_the_pitch(name: str):
+    assert pitch_ratio(name) == 1.0
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_a_tone_comes_back_in_the_pitch_of_the_voice_at_its_own_level(voice: str):
+    ratio = pitch_ratio(voice)
+    sound, _ = say(Saying(tone(2.0), "", ratio))
+    spoken = sound[2_400 : int(2.0 / ratio * SAMPLE_RATE_HZ) - 2_400]
+    assert peak_hz(spoken) == pytest.approx(440.0 * ratio, rel=0.001)
+    assert rms_dbfs(spoken) == pytest.approx(rms_dbfs(tone(2.0)), abs=0.1)
+    assert abs(len(sound) - 2.0 / ratio * SAMPLE_RATE_HZ) <= FRAME_SAMPLES
+
+
+def test_at_pitch_one_the_sound_is_what_it_was():
+    samples = tone(1.0)
+    sound, _ = say(Saying(samples, "", 1.0))
+    assert np.allclose(sound[: len(samples)], samples, atol=1e-4)
+    assert not np.any(np.abs(sound[len(samples) :]) > 1e-4)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.5])
+def test_silence_stays_silent(ratio: float):
+    sound, _ = say(Saying(np.zeros(SAMPLE_RATE_HZ, dtype=np.float32), "nothing", ratio))
+    assert not np.any(sound)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 1_919, 1_920, 1_921])
+def test_a_sound_of_any_length_comes_to_an_end_and_silence_follows(samples: int):
+    saying = Saying(tone(1.0)[:samples], "a few words", 1.2)
+    if not saying.over:
+        say(saying)
+    assert saying.over
+    frame, _ = saying.next_frame()
+    assert not np.any(frame)
+
+
+@settings(deadline=None)
+@given(
+    text=st.lists(st.text(st.characters(categories=["L", "N", "P"]), min_size=1), max_size=40).map(" ".join),
+    frames=st.floats(0.1, 30.0),
+    ratio=st.sampled_from([0.56, 1.0, 1.78]),
+)
+def test_every_word_is_said_once_in_order_and_none_is_cut(text: str, frames: float, ratio: float):
+    samples = np.zeros(int(frames * FRAME_SAMPLES), dtype=np.float32)
+    _, pieces = say(Saying(samples, text, ratio))
+    assert "".join(pieces) == "".join(f" {word}" for word in text.split())
+    assert [word for piece in pieces for word in piece.split()] == text.split()
+
+
+def test_words_are_spread_over_the_sound():
+    saying = Saying(tone(4.0), "one two three four five six seven eight", 1.0)
+    counts = [len(saying.next_frame()[1].split()) for _ in range(50)]
+    assert sum(counts) == 8
+    assert max(counts) == 1
+    assert 3 <= sum(counts[:25]) <= 5
+
+
+def test_it_falls_silent_within_a_frame_and_without_a_click():
+    saying = Saying(tone(2.0), "", 1.0)
+    before = saying.next_frame()[0]
+    frame = saying.fade_out()
+    assert np.any(frame[:200])
+    assert not np.any(frame[240:])
+    steps = np.abs(np.diff(np.concatenate([before, frame])))
+    assert np.max(steps) < 1.2 * np.max(np.abs(np.diff(before)))

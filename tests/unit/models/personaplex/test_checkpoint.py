@@ -1,0 +1,487 @@
+"""Loading a checkpoint: the tiny one of ``tests/data``, broken ones, and one of a gigabyte."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from moshi.models.lm import LMModel
+from moshi.models.loaders import (
+    get_mimi,  # pyright: ignore[reportUnknownVariableType]  its mimi_config is a dict of anything
+)
+from moshi.utils.compile import no_compile
+from safetensors.torch import (
+    load_file,  # pyright: ignore[reportUnknownVariableType]  a path of anything
+)
+from torch import Tensor
+
+from personaplex_ui.config.settings import Settings
+from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.loading.checkpoint import (
+    check_gpu_room,
+    load_codec,
+    load_language_model,
+    load_tokenizer,
+)
+from personaplex_ui.models.personaplex.loading.checkpoint_files import (
+    CheckpointFiles,
+    CheckpointUnusable,
+    Config,
+)
+from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
+from personaplex_ui.models.personaplex.loading.safetensors_file import CHUNK_BYTES, SafetensorsFile
+from tests.support.checkpoint_writer import released_shapes, with_length, write_model, write_safetensors
+
+ROOT = Path(__file__).parents[4]
+TINY = ROOT / "tests/data/tiny"
+CPU = torch.device("cpu")
+GPU = torch.device("cuda:0")
+
+torch.set_num_threads(1)
+
+
+def unheard(sentence: str, progress: float) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def tiny() -> CheckpointFiles:
+    return find_checkpoint(str(TINY), None, Hub(), unheard)
+
+
+@pytest.fixture(scope="module")
+def released(tiny: CheckpointFiles) -> dict[str, Tensor]:
+    return load_file(tiny.weights)
+
+
+def load(files: CheckpointFiles, dtype: torch.dtype = torch.float32) -> LMModel:
+    return load_language_model(files, CPU, dtype, unheard)
+
+
+def refusal(load_it: Callable[[], object]) -> str:
+    with pytest.raises(CheckpointUnusable) as caught:
+        load_it()
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    return sentence
+
+
+# The language model
+
+
+def test_the_weights_are_those_that_moshi_loads(tiny: CheckpointFiles, released: dict[str, Tensor]) -> None:
+    sizes = language_model_sizes(tiny.config)
+    theirs = LMModel(device="cpu", dtype=torch.bfloat16, **sizes.arguments)
+    theirs.load_state_dict(
+        dict(released), assign=True
+    )  # its hooks rename what the released file calls otherwise
+    expected = theirs.state_dict()
+    model = load(tiny)
+    assert model.dep_q == 8
+    for name, tensor in model.state_dict().items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, expected[name].float()), name
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_dtype_is_as_asked(tiny: CheckpointFiles) -> None:
+    assert {tensor.dtype for tensor in load(tiny, torch.bfloat16).state_dict().values()} == {torch.bfloat16}
+
+
+def test_progress_is_told(tiny: CheckpointFiles) -> None:
+    told: list[tuple[str, float]] = []
+    load_language_model(tiny, CPU, torch.float32, lambda sentence, share: told.append((sentence, share)))
+    assert told[-1] == ("Loading the model: 7 of 7 MB.", 1.0)
+    assert [share for _, share in told] == sorted(share for _, share in told)
+    assert 5 <= len(told) <= 22
+
+
+def test_a_file_with_the_assistants_depth_steps_only(
+    tiny: CheckpointFiles, released: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    halves = {
+        name: part[: len(part) // 2] if "depformer.layers" in name and "_proj" in name else part
+        for name, part in released.items()
+    }
+    write_safetensors(path, halves)
+    assert same(load(replace(tiny, weights=path)), load(tiny))
+
+
+def test_a_file_that_names_the_steps_one_by_one(tiny: CheckpointFiles, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, dict(load(tiny).state_dict()), "F32")
+    assert same(load(replace(tiny, weights=path)), load(tiny))
+
+
+def same(one: LMModel, other: LMModel) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
+
+
+def test_what_is_not_needed_does_not_matter(
+    tiny: CheckpointFiles, released: dict[str, Tensor], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, {**released, "teacher.weight": torch.zeros(2, dtype=torch.bfloat16)})
+    load(replace(tiny, weights=path, config={**tiny.config, "unknown_key": 1}))
+    assert "teacher.weight" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("without", "instead", "told"),
+    [
+        (["out_norm.alpha"], {}, "lacks 1 tensors of a PersonaPlex model: out_norm.alpha."),
+        ([f"emb.{n}.weight" for n in range(9)], {}, "lacks 9 tensors"),
+        ([], {"text_emb.weight": (400, 32)}, "text_emb.weight is 400 x 32 instead of 513 x 32"),
+        (
+            [],
+            {"depformer.layers.0.self_attn.in_proj_weight": (500, 16)},
+            "does not fit config.json: depformer.layers.0.self_attn.in_proj_weight is 500 x 16 instead of",
+        ),
+    ],
+)
+def test_missing_and_misshapen_tensors(
+    tiny: CheckpointFiles,
+    released: dict[str, Tensor],
+    tmp_path: Path,
+    without: list[str],
+    instead: dict[str, tuple[int, ...]],
+    told: str,
+) -> None:
+    tensors = {name: tensor for name, tensor in released.items() if name not in without}
+    tensors |= {name: torch.zeros(shape, dtype=torch.bfloat16) for name, shape in instead.items()}
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    assert told in refusal(lambda: load(replace(tiny, weights=tmp_path / "model.safetensors")))
+
+
+def test_the_weights_of_another_model(tiny: CheckpointFiles) -> None:
+    sentence = refusal(lambda: load(replace(tiny, weights=tiny.mimi)))
+    assert "is that of another model than a PersonaPlex model: it holds decoder" in sentence
+
+
+def test_quantized_weights(tiny: CheckpointFiles, released: dict[str, Tensor], tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, {name: tensor.to(torch.int8) for name, tensor in released.items()}, "I8")
+    assert "it is quantized, and only weights in BF16" in refusal(lambda: load(replace(tiny, weights=path)))
+    write_safetensors(path, {"w": torch.zeros(1)}, "F8_E4M3")
+    assert "of the kind F8_E4M3 (w): it is quantized" in refusal(lambda: load(replace(tiny, weights=path)))
+
+
+def test_the_memory_of_the_gpu_runs_out(tiny: CheckpointFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(SafetensorsFile, "read", fail)
+    assert "was full after 0.0 MB of 6.7 MB of weights" in refusal(lambda: load(tiny))
+
+
+# Broken files
+
+
+def header(**tensors: object) -> bytes:
+    return with_length(json.dumps(tensors).encode())
+
+
+def entry(start: object, end: object, shape: object = (4,), dtype: object = "F32") -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is cut short: only 0 bytes are there"),
+        (b"\x10\x00", "is no safetensors file"),
+        (b"<!DOCTYPE html><html>sign in</html>", "is no safetensors file"),
+        (b"PK\x03\x04" + bytes(100), "is no safetensors file"),
+        (with_length(b"{" + b"x" * 50), "is no safetensors file"),
+        (with_length(b"{" * 100_000), "is no safetensors file"),
+        (b"\xff" * 8 + b"{}", "is no safetensors file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Run `git lfs pull`"),
+        (header(a=entry(0, 16))[:40], "is cut short"),
+        (header(a=entry(0, 16)) + bytes(15), "bytes are there"),
+        (header(a=entry(0, 16)) + bytes(17), "is damaged: it is longer than it says"),
+        (header(a=entry(0, 12)) + bytes(12), "is damaged: a has another size than it says"),
+        (header(a=entry(-16, 0)) + bytes(16), "is damaged: it does not say where a is"),
+        (header(a=entry(0, 16, [4, "x"])) + bytes(16), "is damaged: it does not say where a is"),
+        (header(a=entry(0, 16, dtype=7)) + bytes(16), "is damaged: it does not say where a is"),
+        (header(a=7) + bytes(16), "is damaged: it does not say where a is"),
+    ],
+)
+def test_a_file_that_is_none_or_damaged(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    assert told in refusal(lambda: SafetensorsFile(path))
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.001, 0.5, 0.999])
+def test_a_truncated_model(tiny: CheckpointFiles, tmp_path: Path, share: float) -> None:
+    path = tmp_path / "model.safetensors"
+    content = tiny.weights.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    sentence = refusal(lambda: load(replace(tiny, weights=path)))
+    assert "model.safetensors is cut short" in sentence
+    assert f"Remove {path} and start the app again" in sentence
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, {"a": torch.ones(1000)}, "F32")
+    with SafetensorsFile(path) as file:
+        os.truncate(path, 2000)
+        assert "is cut short" in refusal(lambda: file.read("a", CPU, torch.float32))
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    assert "cannot be opened (No such file" in refusal(
+        lambda: SafetensorsFile(tmp_path / "model.safetensors")
+    )
+
+
+def test_rows_are_read_alone_and_in_chunks(tmp_path: Path) -> None:
+    rows = CHUNK_BYTES // 4 // 1000 + 10  # of 1000 numbers: one chunk and a bit
+    whole = torch.arange(2 * rows * 1000, dtype=torch.float32).view(2 * rows, 1000)
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, {"first": torch.ones(3), "a": whole, "empty": torch.zeros(0, 5)}, "F32")
+    with SafetensorsFile(path) as file:
+        assert torch.equal(file.read("a", CPU, torch.float32), whole)
+        assert torch.equal(file.read("a", CPU, torch.bfloat16, rows, rows), whole[rows:].bfloat16())
+        assert file.read("empty", CPU, torch.float32).shape == (0, 5)
+    os.truncate(path, path.stat().st_size)
+
+
+# The config
+
+
+def test_a_stub_means_the_7b_sizes() -> None:
+    shapes = released_shapes({"model_type": "personaplex", "version": "7b-v1"})
+    assert len(shapes) == 475
+    assert shapes["text_emb.weight"] == (32_001, 4_096)
+    assert shapes["depformer.layers.5.self_attn.in_proj_weight"] == (16 * 3 * 1_024, 1_024)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"n_q": 8}, "says n_q = 8, but PersonaPlex has 16: this is another model"),
+        ({"delays": [0] * 17}, "says delays = [0, 0,"),
+        ({"card": 1024}, "says card = 1024, but PersonaPlex has 2048"),
+        ({"depformer_pos_emb": "sin"}, "says depformer_pos_emb = sin, but PersonaPlex has none"),
+        ({"dep_q": 4}, "says dep_q = 4, but PersonaPlex has at least 8"),
+        ({"dim": "large"}, "says dim = 'large', but it must be a whole number above 0"),
+        ({"num_layers": 0}, "says num_layers = 0, but it must be a whole number above 0"),
+        ({"context": True}, "says context = True, but it must be a whole number above 0"),
+        ({"hidden_scale": -1}, "says hidden_scale = -1, but it must be a number above 0"),
+        (
+            {"depformer_dim_feedforward": [66, "a"]},
+            "says depformer_dim_feedforward = [66, 'a'], but it must be",
+        ),
+        ({"depformer_dim_feedforward": [66] * 5}, "The sizes in config.json do not fit together"),
+        ({"num_heads": 5}, "says dim = 32 and num_heads = 5, but the first must be a multiple"),
+        (
+            {"text_card": 600},
+            "does not fit config.json: depformer_text_emb.weight is 513 x 16 instead of 601 x 16",
+        ),
+    ],
+)
+def test_a_config_that_contradicts(tiny: CheckpointFiles, change: Config, told: str) -> None:
+    assert told in refusal(lambda: load(replace(tiny, config={**tiny.config, **change})))
+
+
+def test_a_feedforward_size_for_each_depth_step(tiny: CheckpointFiles) -> None:
+    listed = replace(tiny, config={**tiny.config, "depformer_dim_feedforward": [66] * 16})
+    assert same(load(listed), load(tiny))
+
+
+# Room on the GPU
+
+
+def room(
+    max_calls: int, free: float, cache: int = 0, quantize: bool = False, config: Config | None = None
+) -> None:
+    def memory(device: torch.device) -> tuple[int, int]:
+        assert device == GPU
+        return int(free), 24_000_000_000
+
+    check_gpu_room(config or {}, GPU, torch.bfloat16, max_calls, cache, quantize, memory)
+
+
+def test_an_l4_has_room_for_four_calls() -> None:
+    room(4, 22.8e9)
+
+
+def test_an_l4_has_room_for_the_settings_by_default() -> None:
+    """23.6 of its 24.15 GB are free when nothing else runs on it."""
+    usual = Settings.from_mapping({})
+    assert (usual.max_calls, usual.persona_cache_mb) == (4, 512)
+    room(4, 23.6e9, cache=512_000_000)
+    room(8, 23.6e9, cache=512_000_000, quantize=True)
+    assert "QUANTIZE=int8" in refusal(lambda: room(8, 23.6e9, cache=512_000_000))
+
+
+def test_no_room_for_so_many_calls() -> None:
+    sentence = refusal(lambda: room(4, 21e9))
+    assert "needs 22.7 GB of GPU memory: 15.4 GB for the weights, 1.6 GB for each of MAX_CALLS=4" in sentence
+    assert (
+        "21.0 GB are free. What helps: MAX_CALLS=2, or QUANTIZE=int8, which halves the weights, or"
+        in sentence
+    )
+    assert "1.5 GB besides" in refusal(lambda: room(4, 22.8e9, cache=500_000_000))
+
+
+def test_no_room_for_so_many_calls_in_int8() -> None:
+    sentence = refusal(lambda: room(4, 12e9))
+    assert "helps: QUANTIZE=int8, which halves the weights and leaves room for MAX_CALLS=1, or" in sentence
+    sentence = refusal(lambda: room(4, 12e9, quantize=True))
+    assert "8.2 GB for the weights" in sentence
+    assert "What helps: MAX_CALLS=1, or CPU_OFFLOAD=1" in sentence
+    assert "QUANTIZE" not in sentence
+
+
+def test_no_room_for_one_call() -> None:
+    sentence = refusal(lambda: room(1, 8e9))
+    assert "What helps: CPU_OFFLOAD=1, which is slow and for clips only, or ending what else" in sentence
+    assert "QUANTIZE" not in sentence
+    sentence = refusal(lambda: room(1, 2e9))
+    assert "What helps: ending what else uses this GPU, or a GPU with more memory" in sentence
+
+
+def test_other_sizes_need_other_room(tiny: CheckpointFiles) -> None:
+    room(64, 1.2e9, config=tiny.config)
+    assert "says n_q" in refusal(lambda: room(1, 1e12, config={"n_q": 8}))
+
+
+def test_a_cpu_is_not_asked() -> None:
+    def memory(device: torch.device) -> tuple[int, int]:
+        raise AssertionError
+
+    check_gpu_room({}, CPU, torch.float32, 4, free_memory=memory)
+
+
+# Mimi and the tokenizer
+
+
+def test_the_codec_is_the_one_that_moshi_loads(tiny: CheckpointFiles) -> None:
+    theirs = get_mimi(tiny.mimi, cast(Any, tiny.mimi_config))
+    codec = load_codec(tiny, CPU)
+    expected = theirs.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in codec.state_dict().items())
+    sound = torch.sin(torch.arange(4 * 1920) * 0.1)[None, None]
+    with torch.no_grad(), no_compile():
+        codes = codec.encode(sound)
+        assert codes.shape == (1, 8, 4)
+        assert torch.equal(codes, theirs.encode(sound))
+        assert torch.equal(codec.decode(codes), theirs.decode(codes))
+
+
+def changed(config: Config | None, *keys: str, value: object) -> Config:
+    copy: Any = json.loads(json.dumps(config))
+    inner = copy
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "told"),
+    [
+        (("seanet",), 7, "The config of Mimi"),
+        (("quantizer", "n_q"), 4, "The config of Mimi"),
+        (("frame_rate",), 25.0, "frames of 960 samples at 24000 Hz"),
+        (("quantizer", "bins"), 1024, "have other sizes than Mimi's config says"),
+        (("transformer", "num_layers"), 3, "lacks 20 tensors of a Mimi codec"),
+    ],
+)
+def test_a_config_of_mimi_that_contradicts(
+    tiny: CheckpointFiles, keys: tuple[str, ...], value: object, told: str
+) -> None:
+    config = changed(tiny.mimi_config, *keys, value=value)
+    sentence = refusal(lambda: load_codec(replace(tiny, mimi_config=config), CPU))
+    assert told in sentence
+
+
+def test_mimi_without_its_config_is_the_usual_one(tiny: CheckpointFiles) -> None:
+    assert refusal(lambda: load_codec(replace(tiny, mimi_config=None), CPU))
+
+
+def test_a_foreign_or_truncated_codec(tiny: CheckpointFiles, tmp_path: Path) -> None:
+    assert "another model than a Mimi codec" in refusal(
+        lambda: load_codec(replace(tiny, mimi=tiny.weights), CPU)
+    )
+    path = tmp_path / tiny.mimi.name
+    path.write_bytes(tiny.mimi.read_bytes()[:-5])
+    assert "is cut short" in refusal(lambda: load_codec(replace(tiny, mimi=path), CPU))
+
+
+def test_the_tokenizer(tiny: CheckpointFiles) -> None:
+    tokenizer: Any = load_tokenizer(tiny)
+    assert tokenizer.decode(tokenizer.encode("hello there")) == "hello there"
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 100, None])
+def test_a_broken_tokenizer(tiny: CheckpointFiles, tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "tokenizer_spm_32k_3.model"
+    path.write_bytes(tiny.tokenizer.read_bytes()[:2000] if content is None else content)
+    sentence = refusal(lambda: load_tokenizer(replace(tiny, tokenizer=path)))
+    assert "is no tokenizer of SentencePiece, or it is damaged" in sentence
+
+
+def test_a_tokenizer_of_another_model(tiny: CheckpointFiles) -> None:
+    other = replace(tiny, config={**tiny.config, "text_card": 256})
+    assert "has 500 pieces, but the model knows 256" in refusal(lambda: load_tokenizer(other))
+
+
+# Memory. Slow: it writes a file of 1.1 GB and reads it three times.
+
+
+BIG: Config = {
+    "dim": 1024,
+    "num_heads": 16,
+    "num_layers": 22,
+    "text_card": 8000,
+    "context": 250,
+    "depformer_dim": 512,
+    "depformer_dim_feedforward": 2112,
+    "depformer_num_heads": 8,
+    "depformer_num_layers": 4,
+}
+
+
+@pytest.mark.timeout(180)
+def test_loading_a_gigabyte_takes_no_more_than_the_weights_kept_and_a_tenth(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    try:
+        assert write_model(path, BIG) > 1_000_000_000
+        for dtype, quantize, at_least in (
+            ("bfloat16", "none", 0.9e9),
+            ("float32", "none", 1.8e9),
+            ("bfloat16", "int8", 0.5e9),
+        ):
+            command = [
+                sys.executable,
+                "-m",
+                "tests.support.measure_loading",
+                str(path),
+                json.dumps(BIG),
+                dtype,
+                quantize,
+            ]
+            # Without it, glibc's heap keeps up to 45 MB of the blocks that int8 is made from, in some runs.
+            malloc = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+            environment = {**os.environ, "NO_TORCH_COMPILE": "1", **malloc}
+            run = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            )
+            measured = json.loads(run.stdout)
+            assert measured["kept"] > at_least
+            assert measured["peak"] <= 1.1 * measured["kept"]
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,276 @@
+"""Where requests come from: headers of proxies, believed and not, and what limits and links are made of."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+
+from personaplex_ui.web.security.proxy_headers import (
+    ProxyHeaders,
+    client_address,
+    forwarded_host,
+    group,
+    is_encrypted,
+    parse_ip,
+    parse_networks,
+    public_url,
+    trace,
+)
+
+PROXIES = ("127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8")
+TRUSTED = parse_networks(PROXIES)
+CALLER = "203.0.113.5"
+HEADER_TEXT = st.text(st.characters(max_codepoint=255), max_size=60)
+ADDRESSES = st.ip_addresses().map(str)
+
+
+async def connection_of(
+    peer: str | None = "127.0.0.1",
+    headers: dict[str, str] | None = None,
+    server_url: str | None = None,
+    kind: str = "http",
+) -> HTTPConnection:
+    """What the app is given of a request."""
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("nothing is to be received")
+
+    async def send(message: object) -> None:
+        raise AssertionError("nothing is to be sent")
+
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    scope: Scope = {
+        "type": kind,
+        "path": "/",
+        "query_string": b"",
+        "scheme": "http" if kind == "http" else "ws",
+        "headers": raw,
+        "client": (peer, 40_000) if peer is not None else None,
+    }
+    await ProxyHeaders(app, server_url, PROXIES)(scope, receive, send)
+    return HTTPConnection(seen[0])
+
+
+def forwarded_for(*lines: str) -> Headers:
+    return Headers(raw=[(b"x-forwarded-for", line.encode("latin-1")) for line in lines])
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.5", "203.0.113.5"),
+        (" 203.0.113.5:8443 ", "203.0.113.5"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ('"[2001:db8::1]:443"', "2001:db8::1"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("[::ffff:203.0.113.5]:80", "203.0.113.5"),
+        ("fe80::1%eth0", "fe80::1"),
+    ],
+)
+def test_addresses_are_read_as_proxies_write_them(text: str, address: str):
+    assert str(parse_ip(text)) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "unknown", "_hidden", "1.2.3", "1.2.3.4.5", "[", "[]:1", "0x7f000001", "é"]
+)
+def test_what_is_no_address_is_none(text: str):
+    assert parse_ip(text) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "client"),
+    [
+        ((CALLER,), CALLER),
+        (("1.1.1.1, 203.0.113.5",), CALLER),  # the caller wrote the first one
+        (("1.1.1.1, 203.0.113.5, 10.1.2.3",), CALLER),
+        (("1.1.1.1", "203.0.113.5,10.1.2.3", "10.9.9.9"), CALLER),
+        ((" , 203.0.113.5 , ,10.1.2.3:80,",), CALLER),
+        (("10.0.0.7",), "10.0.0.7"),  # a proxy that asks for itself
+        (("10.0.0.7, 10.0.0.8",), "10.0.0.7"),
+        (("203.0.113.5, nonsense",), "None"),
+        (("",), "None"),
+        ((), "None"),
+    ],
+)
+def test_of_a_trusted_chain_the_first_stranger_from_the_right_is_the_client(
+    lines: tuple[str, ...], client: str
+):
+    assert str(trace("10.0.0.1", forwarded_for(*lines), TRUSTED).client) == client
+
+
+@given(ADDRESSES, st.lists(HEADER_TEXT, max_size=4), st.integers(0, 3))
+def test_what_a_caller_writes_itself_never_counts(caller: str, written: list[str], proxies: int):
+    known = parse_ip(caller)
+    assert known is not None
+    if any(known in network for network in TRUSTED):
+        return
+    chain = ", ".join([*written, caller, *["10.0.0.9"] * proxies])
+    assert trace("127.0.0.1", forwarded_for(chain), TRUSTED).client == known
+    assert trace(caller, forwarded_for(chain), TRUSTED).client in (known, None)
+
+
+@given(
+    HEADER_TEXT,
+    st.dictionaries(
+        st.sampled_from(["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"]), HEADER_TEXT
+    ),
+)
+def test_no_header_ends_in_an_error_or_in_a_strange_host(peer: str, headers: dict[str, str]):
+    for asking in (peer, "127.0.0.1"):
+        found = trace(asking, Headers(headers), TRUSTED)
+        assert found.scheme in ("", "http", "https")
+        assert not set(found.host) & set("/\\@?# \"'<>,%")
+        group(found.client)
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("203.0.113.5", "203.0.113.5"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("192.168.1.20", "192.168.1.20"),
+        ("127.0.0.1", ""),
+        ("127.8.8.8", ""),
+        ("::1", ""),
+        ("::ffff:127.0.0.1", ""),
+        ("0.0.0.0", ""),
+        ("unknown", ""),
+    ],
+)
+def test_limits_count_by_address_or_network(address: str, key: str):
+    assert group(parse_ip(address)) == key
+
+
+async def test_a_client_of_the_open_internet_is_itself_whatever_it_says():
+    said = {
+        "X-Forwarded-For": "1.1.1.1",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+        "Host": "evil.example",
+    }
+    connection = await connection_of(CALLER, said)
+    assert client_address(connection) == CALLER
+    assert connection.scope["client"] == (CALLER, 40_000)
+    assert connection.scope["scheme"] == "http"
+    assert public_url(connection) is None
+    assert forwarded_host(connection) == ""
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1", None, "testclient"])
+async def test_what_comes_from_here_has_no_address(peer: str | None):
+    connection = await connection_of(peer)
+    assert client_address(connection) == ""
+    assert (connection.scope["client"] or (None,))[0] == peer
+
+
+async def test_a_neighbour_in_the_network_is_its_own_address():
+    assert client_address(await connection_of("192.168.1.20")) == "192.168.1.20"
+
+
+@pytest.mark.parametrize("peer", ["192.168.1.1", "172.17.0.1", "169.254.1.1", "100.64.0.1", "fe80::1"])
+async def test_an_unknown_proxy_is_told_of_once_and_is_nobody(peer: str, caplog: pytest.LogCaptureFixture):
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(client_address(HTTPConnection(scope)))
+
+    async def never(*_: object) -> Any: ...
+
+    middleware = ProxyHeaders(app, None, PROXIES)
+    for _ in range(3):
+        headers = [(b"x-forwarded-for", CALLER.encode())]
+        await middleware(
+            {"type": "http", "scheme": "http", "headers": headers, "client": (peer, 1)}, never, never
+        )
+    assert seen == ["", "", ""]
+    assert caplog.record_tuples == [
+        (
+            "personaplex_ui.web.security.proxy_headers",
+            logging.WARNING,
+            "Requests come through a proxy at a private address; set TRUSTED_PROXIES.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [("http", "https"), ("websocket", "wss")])
+async def test_a_trusted_proxy_tells_client_scheme_and_host(kind: str, scheme: str):
+    said = {
+        "X-Forwarded-For": CALLER,
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "Talk.Example.org",
+        "Host": "10.0.0.2:7860",
+    }
+    connection = await connection_of("127.0.0.1", said, kind=kind)
+    assert client_address(connection) == CALLER
+    assert connection.scope["client"] == (CALLER, 0)
+    assert connection.scope["scheme"] == scheme
+    assert public_url(connection) == "https://talk.example.org"
+    assert forwarded_host(connection) == "talk.example.org"
+    assert is_encrypted(connection)
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"X-Forwarded-Proto": "https"}, None),
+        ({"X-Forwarded-Host": "talk.example.org"}, None),
+        ({"X-Forwarded-Proto": "ftp", "X-Forwarded-Host": "talk.example.org"}, None),
+        ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a/b"}, None),
+        ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "u@host"}, None),
+        ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": 'a"b'}, None),
+        (
+            {"X-Forwarded-Proto": "WSS", "X-Forwarded-Host": "[2001:db8::1]:8443"},
+            "https://[2001:db8::1]:8443",
+        ),
+        # One proxy is trusted: what it appended counts.
+        (
+            {"X-Forwarded-Proto": "https,http", "X-Forwarded-Host": "evil.example, talk.example.org"},
+            "http://talk.example.org",
+        ),
+        # Two are: what the outer one said.
+        (
+            {
+                "X-Forwarded-For": "203.0.113.5, 10.0.0.3",
+                "X-Forwarded-Proto": "http, https, http",
+                "X-Forwarded-Host": "talk.example.org",
+            },
+            "https://talk.example.org",
+        ),
+    ],
+)
+async def test_the_public_address_is_what_trusted_proxies_say(headers: dict[str, str], url: str | None):
+    headers = {"X-Forwarded-For": CALLER, "Host": "evil.example", **headers}
+    assert public_url(await connection_of("10.0.0.1", headers)) == url
+
+
+async def test_the_configured_address_wins():
+    said = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "inner.example", "Host": "evil.example"}
+    for peer in ("127.0.0.1", CALLER):
+        connection = await connection_of(peer, said, server_url="https://talk.example.org/app/")
+        assert public_url(connection) == "https://talk.example.org/app"
+
+
+async def test_without_the_middleware_nothing_is_known():
+    connection = HTTPConnection({"type": "http", "scheme": "http", "headers": [], "client": (CALLER, 1)})
+    assert (client_address(connection), public_url(connection), forwarded_host(connection)) == ("", None, "")
+
+
+def test_a_proxy_that_is_no_address_is_refused_at_once():
+    async def app(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    with pytest.raises(ValueError, match="proxy"):
+        ProxyHeaders(app, None, ["proxy.example.org"])

@@ -1,0 +1,304 @@
+"""How much may be sent to us: by the hour, and at once."""
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from httpx import ASGITransport, AsyncClient, Response
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.formparsers import MultiPartException
+from starlette.types import Message, Scope
+
+from personaplex_ui.web.security import uploads as upload_limit
+from personaplex_ui.web.security.proxy_headers import ProxyHeaders
+from personaplex_ui.web.security.uploads import (
+    MAX_OTHER_BYTES,
+    MB,
+    STEP_SEC,
+    WINDOW_SEC,
+    ByteBudget,
+    UploadLimit,
+)
+from tests.support.clock import Clock
+from tests.support.page_session import LIBRARIES_WARN, open_app
+
+pytestmark = LIBRARIES_WARN
+
+UPLOAD = "/gradio_api/upload"
+OTHER = "/gradio_api/queue/join"
+CALLER = "203.0.113.5"
+START_SEC = 6000.0  # a whole number of minutes: it counts by them
+
+
+class Server:
+    """Reads bodies and says how long they were, behind a limit of 2 MB an hour."""
+
+    def __init__(self, mb_per_hour: int = 2) -> None:
+        self.clock = Clock(START_SEC)
+        self.read: list[int] = []
+        app = FastAPI()
+
+        @app.post("/{path:path}")
+        async def take(request: Request) -> int:  # pyright: ignore[reportUnusedFunction]
+            self.read.append(0)
+            async for chunk in request.stream():
+                self.read[-1] += len(chunk)
+            return self.read[-1]
+
+        self.app = ProxyHeaders(UploadLimit(app, mb_per_hour, self.clock), None, ["127.0.0.1"])
+
+    async def post(self, path: str, body: bytes | AsyncIterator[bytes], address: str = CALLER) -> Response:
+        transport = ASGITransport(self.app, client=(address, 1))
+        async with AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post(path, content=body)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+async def in_chunks(size: int, chunk: int = 50_000) -> AsyncIterator[bytes]:
+    for at in range(0, size, chunk):
+        yield bytes(min(chunk, size - at))
+
+
+async def test_uploads_of_an_address_add_up(server: Server):
+    for _ in range(2):
+        assert (await server.post(UPLOAD, bytes(900_000))).json() == 900_000
+    refused = await server.post(UPLOAD, bytes(900_000))
+    assert refused.status_code == 429
+    assert refused.text == (
+        "That is more than your network may upload within an hour (2 MB). "
+        "Please try again in 60 minutes, or with a smaller file."
+    )
+    assert refused.headers["retry-after"] == "3600"
+    assert server.read == [900_000, 900_000]
+    assert (await server.post(UPLOAD, bytes(900_000), "203.0.113.6")).status_code == 200
+    assert (await server.post(UPLOAD, bytes(100_000))).status_code == 200
+    server.clock.now += WINDOW_SEC
+    assert (await server.post(UPLOAD, bytes(900_000))).status_code == 200
+
+
+async def test_what_does_not_say_how_long_it_is_is_cut(server: Server):
+    assert (await server.post(UPLOAD, in_chunks(1_500_000))).json() == 1_500_000
+    refused = await server.post(UPLOAD, in_chunks(1_500_000))
+    assert refused.status_code == 429
+    assert server.read[1] <= 500_000
+
+
+async def test_a_body_that_lies_about_its_length_is_counted_as_it_comes(server: Server):
+    async def lie() -> list[Message]:
+        scope: Scope = {
+            "type": "http",
+            "method": "POST",
+            "path": UPLOAD,
+            "query_string": b"",
+            "scheme": "http",
+            "headers": [(b"content-length", b"10")],
+            "client": (CALLER, 1),
+        }
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": bytes(MB), "more_body": len(server.read) < 9 and not sent}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await server.app(scope, receive, send)
+        return sent
+
+    assert (await lie())[0]["status"] == 429
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_those_without_an_address_have_no_limit(server: Server, address: str):
+    for _ in range(4):
+        assert (await server.post(UPLOAD, bytes(900_000), address)).status_code == 200
+
+
+async def test_zero_is_no_limit():
+    server = Server(0)
+    assert (await server.post(UPLOAD, bytes(3 * MB))).json() == 3 * MB
+
+
+async def test_small_requests_do_not_count(server: Server):
+    for _ in range(40):
+        assert (await server.post(OTHER, bytes(60_000))).status_code == 200
+    assert (await server.post(UPLOAD, bytes(1_900_000))).status_code == 200
+
+
+async def test_large_requests_count_as_uploads_do(server: Server):
+    for _ in range(7):
+        assert (await server.post(OTHER, bytes(130_000))).status_code == 200
+        assert (await server.post(OTHER, in_chunks(130_000))).status_code == 200
+    assert (await server.post(OTHER, bytes(130_000))).status_code == 200
+    assert (await server.post(OTHER, bytes(131_000))).status_code == 429
+    assert (await server.post(OTHER, in_chunks(131_000))).status_code == 429
+    assert (await server.post(OTHER, bytes(60_000))).status_code == 200
+    assert (await server.post(UPLOAD, bytes(200_000))).status_code == 429
+
+
+@pytest.mark.parametrize("address", [CALLER, "127.0.0.1"])
+async def test_only_uploads_may_be_large(address: str):
+    server = Server(20)
+    assert (await server.post(OTHER, bytes(MAX_OTHER_BYTES), address)).status_code == 200
+    too_large = MAX_OTHER_BYTES + 1
+    for body in (bytes(too_large), in_chunks(too_large)):
+        refused = await server.post(OTHER, body, address)
+        assert refused.status_code == 413
+        assert refused.text.startswith("That is too large for a request.")
+
+
+async def test_a_client_that_goes_on_sending_nothing_is_left(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(upload_limit, "LINGER_SEC", 0.01)
+    server = Server()
+
+    async def stall() -> AsyncIterator[bytes]:
+        yield bytes(MAX_OTHER_BYTES + 1)
+        await asyncio.sleep(30)
+
+    assert (await server.post(OTHER, stall())).status_code == 413
+
+
+async def test_other_faults_are_not_hidden():
+    async def app(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def never(*_: object) -> Any:
+        raise AssertionError
+
+    scope: Scope = {"type": "http", "path": UPLOAD, "headers": [], "query_string": b""}
+    with pytest.raises(ZeroDivisionError):
+        await UploadLimit(app, 1)(scope, never, never)
+    with pytest.raises(ZeroDivisionError):
+        await UploadLimit(app, 1)({"type": "websocket"}, never, never)
+
+
+# The budget ------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 2000), st.integers(0, 700), st.sampled_from(["a", "b"])), max_size=60),
+)
+def test_no_hour_holds_more_than_the_budget_when_asked_first(steps: list[tuple[float, int, str]]):
+    clock = Clock(START_SEC)
+    budget = ByteBudget(1000, clock)
+    sent: list[tuple[float, int, str]] = []
+    for pause_sec, size, address in steps:
+        clock.now += pause_sec
+        if size <= budget.left(address):
+            budget.add(address, size)
+            sent.append((clock.now, size, address))
+    for address in ("a", "b"):
+        for end, _, _ in sent:
+            # Counted by the minute, so that one may be forgotten up to a minute early.
+            hour = [
+                size for at, size, who in sent if who == address and end - WINDOW_SEC + STEP_SEC < at <= end
+            ]
+            assert sum(hour) <= 1000
+
+
+def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(upload_limit, "MOST_ADDRESSES", 50)
+    clock = Clock(START_SEC)
+    budget = ByteBudget(1000, clock)
+    for number in range(200):
+        budget.add(str(number), 1)
+    assert len(budget) == 50
+    clock.now += WINDOW_SEC
+    budget.add("a", 1)
+    assert len(budget) == 1
+
+
+def test_a_day_of_small_pieces_takes_little_memory():
+    clock = Clock(START_SEC)
+    budget = ByteBudget(10**9, clock)
+    for _ in range(20_000):
+        clock.now += 4.0
+        budget.add("a", 1)
+        assert budget.left("a") >= 10**9 - 1000
+    assert budget.left("a") == pytest.approx(10**9 - 900, abs=20)
+    assert 1 <= budget.wait_sec("a") <= 60
+
+
+# What a second reading found -------------------------------------------------------------------------
+
+
+async def test_an_upload_that_ends_early_is_told_as_gradios_parser_wants_it():
+    """It removes what it has written so far for that exception alone."""
+    seen: list[type[BaseException]] = []
+
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        try:
+            while (await receive()).get("more_body"):
+                pass
+        except Exception as error:
+            seen.append(type(error))
+            raise
+
+    parts: list[Message] = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        pass
+
+    scope: Scope = {"type": "http", "path": UPLOAD, "headers": [], "query_string": b""}
+    with pytest.raises(MultiPartException):
+        await UploadLimit(app, 1)(scope, receive, send)
+    assert seen == [MultiPartException]
+
+
+async def test_what_gradio_has_written_of_a_refused_upload_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
+
+    async def body() -> AsyncIterator[bytes]:
+        yield head
+        for _ in range(60):
+            yield bytes(50_000)
+
+    variables = {"ENGINE": "echo", "UPLOAD_MB_PER_HOUR": "1", "TRUSTED_PROXIES": "127.0.0.1"}
+    async with open_app(tmp_path / "app", **variables) as app:
+        headers = {"Content-Type": "multipart/form-data; boundary=x", "X-Forwarded-For": CALLER}
+        answer = await app.http.post(UPLOAD, content=body(), headers=headers)
+        assert answer.status_code == 429
+    assert [name for name in os.listdir(tmp_path) if name != "app"] == []
+
+
+async def test_the_name_of_an_upload_cannot_be_long(server: Server):
+    answer = await server.post(f"{UPLOAD}?upload_id={'x' * 300}", b"a")
+    assert answer.status_code == 413
+    assert server.read == []
+
+
+async def test_tiny_uploads_count_with_a_least_size(server: Server):
+    most = math.ceil(2 * MB / (64 * 1024))
+    answers = [await server.post(UPLOAD, b"tiny") for _ in range(most + 1)]
+    assert [answer.status_code for answer in answers] == [200] * most + [429]
+
+
+async def test_a_body_that_stops_coming_has_ended(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(upload_limit, "NEXT_PART_WITHIN_SEC", 0.05)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"half"
+        await asyncio.sleep(30)
+
+    async with asyncio.timeout(10):
+        assert (await server.post(OTHER, body())).status_code == 408
+    assert server.read == [4]
