@@ -17,6 +17,7 @@ IMAGE="${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/personaplex/personaplex-ui}"
 
 gcloud builds submit --project="$PROJECT" --tag="$IMAGE" --timeout=1h --disk-size=100 .
 
+# shellcheck disable=SC2054  # the commas belong to options
 options=(
     --project="$PROJECT" --region="$REGION" --image="$IMAGE" --port=7860 --allow-unauthenticated
 
