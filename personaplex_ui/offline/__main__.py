@@ -1,22 +1,8 @@
-"""Entry point of ``python -m personaplex_ui.offline``: from its first import on, Ctrl-C ends it quietly."""
+"""Entry point of ``python -m personaplex_ui.offline``, which is ``personaplex-ui offline``."""
 
-import os
 import sys
 
+from personaplex_ui.cli import offline
+
 if __name__ == "__main__":
-    try:
-        from personaplex_ui.config.environment import prepare_environment
-        from personaplex_ui.errors import SettingsError
-
-        try:
-            for note in prepare_environment(os.environ):
-                print(note, file=sys.stderr)
-        except SettingsError as error:
-            sys.exit(str(error))
-        # What it imports reads the environment.
-        from personaplex_ui.offline.command import main
-
-        code = main()
-    except KeyboardInterrupt:
-        code = 130
-    sys.exit(code)
+    sys.exit(offline(sys.argv[1:]))

@@ -104,7 +104,7 @@ def read_request(arguments: Sequence[str] | None) -> Request:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m personaplex_ui.offline",
+        prog="personaplex-ui offline",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

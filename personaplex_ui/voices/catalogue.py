@@ -7,7 +7,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-CATALOGUE_PATH = Path(__file__).parents[2] / "voices" / "catalogue.json"
+_IN_THE_PACKAGE = Path(__file__).with_name("catalogue.json")  # where a wheel has it
+_IN_THE_CHECKOUT = Path(__file__).parents[2] / "voices" / "catalogue.json"
+
+CATALOGUE_PATH = _IN_THE_PACKAGE if _IN_THE_PACKAGE.is_file() else _IN_THE_CHECKOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class AppProcess:
     def __init__(self, folder: Path, script: Path = ROOT / "app.py", /, **variables: str) -> None:
         self.folder = folder
         self.recordings = folder / "recordings"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.engine = variables.get("ENGINE", "echo")
         variables = {**({} if not GIVEN else VARIABLES), **variables}
@@ -171,7 +171,7 @@ def add_logs(report: pytest.TestReport) -> None:
             report.sections.append((f"app at {app.url}", app.log[-LOG_SHOWN_CHARACTERS:]))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
