@@ -14,13 +14,14 @@ MAX_LINES = 400
 # What each room may import of ours besides itself; ALL may import everything. A module is in the room
 # with the longest name that fits.
 ALL = "all"
-LOW = ("errors", "logs.call_context")
+LOW = ("errors", "logs.call_context", "sliding_window")
 MAY_IMPORT = {
     "errors": (),
     "plain_text": (),
+    "sliding_window": (),
     "tar": (),
     "database": ("errors",),
-    "logs": (),
+    "logs": ("sliding_window",),
     "voices": ("audio", "errors"),
     "audio": ("errors",),
     "config": ("channels.twilio.numbers", "voices", "errors"),

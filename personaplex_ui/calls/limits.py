@@ -3,14 +3,14 @@
 Plain bookkeeping: told the time, it refuses with a sentence. An empty address is nobody's, and not limited.
 """
 
-from collections import Counter, OrderedDict, deque
+import math
+from collections import Counter
 from collections.abc import Callable
 
 from personaplex_ui.errors import TooManyCalls
+from personaplex_ui.sliding_window import SlidingWindow
 
 MINUTE_SEC = 60.0
-MOST_ADDRESSES = 10_000
-"""Of those that began a call within the last minute. Beyond it the oldest are forgotten."""
 
 
 class AddressLimits:
@@ -18,10 +18,8 @@ class AddressLimits:
 
     def __init__(self, at_once: int, per_minute: int, clock: Callable[[], float]) -> None:
         self._at_once = at_once
-        self._per_minute = per_minute
-        self._clock = clock
+        self._begun = SlidingWindow(per_minute, MINUTE_SEC, clock) if per_minute else None
         self._live: Counter[str] = Counter()
-        self._begun: OrderedDict[str, deque[float]] = OrderedDict()
 
     def admit(self, address: str) -> None:
         """Count a new call of ``address``; ``release`` it at its end.
@@ -32,21 +30,14 @@ class AddressLimits:
         if not address:
             return
         self.check(address)
-        now = self._clock()
-        begun = self._begun.setdefault(address, deque())
-        while begun and begun[0] <= now - MINUTE_SEC:
-            begun.popleft()
-        if self._per_minute and len(begun) >= self._per_minute:
-            wait_sec = round(begun[0] + MINUTE_SEC - now) + 1
-            raise TooManyCalls(
-                f"Your network has begun {self._per_minute} calls within a minute, as many as are allowed. "
-                f"Please try again in {wait_sec} seconds."
-            )
-        begun.append(now)
-        self._begun.move_to_end(address)
+        if self._begun is not None:
+            if self._begun.left(address) <= 0:
+                raise TooManyCalls(
+                    f"Your network has begun {self._begun.most} calls within a minute, as many as are "
+                    f"allowed. Please try again in {math.ceil(self._begun.wait_sec(address))} seconds."
+                )
+            self._begun.add(address)
         self._live[address] += 1
-        while self._begun and (len(self._begun) > MOST_ADDRESSES or self._oldest() <= now - MINUTE_SEC):
-            self._begun.popitem(last=False)
 
     def check(self, address: str) -> None:
         """As ``admit``, before work that comes before a call; it counts nothing."""
@@ -63,7 +54,3 @@ class AddressLimits:
         self._live[address] -= 1
         if self._live[address] <= 0:
             del self._live[address]
-
-    def _oldest(self) -> float:
-        begun = next(iter(self._begun.values()))
-        return begun[-1] if begun else 0.0

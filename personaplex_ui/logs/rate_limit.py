@@ -2,7 +2,10 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
+
+from personaplex_ui.sliding_window import SlidingWindow
 
 PERIOD_SEC = 60.0
 NO_FILE_LEFT = "socket.accept() out of system resource"
@@ -29,23 +32,18 @@ class RepeatedRecords(logging.Filter):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._clock = clock
-        self._written: dict[str, tuple[float, int]] = {}
-        self._left_out: dict[str, int] = {}
+        self._written = {kind: SlidingWindow(most, PERIOD_SEC, clock) for kind, most in AT_MOST.items()}
+        self._left_out = Counter[str]()
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = str(record.msg)
         kind = next((kind for kind in AT_MOST if message.startswith(kind)), None)
         if kind is None:
             return True
-        since, written = self._written.get(kind, (-PERIOD_SEC, 0))
-        now = self._clock()
-        if now - since >= PERIOD_SEC:
-            since, written = now, 0
-        if written >= AT_MOST[kind]:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+        if self._written[kind].left("") <= 0:
+            self._left_out[kind] += 1
             return False
-        self._written[kind] = since, written + 1
+        self._written[kind].add("")
         if kind in (NO_FILE_LEFT, NO_UTF8):
             record.exc_info = None
         if kind == NO_FILE_LEFT:

@@ -83,7 +83,7 @@ def test_one_address_does_not_spend_it_for_all():
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("personaplex_ui.web.security.login_throttle.MOST_ADDRESSES", 3)
+    monkeypatch.setattr("personaplex_ui.sliding_window.MOST_KEYS", 3)
     limit = LoginThrottle(Clock())
     for number in range(5):
         limit.spare(f"192.0.2.{number}")

@@ -45,7 +45,10 @@ class RequestLimits:
         address = client_address(HTTPConnection(scope))
         is_upload = scope["path"] in UPLOADS
         if refusal := self._refusal(scope, address, is_upload):
-            await _refuse(refusal, scope, receive, send)
+            status, sentence = refusal
+            headers = {"Retry-After": str(RETRY_AFTER_SEC), "Connection": "close"}
+            # A websocket's handshake is answered with it too.
+            await PlainTextResponse(sentence, status, headers)(scope, receive, send)
             return
         counters = (self._all, self._uploads) if is_upload else (self._all,)
         for counter in counters:
@@ -59,22 +62,15 @@ class RequestLimits:
                     del counter[address]
 
     def _refusal(self, scope: Scope, address: str, is_upload: bool) -> tuple[int, str] | None:
-        if scope.get("http_version", "1.1") not in ("1.0", "1.1"):
-            return 505, OTHER_HTTP
-        if len(scope["headers"]) > MAX_HEADERS:
-            return 431, HEAD_TOO_LARGE
-        if self._all.total() >= self._most:
-            return 503, BUSY
-        if address and self._all[address] >= OF_ONE_ADDRESS:
-            return 429, TOO_MANY
-        if is_upload and self._uploads.total() >= UPLOADS_AT_ONCE:
-            return 503, UPLOADING
-        if is_upload and address and self._uploads[address] >= UPLOADS_OF_ONE_ADDRESS:
-            return 429, UPLOADING
-        return None
-
-
-async def _refuse(refusal: tuple[int, str], scope: Scope, receive: Receive, send: Send) -> None:
-    status, sentence = refusal
-    answer = PlainTextResponse(sentence, status, {"Retry-After": str(RETRY_AFTER_SEC), "Connection": "close"})
-    await answer(scope, receive, send)  # a websocket's handshake is answered with it too
+        """Status and sentence."""
+        of_address = self._all[address] if address else 0
+        uploads_of_address = self._uploads[address] if address else 0
+        reasons = (
+            (scope.get("http_version", "1.1") not in ("1.0", "1.1"), 505, OTHER_HTTP),
+            (len(scope["headers"]) > MAX_HEADERS, 431, HEAD_TOO_LARGE),
+            (self._all.total() >= self._most, 503, BUSY),
+            (of_address >= OF_ONE_ADDRESS, 429, TOO_MANY),
+            (is_upload and self._uploads.total() >= UPLOADS_AT_ONCE, 503, UPLOADING),
+            (is_upload and uploads_of_address >= UPLOADS_OF_ONE_ADDRESS, 429, UPLOADING),
+        )
+        return next(((status, sentence) for applies, status, sentence in reasons if applies), None)

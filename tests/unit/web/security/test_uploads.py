@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from httpx import ASGITransport, AsyncClient, Response
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.formparsers import MultiPartException
 from starlette.types import Message, Scope
 
@@ -20,9 +18,7 @@ from personaplex_ui.web.security.proxy_headers import ProxyHeaders
 from personaplex_ui.web.security.uploads import (
     MAX_OTHER_BYTES,
     MB,
-    STEP_SEC,
     WINDOW_SEC,
-    ByteBudget,
     UploadLimit,
 )
 from tests.support.clock import Clock
@@ -180,53 +176,6 @@ async def test_other_faults_are_not_hidden():
         await UploadLimit(app, 1)(scope, never, never)
     with pytest.raises(ZeroDivisionError):
         await UploadLimit(app, 1)({"type": "websocket"}, never, never)
-
-
-# The budget ------------------------------------------------------------------------------------------
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 2000), st.integers(0, 700), st.sampled_from(["a", "b"])), max_size=60),
-)
-def test_no_hour_holds_more_than_the_budget_when_asked_first(steps: list[tuple[float, int, str]]):
-    clock = Clock(START_SEC)
-    budget = ByteBudget(1000, clock)
-    sent: list[tuple[float, int, str]] = []
-    for pause_sec, size, address in steps:
-        clock.now += pause_sec
-        if size <= budget.left(address):
-            budget.add(address, size)
-            sent.append((clock.now, size, address))
-    for address in ("a", "b"):
-        for end, _, _ in sent:
-            # Counted by the minute, so that one may be forgotten up to a minute early.
-            hour = [
-                size for at, size, who in sent if who == address and end - WINDOW_SEC + STEP_SEC < at <= end
-            ]
-            assert sum(hour) <= 1000
-
-
-def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(upload_limit, "MOST_ADDRESSES", 50)
-    clock = Clock(START_SEC)
-    budget = ByteBudget(1000, clock)
-    for number in range(200):
-        budget.add(str(number), 1)
-    assert len(budget) == 50
-    clock.now += WINDOW_SEC
-    budget.add("a", 1)
-    assert len(budget) == 1
-
-
-def test_a_day_of_small_pieces_takes_little_memory():
-    clock = Clock(START_SEC)
-    budget = ByteBudget(10**9, clock)
-    for _ in range(20_000):
-        clock.now += 4.0
-        budget.add("a", 1)
-        assert budget.left("a") >= 10**9 - 1000
-    assert budget.left("a") == pytest.approx(10**9 - 900, abs=20)
-    assert 1 <= budget.wait_sec("a") <= 60
 
 
 # What a second reading found -------------------------------------------------------------------------
