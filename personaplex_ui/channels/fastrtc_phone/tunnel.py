@@ -1,45 +1,59 @@
 """A public host name for one port of this machine, through the relay that Gradio's share links use.
 
-Knows where the relay is and what can fail on the way; the program that dials it is ``frpc``'s, and what
-listens on the port is unknown here.
+Knows the child process that holds the tunnel (``tunnel_process``) and what can fail on the way; what listens on
+the port is unknown here.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import re
+import signal
+import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import Protocol
 
-import httpx
-from gradio import networking
-
-from personaplex_ui.channels.bounded_http import Reply, ask
-from personaplex_ui.channels.fastrtc_phone.frpc import FAILED, REFUSED, Frpc
+from personaplex_ui.channels.fastrtc_phone import tunnel_process
 from personaplex_ui.errors import PhoneUnavailable
 
 log = logging.getLogger(__name__)
 
-OPENS_WITHIN_SEC = 45.0
-"""The first time, the program has to be fetched, too."""
+OPENS_WITHIN_SEC = 60.0
+"""The first time, a program has to be fetched, too."""
 
-RELAY_ANSWERS_WITHIN_SEC = 15.0
-HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
-PORT = re.compile(r"[0-9]{1,5}")
+ENDS_WITHIN_SEC = 2.0
+SHOWN_CHARACTERS = 400
+URL = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?)(?:/|$)")
 
+FAILED = "The tunnel to Hugging Face could not be opened"
 NO_RELAY = (
     f"{FAILED}: api.gradio.app, which knows the relay, gives no usable answer. Check the internet connection "
     "and the firewall, and try again in a minute."
 )
-NO_FOLDER = f"{FAILED}: no temporary file can be written. Make room, or set TMPDIR to a folder with some."
+WRONG_PROGRAM = (
+    f"{FAILED}: its program, frpc, did not arrive as it should be and was removed. Try again; if that fails "
+    "too, check the proxy."
+)
+NO_PROGRAM = (
+    f"{FAILED}: its program, frpc, could not be fetched from cdn-media.huggingface.co, or does not run on this "
+    "machine. Check the internet connection, and that HF_HOME is a folder that can be written; remove its folder "
+    "gradio/frpc and try again; or use a number of Twilio's, which needs no tunnel."
+)
+REFUSED = (
+    f"{FAILED}: the relay did not let it in. Try again in a minute; if that fails too, check whether the "
+    "firewall lets connections out, and that GRADIO_SHARE_SERVER_ADDRESS, where it is set, is a host and a port, "
+    "as in a.org:7000."
+)
+NO_PROCESS = f"{FAILED}: no process can be started for it. Make room in memory and in the temporary folder."
 TOO_LATE = (
     f"{FAILED} in time. Check the internet connection, and whether the firewall lets connections out; then "
     "try again."
 )
 LOST = "The tunnel to Hugging Face is gone, so the number reaches nobody any more. Ask for a number again."
+SENTENCES = {"RuntimeError": NO_RELAY, "ChecksumMismatchError": WRONG_PROGRAM, "ValueError": REFUSED}
+"""By the exception that Gradio raised; all others come from fetching or starting the program."""
 
 
 class Tunnel(Protocol):
@@ -64,125 +78,78 @@ class Tunnel(Protocol):
 
 
 class GradioTunnel:
-    """A ``Tunnel`` through the relay of Gradio's share links, ``*.gradio.live``.
-
-    Args:
-        make_client: for the question where the relay is.
-    """
+    """A ``Tunnel`` through ``*.gradio.live``. ``command``: the program of the child process, without the port."""
 
     def __init__(
         self,
-        make_client: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
+        command: Sequence[str] = (sys.executable, "-P", tunnel_process.__file__),
         within_sec: float = OPENS_WITHIN_SEC,
     ) -> None:
-        self._make_client = make_client
+        self._command = command
         self._within_sec = within_sec
-        self._frpc: Frpc | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._held = contextlib.ExitStack()
 
     async def open(self, port: int) -> str:
         """As the protocol says."""
         try:
             async with asyncio.timeout(self._within_sec):
-                relay = await self._find_relay()
-                self._frpc = Frpc(relay.host, relay.port, self._keep_certificate(relay), port)
-                return host_of(await self._frpc.open())
-        except TimeoutError:
+                return _host_in(await self._start(port))
+        except BaseException as error:
             await self.close()
-            raise PhoneUnavailable(TOO_LATE) from None
-        except BaseException:
-            await self.close()
-            raise
+            match error:
+                case TimeoutError():
+                    raise PhoneUnavailable(TOO_LATE) from None
+                case OSError():
+                    raise PhoneUnavailable(NO_PROCESS) from error
+                case _:
+                    raise
 
     async def lost(self) -> str:
         """As the protocol says."""
-        assert self._frpc is not None, "the tunnel is not open"
-        await asyncio.wait([self._frpc.over])
+        assert self._process is not None, "the tunnel is not open"
+        await self._process.wait()
         return LOST
 
     async def close(self) -> None:
         """As the protocol says. Takes 2 s at most."""
-        frpc, self._frpc = self._frpc, None
-        folder, self._folder = self._folder, None
-        try:
-            if frpc is not None:
-                await frpc.close()
-        finally:
-            if folder is not None:
-                with contextlib.suppress(OSError):
-                    folder.cleanup()
+        process, self._process = self._process, None
+        held, self._held = self._held, contextlib.ExitStack()
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), ENDS_WITHIN_SEC)
+        with contextlib.suppress(OSError):
+            held.close()
 
-    async def _find_relay(self) -> "Relay":
-        own = networking.GRADIO_SHARE_SERVER_ADDRESS
-        if own is not None:
-            return relay_at(own)
-        try:
-            async with self._make_client() as client:
-                reply = await ask(client, "GET", networking.GRADIO_API_SERVER, RELAY_ANSWERS_WITHIN_SEC)
-        except (httpx.RequestError, TimeoutError) as error:
-            log.warning("The relay of the tunnel is not known: %s", type(error).__name__)
-            raise PhoneUnavailable(NO_RELAY) from None
-        return relay_in(reply)
-
-    def _keep_certificate(self, relay: "Relay") -> str | None:
-        if relay.certificate is None:
-            return None
-        try:
-            self._folder = tempfile.TemporaryDirectory(prefix="tunnel-")
-            path = Path(self._folder.name) / "certificate.pem"
-            path.write_text(relay.certificate)
-        except OSError as error:
-            raise PhoneUnavailable(NO_FOLDER) from error
-        return str(path)
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Where frpc dials to. ``certificate``: PEM; without one the way there is not encrypted."""
-
-    host: str
-    port: int
-    certificate: str | None = None
-
-
-def relay_at(address: str) -> Relay:
-    """A relay of one's own, from Gradio's variable ``GRADIO_SHARE_SERVER_ADDRESS``.
-
-    Raises:
-        PhoneUnavailable: it is not ``host:port``.
-    """
-    host, _, port = address.rpartition(":")
-    if not HOST.fullmatch(host) or not PORT.fullmatch(port):
-        raise PhoneUnavailable(
-            f"{FAILED}: GRADIO_SHARE_SERVER_ADDRESS must be a host and a port, as in a.org:7000."
+    async def _start(self, port: int) -> str:
+        """The child's first line. It works in a folder of its own, where Gradio leaves the relay's certificate."""
+        folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="tunnel-"))
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            str(port),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd=folder,
+            start_new_session=True,  # frpc is of its group, and the terminal's Ctrl-C is not for it
         )
-    return Relay(host, int(port))
+        assert self._process.stdout is not None
+        try:
+            return (await self._process.stdout.readline()).decode("utf-8", "replace").strip()
+        except ValueError:
+            return ""  # a line without an end
 
 
-def relay_in(reply: Reply) -> Relay:
-    """The relay in the answer of api.gradio.app.
-
-    Raises:
-        PhoneUnavailable: there is none in it.
-    """
-    entries = cast(list[object], reply.body) if isinstance(reply.body, list) else []
-    if reply.status == 200 and entries and isinstance(entries[0], dict):
-        entry = cast(dict[str, object], entries[0])
-        host, port, certificate = str(entry.get("host")), str(entry.get("port")), entry.get("root_ca")
-        # Host and port become words of frpc's command line.
-        if HOST.fullmatch(host) and PORT.fullmatch(port) and isinstance(certificate, str):
-            return Relay(host, int(port), certificate)
-    log.warning("The relay of the tunnel is not known: HTTP %d", reply.status)
-    raise PhoneUnavailable(NO_RELAY)
-
-
-def host_of(url: str) -> str:
-    """The host, with its port if there is one, of the URL that frpc names.
+def _host_in(line: str) -> str:
+    """The host, with its port if there is one, of the URL in the child's ``line``.
 
     Raises:
-        PhoneUnavailable: it has none.
+        PhoneUnavailable: it says what failed.
     """
-    found = re.match(rf"https?://({HOST.pattern}(?::{PORT.pattern})?)(?:/|$)", url)
-    if found is None:
-        raise PhoneUnavailable(REFUSED)
-    return found[1]
+    if url := URL.match(line):
+        return url[1]
+    log.warning("The tunnel's process said: %s", line[-SHOWN_CHARACTERS:])
+    is_url = line.startswith("http")
+    raise PhoneUnavailable(REFUSED if is_url else SENTENCES.get(line.partition(":")[0], NO_PROGRAM))

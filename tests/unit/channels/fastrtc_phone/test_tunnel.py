@@ -1,182 +1,86 @@
-"""The tunnel with shell scripts in the place of frpc, and a relay's address from a server on loopback."""
+"""The tunnel: Gradio's own in a real child process with a shell script in frpc's place, and what can fail."""
 
 import asyncio
 import contextlib
 import functools
 import os
-import threading
-from collections.abc import Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import httpx
 import pytest
-from gradio import networking, tunneling
+from gradio import tunneling
 
-from personaplex_ui.channels.fastrtc_phone import frpc, tunnel
-from personaplex_ui.channels.fastrtc_phone.tunnel import GradioTunnel, Relay, host_of, relay_at
+from personaplex_ui.channels.fastrtc_phone import tunnel, tunnel_process
+from personaplex_ui.channels.fastrtc_phone.tunnel import GradioTunnel
 from personaplex_ui.errors import PhoneUnavailable
-from tests.support.answering_machine import AnsweringMachine, answering_machine
 from tests.support.running import until
 
-RELAY = [{"host": "relay.example.org", "port": "7000", "root_ca": "-----BEGIN CERTIFICATE-----"}]
-OPENS = 'echo "2025/01/01 [I] start proxy success: https://abc123.gradio.live"\n'
+URL = "https://abc123.gradio.live"
+OPENS = f'echo "2025/01/01 [I] start proxy success: {URL}"\n'
 STAYS = "exec sleep 60\n"
 
 
-class Program:
-    """The script that is run instead of frpc."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "frpc"
-        self._pid = folder / "pid"
-        self.arguments = folder / "arguments"
-
-    def write(self, script: str) -> None:
-        self.path.write_text(f'#!/bin/sh\necho $$ > {self._pid}\necho "$@" > {self.arguments}\n{script}')
-        self.path.chmod(0o755)
-
-    @property
-    def started(self) -> bool:
-        return self._pid.exists() and bool(self._pid.read_text().strip())
-
-    @property
-    def running(self) -> bool:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(self._pid.read_text()), 0)
-            return True
-        return False
-
-
-def keep_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        tunnel.tempfile, "TemporaryDirectory", functools.partial(TemporaryDirectory[str], dir=folder)
-    )
-
-
-def text_of(path: str) -> str:
-    return Path(path).read_text()
-
-
-def names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*")]
-
-
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tunnel")]
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    program = Program(tmp_path)
-    program.write(OPENS + STAYS)
-    monkeypatch.setattr(tunneling, "BINARY_PATH", str(program.path))
-    monkeypatch.setattr(tunneling, "BINARY_FOLDER", tmp_path)
-    return program
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringMachine]:
-    with answering_machine() as api:
-        api.answers["/tunnel"] = (200, RELAY)
-        monkeypatch.setattr(networking, "GRADIO_API_SERVER", f"{api.url}/tunnel")
-        monkeypatch.setattr(networking, "GRADIO_SHARE_SERVER_ADDRESS", None)
-        yield api
+def is_running(pid_file: Path) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+        return True
+    return False
 
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, and an empty folder for temporary files in it."""
+    """The folder in which tunnels make theirs."""
     folder = tmp_path / "work"
-    (folder / "tmp").mkdir(parents=True)
-    monkeypatch.chdir(folder)
-    keep_in(folder / "tmp", monkeypatch)
+    folder.mkdir()
+    made = functools.partial(tempfile.TemporaryDirectory[str], dir=folder)
+    monkeypatch.setattr(tunnel.tempfile, "TemporaryDirectory", made)
     return folder
 
 
 @pytest.fixture
-async def opened(api: AnsweringMachine, program: Program, work: Path) -> GradioTunnel:
-    return GradioTunnel(lambda: httpx.AsyncClient(trust_env=False))
+def frpc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts a script in frpc's place, for child processes; returns the file with its arguments and its pid."""
+    folder = tmp_path / "hub/gradio/frpc"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("GRADIO_SHARE_SERVER_ADDRESS", "relay.example.org:7000")
+
+    def write(script: str) -> Path:
+        path = folder / tunneling.BINARY_FILENAME
+        path.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\necho $$ > {tmp_path}/pid\n{script}')
+        path.chmod(0o755)
+        return tmp_path / "arguments"
+
+    return write
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    yield
-    assert tunneling.CURRENT_TUNNELS == []
-    assert threads() == []
-    assert capfd.readouterr() == ("", "")
-
-
-async def fails(opened: GradioTunnel, sentence: str) -> None:
-    with pytest.raises(PhoneUnavailable) as caught:
-        await opened.open(4321)
-    assert str(caught.value) == sentence
-    await until(lambda: not threads())
-
-
-# Open ------------------------------------------------------------------------------------------------
+# Gradio's own tunnel ----------------------------------------------------------------------------------
 
 
 async def test_the_public_host_leads_to_the_port_until_it_is_closed(
-    opened: GradioTunnel, program: Program, work: Path
-):
-    assert await opened.open(4321) == "abc123.gradio.live"
-    arguments = program.arguments.read_text().split()
-    assert arguments[arguments.index("-l") + 1] == "4321"
-    assert arguments[arguments.index("-i") + 1] == "127.0.0.1"
-    assert arguments[arguments.index("--server_addr") + 1] == "relay.example.org:7000"
-    assert text_of(arguments[arguments.index("--tls_trusted_ca_file") + 1]) == RELAY[0]["root_ca"]
-    assert program.running
-    assert tunneling.CURRENT_TUNNELS == []
-    await opened.close()
-    assert not program.running
-    assert names_in(work) == ["tmp"]
-    await opened.close()
-
-
-async def test_a_closed_tunnel_can_be_opened_again(opened: GradioTunnel, program: Program):
-    for _ in range(2):
-        assert await opened.open(4321) == "abc123.gradio.live"
+    frpc: Callable[[str], Path], work: Path, tmp_path: Path
+) -> None:
+    arguments = frpc(OPENS + "trap '' TERM\nwhile :; do sleep 0.02; done\n")
+    opened = GradioTunnel()
+    for port in ("4321", "4322"):
+        assert await opened.open(int(port)) == "abc123.gradio.live"
+        given = arguments.read_text().split()
+        assert given[given.index("-l") + 1] == port
+        assert given[given.index("-i") + 1] == "127.0.0.1"
+        assert given[given.index("--server_addr") + 1] == "relay.example.org:7000"
+        assert is_running(tmp_path / "pid")
         await opened.close()
-
-
-async def test_a_program_that_will_not_end_is_killed(
-    opened: GradioTunnel, program: Program, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(frpc, "ENDS_WITHIN_SEC", 0.1)
-    program.write(OPENS + "trap '' TERM\nwhile :; do sleep 0.02; done\n")
-    await opened.open(4321)
-    await opened.close()
-    await until(lambda: not program.running and not threads())
-
-
-async def test_a_relay_of_ones_own_is_used_as_gradio_does(
-    opened: GradioTunnel, program: Program, api: AnsweringMachine, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(networking, "GRADIO_SHARE_SERVER_ADDRESS", "own.example.org:7001")
-    await opened.open(4321)
-    assert "own.example.org:7001" in program.arguments.read_text()
-    assert "--tls_enable" not in program.arguments.read_text()
-    assert api.asked == []
+        await until(lambda: not is_running(tmp_path / "pid"))
+        assert list(work.iterdir()) == []
     await opened.close()
 
 
-async def test_what_the_program_says_later_is_read_on(opened: GradioTunnel, program: Program, tmp_path: Path):
-    noise = "head -c 300000 /dev/zero | tr '\\0' '\\n'"
-    program.write(f"{OPENS}{noise}\n{noise} >&2\ntouch {tmp_path}/said\n{STAYS}")
-    await opened.open(4321)
-    await until((tmp_path / "said").exists)
-    await opened.close()
-
-
-@pytest.mark.parametrize(
-    "break_off",
-    ["exit 1\n", OPENS.replace("abc123", "other") + STAYS, "echo login to server failed\n" + STAYS],
-)
-async def test_a_tunnel_that_leads_here_no_more_is_told(
-    opened: GradioTunnel, program: Program, tmp_path: Path, break_off: str
-):
-    program.write(f"{OPENS}while [ ! -e {tmp_path}/break ]; do sleep 0.01; done\n{break_off}")
+async def test_a_tunnel_that_ends_is_told(frpc: Callable[[str], Path], work: Path, tmp_path: Path) -> None:
+    frpc(f"{OPENS}while [ ! -e {tmp_path}/break ]; do sleep 0.01; done\n")
+    opened = GradioTunnel()
     await opened.open(4321)
     lost = asyncio.create_task(opened.lost())
     await asyncio.sleep(0.05)
@@ -186,135 +90,106 @@ async def test_a_tunnel_that_leads_here_no_more_is_told(
     await opened.close()
 
 
-# Not opened ------------------------------------------------------------------------------------------
+async def test_the_tunnel_dies_with_whoever_opened_it(frpc: Callable[[str], Path], tmp_path: Path) -> None:
+    frpc(OPENS + STAYS)
+    command = [sys.executable, "-P", tunnel_process.__file__, "4321"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=tmp_path, start_new_session=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().decode().strip() == URL
+        # On leaving, its input is closed, as the system does when the process that has it is gone.
+    await until(lambda: not is_running(tmp_path / "pid"))
 
 
-async def test_a_program_that_hangs_is_given_up(opened: GradioTunnel, program: Program):
-    program.write(STAYS)
-    opened._within_sec = 0.4  # pyright: ignore[reportPrivateUsage]
-    await fails(opened, tunnel.TOO_LATE)
-    assert not program.running
+@pytest.mark.parametrize("script", ["echo login to server failed\n" + STAYS, "chmod"])
+async def test_why_gradio_opened_none_is_told(frpc: Callable[[str], Path], work: Path, script: str) -> None:
+    arguments = frpc(script)
+    if script == "chmod":
+        (arguments.parent / "hub/gradio/frpc" / tunneling.BINARY_FILENAME).chmod(0o644)
+    with pytest.raises(PhoneUnavailable) as caught:
+        await GradioTunnel().open(4321)
+    assert str(caught.value) == (tunnel.NO_PROGRAM if script == "chmod" else tunnel.REFUSED)
+    assert list(work.iterdir()) == []
 
 
-async def test_a_cancelled_opening_leaves_nothing(opened: GradioTunnel, program: Program, work: Path):
-    program.write(STAYS)
-    opening = asyncio.create_task(opened.open(4321))
-    await until(lambda: program.started)
+@pytest.mark.parametrize(
+    "break_off",
+    ["exit 1\n", OPENS.replace("abc123", "other") + STAYS, "echo login to server failed\n" + STAYS],
+)
+def test_a_tunnel_that_leads_here_no_more_is_noticed_behind_any_noise(break_off: str) -> None:
+    noise = "head -c 300000 /dev/zero | tr '\\0' '\\n'"
+    script = f"{noise}\n{noise} >&2\n{OPENS}{break_off}"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        tunnel_process.wait_until_lost(process, URL)
+        assert "sleep" not in break_off or process.poll() is None, "noticed while frpc goes on"
+        process.kill()
+
+
+# What a child can say -----------------------------------------------------------------------------------
+
+
+def stub(script: str, within_sec: float = 20.0) -> GradioTunnel:
+    return GradioTunnel(("sh", "-c", script), within_sec)
+
+
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        (URL, "abc123.gradio.live"),
+        ("http://127.0.0.1:8080/x", "127.0.0.1:8080"),
+        *dict.fromkeys(["http:", "https://", "https://a b", 'https://a"/', "https://a@b"], "").items(),
+    ],
+)
+async def test_only_a_host_is_taken(work: Path, line: str, host: str) -> None:
+    opened = stub(f"echo '{line}'; {STAYS}")
+    if host:
+        assert await opened.open(4321) == host
+    else:
+        with pytest.raises(PhoneUnavailable, match="did not let it in"):
+            await opened.open(4321)
+    await opened.close()
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("echo RuntimeError: no relay", tunnel.NO_RELAY),
+        ("echo ChecksumMismatchError:", tunnel.WRONG_PROGRAM),
+        ("echo ValueError: login failed", tunnel.REFUSED),
+        ("echo ConnectError: no network", tunnel.NO_PROGRAM),
+        ("exit 1", tunnel.NO_PROGRAM),
+        ("head -c 300000 /dev/zero; sleep 60", tunnel.NO_PROGRAM),
+    ],
+)
+async def test_what_failed_is_told(
+    work: Path, script: str, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(PhoneUnavailable) as caught:
+        await stub(script).open(4321)
+    assert str(caught.value) == sentence
+    assert "The tunnel's process said" in caplog.text
+    assert list(work.iterdir()) == []
+
+
+async def test_one_that_hangs_is_given_up(work: Path, tmp_path: Path) -> None:
+    with pytest.raises(PhoneUnavailable, match="in time"):
+        await stub(f"echo $$ > {tmp_path}/pid; {STAYS}", 0.4).open(4321)
+    assert not is_running(tmp_path / "pid")
+    assert list(work.iterdir()) == []
+
+
+async def test_a_cancelled_opening_leaves_nothing(work: Path, tmp_path: Path) -> None:
+    opening = asyncio.create_task(stub(f"echo $$ > {tmp_path}/pid; {STAYS}").open(4321))
+    await until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
-    assert not program.running
-    assert names_in(work) == ["tmp"]
-    await until(lambda: not threads())
+    assert not is_running(tmp_path / "pid")
+    assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "script", ["exit 1\n", "echo dial failed\nexit 1\n", "echo login to server failed\n" + STAYS]
-)
-async def test_a_program_that_gives_up_is_not_waited_for(opened: GradioTunnel, program: Program, script: str):
-    program.write(script)
-    await fails(opened, frpc.REFUSED)
-    assert not program.running
-
-
-async def test_an_address_that_is_none_is_not_used(opened: GradioTunnel, program: Program):
-    program.write("echo 'start proxy success: https://[x'\n" + STAYS)
-    await fails(opened, frpc.REFUSED)
-    assert not program.running
-
-
-async def test_a_program_that_cannot_be_run(opened: GradioTunnel, program: Program):
-    program.path.chmod(0o644)
-    await fails(opened, frpc.NOT_RUNNING)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (500, {}),
-        (200, b"<html>"),
-        (200, b"[" * 60_000),
-        (200, b" " * 70_000),
-        (200, []),
-        (200, {}),
-        (200, [1]),
-        (200, [{"host": "-evil", "port": 1, "root_ca": ""}]),
-        (200, [{"host": "h", "port": "1 --x", "root_ca": ""}]),
-        (200, [{"host": "h", "port": 1}]),
-    ],
-)
-async def test_a_relay_that_is_not_told(
-    opened: GradioTunnel, program: Program, api: AnsweringMachine, answer: tuple[int, object]
-):
-    api.answers["/tunnel"] = answer
-    await fails(opened, tunnel.NO_RELAY)
-    assert not program.started
-
-
-async def test_nobody_who_tells_the_relay(opened: GradioTunnel, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(networking, "GRADIO_API_SERVER", "http://127.0.0.1:1/")
-    await fails(opened, tunnel.NO_RELAY)
-
-
-async def test_nowhere_to_keep_the_certificate(
-    opened: GradioTunnel, work: Path, monkeypatch: pytest.MonkeyPatch
-):
-    keep_in(work / "missing", monkeypatch)
-    await fails(opened, tunnel.NO_FOLDER)
-
-
-@pytest.mark.parametrize(("status", "content"), [(403, b""), (500, b""), (200, b"not the program")])
-async def test_a_program_that_cannot_be_fetched(
-    opened: GradioTunnel,
-    program: Program,
-    api: AnsweringMachine,
-    monkeypatch: pytest.MonkeyPatch,
-    status: int,
-    content: bytes,
-):
-    program.path.unlink()
-    url = f"{api.url}/frpc"
-    api.answers["/frpc"] = (status, content)
-    monkeypatch.setattr(tunneling, "BINARY_URL", url)
-    monkeypatch.setitem(tunneling.CHECKSUMS, url, "0" * 64)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    await fails(opened, frpc.NO_PROGRAM if status != 200 else frpc.WRONG_PROGRAM)
-    assert not program.path.exists()
-
-
-async def test_a_download_that_hangs_is_given_up(
-    opened: GradioTunnel, program: Program, api: AnsweringMachine, monkeypatch: pytest.MonkeyPatch
-):
-    fetching, going = threading.Event(), threading.Event()
-
-    def download() -> None:
-        fetching.set()
-        going.wait(10.0)
-
-    monkeypatch.setattr(tunneling.Tunnel, "download_binary", staticmethod(download))
-    opened._within_sec = 0.3  # pyright: ignore[reportPrivateUsage]
-    with pytest.raises(PhoneUnavailable) as caught:
-        await opened.open(4321)
-    assert str(caught.value) == tunnel.TOO_LATE
-    assert fetching.is_set()
-    going.set()
-    await until(lambda: not threads())
-    assert not program.started
-
-
-# Addresses -------------------------------------------------------------------------------------------
-
-
-def test_hosts_of_urls():
-    assert host_of("https://abc.gradio.live") == "abc.gradio.live"
-    assert host_of("http://127.0.0.1:8080/x") == "127.0.0.1:8080"
-    for url in ("", "abc.gradio.live", "https://", "https://a b", 'https://a"/', "https://a@b", "ftp://a"):
-        with pytest.raises(PhoneUnavailable):
-            host_of(url)
-
-
-def test_a_relay_of_ones_own():
-    assert relay_at("a.org:7000") == Relay("a.org", 7000)
-    for address in ("", "a.org", "a.org:", ":7000", "a.org:x", "-a:1"):
-        with pytest.raises(PhoneUnavailable, match="GRADIO_SHARE_SERVER_ADDRESS"):
-            relay_at(address)
+async def test_no_process_at_all(work: Path) -> None:
+    with pytest.raises(PhoneUnavailable, match="no process"):
+        await GradioTunnel((str(work / "nothing"),)).open(4321)
+    assert list(work.iterdir()) == []
