@@ -1,7 +1,7 @@
 """A public host name for one port of this machine, through the relay that Gradio's share links use.
 
-Knows the child process that holds the tunnel (``tunnel_process``) and what can fail on the way; what listens on
-the port is unknown here.
+Knows the child process that holds the tunnel (``tunnel_process``) and what can fail on the way, not what
+listens on the port.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ WRONG_PROGRAM = (
     "too, check the proxy."
 )
 NO_PROGRAM = (
-    f"{FAILED}: its program, frpc, could not be fetched from cdn-media.huggingface.co, or does not run on this "
-    "machine. Check the internet connection, and that HF_HOME is a folder that can be written; remove its folder "
-    "gradio/frpc and try again; or use a number of Twilio's, which needs no tunnel."
+    f"{FAILED}: its program, frpc, could not be fetched from cdn-media.huggingface.co, or does not run on "
+    "this machine. Check the internet connection, and that HF_HOME is a folder that can be written; remove "
+    "its folder gradio/frpc and try again; or use a number of Twilio's, which needs no tunnel."
 )
 REFUSED = (
     f"{FAILED}: the relay did not let it in. Try again in a minute; if that fails too, check whether the "
-    "firewall lets connections out, and that GRADIO_SHARE_SERVER_ADDRESS, where it is set, is a host and a port, "
-    "as in a.org:7000."
+    "firewall lets connections out, and that GRADIO_SHARE_SERVER_ADDRESS, where it is set, is a host and a "
+    "port, as in a.org:7000."
 )
 NO_PROCESS = f"{FAILED}: no process can be started for it. Make room in memory and in the temporary folder."
 TOO_LATE = (
@@ -78,7 +78,7 @@ class Tunnel(Protocol):
 
 
 class GradioTunnel:
-    """A ``Tunnel`` through ``*.gradio.live``. ``command``: the program of the child process, without the port."""
+    """A ``Tunnel`` through ``*.gradio.live``. ``command``: the child's program, without the port."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class GradioTunnel:
             held.close()
 
     async def _start(self, port: int) -> str:
-        """The child's first line. It works in a folder of its own, where Gradio leaves the relay's certificate."""
+        """The child's first line. In its folder, which is new, Gradio leaves the relay's certificate."""
         folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="tunnel-"))
         self._process = await asyncio.create_subprocess_exec(
             *self._command,

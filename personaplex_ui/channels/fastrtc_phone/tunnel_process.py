@@ -1,9 +1,9 @@
 """The program of the child process that holds one of Gradio's tunnels: ``tunnel_process.py PORT``.
 
-Its only line says the public URL, or which exception came instead. It ends when the tunnel leads here no more,
-or when its input does, which is when the parent closes it or dies; then it takes all of its process group along.
-Gradio's own functions block, print, and leave a program behind: nothing of that reaches the parent. Knows Gradio
-and none of our modules, so that it can be run wherever they are.
+Its only line says the public URL, or which exception came instead. It ends when the tunnel leads here no
+more, or when its input does, which is when the parent closes it or dies; then it takes all of its process
+group along. Gradio's own functions block, print, and leave a program behind: nothing of that reaches the
+parent. Imports none of our modules, so that it can be run wherever they are.
 """
 
 import os
@@ -37,7 +37,7 @@ def main(port: int) -> None:
 
 def wait_until_lost(frpc: "subprocess.Popen[bytes]", url: str) -> None:
     """Read what ``frpc`` says, since a pipe that nobody reads is full one day and stops the writer."""
-    threading.Thread(target=deque, args=(frpc.stderr, 0), daemon=True).start()
+    threading.Thread(target=deque, args=(frpc.stderr, 0), name="frpc's errors", daemon=True).start()
     for line in frpc.stdout or ():
         text = line.decode("utf-8", "replace").strip()
         # After a break frpc dials again, and the relay gives it another address.

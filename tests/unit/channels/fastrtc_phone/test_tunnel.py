@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,14 @@ def is_running(pid_file: Path) -> bool:
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which tunnels make theirs."""
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which tunnels make theirs, of which nothing is left."""
     folder = tmp_path / "work"
     folder.mkdir()
     made = functools.partial(tempfile.TemporaryDirectory[str], dir=folder)
     monkeypatch.setattr(tunnel.tempfile, "TemporaryDirectory", made)
-    return folder
+    yield folder
+    assert list(folder.iterdir()) == []
 
 
 @pytest.fixture
@@ -74,7 +76,6 @@ async def test_the_public_host_leads_to_the_port_until_it_is_closed(
         assert is_running(tmp_path / "pid")
         await opened.close()
         await until(lambda: not is_running(tmp_path / "pid"))
-        assert list(work.iterdir()) == []
     await opened.close()
 
 
@@ -90,14 +91,17 @@ async def test_a_tunnel_that_ends_is_told(frpc: Callable[[str], Path], work: Pat
     await opened.close()
 
 
+def opened_by_one_that_is_gone(folder: Path) -> str:
+    command, pipe = [sys.executable, "-P", tunnel_process.__file__, "4321"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=folder, start_new_session=True) as child:
+        assert child.stdout is not None
+        return child.stdout.readline().decode().strip()
+        # On leaving, its input is closed, as the system does when the process that has it is gone.
+
+
 async def test_the_tunnel_dies_with_whoever_opened_it(frpc: Callable[[str], Path], tmp_path: Path) -> None:
     frpc(OPENS + STAYS)
-    command = [sys.executable, "-P", tunnel_process.__file__, "4321"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=tmp_path, start_new_session=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline().decode().strip() == URL
-        # On leaving, its input is closed, as the system does when the process that has it is gone.
+    assert await asyncio.to_thread(opened_by_one_that_is_gone, tmp_path) == URL
     await until(lambda: not is_running(tmp_path / "pid"))
 
 
@@ -109,7 +113,6 @@ async def test_why_gradio_opened_none_is_told(frpc: Callable[[str], Path], work:
     with pytest.raises(PhoneUnavailable) as caught:
         await GradioTunnel().open(4321)
     assert str(caught.value) == (tunnel.NO_PROGRAM if script == "chmod" else tunnel.REFUSED)
-    assert list(work.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,8 @@ def test_a_tunnel_that_leads_here_no_more_is_noticed_behind_any_noise(break_off:
         tunnel_process.wait_until_lost(process, URL)
         assert "sleep" not in break_off or process.poll() is None, "noticed while frpc goes on"
         process.kill()
+        [drain] = [thread for thread in threading.enumerate() if thread.name == "frpc's errors"]
+        drain.join()
 
 
 # What a child can say -----------------------------------------------------------------------------------
@@ -148,7 +153,6 @@ async def test_only_a_host_is_taken(work: Path, line: str, host: str) -> None:
         with pytest.raises(PhoneUnavailable, match="did not let it in"):
             await opened.open(4321)
     await opened.close()
-    assert list(work.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -169,14 +173,12 @@ async def test_what_failed_is_told(
         await stub(script).open(4321)
     assert str(caught.value) == sentence
     assert "The tunnel's process said" in caplog.text
-    assert list(work.iterdir()) == []
 
 
 async def test_one_that_hangs_is_given_up(work: Path, tmp_path: Path) -> None:
     with pytest.raises(PhoneUnavailable, match="in time"):
         await stub(f"echo $$ > {tmp_path}/pid; {STAYS}", 0.4).open(4321)
     assert not is_running(tmp_path / "pid")
-    assert list(work.iterdir()) == []
 
 
 async def test_a_cancelled_opening_leaves_nothing(work: Path, tmp_path: Path) -> None:
@@ -186,10 +188,8 @@ async def test_a_cancelled_opening_leaves_nothing(work: Path, tmp_path: Path) ->
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not is_running(tmp_path / "pid")
-    assert list(work.iterdir()) == []
 
 
 async def test_no_process_at_all(work: Path) -> None:
     with pytest.raises(PhoneUnavailable, match="no process"):
         await GradioTunnel((str(work / "nothing"),)).open(4321)
-    assert list(work.iterdir()) == []
