@@ -199,12 +199,12 @@ def test_the_place_that_raised_is_told_and_the_last_of_ours() -> None:
     theirs = raised_by(lambda: json.loads("no"))
     assert re.fullmatch(r"json/decoder\.py:\d+", place_of(theirs))
     ours = raised_by(lambda: mask(cast(str, None)))
-    assert re.fullmatch(r"personaplex_ui/logs\.py:\d+", place_of(ours))
+    assert re.fullmatch(r"logs/formats\.py:\d+", place_of(ours))
     assert (is_raised_by_us(theirs), is_raised_by_us(ours)) == (False, True)
     unlucky = record_of("%s", json)
     unlucky.created = float("inf")
     through_us = raised_by(lambda: TextFormat("%(message)s").format(unlucky))
-    place = r"logging/__init__\.py:\d+, called at personaplex_ui/logs\.py:\d+"
+    place = r"logging/__init__\.py:\d+, called at logs/formats\.py:\d+"
     assert re.fullmatch(place, place_of(through_us))
     assert place_of(ValueError()) == "an unknown place"
     assert not is_raised_by_us(ValueError())

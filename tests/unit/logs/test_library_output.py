@@ -82,7 +82,7 @@ async def test_fastrtc_is_as_quiet(
         await cast(Any, fastrtc_handlers).webrtc_error_handler(receive)()
     ((level, message),) = told(caplog)
     assert level == "WARNING"
-    assert message.startswith("An event failed: ValueError at tests/unit/logs/test_library_output.py:")
+    assert message.startswith("An event failed: ValueError at logs/test_library_output.py:")
     assert capfd.readouterr() == ("", "")
 
 

@@ -49,7 +49,7 @@ FAR_AWAY = {"x-forwarded-for": "203.0.113.9"}
 @pytest.fixture
 def rest(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwilioRest]:
     with twilio_rest() as rest, client_of(rest) as client:
-        monkeypatch.setattr(endpoints, "Dialler", functools.partial(TwilioClient, client=client))
+        monkeypatch.setattr(endpoints, "TwilioClient", functools.partial(TwilioClient, client=client))
         yield rest
 
 

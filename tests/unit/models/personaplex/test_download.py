@@ -306,7 +306,10 @@ def test_a_repository_of_something_else(stub: HubStub, tmp_path: Path) -> None:
     assert "lacks config.json, so it is no checkpoint" in sentence_of(stub, tmp_path)
 
 
-def test_revision_and_names_that_cannot_be(stub: HubStub, tmp_path: Path) -> None:
+def test_revision_and_names_that_cannot_be(
+    stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some of the names are relative paths
     assert "has no revision v9. Set HF_REVISION" in sentence_of(stub, tmp_path, revision="v9")
     assert "it is no repository's name" in sentence_of(stub, tmp_path, repo="a/b--c..d")
     assert "there is no such folder" in sentence_of(stub, tmp_path, repo="some/missing/folder")
