@@ -7,7 +7,7 @@ import gradio as gr
 
 from personaplex_ui.channels.browser import component as webrtc_component
 from personaplex_ui.channels.browser.ice_servers import IceServers
-from personaplex_ui.ui import html as render
+from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.call_panel import CallPanel, build_call_panel, connect_calls
 from personaplex_ui.ui.callbacks import PageCallbacks
@@ -59,7 +59,7 @@ def build_page(
             with gr.Tab("Talk", id="talk") as talk_tab:
                 persona, call = _build_columns(callbacks, options)
                 with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
-                    history = gr.HTML(render.history_html(()), elem_id="history")
+                    history = gr.HTML(talk_view.history_html(()), elem_id="history")
 
             phone_tab, status_tab = gr.Tab("Phone", id="phone"), gr.Tab("Status", id="status-tab")
             with phone_tab:

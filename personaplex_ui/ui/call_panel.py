@@ -9,7 +9,7 @@ import gradio as gr
 from personaplex_ui.channels.browser import component as webrtc_component
 from personaplex_ui.channels.browser.handler import BrowserCall
 from personaplex_ui.channels.browser.ice_servers import IceServers
-from personaplex_ui.ui import html as render
+from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.persona_form import QUIET
 from personaplex_ui.web.security.proxy_headers import current_address
@@ -26,8 +26,8 @@ class CallPanel:
 def build_call_panel(max_connections: int, ice_servers: IceServers) -> CallPanel:
     connection = webrtc_component.build_component(max_connections, ice_servers, current_address)
     gr.HTML('<div id="mic-message" role="alert"></div>', elem_id="mic-message-holder")
-    status = gr.HTML(render.status_html(None), elem_id="status")
-    transcript = gr.HTML(render.transcript_html((), False), elem_id="transcript")
+    status = gr.HTML(talk_view.status_html(None), elem_id="status")
+    transcript = gr.HTML(talk_view.transcript_html((), False), elem_id="transcript")
     result = gr.HTML("", elem_id="result")
     return CallPanel(connection, [status, transcript, result])
 

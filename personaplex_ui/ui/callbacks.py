@@ -26,7 +26,7 @@ from personaplex_ui.channels.clips.preview import Previews
 from personaplex_ui.engine.engine import EngineState, LoadModel
 from personaplex_ui.engine.speech_model import Persona, PromptSize
 from personaplex_ui.errors import InvalidInput, PersonaplexError
-from personaplex_ui.ui import html as render
+from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.own_voice import OwnVoices
 from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.ui.presets import PRESETS
@@ -97,16 +97,16 @@ class PageCallbacks:
         engine = self._call_manager.engine
         while engine.state in (EngineState.LOADING, EngineState.DEGRADED):
             kind = "loading" if engine.state is EngineState.LOADING else "failed"
-            yield render.engine_html(kind, NAME, engine.message, engine.progress), HIDDEN
+            yield talk_view.engine_html(kind, NAME, engine.message, engine.progress), HIDDEN
             await asyncio.sleep(ENGINE_WATCHED_EVERY_SEC)
         if engine.state is not EngineState.READY:
-            yield render.engine_html("failed", NAME, engine.message), SHOWN
+            yield talk_view.engine_html("failed", NAME, engine.message), SHOWN
         elif engine.model.name == "echo":
-            yield render.engine_html("echo", NAME, engine.failure), SHOWN if engine.failure else HIDDEN
+            yield talk_view.engine_html("echo", NAME, engine.failure), SHOWN if engine.failure else HIDDEN
         else:
             model = engine.model
             note = " ".join(note for note in (model.clips_only, model.licence_note) if note)
-            yield render.engine_html("ready", NAME, note), HIDDEN
+            yield talk_view.engine_html("ready", NAME, note), HIDDEN
 
     def try_again(self) -> None:
         """Load the model once more, after it could not be loaded."""
@@ -128,14 +128,14 @@ class PageCallbacks:
         call = self.calls.call_of(webrtc_id) if self.calls.is_owner(webrtc_id, owner) else None
         if call is None:
             ended = Snapshot(webrtc_id, Phase.ENDED, reason=refusal or "The call could not begin.")
-            yield render.status_html(ended), render.transcript_html((), False), gr.skip(), gr.skip()
+            yield talk_view.status_html(ended), talk_view.transcript_html((), False), gr.skip(), gr.skip()
             return
-        yield render.status_html(call.snapshot()), render.transcript_html((), True), "", gr.skip()
+        yield talk_view.status_html(call.snapshot()), talk_view.transcript_html((), True), "", gr.skip()
         async for snapshot in call.watch():
             live = snapshot.phase is not Phase.ENDED
             yield (
-                render.status_html(snapshot),
-                render.transcript_html(snapshot.lines, live),
+                talk_view.status_html(snapshot),
+                talk_view.transcript_html(snapshot.lines, live),
                 gr.skip(),
                 gr.skip(),
             )
@@ -143,24 +143,24 @@ class PageCallbacks:
         kept = self._call_manager.archive.get(owner, call.call_id)
         snapshot = call.snapshot()
         yield (
-            render.status_html(snapshot),
-            render.transcript_html(snapshot.lines, False),
-            render.result_html(kept) if kept else "",
+            talk_view.status_html(snapshot),
+            talk_view.transcript_html(snapshot.lines, False),
+            talk_view.result_html(kept) if kept else "",
             self._history(owner),
         )
 
     def _history(self, owner: str) -> str:
-        return render.history_html(self._call_manager.archive.calls_of(owner) if owner else ())
+        return talk_view.history_html(self._call_manager.archive.calls_of(owner) if owner else ())
 
     async def preview(self, voice: str) -> str:
         """A player for a few seconds of ``voice``."""
         if not voice:
-            return render.field_message_html("Please choose a voice first.")
+            return talk_view.field_message_html("Please choose a voice first.")
         try:
             await self._previews.wav_of(voice)
         except PersonaplexError as error:
-            return render.field_message_html(str(error))
-        return render.preview_html(
+            return talk_view.field_message_html(str(error))
+        return talk_view.preview_html(
             f"voices/{quote(voice, safe='')}/preview.wav", f"Preview of {shown_voice(voice)}"
         )
 
@@ -172,15 +172,15 @@ class PageCallbacks:
 
     def check_role(self, prompt: str, voice: str) -> tuple[str, str]:
         """Counter and message beside the role."""
-        counter = render.prompt_counter_html(len(prompt or ""), MAX_PROMPT_CHARACTERS)
+        counter = talk_view.prompt_counter_html(len(prompt or ""), MAX_PROMPT_CHARACTERS)
         try:
             size = self._prompt_size(Persona(voice, check_prompt(prompt)))
             if size is not None:
-                counter = render.prompt_counter_html(size.tokens, size.most, "tokens")
+                counter = talk_view.prompt_counter_html(size.tokens, size.most, "tokens")
                 size.check()
         except InvalidInput as error:
-            return counter, render.field_message_html(str(error))
-        return counter, render.field_message_html("")
+            return counter, talk_view.field_message_html(str(error))
+        return counter, talk_view.field_message_html("")
 
     def _prompt_size(self, persona: Persona) -> PromptSize | None:
         engine = self._call_manager.engine
@@ -205,5 +205,5 @@ class PageCallbacks:
             check_top_k(audio_top_k, "audio_top_k", MAX_AUDIO_TOP_K)
             check_seed(seed)
         except InvalidInput as error:
-            return render.field_message_html(str(error))
-        return render.field_message_html("")
+            return talk_view.field_message_html(str(error))
+        return talk_view.field_message_html("")

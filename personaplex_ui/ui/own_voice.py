@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.ui import html as render
+from personaplex_ui.ui import talk_view
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 
@@ -52,23 +52,23 @@ class OwnVoices:
             name = await asyncio.to_thread(self._keep, Path(path))
         except InvalidInput as error:
             self._checking.discard(session)
-            return unchanged, render.field_message_html(str(error)), unchanged
+            return unchanged, talk_view.field_message_html(str(error)), unchanged
         if session not in self._checking:  # the page was left meanwhile
             self._voices.forget_upload(name)
-            return unchanged, render.field_message_html(""), None
+            return unchanged, talk_view.field_message_html(""), None
         self._checking.discard(session)
         self._forget(request)
         self._names[session] = name
         chosen = gr.update(choices=self.choices(request), value=name)
-        return chosen, render.field_message_html(READY, good=True), None
+        return chosen, talk_view.field_message_html(READY, good=True), None
 
     def forget(self, request: gr.Request) -> OwnVoiceView:
         """The visitor takes the voice back."""
         self._checking.discard(str(request.session_hash))
         if not self._forget(request):
-            return gr.skip(), render.field_message_html(""), None
+            return gr.skip(), talk_view.field_message_html(""), None
         chosen = gr.update(choices=self.choices(request), value=self._voices.default)
-        return chosen, render.field_message_html(FORGOTTEN, good=True), None
+        return chosen, talk_view.field_message_html(FORGOTTEN, good=True), None
 
     def _keep(self, path: Path) -> str:
         name = self._voices.keep_upload(path)

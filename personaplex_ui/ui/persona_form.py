@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from personaplex_ui.calls.settings import MAX_PROMPT_CHARACTERS
-from personaplex_ui.ui import html as render
+from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.own_voice import CONSENT, choices_of
 from personaplex_ui.ui.presets import PRESETS
@@ -60,7 +60,7 @@ def _voice(callbacks: PageCallbacks, voices: VoiceLibrary) -> Any:
         with gr.Row():
             use = gr.Button("Use this voice", size="sm", elem_id="own-use")
             forget = gr.Button("Forget my voice", size="sm", elem_id="own-forget")
-        says = gr.HTML(render.field_message_html(""), elem_id="own-message")
+        says = gr.HTML(talk_view.field_message_html(""), elem_id="own-message")
     own = callbacks.own_voices
     shown = [voice, says, recording]
     use.click(own.use, [recording, consent], shown, api_name=False, show_progress="minimal")
@@ -87,9 +87,9 @@ def _role(default_prompt: str) -> tuple[Any, list[Any]]:
         elem_id="prompt",
     )
     counter = gr.HTML(
-        render.prompt_counter_html(len(default_prompt), MAX_PROMPT_CHARACTERS), elem_id="prompt-counter"
+        talk_view.prompt_counter_html(len(default_prompt), MAX_PROMPT_CHARACTERS), elem_id="prompt-counter"
     )
-    message = gr.HTML(render.field_message_html(""), elem_id="prompt-message")
+    message = gr.HTML(talk_view.field_message_html(""), elem_id="prompt-message")
     preset.input(PageCallbacks.choose_preset, [preset], [role], **QUIET)
     return role, [counter, message]
 
@@ -108,6 +108,6 @@ def _sampling(callbacks: PageCallbacks) -> list[Any]:
         greedy = gr.Checkbox(
             False, label="Greedy: always the most likely token; the five above do not count", elem_id="greedy"
         )
-        message = gr.HTML(render.field_message_html(""), elem_id="sampling-message")
+        message = gr.HTML(talk_view.field_message_html(""), elem_id="sampling-message")
     gr.on([field.change for field in fields], callbacks.check_sampling, fields, [message], **QUIET)
     return [*fields, greedy]
