@@ -12,11 +12,10 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from benchmarks.jitter_report import BufferStats
 from benchmarks.pulses import PULSE_EVERY, PulseListener, PulseSpeaker, pulse_delays
-from benchmarks.soak.impairment import Impairment
-from benchmarks.soak.listening import Listening
-from benchmarks.soak.relay import Relay
-from benchmarks.soak.webrtc_caller import PACKET_SEC, RATE_HZ, Microphone
 from personaplex_ui.compat.aiortc_audio import replace_jitter_buffers
+from tests.support.clients.browser import PACKET_SEC, RATE_HZ, Microphone
+from tests.support.clients.impairment import Impairment
+from tests.support.clients.relay import Relay
 
 SETTLES_SEC = 1.0
 
@@ -29,7 +28,7 @@ async def measure_buffer(buffer: str, impairment: Impairment, seed: int, seconds
     """
     sender, receiver = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
     relay, speaker, listener = Relay(impairment, seed), PulseSpeaker(RATE_HZ, PACKET_SEC), PulseListener()
-    sender.addTrack(Microphone(speaker, Listening()))
+    sender.addTrack(Microphone(lambda: speaker.next_packet().samples))
     listening: asyncio.Task[None] | None = None
     try:
         await sender.setLocalDescription(await sender.createOffer())

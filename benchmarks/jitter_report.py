@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.pulses import PulseDelays
 from benchmarks.report import aligned, machine
-from benchmarks.soak.impairment import Impaired, Impairment
+from tests.support.clients.impairment import Impaired, Impairment
 
 HEADINGS = ("buffer", "pulses", "heard", "first ms", "p50 ms", "p95 ms", "max ms", "last ms", "lost packets")
 WINDOW_SEC = 3.0
@@ -62,7 +62,7 @@ class JitterReport:
         return self.theirs.p50_ms - self.ours.p50_ms
 
     def to_json(self) -> str:
-        rows = [figures.values(self.seconds) for figures in (self.theirs, self.ours)]
+        rows = [stats.values(self.seconds) for stats in (self.theirs, self.ours)]
         network = {"loss": self.impairment.loss, "jitter_ms": 1_000 * self.impairment.jitter_sec}
         network |= {"burst": self.impairment.burst, "seed": self.seed}
         return json.dumps(

@@ -52,7 +52,7 @@ async def measure_load(
         await asyncio.sleep(seconds)
         cpu_sec, wall_sec = time.process_time() - cpu_started, time.perf_counter() - started
         memory_bytes = resident_bytes() - memory_before
-        figures = [caller.call.snapshot().figures for caller in callers]
+        stats = [caller.call.snapshot().figures for caller in callers]
         latencies_ms = 1_000 * np.concatenate([caller.latencies_sec for caller in callers])
         ticks_sec = model.step_sec[max(model.step_sec)]
     finally:
@@ -66,9 +66,9 @@ async def measure_load(
         cpu_percent_per_call=100 * cpu_sec / wall_sec / calls,
         memory_mb_per_call=memory_bytes / 2**20 / calls,
         tick_ms=1_000 * float(np.mean(ticks_sec)),
-        dropped_heard=sum(figure.dropped_heard for figure in figures),
-        dropped_said=sum(figure.dropped_said for figure in figures),
-        most_lag_frames=max(figure.lag_frames for figure in figures),
+        dropped_heard=sum(each.dropped_heard for each in stats),
+        dropped_said=sum(each.dropped_said for each in stats),
+        most_lag_frames=max(each.lag_frames for each in stats),
     )
 
 

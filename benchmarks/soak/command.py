@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.soak.impairment import Impairment
 from benchmarks.soak.soak_report import SoakReport, report_on
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.errors import PersonaplexError
+from tests.support.clients.impairment import Impairment
 
 SUMMARY = "calls of mixed kinds at once against the app on the echo engine, for minutes"
 

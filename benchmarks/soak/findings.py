@@ -112,20 +112,20 @@ def answers_of(calls: Sequence[LiveCall]) -> list[Answer]:
 def lag_of(observed: Observed) -> Lag:
     window_sec = min(WINDOW_SEC, observed.seconds / 3)
     answers = answers_of(observed.calls)
-    told = [call.figures for call in observed.calls if call.figures]
+    told = [call.stats for call in observed.calls if call.stats]
     return Lag(
         window_sec,
         latency_of([answer for answer in answers if answer.at_sec <= window_sec]),
         latency_of([answer for answer in answers if answer.at_sec > observed.seconds - window_sec]),
-        max((_waiting(figures[:TOLD_TOGETHER]) for figures in told), default=None),
-        max((_waiting(figures[-TOLD_TOGETHER:]) for figures in told), default=None),
+        max((_waiting(stats[:TOLD_TOGETHER]) for stats in told), default=None),
+        max((_waiting(stats[-TOLD_TOGETHER:]) for stats in told), default=None),
         max((-call.missing_sec for call in observed.calls), default=0.0),
     )
 
 
-def _waiting(figures: Sequence[CallStats]) -> int:
+def _waiting(stats: Sequence[CallStats]) -> int:
     """Frames that usually waited: at one moment there may be one more."""
-    return median_high(told.lag_frames for told in figures)
+    return median_high(told.lag_frames for told in stats)
 
 
 def memory_of(observed: Observed) -> Memory:
@@ -165,7 +165,7 @@ def _dropped_frames(observed: Observed) -> int:
     first, last = observed.usages[0].dropped_frames, observed.usages[-1].dropped_frames
     if first is not None and last is not None:
         return last - first
-    told = [call.figures for call in observed.calls if call.figures]
+    told = [call.stats for call in observed.calls if call.stats]
     return sum(
         f[-1].dropped_heard + f[-1].dropped_said - f[0].dropped_heard - f[0].dropped_said for f in told
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.soak.impairment import Impaired, Impairment
 from personaplex_ui.calls.snapshot import CallStats, PacketCounts, Transport
+from tests.support.clients.impairment import Impaired, Impairment
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class LiveCall:
     """One call for the whole soak. ``ended``: why it was over before the soak was, else empty.
 
     ``longest_gap_sec``: without anything arriving. ``missing_sec``: so much less sound came than time.
-    ``figures``: what the server told of the call, oldest first, if it told any.
+    ``stats``: what the server told of the call, oldest first, if it told any.
     """
 
     kind: Transport
@@ -30,7 +30,7 @@ class LiveCall:
     lost_answers: int
     longest_gap_sec: float
     missing_sec: float
-    figures: Sequence[CallStats] = ()
+    stats: Sequence[CallStats] = ()
     ended: str = ""
 
 

@@ -24,9 +24,9 @@ from benchmarks.soak.findings import (
     verdict_on_hostility,
     verdicts_on,
 )
-from benchmarks.soak.impairment import Impaired, Impairment
 from benchmarks.soak.observed import Clip, LiveCall, Observed, OwnLoad
 from personaplex_ui.calls.snapshot import PacketCounts, Transport
+from tests.support.clients.impairment import Impaired, Impairment
 
 ALL = "all"
 HEADINGS = (
@@ -126,7 +126,7 @@ class SoakReport:
         ]
 
     def _title(self) -> str:
-        calls = sum(figures.calls for figures in self.kinds if figures.kind != ALL)
+        calls = sum(stats.calls for stats in self.kinds if stats.kind != ALL)
         clips = ", one clip after the other" if self.clips is not None else ""
         return f"echo engine, {self.seconds:g} s, live calls: {calls}{clips}"
 
@@ -165,10 +165,10 @@ def _kinds_of(calls: Sequence[LiveCall]) -> tuple[KindStats, ...]:
     """One for each kind there is, then one for all together."""
     by_kind = [[call for call in calls if call.kind is kind] for kind in Transport]
     named = [(str(group[0].kind), group) for group in by_kind if group]
-    return tuple(_figures(kind, group) for kind, group in [*named, (ALL, list(calls))])
+    return tuple(_stats_of(kind, group) for kind, group in [*named, (ALL, list(calls))])
 
 
-def _figures(kind: str, calls: Sequence[LiveCall]) -> KindStats:
+def _stats_of(kind: str, calls: Sequence[LiveCall]) -> KindStats:
     return KindStats(
         kind,
         len(calls),
@@ -189,16 +189,16 @@ def _clips_of(clips: Sequence[Clip], failures: Sequence[str]) -> ClipStats:
     )
 
 
-def _row(figures: KindStats) -> list[str]:
-    latency = figures.latency
+def _row(stats: KindStats) -> list[str]:
+    latency = stats.latency
     return [
-        figures.kind,
-        str(figures.calls),
+        stats.kind,
+        str(stats.calls),
         str(latency.answers if latency else 0),
-        str(figures.lost_answers),
+        str(stats.lost_answers),
         *([f"{v:.1f}" for v in (latency.p50_ms, latency.p95_ms, latency.max_ms)] if latency else ["-"] * 3),
-        f"{figures.longest_gap_ms:.0f}",
-        f"{figures.most_missing_ms:.0f}",
+        f"{stats.longest_gap_ms:.0f}",
+        f"{stats.most_missing_ms:.0f}",
     ]
 
 

@@ -11,20 +11,17 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks.soak.address import Server
 from benchmarks.soak.alone import delay_alone
+from benchmarks.soak.callers import LiveCaller, MoshiCaller, TwilioCaller, WebRtcCaller
 from benchmarks.soak.clip_caller import CLIP_SEC, ClipCaller
 from benchmarks.soak.hostility import Hostility
-from benchmarks.soak.impairment import Impaired, Impairment, together
 from benchmarks.soak.listening import ANSWER_WITHIN_SEC
-from benchmarks.soak.live_caller import LiveCaller
-from benchmarks.soak.moshi_caller import MoshiCaller
 from benchmarks.soak.observed import Answer, Clip, LiveCall, Observed, Usage
 from benchmarks.soak.own_load import OwnLoadMeter
 from benchmarks.soak.server_process import ServerProcess
 from benchmarks.soak.speaking import UTTERANCE_SEC
-from benchmarks.soak.twilio_caller import TwilioCaller
-from benchmarks.soak.webrtc_caller import WebRtcCaller
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.errors import PersonaplexError
+from tests.support.clients.impairment import Impaired, Impairment, together
 
 MIX = (
     Transport.BROWSER,
@@ -91,7 +88,7 @@ class LiveCalls:
                     listening.lost_answers,
                     listening.longest_gap_sec,
                     listening.missing_sec,
-                    tuple(caller.figures),
+                    tuple(caller.stats),
                     self._ended.get(caller, ""),
                 )
             )
@@ -123,7 +120,7 @@ async def soak(
         began_at = time.monotonic()
         for caller in live:
             caller.listening.restart()
-            caller.figures.clear()
+            caller.stats.clear()
             caller.speaker.talk()
         meter.restart()
         beside = [asyncio.create_task(run()) for run in (meter.run, *(clip.run for clip in clip_callers))]

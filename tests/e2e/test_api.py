@@ -20,7 +20,7 @@ from personaplex_ui.models.echo.sentences import GREETING
 from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from tests.support.app_process import AppProcess, running_app, wait_until
-from tests.support.clients.page import LIVE, CallerProcess
+from tests.support.clients.browser_process import LIVE, CallerProcess
 
 MAX_UPLOAD_MB = 2
 GREETED_SEC = 6.0

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from tests.support.app_process import AppProcess, running_app, wait_until
 from tests.support.chromium import TalkPage, chromium, make_microphone, open_context
 from tests.support.clients import offers
-from tests.support.clients.page import GOODBYE, LIVE, WAITING, CallerProcess
+from tests.support.clients.browser_process import GOODBYE, LIVE, WAITING, CallerProcess
 
 LINES = 16
 MEMORY_MB = 20.0

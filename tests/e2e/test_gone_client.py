@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.app_process import ROOT, AppProcess, running_app, wait_until
-from tests.support.clients.page import LIVE, CallerProcess
+from tests.support.clients.browser_process import LIVE, CallerProcess
 
 ASK = """
 import sys

@@ -15,7 +15,7 @@ from personaplex_ui.models.personaplex.runtime.text import PieceReader, Tokenize
 from tests.e2e.test_api import samples_of
 from tests.support import parity
 from tests.support.app_process import TINY, AppProcess, running_app
-from tests.support.clients.page import LIVE, CallerProcess
+from tests.support.clients.browser_process import LIVE, CallerProcess
 
 LINES = 3
 TOKENIZER = Path(TINY["HF_REPO"]) / "tokenizer_spm_32k_3.model"

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from tests.support.app_process import AppProcess, wait_until
-from tests.support.clients.page import GOODBYE, LIVE, CallerProcess
+from tests.support.clients.browser_process import GOODBYE, LIVE, CallerProcess
 
 GONE_WITHIN_SEC = 5.0
 RECORDED_BEFORE_SEC = 2.0

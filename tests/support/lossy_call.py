@@ -20,10 +20,11 @@ from benchmarks.pulses import (
     pulse_delays,
 )
 from benchmarks.soak.address import Server
-from benchmarks.soak.impairment import Impaired, Impairment
+from benchmarks.soak.callers import WebRtcCaller
 from benchmarks.soak.own_load import OwnLoadMeter
-from benchmarks.soak.webrtc_caller import PACKET_SEC, RATE_HZ, WebRtcCaller
 from tests.support.app_process import AppProcess, wait_until
+from tests.support.clients.browser import PACKET_SEC, RATE_HZ
+from tests.support.clients.impairment import Impaired, Impairment
 
 APP = Path(__file__).parent / "repeating_app.py"
 NO_LIMITS = {"MAX_CALLS": "4", "MAX_CALLS_PER_ADDRESS": "0", "CALLS_PER_MINUTE": "0"}

@@ -11,7 +11,11 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
 from benchmarks.soak import command
-from benchmarks.soak.impairment import (
+from benchmarks.soak.soak_report import report_on
+from personaplex_ui.calls.snapshot import PacketCounts
+from personaplex_ui.errors import PersonaplexError
+from tests.e2e.benchmarks.test_soak import OBSERVED
+from tests.support.clients.impairment import (
     BURST_EVERY_SEC,
     FIRST_BURST_SEC,
     BadNetwork,
@@ -19,11 +23,7 @@ from benchmarks.soak.impairment import (
     Impairment,
     together,
 )
-from benchmarks.soak.relay import Relay
-from benchmarks.soak.soak_report import report_on
-from personaplex_ui.calls.snapshot import PacketCounts
-from personaplex_ui.errors import PersonaplexError
-from tests.e2e.benchmarks.test_soak import OBSERVED
+from tests.support.clients.relay import Relay
 from tests.support.running import until
 
 PACKETS = 5_000

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.jitter_report import BufferStats, JitterReport
 from benchmarks.pulses import PULSE_EVERY, PulseDelays, PulseListener, PulseSpeaker, pulse_delays
-from benchmarks.soak.impairment import Impaired, Impairment
+from tests.support.clients.impairment import Impaired, Impairment
 
 RATE_HZ = 48_000
 PACKET_SEC = 0.02

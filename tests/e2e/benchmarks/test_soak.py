@@ -204,7 +204,7 @@ OBSERVED = Observed(
     alone_sec=0.8,
     calls=[
         call(),
-        replace(call(Transport.MOSHI, 0.03, 0.03), figures=[CallStats(1, 0, 0), CallStats(1, 0, 1)]),
+        replace(call(Transport.MOSHI, 0.03, 0.03), stats=[CallStats(1, 0, 0), CallStats(1, 0, 1)]),
         call(Transport.TWILIO, 0.05, 0.05),
     ],
     clip_callers=1,
@@ -243,7 +243,7 @@ def test_a_drop_is_told(change: dict[str, object], because: str):
 
 
 def test_dropped_frames_are_taken_from_the_calls_that_are_told_where_the_server_does_not_count():
-    told = replace(call(Transport.MOSHI), figures=[CallStats(1, 0, 0), CallStats(3, 1, 0)])
+    told = replace(call(Transport.MOSHI), stats=[CallStats(1, 0, 0), CallStats(3, 1, 0)])
     silent = [replace(usage, dropped_frames=None) for usage in usages()]
     assert report_on(replace(OBSERVED, calls=[told], usages=silent)).drops.dropped_frames == 3
 
@@ -255,7 +255,7 @@ def test_dropped_frames_are_taken_from_the_calls_that_are_told_where_the_server_
         ([call(added_sec=0.1, last_added_sec=0.121)], "no"),
         ([call(added_sec=0.1, last_added_sec=0.05)], "yes"),
         ([replace(call(), missing_sec=-0.5)], "no"),
-        ([replace(call(), figures=[CallStats(0, 0, 0)] * 5 + [CallStats(0, 0, 4)] * 5)], "no"),
+        ([replace(call(), stats=[CallStats(0, 0, 0)] * 5 + [CallStats(0, 0, 4)] * 5)], "no"),
         ([replace(call(), answers=call().answers[:10])], "too short to say"),
         ([replace(call(), answers=[])], "too short to say"),
         ([replace(call(), answers=[], missing_sec=-0.5)], "no"),
@@ -358,11 +358,11 @@ def test_whether_hostile_clients_were_stood_is_told(change: dict[str, object], a
 def test_a_caller_of_each_kind_is_answered(capsys: pytest.CaptureFixture[str]):
     main(["soak", "--seconds", "8", "--calls", "4", "--json"])
     report = json.loads(capsys.readouterr().out)
-    kinds = {figures["kind"]: figures for figures in report["kinds"]}
+    kinds = {stats["kind"]: stats for stats in report["kinds"]}
     assert kinds.keys() == {"browser", "moshi", "twilio", "all"}
-    for figures in kinds.values():
-        assert figures["latency"]["answers"] > 0
-        assert figures["latency"]["p50_ms"] > 0.0
+    for stats in kinds.values():
+        assert stats["latency"]["answers"] > 0
+        assert stats["latency"]["p50_ms"] > 0.0
     assert report["clips"]["answered"] > 0
     assert report["clips"]["failures"] == []
     assert report["ended"] == []

@@ -33,10 +33,21 @@ def tone(hz: float, sec: float) -> Sound:
 
 
 class MoshiClient:
-    """What came over one connection, as it came. Errors of the test's own making are none of the client."""
+    """What came over one connection, as it came.
 
-    def __init__(self, websocket: ClientConnection) -> None:
+    ``next_frame``: gives what the microphone hears next, 80 ms; else it is what ``say`` was given. ``hear``:
+    takes the moment at which sound arrived, and the sound.
+    """
+
+    def __init__(
+        self,
+        websocket: ClientConnection,
+        next_frame: Callable[[], Sound] | None = None,
+        hear: Callable[[float, Sound], None] = lambda arrived_at, sound: None,
+    ) -> None:
         self.websocket = websocket
+        self._next_frame = next_frame or self._said_or_silence
+        self._hear = hear
         self.kinds: list[int] = []
         self.sound: list[Sound] = []
         self.texts: list[str] = []
@@ -92,15 +103,17 @@ class MoshiClient:
     async def _run_microphone(self) -> None:
         await self.until(lambda: self.ready or self.closed)
         due = time.monotonic()
-        silence = np.zeros(FRAME_SAMPLES, dtype=np.float32)
         while not self.closed:
-            await self.send(self.audio(self._to_say.pop(0) if self._to_say else silence))
+            await self.send(self.audio(self._next_frame()))
             due += FRAME_SEC
             await asyncio.sleep(due - time.monotonic())
 
+    def _said_or_silence(self) -> Sound:
+        return self._to_say.pop(0) if self._to_say else np.zeros(FRAME_SAMPLES, dtype=np.float32)
+
     # What it hears ----------------------------------------------------------------------------------
 
-    async def until(self, true: Callable[[], bool], within_sec: float = 20.0) -> None:
+    async def until(self, true: Callable[[], bool], within_sec: float | None = 20.0) -> None:
         """Wait until ``true`` after a message, or say what came instead."""
         try:
             async with asyncio.timeout(within_sec):
@@ -131,6 +144,7 @@ class MoshiClient:
         match kind:
             case 0x01:
                 self.sound.append(self._reader.append_bytes(content))
+                self._hear(time.monotonic(), self.sound[-1])
             case 0x02:
                 self.texts.append(content.decode())
             case 0x04:
@@ -154,13 +168,15 @@ async def chat(
     path: str = "/api/chat",
     microphone: bool = True,
     tells_state: bool = True,
+    next_frame: Callable[[], Sound] | None = None,
+    hear: Callable[[float, Sound], None] = lambda arrived_at, sound: None,
 ) -> AsyncGenerator[MoshiClient]:
     """Connect to the app at ``url`` (``http://...``), hang up at the end. ``tells_state``: ask for 04 and 06,
     as clients of other servers do not."""
     asked = {**(query or {}), **({"state": "1"} if tells_state else {})}
     address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(asked)}"
-    async with connect(address, max_size=None, additional_headers=SENT) as websocket:
-        client = MoshiClient(websocket)
+    async with connect(address, max_size=None, proxy=None, additional_headers=SENT) as websocket:
+        client = MoshiClient(websocket, next_frame, hear)
         listening = asyncio.create_task(client._listen())  # pyright: ignore[reportPrivateUsage]
         talking = asyncio.create_task(client._run_microphone()) if microphone else None  # pyright: ignore[reportPrivateUsage]
         try:

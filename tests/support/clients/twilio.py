@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -31,14 +31,22 @@ CALL_SID = "CA0123456789abcdef0123456789abcdef"
 class TwilioPeer:
     """One stream on an open websocket. ``said`` and ``played`` (mu-law) have the same clock, chunk by chunk.
 
-    ``arrivals_sec``: when each sound message came. ``late_sec``: by how much the latest of its own chunks was
-    late: so long its event loop was held up, which is nobody else's fault. Where it judges gaps, the server
-    must have another loop.
+    ``hear``: takes the moment at which a message of sound came (``arrivals_sec``), and the sound.
+    ``late_sec``: by how much the latest of its own chunks was late: so long its event loop was held up, which is
+    nobody else's fault. Where it judges gaps, the server must have another loop.
     """
 
-    def __init__(self, websocket: ClientConnection, returns_marks: bool = True) -> None:
+    def __init__(
+        self,
+        websocket: ClientConnection,
+        returns_marks: bool = True,
+        hear: Callable[[float, bytes], None] = lambda arrived_at, sound: None,
+        stream_sid: str = STREAM_SID,
+    ) -> None:
         self.websocket = websocket
         self.returns_marks = returns_marks
+        self._hear = hear
+        self._stream_sid = stream_sid
         self.received = bytearray()
         self.said = bytearray()
         self.played = bytearray()
@@ -57,7 +65,7 @@ class TwilioPeer:
         await self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         start = {
             "accountSid": "AC0123456789abcdef0123456789abcdef",
-            "streamSid": STREAM_SID,
+            "streamSid": self._stream_sid,
             "callSid": call_sid,
             "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
@@ -89,9 +97,9 @@ class TwilioPeer:
     async def press(self, digit: str) -> None:
         await self._send_numbered("dtmf", dtmf={"track": "inbound_track", "digit": digit})
 
-    async def stop(self) -> None:
+    async def stop(self, call_sid: str = CALL_SID) -> None:
         """The caller hangs up."""
-        stop = {"accountSid": "AC0123456789abcdef0123456789abcdef", "callSid": CALL_SID}
+        stop = {"accountSid": "AC0123456789abcdef0123456789abcdef", "callSid": call_sid}
         await self._send_numbered("stop", stop=stop)
 
     @property
@@ -119,11 +127,12 @@ class TwilioPeer:
                 await self._take(json.loads(await self.websocket.recv()))
 
     async def _take(self, message: dict[str, Any]) -> None:
-        assert message["streamSid"] == STREAM_SID
+        assert message["streamSid"] == self._stream_sid
         match message:
             case {"event": "media", "media": {"payload": str(payload)}}:
                 sound = base64.b64decode(payload, validate=True)
                 self.arrivals_sec.append(time.monotonic())
+                self._hear(self.arrivals_sec[-1], sound)
                 self.payload_bytes.add(len(sound))
                 self.received += sound
                 self._buffer.append(sound)
@@ -158,7 +167,7 @@ class TwilioPeer:
     async def _send_numbered(self, event: str, **parts: Any) -> None:
         self._sequence += 1
         await self._send(
-            {"event": event, "sequenceNumber": str(self._sequence), **parts, "streamSid": STREAM_SID}
+            {"event": event, "sequenceNumber": str(self._sequence), **parts, "streamSid": self._stream_sid}
         )
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -166,10 +175,16 @@ class TwilioPeer:
 
 
 @contextlib.asynccontextmanager
-async def twilio_peer(url: str, returns_marks: bool = True, **options: Any) -> AsyncGenerator[TwilioPeer]:
+async def twilio_peer(
+    url: str,
+    returns_marks: bool = True,
+    hear: Callable[[float, bytes], None] = lambda arrived_at, sound: None,
+    stream_sid: str = STREAM_SID,
+    **options: Any,
+) -> AsyncGenerator[TwilioPeer]:
     """A connected peer; ``url`` begins with ``ws://``. What comes is taken until the block ends."""
     async with connect(url, compression=None, proxy=None, **options) as websocket:
-        peer = TwilioPeer(websocket, returns_marks)
+        peer = TwilioPeer(websocket, returns_marks, hear, stream_sid)
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(peer.receive())
             try:

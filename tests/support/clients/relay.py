@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from aiortc import RTCSessionDescription
 
-from benchmarks.soak.impairment import BadNetwork, Impaired, Impairment
 from personaplex_ui.errors import PersonaplexError
+from tests.support.clients.impairment import BadNetwork, Impaired, Impairment
 
 Address = tuple[str, int]
 _CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) typ host.*$", re.I | re.M)
