@@ -59,7 +59,7 @@ def browser(microphone: Path) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def app(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    script = Path(__file__).with_name("probed_app.py")
+    script = Path(__file__).parents[1] / "support" / "probed_app.py"
     with running_app(tmp_path_factory.mktemp("app"), script, MAX_CALLS=str(LINES)) as app:
         yield app
 

@@ -14,7 +14,7 @@ from tests.support.fake_model import FakeModel
 from tests.support.page_session import LIBRARIES_WARN, open_app
 from tests.support.running import until
 
-TINY = Path(__file__).parent / "data" / "tiny"
+TINY = Path(__file__).parents[1] / "data" / "tiny"
 LONG_ROLE = "You are a very kind teacher. " * 20
 SHOP, BANK = "+15550009876", "+493012345678"
 

@@ -32,8 +32,8 @@ class TwilioPeer:
     """One stream on an open websocket. ``said`` and ``played`` (mu-law) have the same clock, chunk by chunk.
 
     ``hear``: takes the moment at which a message of sound came (``arrivals_sec``), and the sound.
-    ``late_sec``: by how much the latest of its own chunks was late: so long its event loop was held up, which is
-    nobody else's fault. Where it judges gaps, the server must have another loop.
+    ``late_sec``: by how much the latest of its own chunks was late: so long its event loop was held up, which
+    is nobody else's fault. Where it judges gaps, the server must have another loop.
     """
 
     def __init__(
