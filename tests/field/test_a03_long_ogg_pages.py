@@ -14,18 +14,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from fastapi import FastAPI, WebSocket
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.channels.moshi.opus import OggPages, OpusInput, Page
-from personaplex_ui.channels.moshi.session import serve_chat
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import ProtocolError
 from tests.support.clients.moshi import MoshiClient, chat
 from tests.support.fake_model import FakeModel
-from tests.support.loopback_server import serving
+from tests.support.moshi_server import moshi_server
 from tests.support.paced_rig import hear_all
 from tests.support.running import running_call_manager, running_engine
 
@@ -104,13 +102,7 @@ async def call_manager(tmp_path: Path) -> AsyncIterator[CallManager]:
 
 @pytest.fixture
 async def url(call_manager: CallManager) -> AsyncIterator[str]:
-    app = FastAPI()
-
-    @app.websocket("/api/chat")
-    async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
-        await serve_chat(websocket, call_manager, lambda: SETTINGS, "", tells_state=True)
-
-    async with serving(app) as url:
+    async with moshi_server(call_manager, lambda query: SETTINGS) as url:
         yield url
 
 

@@ -87,5 +87,5 @@ async def test_a_bad_seed_of_our_own_is_still_refused(call_manager: CallManager)
 def test_whatever_they_hold_is_a_seed_that_can_be_used():
     assert SEEDS == MAX_SEED + 1
     for value in np.random.default_rng(7).integers(0, 2**64, 200, dtype=np.uint64):
-        seed = parse_query({"audio_seed": str(value)}).seed
+        seed = parse_query({"audio_seed": str(value)}).get("seed")
         assert check_seed(seed) == int(value) % SEEDS

@@ -94,7 +94,7 @@ CLEAN = f"{WORDS_BULLET} Be kind\n{EMOJI_SINCE_2022}"
 
 def test_in_the_query_of_the_websocket() -> None:
     query = QueryParams(urlsplit(f"ws://host/api/chat?text_prompt={quote(PASTED)}").query)
-    assert check_prompt(parse_query(query).settings("NATF0", "")["text_prompt"]) == CLEAN
+    assert check_prompt(str(parse_query(query)["text_prompt"])) == CLEAN
 
 
 def test_in_the_personas_of_the_telephone() -> None:

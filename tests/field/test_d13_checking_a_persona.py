@@ -10,7 +10,6 @@ from shutil import copyfile
 
 import pytest
 import torch
-from fastapi import FastAPI, WebSocket
 
 from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.audio.frames import Samples
@@ -20,7 +19,6 @@ from personaplex_ui.calls.persona_check import MOST_ASKERS, TOO_MANY, check_pers
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.channels.clips.answer import converse
 from personaplex_ui.channels.fastrtc_phone.app import TelephoneDesk
-from personaplex_ui.channels.moshi.session import serve_chat
 from personaplex_ui.channels.twilio.availability import Availability
 from personaplex_ui.channels.twilio.personas import PhonePersona
 from personaplex_ui.engine.engine import EngineState
@@ -32,7 +30,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.recording import read_voice_recording
 from tests.support.clients.moshi import chat
 from tests.support.fake_model import FakeModel
-from tests.support.loopback_server import serving
+from tests.support.moshi_server import moshi_server
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 from tests.support.running import running_call_manager, running_engine, until
 from tests.support.voice_recordings import RECORDING, speech
@@ -85,13 +83,7 @@ async def by_clip(call_manager: CallManager) -> None:
 
 
 async def by_moshi(call_manager: CallManager) -> None:
-    app = FastAPI()
-
-    @app.websocket("/{path:path}")
-    async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
-        await serve_chat(websocket, call_manager, lambda: SETTINGS, "")
-
-    async with serving(app) as url, chat(url) as client:
+    async with moshi_server(call_manager, lambda query: SETTINGS) as url, chat(url) as client:
         await client.until(lambda: client.ready)
 
 

@@ -1,8 +1,8 @@
-"""Ogg/Opus <-> frames of sound, as streams. Knows pages and packets; no websocket and no call.
+"""Ogg/Opus streams to sound and back. Depends on pages and packets, not on a websocket or a call.
 
-``sphn`` decodes and encodes. Its reader raises for good once it is given anything but whole Ogg pages, makes
-five seconds of sound of an empty packet, and collects a packet that never ends: so each page is looked at
-first. Checksums are not: neither older servers nor the official client look at them.
+``sphn`` decodes and encodes. Its reader fails permanently once it is given anything but whole Ogg pages,
+turns an empty packet into five seconds of sound, and collects a packet that never ends: so each page is
+checked first. Checksums are not: neither older servers nor the official client check them.
 """
 
 import struct
@@ -14,6 +14,7 @@ import numpy as np
 import sphn
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
+from personaplex_ui.audio.network.opus_packet import RATE_HZ, samples_of
 from personaplex_ui.channels.moshi import ogg_lacing
 from personaplex_ui.errors import ProtocolError
 
@@ -26,11 +27,6 @@ OPUS_HEAD, OPUS_TAGS = b"OpusHead", b"OpusTags"
 
 MAX_PACKET_BYTES = 61_440
 """48 frames of 1,275 bytes and what describes them: no Opus packet is longer (RFC 6716, 3.4)."""
-
-# The length of a frame in 0.1 ms, for the 32 configurations in a packet's first byte (RFC 6716, 3.1).
-_SILK, _HYBRID, _CELT = (100, 200, 400, 600) * 3, (100, 200) * 2, (25, 50, 100, 200) * 4
-FRAME_TENTHS = _SILK + _HYBRID + _CELT
-MAX_PACKET_TENTHS = 1_200
 
 NO_SOUND: Samples = np.zeros(0, dtype=np.float32)
 
@@ -57,17 +53,7 @@ class Page:
 
 def packet_sec(packet: bytes) -> float:
     """The length of the sound of an Opus packet; 0 for the header packets and for what cannot be decoded."""
-    if not packet or packet.startswith((OPUS_HEAD, OPUS_TAGS)):
-        return 0.0
-    match packet[0] & 3:
-        case 0:
-            frames = 1
-        case 3:
-            frames = packet[1] & 63 if len(packet) > 1 else 0
-        case _:
-            frames = 2
-    tenths = frames * FRAME_TENTHS[packet[0] >> 3]
-    return tenths / 10_000 if tenths <= MAX_PACKET_TENTHS else 0.0
+    return 0.0 if packet.startswith((OPUS_HEAD, OPUS_TAGS)) else samples_of(packet) / RATE_HZ
 
 
 class OggPages:

@@ -187,56 +187,36 @@ def _parse_speak(content: bytes) -> Speak:
     return Speak(text)
 
 
-@dataclass(frozen=True, slots=True)
-class CallRequest:
-    """What a client asks for in the query of the URL, as texts and unchecked; None: not given.
+QUERY = {
+    "voice_prompt": "voice",
+    "seed": "seed",
+    "text_temperature": "text_temperature",
+    "text_topk": "text_top_k",
+    "audio_temperature": "audio_temperature",
+    "audio_topk": "audio_top_k",
+}
+"""Parameters of the URL, and what ``calls.settings.check_settings`` calls them."""
 
-    ``text_prompt`` may be empty: then there is no role. Of the others an empty text counts as not given.
-    ``tells_state``: the client knows this server, and wants messages that no other one sends.
+
+def parse_query(query: Mapping[str, str]) -> dict[str, object]:
+    """What a client asks for in a URL's query (decoded, unchecked): arguments of ``check_settings``.
+
+    Only what was given. An empty ``text_prompt`` means no role; of the others an empty text counts as not
+    given. Unknown parameters are ignored: clients of other servers send some that mean nothing here.
     """
-
-    voice_prompt: str | None = None
-    text_prompt: str | None = None
-    seed: str | None = None
-    text_temperature: str | None = None
-    text_topk: str | None = None
-    audio_temperature: str | None = None
-    audio_topk: str | None = None
-    tells_state: bool = False
-
-    def settings(self, default_voice: str, default_prompt: str) -> dict[str, object]:
-        """Keyword arguments of ``calls.call_settings.check_settings``; what was not given is left to it."""
-        given = {
-            "seed": self.seed,
-            "text_temperature": self.text_temperature,
-            "text_top_k": self.text_topk,
-            "audio_temperature": self.audio_temperature,
-            "audio_top_k": self.audio_topk,
-        }
-        return {
-            "voice": default_voice if self.voice_prompt is None else self.voice_prompt,
-            "text_prompt": default_prompt if self.text_prompt is None else self.text_prompt,
-            **{name: value for name, value in given.items() if value is not None},
-        }
+    given: dict[str, object] = {
+        name: value for parameter, name in QUERY.items() if (value := query.get(parameter, "").strip())
+    }
+    if "text_prompt" in query:
+        given["text_prompt"] = query["text_prompt"]
+    if "seed" not in given and (seed := _seed_for_other_servers(query)):
+        given["seed"] = seed
+    return given
 
 
-def parse_query(query: Mapping[str, str]) -> CallRequest:
-    """The request in a URL's query, already decoded. Unknown parameters are ignored: clients of other
-    servers send some that mean nothing here."""
-
-    def given(name: str) -> str | None:
-        return query.get(name, "").strip() or None
-
-    return CallRequest(
-        voice_prompt=given("voice_prompt"),
-        text_prompt=query.get("text_prompt"),
-        seed=given("seed") or _seed_for_other_servers(query),
-        text_temperature=given("text_temperature"),
-        text_topk=given("text_topk"),
-        audio_temperature=given("audio_temperature"),
-        audio_topk=given("audio_topk"),
-        tells_state=given("state") == "1",
-    )
+def asks_for_state(query: Mapping[str, str]) -> bool:
+    """Whether the client knows this server, and wants messages that no other one sends."""
+    return query.get("state", "").strip() == "1"
 
 
 def _seed_for_other_servers(query: Mapping[str, str]) -> str | None:

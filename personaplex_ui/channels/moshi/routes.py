@@ -1,9 +1,5 @@
-"""The doors of the Moshi websocket, and what they say to somebody who knocks without a websocket.
+"""The routes of the Moshi websocket, and the answer to a plain GET of them."""
 
-Knows the query's defaults; what goes over the websocket is the transport's.
-"""
-
-import functools
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -13,7 +9,7 @@ from starlette.requests import HTTPConnection, Request
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings, check_settings
-from personaplex_ui.channels.moshi.protocol import CallRequest, parse_query
+from personaplex_ui.channels.moshi.protocol import asks_for_state, parse_query
 from personaplex_ui.channels.moshi.session import serve_chat
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.methods import answer_all_methods
@@ -23,7 +19,7 @@ PATHS = ("/api/chat", "/ws/chat", "/api")
 """The address of Kyutai's and NVIDIA's servers, and two that older servers had."""
 
 EXPLANATION = """\
-The door for Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
+For Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
 00 handshake (send sound from then on), 01 Ogg/Opus, 02 text, 05 error, 07 speak this; 04 state with &state=1.
 Connect to {url}?voice_prompt={voice}.pt&text_prompt=You%20are%20a%20wise%20teacher.
 """
@@ -40,9 +36,14 @@ def build_moshi_router(
     router = APIRouter()
 
     async def chat(websocket: WebSocket) -> None:
-        request = parse_query(websocket.query_params)
-        read_settings = functools.partial(_read_settings, request, voices, default_prompt)
-        await serve_chat(websocket, call_manager, read_settings, address_of(websocket), request.tells_state)
+        query = websocket.query_params
+
+        def read_settings() -> CallSettings:
+            given = {"voice": voices.default, "text_prompt": default_prompt, **parse_query(query)}
+            # No recording: a websocket has no page on which it could be fetched.
+            return check_settings(voices, record=False, **given)  # pyright: ignore[reportArgumentType]
+
+        await serve_chat(websocket, call_manager, read_settings, address_of(websocket), asks_for_state(query))
 
     async def explain(request: Request) -> PlainTextResponse:
         """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""
@@ -69,9 +70,3 @@ def _websocket_url(request: Request) -> str:
     """At this server's public address if that is known, else at the one that the browser asked for."""
     base = public_url(request) or f"{request.url.scheme}://{request.url.netloc}"
     return base.replace("http", "ws", 1) + request.url.path
-
-
-def _read_settings(request: CallRequest, voices: VoiceLibrary, default_prompt: str) -> CallSettings:
-    # Nobody could fetch a recording: a websocket has no page that shows it.
-    settings = request.settings(voices.default, default_prompt)
-    return check_settings(voices, record=False, **settings)  # pyright: ignore[reportArgumentType]

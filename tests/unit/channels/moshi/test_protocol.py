@@ -11,7 +11,6 @@ from personaplex_ui.channels.moshi.protocol import (
     MAX_SPEAK_BYTES,
     MAX_SPEAK_CHARACTERS,
     Audio,
-    CallRequest,
     Control,
     Error,
     Event,
@@ -20,6 +19,7 @@ from personaplex_ui.channels.moshi.protocol import (
     Ping,
     Speak,
     Text,
+    asks_for_state,
     build,
     parse,
     parse_query,
@@ -162,8 +162,12 @@ def test_half_a_character_does_not_stop_a_message():
 
 
 def test_an_empty_query_leaves_all_to_the_server():
-    assert parse_query({}) == CallRequest()
-    assert CallRequest().settings("NATF2", "Be kind.") == {"voice": "NATF2", "text_prompt": "Be kind."}
+    assert parse_query({}) == {}
+
+
+@pytest.mark.parametrize(("query", "asks"), [({}, False), ({"state": "0"}, False), ({"state": "1"}, True)])
+def test_state_is_told_to_those_who_ask(query: dict[str, str], asks: bool):
+    assert asks_for_state(query) == asks
 
 
 def test_the_official_clients_query_is_understood():
@@ -181,7 +185,7 @@ def test_the_official_clients_query_is_understood():
         "text_prompt": "You are a teacher.",
         "voice_prompt": "NATF0.pt",
     }
-    assert parse_query(query).settings("NATF2", "Be kind.") == {
+    assert parse_query(query) == {
         "voice": "NATF0.pt",
         "text_prompt": "You are a teacher.",
         "text_temperature": "0.7",
@@ -193,6 +197,7 @@ def test_the_official_clients_query_is_understood():
 
 
 def test_an_empty_role_is_no_role_but_other_empty_values_were_not_given():
-    request = parse_query({"text_prompt": "", "voice_prompt": " ", "seed": "", "audio_topk": ""})
-    assert request.settings("NATF2", "Be kind.") == {"voice": "NATF2", "text_prompt": ""}
-    assert parse_query({"seed": "-1"}).settings("", "")["seed"] == "-1"
+    assert parse_query({"text_prompt": "", "voice_prompt": " ", "seed": "", "audio_topk": ""}) == {
+        "text_prompt": ""
+    }
+    assert parse_query({"seed": "-1"}) == {"seed": "-1"}

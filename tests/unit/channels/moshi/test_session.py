@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from fastapi import FastAPI, WebSocket
 
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.manager import CallManager
@@ -23,8 +21,8 @@ from personaplex_ui.errors import InvalidInput
 from tests.support.asgi_peer import AsgiPeer
 from tests.support.clients.moshi import MoshiClient, chat, tone
 from tests.support.fake_model import FakeModel
-from tests.support.loopback_server import serving
-from tests.support.running import running_call_manager, running_engine, until
+from tests.support.moshi_server import moshi_server
+from tests.support.running import until
 
 LINES = 2
 
@@ -36,35 +34,8 @@ def read_settings(voice: str = "NATF2", prompt: str = "Be kind.") -> CallSetting
 
 
 @pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
-async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    async with running_engine(model, max_calls=LINES, max_waiting=1) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallManager]:
-    async with running_call_manager(engine, tmp_path) as call_manager:
-        yield call_manager
-    assert (engine.lines.free, engine.lines.waiting) == (LINES, 0)
-
-
-@pytest.fixture
 async def url(call_manager: CallManager) -> AsyncIterator[str]:
-    """Of a server that answers at every path."""
-    app = FastAPI()
-
-    @app.websocket("/{path:path}")
-    async def door(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
-        query = dict(websocket.query_params)
-        tells_state = query.pop("state", "") == "1"
-        await serve_chat(websocket, call_manager, lambda: read_settings(**query), "", tells_state)
-
-    async with serving(app) as url:
+    async with moshi_server(call_manager, lambda query: read_settings(**query)) as url:
         yield url
 
 
