@@ -62,7 +62,7 @@ class SettingsError(PersonaplexError):
     code = "invalid_setting"
 
 
-class LinesBusy(PersonaplexError):
+class NoFreeSlot(PersonaplexError):
     """All slots of the engine are taken and the queue is full."""
 
     code = "busy"

@@ -167,7 +167,6 @@ def cycles(files: dict[str, str]) -> list[list[str]]:
     return [list(knot) for knot in sorted(knots)]
 
 
-@pytest.mark.xfail(reason="the engine's thread and its slots know each other")
 def test_no_module_imports_itself_by_way_of_others() -> None:
     files = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sources()}
     assert cycles(files) == []

@@ -219,9 +219,9 @@ async def keep_collections_short(engine: Engine) -> None:
 async def _keep_collections_short_for_good(engine: Engine) -> None:
     """Also of a model that is loaded later. What an earlier one held is unfrozen by who loads it."""
     while engine.state is not EngineState.DRAINING:
-        restarts = engine.figures.restarts
+        restarts = engine.restarts
         await keep_collections_short(engine)
-        while engine.state is EngineState.READY and engine.figures.restarts == restarts:  # noqa: ASYNC110
+        while engine.state is EngineState.READY and engine.restarts == restarts:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_FOR_MODEL_EVERY_SEC)
 
 

@@ -22,7 +22,7 @@ from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.calls.watchdog import Watchdog
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.slot import Slot
-from personaplex_ui.engine.slot_pool import QueuePlace
+from personaplex_ui.engine.slot_pool import SlotRequest
 from personaplex_ui.engine.speech_model import Answer, Sampling
 from personaplex_ui.errors import (
     CallOver,
@@ -84,8 +84,8 @@ class Call:
         self._clock = clock
         self._scope = asyncio.timeout(None)
         self._running = False
-        self._ticket: QueuePlace | None = None
-        self._seat: Slot | None = None
+        self._request: SlotRequest | None = None
+        self._slot: Slot | None = None
         self.packet_counts: Callable[[], PacketCounts] = PacketCounts
         """What became of the caller's packets; for a transport to set whose wire may lose some."""
         self._figures = CallStats()
@@ -142,50 +142,50 @@ class Call:
             raise EngineUnavailable(model.clips_only)
         await check_persona_aside(model, self.settings.persona)
         asked_at = self._clock()
-        ticket = self._ticket = self._engine.lines.ask(self._changed)
+        request = self._request = self._engine.slots.request(self._changed)
         self._persona_checked.set()
         self._changed()
         try:
-            if ticket.line is None:
-                await self._wait_for_line(ticket)
+            if request.slot is None:
+                await self._wait_for_slot(request)
                 await check_persona_aside(model, self.settings.persona)  # its voice may be forgotten by now
-            assert ticket.line is not None
-            got_line_at = self._clock()
-            self.waited_sec = got_line_at - asked_at
+            assert request.slot is not None
+            got_slot_at = self._clock()
+            self.waited_sec = got_slot_at - asked_at
             self.phase = Phase.PREPARING
             self._changed()
             persona, sampling = self.settings.persona, self.settings.sampling
-            seat = await self._engine.take_seat(
-                ticket.line, persona, sampling, self._deliver, self._report_progress, self._paced
+            slot = await self._engine.take_slot(
+                request.slot, persona, sampling, self._deliver, self._report_progress, self._paced
             )
-            self.prepared_sec = self._clock() - got_line_at
+            self.prepared_sec = self._clock() - got_slot_at
             try:
                 if self.settings.sampling != sampling:  # changed on the page meanwhile
-                    seat.change_sampling(self.settings.sampling)
-                await self._go_live(seat)
+                    slot.change_sampling(self.settings.sampling)
+                await self._go_live(slot)
             finally:
                 self._duration_sec = self.elapsed_sec
                 self._figures = self._current_figures()
                 self.phase = Phase.ENDED
-                self._seat = None
+                self._slot = None
                 if self.reason:  # known already: nobody need wait until the model lets go
                     self._tell_it_is_over()
-                await asyncio.shield(seat.leave())
+                await asyncio.shield(slot.leave())
         finally:
-            self._engine.lines.release(ticket)
+            self._engine.slots.release(request)
 
-    async def _wait_for_line(self, ticket: QueuePlace) -> None:
+    async def _wait_for_slot(self, request: SlotRequest) -> None:
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:
-            while ticket.line is None:
+            while request.slot is None:
                 changed.clear()
                 await changed.wait()
         finally:
             self._watchers.discard(changed)
 
-    async def _go_live(self, seat: Slot) -> None:
-        self._seat = seat
+    async def _go_live(self, slot: Slot) -> None:
+        self._slot = slot
         self._live_at = self._clock()
         self._watchdog.start(self._live_at)
         self.recording = self._start_recording()
@@ -194,10 +194,10 @@ class Call:
         self._changed()
         while self._paced:
             await asyncio.sleep(WATCH_EVERY_SEC)
-            await self._check_on(seat)
+            await self._check_on(slot)
         await self.over.wait()  # until hang_up
 
-    async def _check_on(self, seat: Slot) -> None:
+    async def _check_on(self, slot: Slot) -> None:
         verdict = self._watchdog.check(self._clock())
         if verdict.hang_up:
             self.hang_up(verdict.hang_up, verdict.end)
@@ -205,7 +205,7 @@ class Call:
             self.notes.append(verdict.note)
             with contextlib.suppress(SpeakQueueFull, TimeoutError):
                 async with asyncio.timeout(WATCH_EVERY_SEC):
-                    await seat.speak(verdict.goodbye)
+                    await slot.speak(verdict.goodbye)
         if self.recording is not None and self.recording.failed is not None:
             note = str(self.recording.failed)
             if note not in self.notes:
@@ -228,33 +228,33 @@ class Call:
 
     def hear(self, samples: Samples) -> None:
         """Sound of the caller that just came in: shape ``[n]``, float32, 24 kHz. Ignored unless live."""
-        seat = self._seat
-        if seat is None:
+        slot = self._slot
+        if slot is None:
             return
         now = self._clock()
         if self._paced and not self._heard_samples:
-            self._lock_phase(seat, len(samples), len(samples))
+            self._lock_phase(slot, len(samples), len(samples))
         frames = self._cutter.cut(samples)
         self._heard_samples += len(samples)
         self._watchdog.heard(now)
         if self.recording is not None:
             self.recording.place_caller(samples, self._session_samples())
         for frame in frames:
-            self._hear_frame(seat, frame)
+            self._hear_frame(slot, frame)
 
-    def _hear_frame(self, seat: Slot, frame: Frame) -> None:
+    def _hear_frame(self, slot: Slot, frame: Frame) -> None:
         level = rms_dbfs(frame)
         self.caller_levels.set(self.elapsed_sec - FRAME_SEC, level)
-        seat.hear(frame)
+        slot.hear(frame)
         self._heard_frames += 1
         if self._paced and self._heard_frames % RELOCK_EVERY_FRAMES == 0 and level < QUIET_DBFS:
-            _, _, wait_sec = seat.waiting_frames()
+            _, _, wait_sec = slot.waiting_frames()
             if wait_sec > LATE_FRAME_SEC:
-                self._lock_phase(seat, USUAL_CHUNK_SAMPLES, 0)
+                self._lock_phase(slot, USUAL_CHUNK_SAMPLES, 0)
 
-    def _lock_phase(self, seat: Slot, chunk_samples: int, uncut_samples: int) -> None:
+    def _lock_phase(self, slot: Slot, chunk_samples: int, uncut_samples: int) -> None:
         """Leave out up to a frame of sound, so that from now on frames complete just before a tick."""
-        skip = seat.samples_to_skip(chunk_samples)
+        skip = slot.samples_to_skip(chunk_samples)
         if skip is not None:
             self._cutter.skip((skip + uncut_samples) % FRAME_SAMPLES)
 
@@ -310,8 +310,8 @@ class Call:
     def change_sampling(self, sampling: Sampling) -> None:
         """Use other temperatures and top-k from the next frame on."""
         self.settings = CallSettings(self.settings.persona, sampling, self.settings.record)
-        if self._seat is not None:
-            self._seat.change_sampling(sampling)
+        if self._slot is not None:
+            self._slot.change_sampling(sampling)
 
     async def speak(self, text: str) -> None:
         """Make the assistant say ``text``.
@@ -320,14 +320,14 @@ class Call:
             CallOver: the call is not live.
             SpeakQueueFull: ten texts wait already.
         """
-        if self._seat is None:
+        if self._slot is None:
             raise CallOver("The call is not live, so nothing can be said in it.")
-        await self._seat.speak(text)
+        await self._slot.speak(text)
 
     @property
     def elapsed_sec(self) -> float:
         """Session time; of an ended call, its length. A clip's time is that of its sound."""
-        if self._seat is None:
+        if self._slot is None:
             return self._duration_sec
         if not self._paced:
             return self._heard_samples / SAMPLE_RATE_HZ
@@ -341,9 +341,9 @@ class Call:
         self._changed()
 
     def _current_figures(self) -> CallStats:
-        if self._seat is None:
+        if self._slot is None:
             return self._figures
-        waiting, dropped, _ = self._seat.waiting_frames()
+        waiting, dropped, _ = self._slot.waiting_frames()
         dropped += self.left_out_samples // FRAME_SAMPLES
         packets = self.packet_counts()
         return CallStats(
@@ -359,8 +359,8 @@ class Call:
         return Snapshot(
             call_id=self.call_id,
             phase=self.phase,
-            place=self._ticket.place if self._ticket else 0,
-            waiting=self._ticket.waiting if self._ticket else 0,
+            place=self._request.place if self._request else 0,
+            waiting=self._request.waiting if self._request else 0,
             preparing_progress=self._progress,
             elapsed_sec=self.elapsed_sec,
             max_sec=self.max_sec,

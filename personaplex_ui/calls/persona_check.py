@@ -8,7 +8,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_persona
-from personaplex_ui.errors import LinesBusy
+from personaplex_ui.errors import NoFreeSlot
 
 MOST_ASKERS = 256
 """Beyond it nobody would wait long enough."""
@@ -24,11 +24,11 @@ async def check_persona_aside(model: SpeechModel, persona: Persona) -> None:
 
     Raises:
         InvalidInput: ``model`` cannot use the voice, or the role is too long for it.
-        LinesBusy: too many ask at once.
+        NoFreeSlot: too many ask at once.
     """
     global _askers
     if _askers >= MOST_ASKERS:
-        raise LinesBusy(TOO_MANY)
+        raise NoFreeSlot(TOO_MANY)
     _askers += 1
     try:
         await asyncio.get_running_loop().run_in_executor(_thread, check_persona, model, persona)

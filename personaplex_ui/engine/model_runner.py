@@ -1,128 +1,165 @@
-"""Runs a speech model for its seats: preparations, joins, steps, and the faults of each.
+"""Runs a loaded speech model for its callers: preparations, joins, steps, and the faults of each.
 
-On the engine's thread alone. It knows no queue of commands and no state of the engine.
+On the engine's thread alone. Knows no queue of commands and no state of the engine.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
 from threading import Condition
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.scheduler import Scheduler
-from personaplex_ui.engine.slot import Slot
-from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, SpeechModel
-from personaplex_ui.engine.watch import Pulse, Work
+from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, Sampling, SpeechModel
+from personaplex_ui.engine.supervisor import Pulse, Work
 from personaplex_ui.errors import EngineFailure, PersonaplexError
+from personaplex_ui.logs.call_context import current_call
 
 log = logging.getLogger(__name__)
 
+Deliver = Callable[[Answer | PersonaplexError], None]
+
 FAILED = "The speech model failed on our side. Please call again; the log has the details."
 
-Post = Callable[[Callable[[], None]], None]
+
+@dataclass(eq=False, slots=True)
+class Caller:
+    """Who has a slot. ``deliver`` and ``on_progress`` are called on the event loop; ``call`` is for the
+    log."""
+
+    slot: int
+    sampling: Sampling
+    paced: bool
+    deliver: Deliver
+    on_progress: Callable[[float], None]
+    call: str = field(default_factory=current_call.get)
+    joined: "Future[None]" = field(default_factory=Future[None])
+
+    def fail(self, error: PersonaplexError) -> None:
+        """Whoever waits to join, or the call, gets the error. On the event loop."""
+        try:
+            self.joined.set_exception(error)
+        except InvalidStateError:
+            if not self.joined.cancelled():
+                self.deliver(error)
 
 
 class ModelRunner:
-    """``wake`` is the lock of ``scheduler``. ``post``: run on the event loop."""
+    """``wake`` is the lock of ``scheduler``. ``post``: call a function with arguments on the event loop."""
 
-    def __init__(self, scheduler: Scheduler, wake: Condition, pulse: Pulse, post: Post) -> None:
-        self.seats: dict[int, Slot] = {}
+    def __init__(
+        self,
+        model: SpeechModel,
+        scheduler: Scheduler,
+        wake: Condition,
+        pulse: Pulse,
+        post: Callable[..., None],
+    ) -> None:
+        self.model = model
+        self.callers: dict[int, Caller] = {}
         self._scheduler = scheduler
         self._wake = wake
         self._pulse = pulse
         self._post = post
         self._preparations: dict[int, Preparation] = {}
 
-    def step(self, model: SpeechModel, heard: Mapping[int, Frame]) -> None:
+    def step(self, heard: Mapping[int, Frame]) -> None:
         """Where the model fails for several callers at once, each is stepped alone: one may be at fault."""
         self._pulse.begin(Work.STEP)
+        callers = {slot: self.callers[slot] for slot in heard if slot in self.callers}
         try:
-            answers = model.step(heard)
+            answers = self.model.step(heard)
         except Exception:
-            calls = ", ".join(self.seats[slot].call for slot in heard if slot in self.seats)
-            log.exception("The speech model failed in a step for the calls %s.", calls)
+            names = ", ".join(caller.call for caller in callers.values())
+            log.exception("The speech model failed in a step for the calls %s.", names)
             self._pulse.failed(step=True)
             if len(heard) == 1:
-                self._fail([self.seats[slot] for slot in heard if slot in self.seats])
+                for caller in callers.values():
+                    self._post(caller.fail, EngineFailure(FAILED))
                 return
             for slot, frame in heard.items():
-                self.step(model, {slot: frame})
+                self.step({slot: frame})
         else:
             self._pulse.succeeded()
-            self._hand_out(answers)
+            self._post(
+                _deliver_all, [(callers[slot], answer) for slot, answer in answers.items() if slot in callers]
+            )
 
-    def _hand_out(self, answers: Mapping[int, Answer]) -> None:
-        due = [(self.seats[slot].deliver, answer) for slot, answer in answers.items() if slot in self.seats]
+    def begin(self, caller: Caller, persona: Persona) -> None:
+        """Begin to prepare ``persona`` for ``caller``.
 
-        def deliver_all() -> None:
-            for deliver, answer in due:
-                deliver(answer)
-
-        self._post(deliver_all)
-
-    def begin(self, model: SpeechModel, seat: Slot, persona: Persona) -> None:
-        """Begin to prepare ``persona`` for ``seat``."""
-        self.seats[seat.slot] = seat
+        Raises:
+            InvalidInput: the persona cannot be prepared.
+            EngineFailure: the model raised.
+        """
+        self.callers[caller.slot] = caller
         try:
-            self._preparations[seat.slot] = model.prepare(persona)
-        except PersonaplexError as error:
-            self._post(lambda error=error: seat.fail(error))
-        except Exception:
-            self._could_not_prepare(seat)
-        else:
-            with self._wake:
-                self._scheduler.prepare(seat.slot)
+            self._preparations[caller.slot] = self.model.prepare(persona)
+        except PersonaplexError:
+            raise
+        except Exception as error:
+            raise self._failure(caller) from error
+        with self._wake:
+            self._scheduler.prepare(caller.slot)
 
-    def prepare(self, model: SpeechModel, slot: int) -> None:
+    def prepare(self, slot: int) -> None:
         """Do the next chunk; after the last one the caller joins."""
         self._pulse.begin(Work.PREPARE)
-        seat = self.seats[slot]
+        caller = self.callers[slot]
         try:
             progress = next(self._preparations[slot])
         except StopIteration as done:
-            self._preparations.pop(slot)
-            self._join(model, seat, done.value)
+            self._join(caller, done.value)
         except PersonaplexError as error:
             self._end_preparation(slot)
-            self._post(lambda error=error: seat.fail(error))
+            self._post(caller.fail, error)
         except Exception:
-            self._could_not_prepare(seat)
+            self._end_preparation(slot)
+            self._post(caller.fail, self._failure(caller))
         else:
-            self._post(lambda: seat.on_progress(progress))
+            self._post(caller.on_progress, progress)
 
-    def _join(self, model: SpeechModel, seat: Slot, prepared: object) -> None:
+    def _join(self, caller: Caller, prepared: object) -> None:
+        self._end_preparation(caller.slot)
         try:
-            model.join(seat.slot, prepared, seat.sampling)
+            self.model.join(caller.slot, prepared, caller.sampling)
         except Exception:
-            self._could_not_prepare(seat)
+            self._post(caller.fail, self._failure(caller))
             return
         with self._wake:
-            self._scheduler.prepared(seat.slot)
-            self._scheduler.join(seat.slot, seat.paced)
-        self._post(seat.has_joined)
+            self._scheduler.join(caller.slot, caller.paced)
+        with contextlib.suppress(InvalidStateError):  # who waits no more is about to leave
+            caller.joined.set_result(None)
 
-    def _could_not_prepare(self, seat: Slot) -> None:
-        log.exception("The speech model could not take the caller.", extra={"call": seat.call})
+    def _failure(self, caller: Caller) -> EngineFailure:
+        log.exception("The speech model could not take the caller.", extra={"call": caller.call})
         self._pulse.failed(step=False)
-        self._end_preparation(seat.slot)
-        self._fail([seat])
+        return EngineFailure(FAILED)
 
     def _end_preparation(self, slot: int) -> None:
         self._preparations.pop(slot, None)
         with self._wake:
             self._scheduler.prepared(slot)
 
-    def _fail(self, seats: list[Slot]) -> None:
-        for seat in seats:
-            self._post(lambda seat=seat: seat.fail(EngineFailure(FAILED)))
-
-    def free(self, model: SpeechModel, seat: Slot) -> None:
-        """Take ``seat`` out of everything. A second time changes nothing."""
-        if self.seats.get(seat.slot) is not seat:
+    def leave(self, caller: Caller) -> None:
+        """Take ``caller`` out of everything. A second time changes nothing."""
+        if self.callers.get(caller.slot) is not caller:
             return
         with self._wake:
-            self._scheduler.leave(seat.slot)
-        del self.seats[seat.slot]
-        preparation = self._preparations.pop(seat.slot, None)
+            self._scheduler.leave(caller.slot)
+        del self.callers[caller.slot]
+        preparation = self._preparations.pop(caller.slot, None)
         if preparation is not None:
             preparation.close()
-        model.leave(seat.slot)
+        self.model.leave(caller.slot)
+
+    def leave_all(self) -> None:
+        for caller in list(self.callers.values()):
+            self.leave(caller)
+
+
+def _deliver_all(answered: list[tuple[Caller, Answer]]) -> None:
+    for caller, answer in answered:
+        caller.deliver(answer)

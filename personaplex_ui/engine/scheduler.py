@@ -46,10 +46,10 @@ Action = Step | Prepare | Wait
 
 @dataclass(slots=True)
 class SlotQueue:
-    """One slot in use."""
+    """Frames that wait for the next step of one slot, each with the time it came."""
 
     paced: bool
-    queue: FrameQueue[tuple[float, Frame]]
+    frames: FrameQueue[tuple[float, Frame]]
     behind: bool = False
     """The last tick found no frame of this caller, or left one over."""
 
@@ -58,16 +58,13 @@ class SlotQueue:
 
 
 @dataclass(slots=True)
-class Costs:
-    step_sec: float = 0.0
-    chunk_sec: float = 0.0
-
-
-@dataclass(slots=True)
 class Scheduler:
-    seats: dict[int, SlotQueue] = field(default_factory=dict[int, SlotQueue])
+    slots: dict[int, SlotQueue] = field(default_factory=dict[int, SlotQueue])
     clock: TickClock = field(default_factory=TickClock)
-    costs: Costs = field(default_factory=Costs)
+    step_sec: float = 0.0
+    """Running mean of what a step takes; ``chunk_sec``: a chunk of a preparation."""
+
+    chunk_sec: float = 0.0
     _preparing: list[int] = field(default_factory=list[int])
     _chunk_owed: bool = False
     _clip_owed: bool = False
@@ -80,27 +77,32 @@ class Scheduler:
 
     def join(self, slot: int, paced: bool) -> None:
         # An unpaced caller sends no more than it gets answered, so nothing of it may be dropped.
-        queue = FrameQueue[tuple[float, Frame]]() if paced else FrameQueue[tuple[float, Frame]](64, 64)
-        self.seats[slot] = SlotQueue(paced, queue)
+        frames = FrameQueue[tuple[float, Frame]]() if paced else FrameQueue[tuple[float, Frame]](64, 64)
+        self.slots[slot] = SlotQueue(paced, frames)
 
     def leave(self, slot: int) -> None:
         self.prepared(slot)
-        self.seats.pop(slot, None)
-        if not any(seat.paced for seat in self.seats.values()):
+        self.slots.pop(slot, None)
+        if not any(queue.paced for queue in self.slots.values()):
             self.clock.stop()
 
     def hear(self, slot: int, frame: Frame, now: float) -> None:
         """A frame of shape ``[1920]`` came in. Late ones for a slot that was left are ignored."""
-        seat = self.seats.get(slot)
-        if seat is not None:
-            seat.queue.put((now, frame))
-            if seat.paced:
+        queue = self.slots.get(slot)
+        if queue is not None:
+            queue.frames.put((now, frame))
+            if queue.paced:
                 self.clock.start(now)
 
+    def waiting_frames(self, slot: int) -> tuple[int, int, float]:
+        """Of ``slot``: waiting frames, frames dropped so far, and how long a frame waits for its tick (s)."""
+        queue = self.slots.get(slot)
+        return (len(queue.frames), queue.frames.dropped, queue.wait_sec) if queue else (0, 0, 0.0)
+
     def next_action(self, now: float) -> Action:
-        paced = [seat for seat in self.seats.values() if seat.paced]
-        if self.clock.running and any(seat.queue for seat in paced):
-            complete = all(seat.queue for seat in paced)
+        paced = [queue for queue in self.slots.values() if queue.paced]
+        if self.clock.running and any(queue.frames for queue in paced):
+            complete = all(queue.frames for queue in paced)
             if now >= (self.clock.earliest if complete else self.clock.due):
                 self.clock.ticked(now, complete)
                 self._chunk_owed = True
@@ -113,10 +115,10 @@ class Scheduler:
         return self._between_ticks(now, next_tick)
 
     def _tick(self, now: float) -> Step:
-        heard = self._take(now, list(self.seats))
-        for slot, seat in self.seats.items():
+        heard = self._take(now, list(self.slots))
+        for slot, queue in self.slots.items():
             # Of more than one left over some will be dropped, if they are no short burst.
-            seat.behind = seat.paced and (slot not in heard or len(seat.queue) == 1)
+            queue.behind = queue.paced and (slot not in heard or len(queue.frames) == 1)
         return Step(heard)
 
     def _between_ticks(self, now: float, next_tick: float | None) -> Action:
@@ -125,18 +127,18 @@ class Scheduler:
         else:
             # Where nobody is live, nobody can be late: a chunk may take as long as it does.
             spare_sec = FRAME_SEC if self.clock.running else math.inf
-        late = [slot for slot, seat in self.seats.items() if seat.behind and seat.queue]
-        if late and self.clock.has_just_ticked(now) and self.costs.step_sec <= spare_sec:
+        late = [slot for slot, queue in self.slots.items() if queue.behind and queue.frames]
+        if late and self.clock.has_just_ticked(now) and self.step_sec <= spare_sec:
             return Step(self._take(now, late))
-        unpaced = [slot for slot, seat in self.seats.items() if not seat.paced and seat.queue]
+        unpaced = [slot for slot, queue in self.slots.items() if not queue.paced and queue.frames]
         # Where nothing limits the chunks, clips take turns with them.
         turn = not (unpaced and self._clip_owed)
-        if self._preparing and turn and (self._chunk_owed or self.costs.chunk_sec <= spare_sec):
+        if self._preparing and turn and (self._chunk_owed or self.chunk_sec <= spare_sec):
             self._chunk_owed, self._clip_owed = False, not self.clock.running
             slot = self._preparing.pop(0)
             self._preparing.append(slot)
             return Prepare(slot)
-        if unpaced and (next_tick is None or self.costs.step_sec <= spare_sec):
+        if unpaced and (next_tick is None or self.step_sec <= spare_sec):
             self._clip_owed = False
             return Step(self._take(now, unpaced))
         return Wait(None if next_tick is None else max(0.0, next_tick - now))
@@ -144,21 +146,18 @@ class Scheduler:
     def _take(self, now: float, slots: list[int]) -> dict[int, Frame]:
         heard: dict[int, Frame] = {}
         for slot in slots:
-            seat = self.seats[slot]
-            item = seat.queue.take()
+            queue = self.slots[slot]
+            item = queue.frames.take()
             if item is not None:
                 arrived, heard[slot] = item
-                wait_sec = FRAME_SEC if seat.behind else now - arrived
-                seat.wait_sec = COST_MEMORY * seat.wait_sec + (1 - COST_MEMORY) * wait_sec
-                seat.behind = False
+                wait_sec = FRAME_SEC if queue.behind else now - arrived
+                queue.wait_sec = COST_MEMORY * queue.wait_sec + (1 - COST_MEMORY) * wait_sec
+                queue.behind = False
         return heard
 
     def spent(self, action: Action, sec: float) -> None:
         """``action`` took ``sec`` seconds: remembered to judge what fits between two ticks."""
-        match action:
-            case Step():
-                self.costs.step_sec = COST_MEMORY * self.costs.step_sec + (1 - COST_MEMORY) * sec
-            case Prepare():
-                self.costs.chunk_sec = COST_MEMORY * self.costs.chunk_sec + (1 - COST_MEMORY) * sec
-            case Wait():
-                pass
+        if isinstance(action, Step):
+            self.step_sec = COST_MEMORY * self.step_sec + (1 - COST_MEMORY) * sec
+        elif isinstance(action, Prepare):
+            self.chunk_sec = COST_MEMORY * self.chunk_sec + (1 - COST_MEMORY) * sec

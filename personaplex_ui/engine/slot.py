@@ -1,73 +1,46 @@
-"""A caller's place in the engine: what a call may do with its slot, from the event loop."""
+"""A caller's slot of the engine: what a call may do with it, from the event loop."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import contextlib
 
 from personaplex_ui.audio.frames import Frame
-from personaplex_ui.engine.speech_model import Answer, Sampling
-from personaplex_ui.errors import EngineFailure, PersonaplexError
-from personaplex_ui.logs.call_context import current_call
-
-if TYPE_CHECKING:
-    from personaplex_ui.engine.thread import ModelThread
-
-Deliver = Callable[[Answer | PersonaplexError], None]
+from personaplex_ui.engine.model_runner import Caller
+from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.thread import ModelThread
+from personaplex_ui.errors import EngineFailure
 
 
 class Slot:
-    """Made by ``Engine.take_seat``; its owner must ``leave``."""
+    """Made by ``Engine.take_slot``; its owner must ``leave``."""
 
-    def __init__(
-        self,
-        thread: "ModelThread",
-        slot: int,
-        sampling: Sampling,
-        deliver: Deliver,
-        on_progress: Callable[[float], None],
-        joined: "asyncio.Future[None]",
-        paced: bool,
-    ) -> None:
+    def __init__(self, thread: ModelThread, caller: Caller) -> None:
         self._thread = thread
-        self.slot = slot
-        self.sampling = sampling
-        self.deliver = deliver
-        self.on_progress = on_progress
-        self.paced = paced
-        self.call = current_call.get()
-        """For the log: the call that took this seat."""
-        self._joined = joined
+        self._caller = caller
 
-    def has_joined(self) -> None:
-        if not self._joined.done():
-            self._joined.set_result(None)
+    async def join(self, persona: Persona) -> None:
+        """Have ``persona`` prepared; returns when the model is ready to hear the first frame.
 
-    def refuse(self, error: PersonaplexError) -> None:
-        """It will not join. Whoever has joined, or does not wait any more, hears nothing of it."""
-        if not self._joined.done():
-            self._joined.set_exception(error)
-
-    def fail(self, error: PersonaplexError) -> None:
-        """The model cannot serve this seat: whoever waits to join, or the call, gets the error."""
-        if self._joined.cancelled():
-            return
-        if self._joined.done():
-            self.deliver(error)
-        else:
-            self._joined.set_exception(error)
+        Raises:
+            InvalidInput: the persona cannot be prepared.
+            EngineFailure: the model raised while it prepared, or is being restarted.
+        """
+        await asyncio.wrap_future(self._thread.submit(lambda runner: runner.begin(self._caller, persona)))
+        await asyncio.wrap_future(self._caller.joined)
 
     def hear(self, frame: Frame) -> None:
         """Give the model the next frame, shape ``[1920]``. Never waits; see ``FrameQueue``."""
-        self._thread.hear(self.slot, frame)
+        self._thread.hear(self._caller.slot, frame)
 
     def samples_to_skip(self, chunk_samples: int) -> int | None:
+        """See ``TickClock.samples_to_skip``."""
         return self._thread.samples_to_skip(chunk_samples)
 
     def waiting_frames(self) -> tuple[int, int, float]:
-        return self._thread.waiting_frames(self.slot)
+        """See ``Scheduler.waiting_frames``."""
+        return self._thread.waiting_frames(self._caller.slot)
 
     def change_sampling(self, sampling: Sampling) -> None:
-        self._thread.command(lambda: self._thread.change_sampling(self.slot, sampling))
+        self._thread.submit(lambda runner: runner.model.change_sampling(self._caller.slot, sampling))
 
     async def speak(self, text: str) -> None:
         """Have the voice say ``text``.
@@ -76,32 +49,12 @@ class Slot:
             SpeakQueueFull: ten texts wait already.
             EngineFailure: the model is being restarted.
         """
-        error = EngineFailure("The speech model is being restarted. Please call again in a minute.")
-        await self._ask(lambda: self._thread.speak(self.slot, text), error)
+        await asyncio.wrap_future(
+            self._thread.submit(lambda runner: runner.model.speak(self._caller.slot, text))
+        )
 
     async def leave(self) -> None:
         """Free the slot; returns when the model has let go of it, or when nobody waits for the model any
         more. A second time changes nothing."""
-        await self._ask(lambda: self._thread.free(self), None)
-
-    async def _ask(self, function: Callable[[], None], if_given_up: Exception | None) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def settle(error: Exception | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
-
-        def run() -> None:
-            try:
-                function()
-            except Exception as error:
-                self._thread.post_result(lambda error=error: settle(error))
-            else:
-                self._thread.post_result(lambda: settle(None))
-
-        self._thread.command(run, lambda: settle(if_given_up))
-        await done
+        with contextlib.suppress(EngineFailure):
+            await asyncio.wrap_future(self._thread.submit(lambda runner: runner.leave(self._caller)))

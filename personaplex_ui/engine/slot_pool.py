@@ -1,43 +1,43 @@
-"""Lines: the right to one of the engine's slots, first come, first served.
+"""The engine's slots and the queue of callers who wait for one: first come, first served.
 
-Plain bookkeeping: no asyncio, no threads, no model. Lives on the event loop's thread.
+Plain bookkeeping on the event loop's thread: no asyncio, no threads, no model.
 """
 
 from collections.abc import Callable
 
-from personaplex_ui.errors import LinesBusy
+from personaplex_ui.errors import NoFreeSlot
 
 
-class QueuePlace:
-    """A caller's claim to a line. ``line`` is the slot it got, or None while it waits.
+class SlotRequest:
+    """A caller's request. ``slot``: the number of the slot it got, or None while it waits.
 
-    ``on_change`` is called whenever its line, its place or the number of those who wait changes.
+    ``on_change`` is called whenever its slot, its place or the number of waiting callers changes.
     """
 
-    def __init__(self, lines: "SlotPool", on_change: Callable[[], None]) -> None:
-        self._lines = lines
+    def __init__(self, pool: "SlotPool", on_change: Callable[[], None]) -> None:
+        self._pool = pool
         self.on_change = on_change
-        self.line: int | None = None
+        self.slot: int | None = None
 
     @property
     def place(self) -> int:
-        """Position in the queue from 1; 0 with a line."""
-        return self._lines.place_of(self)
+        """Position in the queue from 1; 0 with a slot."""
+        return self._pool.place_of(self)
 
     @property
     def waiting(self) -> int:
-        """How many callers wait now, this one included."""
-        return self._lines.waiting
+        """Number of callers who wait now, this one included."""
+        return self._pool.waiting
 
 
 class SlotPool:
-    """``capacity`` lines and a queue of at most ``max_waiting`` callers."""
+    """``capacity`` slots and a queue of at most ``max_waiting`` callers."""
 
     def __init__(self, capacity: int, max_waiting: int) -> None:
         self.capacity = capacity
         self._max_waiting = max_waiting
         self._free = list(range(capacity))
-        self._queue: list[QueuePlace] = []
+        self._queue: list[SlotRequest] = []
 
     @property
     def free(self) -> int:
@@ -47,41 +47,41 @@ class SlotPool:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def place_of(self, ticket: QueuePlace) -> int:
-        return self._queue.index(ticket) + 1 if ticket in self._queue else 0
+    def place_of(self, request: SlotRequest) -> int:
+        return self._queue.index(request) + 1 if request in self._queue else 0
 
-    def ask(self, on_change: Callable[[], None]) -> QueuePlace:
-        """Ask for a line; the ticket has one at once if one is free.
+    def request(self, on_change: Callable[[], None]) -> SlotRequest:
+        """Ask for a slot; the request has one at once if one is free.
 
         Raises:
-            LinesBusy: ``max_waiting`` callers wait already.
+            NoFreeSlot: ``max_waiting`` callers wait already.
         """
-        ticket = QueuePlace(self, on_change)
+        request = SlotRequest(self, on_change)
         if self._free:
-            ticket.line = self._free.pop(0)
+            request.slot = self._free.pop(0)
         elif len(self._queue) >= self._max_waiting:
-            raise LinesBusy("All lines are taken and the queue is full. Please try again in a few minutes.")
+            raise NoFreeSlot("All lines are taken and the queue is full. Please try again in a few minutes.")
         else:
-            self._tell(self._queue)
-            self._queue.append(ticket)
-        return ticket
+            self._notify(self._queue)
+            self._queue.append(request)
+        return request
 
-    def release(self, ticket: QueuePlace) -> None:
-        """Give the line back, or leave the queue. Doing it twice changes nothing."""
-        if ticket in self._queue:
-            self._queue.remove(ticket)
-            self._tell(self._queue)
-        elif ticket.line is not None:
-            line, ticket.line = ticket.line, None
+    def release(self, request: SlotRequest) -> None:
+        """Give the slot back, or leave the queue. Doing it twice changes nothing."""
+        if request in self._queue:
+            self._queue.remove(request)
+            self._notify(self._queue)
+        elif request.slot is not None:
+            slot, request.slot = request.slot, None
             if self._queue:
                 first = self._queue.pop(0)
-                first.line = line
-                self._tell([first, *self._queue])
+                first.slot = slot
+                self._notify([first, *self._queue])
             else:
-                self._free.append(line)
+                self._free.append(slot)
                 self._free.sort()
 
     @staticmethod
-    def _tell(tickets: list[QueuePlace]) -> None:
-        for ticket in tickets:
-            ticket.on_change()
+    def _notify(requests: list[SlotRequest]) -> None:
+        for request in requests:
+            request.on_change()

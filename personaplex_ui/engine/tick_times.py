@@ -1,7 +1,8 @@
-"""How long the newest steps of the model took: the engine's thread writes, others read. Knows no clock."""
+"""How long the newest steps of the model took. Lives on the event loop's thread."""
 
-import threading
+import math
 from collections import deque
+from statistics import fmean
 
 from personaplex_ui.audio.frames import FRAME_SEC
 
@@ -10,34 +11,24 @@ NEWEST = 250
 
 
 class TickTimes:
-    """The newest steps. ``add`` costs the engine about a microsecond."""
+    """Every figure is None before the first step."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._newest: deque[float] = deque(maxlen=NEWEST)
 
     def add(self, sec: float) -> None:
-        with self._lock:
-            self._newest.append(sec)
-
-    def _sorted(self) -> list[float]:
-        with self._lock:
-            return sorted(self._newest)
+        self._newest.append(sec)
 
     @property
     def mean_sec(self) -> float | None:
-        """None before the first step."""
-        newest = self._sorted()
-        return sum(newest) / len(newest) if newest else None
+        return fmean(self._newest) if self._newest else None
 
     @property
     def p95_sec(self) -> float | None:
-        """Nineteen steps of twenty took at most so long. None before the first step."""
-        newest = self._sorted()
-        return newest[-(-len(newest) * 95 // 100) - 1] if newest else None
+        """The time that 95 % of the steps did not exceed."""
+        return sorted(self._newest)[math.ceil(0.95 * len(self._newest)) - 1] if self._newest else None
 
     @property
     def real_time_factor(self) -> float | None:
-        """The mean as a part of the 80 ms there are; over 1 the model is too slow. None before the first."""
-        mean_sec = self.mean_sec
-        return None if mean_sec is None else mean_sec / FRAME_SEC
+        """The mean as a part of the 80 ms there are; over 1 the model is too slow."""
+        return None if self.mean_sec is None else self.mean_sec / FRAME_SEC

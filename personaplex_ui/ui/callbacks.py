@@ -108,11 +108,11 @@ class PageCallbacks:
             note = " ".join(note for note in (model.clips_only, model.licence_note) if note)
             yield talk_view.engine_html("ready", NAME, note), HIDDEN
 
-    def try_again(self) -> None:
+    async def try_again(self) -> None:
         """Load the model once more, after it could not be loaded."""
         self._call_manager.engine.load_again(self._load)
 
-    def use_echo(self) -> None:
+    async def use_echo(self) -> None:
         """Take calls with the echo engine, since the model could not be loaded."""
         self._call_manager.engine.load_again(self._load_echo, instead=True)
 

@@ -41,8 +41,8 @@ COUNTED = ("dropped_heard", "dropped_said", "lost_packets", "late_packets", "con
 class Metrics(Collector):
     """Counts from when it is made on; make it before calls are taken. ``clock``: monotonic seconds.
 
-    All but the steps, which come on the engine's thread, happens on the event loop, scraping included: it
-    takes about a millisecond. The registry is its own, so an app has its figures for itself.
+    All happens on the event loop, scraping included: it takes about a millisecond. The registry is its own,
+    so an app has its figures for itself.
     """
 
     def __init__(self, call_manager: CallManager, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,7 +88,6 @@ class Metrics(Collector):
     # What happens ----------------------------------------------------------------------------------
 
     def _note_tick(self, sec: float, callers: int) -> None:
-        """On the engine's thread."""
         self._tick_sec.observe(sec)
         self._tick_callers.observe(callers)
         self._tick_times.add(sec)
@@ -126,7 +125,7 @@ class Metrics(Collector):
         for (_, end), calls in self._ends.items():
             ended[end] += calls
         live = self._live()
-        lines, times = self._engine.lines, self._tick_times
+        lines, times = self._engine.slots, self._tick_times
         return ServerStats(
             state=self._engine.state,
             message=self._engine.message,
@@ -165,7 +164,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """What is not counted as it happens but looked up when Prometheus asks."""
         yield from self._calls()
-        lines = self._engine.lines
+        lines = self._engine.slots
         yield _gauge("lines", "Lines: how many calls can be live at once.", lines.capacity)
         yield _gauge("lines_free", "Lines that nobody has.", lines.free)
         yield _gauge("callers_waiting", "Callers in the queue for a line.", lines.waiting)
@@ -212,7 +211,7 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "personaplex_engine_restarts",
             "Restarts of the engine, whose model hung or failed again and again.",
-            self._engine.figures.restarts,
+            self._engine.restarts,
         )
         model = self._model()
         if model is not None:

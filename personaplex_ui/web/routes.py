@@ -100,9 +100,9 @@ def build_router(call_manager: CallManager, previews: Previews, voices: VoiceLib
                 "model": model.name,
                 "device": model.device,
                 "gpu_memory_allocated_mb": round(model.memory_allocated_mb(), 1),
-                "lines": engine.lines.capacity,
-                "lines_free": engine.lines.free,
-                "waiting": engine.lines.waiting,
+                "lines": engine.slots.capacity,
+                "lines_free": engine.slots.free,
+                "waiting": engine.slots.waiting,
             }
             | ({"message": note} if note else {})
         )

@@ -261,7 +261,7 @@ async def test_its_sentence_is_seen_wherever_one_looks(
         assert sentence in unescape((await page.trigger("preview", voice))[0])
         preview = await app.get(f"/voices/{voice}/preview.wav")
         assert (preview.status_code, preview.json()) == (503, {"detail": sentence})
-        assert app.engine.lines.free == app.engine.lines.capacity
+        assert app.engine.slots.free == app.engine.slots.capacity
 
         log = [record for record in caplog.records if record.name != "asyncio"]
         assert [record.message for record in log if record.exc_info] == []

@@ -23,7 +23,7 @@ from personaplex_ui.channels.twilio.availability import Availability
 from personaplex_ui.channels.twilio.personas import PhonePersona
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.speech_model import Persona, PromptSize
-from personaplex_ui.errors import InvalidInput, LinesBusy
+from personaplex_ui.errors import InvalidInput, NoFreeSlot
 from personaplex_ui.voices import kept_recordings
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
@@ -124,7 +124,7 @@ async def test_who_hangs_up_meanwhile_takes_no_line(call_manager: CallManager, m
     call.hang_up("Never mind.")
     await call_manager.ended(call)
     model.held.set()
-    assert (call_manager.engine.lines.free, call_manager.engine.lines.waiting) == (4, 0)
+    assert (call_manager.engine.slots.free, call_manager.engine.slots.waiting) == (4, 0)
     await by_call(call_manager)
 
 
@@ -136,7 +136,7 @@ async def test_who_waited_for_a_line_is_checked_once_more(
     for talker in talkers:
         await until(talker.live.is_set)
     waiting = call_manager.open(SETTINGS)
-    await until(lambda: call_manager.engine.lines.waiting == 1)
+    await until(lambda: call_manager.engine.slots.waiting == 1)
     asked = len(model.threads)
     talkers[0].hang_up("Enough.")
     await until(waiting.live.is_set)
@@ -153,7 +153,7 @@ async def test_more_askers_than_can_wait_are_told(
     model.held.clear()
     askers = [asyncio.create_task(check_persona_aside(model, SETTINGS.persona)) for _ in range(3)]
     await until(lambda: bool(model.threads))
-    with pytest.raises(LinesBusy, match=TOO_MANY):
+    with pytest.raises(NoFreeSlot, match=TOO_MANY):
         await check_persona_aside(model, SETTINGS.persona)
     model.held.set()
     await asyncio.gather(*askers)

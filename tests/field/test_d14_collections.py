@@ -46,7 +46,7 @@ async def test_again_after_a_restart_of_the_engine(tmp_path: Path) -> None:
         app.engine.look()
         await until(lambda: gc.get_freeze_count() > 0)
         await until(lambda: app.engine.state is EngineState.READY)
-        assert app.engine.figures.restarts == 1
+        assert app.engine.restarts == 1
 
 
 async def test_an_app_that_is_only_built_freezes_nothing(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ async def main(warm_up: int, calls: int) -> None:
         await asyncio.gather(*(callers.call(number) for number in range(warm_up)))
         before_mb = memory_mb()
         await asyncio.gather(*(callers.call(number) for number in range(warm_up, warm_up + calls)))
-        while engine.lines.free < LINES or call_manager.calls:
+        while engine.slots.free < LINES or call_manager.calls:
             await asyncio.sleep(0.01)  # the cancelled ones are leaving
         after_mb = memory_mb()
         rows = model.stepper.codec.rows

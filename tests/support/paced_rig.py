@@ -49,5 +49,5 @@ def hear_all(arrivals: Iterable[tuple[float, Samples]]) -> Heard:
             engine.spent(step, MODEL_SEC)
             heard.frames.append((now, float(step.heard[0][0]) / SAMPLE_RATE_HZ))
         now += STEP_SEC
-    heard.dropped_frames, heard.dropped_samples = engine.seats[0].queue.dropped, paced.dropped_samples
+    heard.dropped_frames, heard.dropped_samples = engine.slots[0].frames.dropped, paced.dropped_samples
     return heard

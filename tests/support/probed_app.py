@@ -53,7 +53,7 @@ def _held(app: FastAPI) -> dict[str, int]:
     call_manager = app.state.call_manager
     page: Blocks = app.state.page
     component: Any = next(block for block in page.blocks.values() if isinstance(block, WebRTC))
-    lines = call_manager.engine.lines
+    lines = call_manager.engine.slots
     return {
         "lines taken": lines.capacity - lines.free,
         "waiting": lines.waiting,

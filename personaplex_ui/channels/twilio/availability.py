@@ -4,7 +4,7 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.settings import CallSettings, check_settings
 from personaplex_ui.channels.twilio.messages import BUSY, CLIPS_ONLY, NOT_READY
-from personaplex_ui.errors import EngineUnavailable, LinesBusy
+from personaplex_ui.errors import EngineUnavailable, NoFreeSlot
 from personaplex_ui.voices.library import VoiceLibrary
 
 
@@ -21,7 +21,7 @@ class Availability:
         self._record = record
 
     def check(self) -> None:
-        """Raises EngineUnavailable or LinesBusy when no call can be taken."""
+        """Raises EngineUnavailable or NoFreeSlot when no call can be taken."""
         if self._call_manager.closed_because:
             raise EngineUnavailable(NOT_READY)
         engine = self._call_manager.engine
@@ -33,8 +33,8 @@ class Availability:
             raise EngineUnavailable(CLIPS_ONLY)
         # Nobody waits for a line on the telephone: the minutes cost both sides, and nobody there sees how
         # many are before them.
-        if not engine.lines.free:
-            raise LinesBusy(BUSY)
+        if not engine.slots.free:
+            raise NoFreeSlot(BUSY)
 
     def settings(self, voice: object = None, text_prompt: object = None) -> CallSettings:
         """The settings of a call as this voice (None: the default) with this role (None: the default).

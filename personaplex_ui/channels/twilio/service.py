@@ -190,7 +190,7 @@ class PhoneService:
 
         Raises:
             InvalidInput: the number, the voice or the role cannot be used.
-            EngineUnavailable, LinesBusy: nobody could talk with the one who answers.
+            EngineUnavailable, NoFreeSlot: nobody could talk with the one who answers.
             DailyLimitReached, PhoneUnavailable: no calls can be made, or Twilio refused this one.
         """
         if self._twilio_client is None:

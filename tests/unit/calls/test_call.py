@@ -56,7 +56,7 @@ async def test_a_whole_call(engine: Engine, model: FakeModel):
     call.hang_up("You hung up.")
     await running
     assert (call.phase, call.reason) == (Phase.ENDED, "You hung up.")
-    assert engine.lines.free == 1
+    assert engine.slots.free == 1
     assert model.joined == {}
 
 
@@ -77,7 +77,7 @@ async def test_the_second_waits_and_is_told_its_place_then_gets_the_line(engine:
     third.hang_up("bye")
     second.hang_up("bye")
     await asyncio.gather(first_running, second_running, third_running)
-    assert (engine.lines.free, engine.lines.waiting) == (1, 0)
+    assert (engine.slots.free, engine.slots.waiting) == (1, 0)
 
 
 async def test_a_full_queue_ends_the_call_with_words(engine: Engine):
@@ -87,7 +87,7 @@ async def test_a_full_queue_ends_the_call_with_words(engine: Engine):
     for call, running in calls:
         call.hang_up("bye")
         await running
-    assert engine.lines.free == 1
+    assert engine.slots.free == 1
 
 
 async def test_hanging_up_in_any_phase_leaves_nothing(engine: Engine, model: FakeModel):
@@ -99,7 +99,7 @@ async def test_hanging_up_in_any_phase_leaves_nothing(engine: Engine, model: Fak
         call.hang_up("You hung up.")
         await running
         assert call.reason == "You hung up."
-        assert (engine.lines.free, engine.lines.waiting, model.joined) == (1, 0, {})
+        assert (engine.slots.free, engine.slots.waiting, model.joined) == (1, 0, {})
 
 
 async def test_a_cancelled_call_frees_its_line(engine: Engine, model: FakeModel):
@@ -109,7 +109,7 @@ async def test_a_cancelled_call_frees_its_line(engine: Engine, model: FakeModel)
     with pytest.raises(asyncio.CancelledError):
         await running
     assert call.over.is_set()
-    assert (engine.lines.free, model.joined) == (1, {})
+    assert (engine.slots.free, model.joined) == (1, {})
 
 
 async def test_a_fault_of_the_model_ends_the_call_with_a_sentence(engine: Engine, model: FakeModel):
@@ -127,7 +127,7 @@ async def test_an_unknown_voice_ends_the_call_with_its_sentence(engine: Engine):
     call, running = call_of(engine, CallSettings(Persona("nobody", "")))
     await running
     assert "no voice" in call.reason
-    assert engine.lines.free == 1
+    assert engine.slots.free == 1
 
 
 async def test_while_there_is_no_model_the_call_is_refused_with_words():
@@ -135,7 +135,7 @@ async def test_while_there_is_no_model_the_call_is_refused_with_words():
     call, running = call_of(engine)
     await running
     assert call.reason == "The speech model is being loaded."
-    assert engine.lines.free == 1
+    assert engine.slots.free == 1
 
 
 async def test_after_a_stall_of_a_second_the_lag_is_what_it_was_and_the_drop_is_counted(
@@ -314,4 +314,4 @@ async def test_a_call_that_ended_is_over_though_the_engine_hangs(engine: Engine,
     assert not running.done()
     model.going.set()
     await running
-    assert engine.lines.free == 1
+    assert engine.slots.free == 1

@@ -219,7 +219,7 @@ async def test_closing_ends_all_calls_with_words_and_closes_their_recordings(
     assert [call.reason for call in calls] == ["The server is shutting down."] * 3
     assert all(call.over.is_set() for call in calls)
     assert call_manager.calls == {}
-    assert (engine.lines.free, engine.lines.waiting) == (2, 0)
+    assert (engine.slots.free, engine.slots.waiting) == (2, 0)
     assert files_in(folder, "*.part.wav") == []
     kept = call_manager.archive.calls_of(OWNER)
     assert {call.call_id for call in kept} == {call.call_id for call in calls[:2]}
@@ -320,7 +320,7 @@ async def test_a_disk_that_hangs_keeps_nobody_waiting_and_may_finish_later(
     assert await talk(call, 0.6) >= 3
     kept = await hung_up(call_manager, call)
     assert call_manager.calls == {}
-    assert engine.lines.free == 2
+    assert engine.slots.free == 2
     assert call_manager.archive.recording_of(OWNER, kept.call_id) is None
     going.set()
     await call_manager.close()

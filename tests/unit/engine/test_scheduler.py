@@ -62,7 +62,7 @@ def test_a_frame_that_came_too_late_for_its_tick_is_stepped_at_once_and_nothing_
         scheduler.hear(1, FRAME, now + late_sec)
         assert stepped(scheduler.next_action(now + late_sec)) == ([1] if late_sec else [0, 1])
         assert isinstance(scheduler.next_action(now + late_sec), Wait)
-    assert [seat.queue.dropped for seat in scheduler.seats.values()] == [0, 0]
+    assert [queue.frames.dropped for queue in scheduler.slots.values()] == [0, 0]
 
 
 def test_callers_whose_frames_are_now_and_then_late_lose_nothing_and_never_lag():
@@ -85,12 +85,12 @@ def test_callers_whose_frames_are_now_and_then_late_lose_nothing_and_never_lag()
                 scheduler.spent(action, step_sec)
                 steps += 1
                 now += step_sec
-                most_waiting = max(most_waiting, *(len(seat.queue) for seat in scheduler.seats.values()))
+                most_waiting = max(most_waiting, *(len(queue.frames) for queue in scheduler.slots.values()))
             else:
                 assert isinstance(action, Wait)
                 comes_at = arrivals[0][0] if arrivals else now
                 now = comes_at if action.sec is None else min(comes_at, now + action.sec + 1e-6)
-        assert [seat.queue.dropped for seat in scheduler.seats.values()] == [0, 0, 0]
+        assert [queue.frames.dropped for queue in scheduler.slots.values()] == [0, 0, 0]
         assert most_waiting <= 1
         assert steps > 600
 
@@ -115,7 +115,7 @@ def test_a_burst_of_more_than_two_frames_is_not_stepped_ahead_of_time():
 def test_a_late_frame_waits_for_the_next_tick_when_it_is_nearer_or_there_is_no_time_between():
     for late_sec, step_sec in ((0.045, 0.0), (0.02, 0.075)):
         scheduler = live(0, 1)
-        scheduler.costs.step_sec = step_sec
+        scheduler.step_sec = step_sec
         scheduler.hear(0, FRAME, 0.0)
         assert stepped(scheduler.next_action(0.013)) == [0]
         scheduler.hear(1, FRAME, late_sec)
@@ -132,8 +132,8 @@ def test_a_caller_who_is_always_late_shows_it_in_what_its_frames_wait():
         scheduler.next_action(now + 0.013)
         scheduler.hear(1, FRAME, now + 0.02)
         assert stepped(scheduler.next_action(now + 0.02)) == [1]
-    assert scheduler.seats[1].wait_sec > 0.9 * FRAME_SEC
-    assert scheduler.seats[0].wait_sec < 0.2 * FRAME_SEC
+    assert scheduler.slots[1].wait_sec > 0.9 * FRAME_SEC
+    assert scheduler.slots[0].wait_sec < 0.2 * FRAME_SEC
 
 
 def test_a_lag_of_a_second_is_gone_within_a_second_and_counted():
@@ -147,7 +147,7 @@ def test_a_lag_of_a_second_is_gone_within_a_second_and_counted():
         action = scheduler.next_action(now)
         assert isinstance(action, Step)
         now += FRAME_SEC
-    queue = scheduler.seats[0].queue
+    queue = scheduler.slots[0].frames
     assert len(queue) <= 1
     assert queue.dropped + len(queue) == 13
 
@@ -165,7 +165,7 @@ def test_clips_are_stepped_without_waiting_and_ride_along_in_ticks():
 def test_a_clip_never_delays_a_live_callers_tick():
     scheduler = live(0)
     scheduler.join(1, paced=False)
-    scheduler.costs.step_sec = 0.03
+    scheduler.step_sec = 0.03
     scheduler.hear(0, FRAME, 0.0)
     scheduler.next_action(0.0)
     scheduler.hear(1, FRAME, 0.0)
@@ -179,7 +179,7 @@ def test_clips_lose_no_frame():
     for _ in range(30):
         scheduler.hear(0, FRAME, 0.0)
     assert sum(isinstance(scheduler.next_action(0.0), Step) for _ in range(40)) == 30
-    assert scheduler.seats[0].queue.dropped == 0
+    assert scheduler.slots[0].frames.dropped == 0
 
 
 def test_preparations_take_turns_in_the_gaps():
@@ -195,7 +195,7 @@ def test_preparations_take_turns_in_the_gaps():
 def test_a_chunk_too_long_for_the_gap_still_gets_one_turn_a_tick():
     scheduler = live(0)
     scheduler.prepare(1)
-    scheduler.costs.chunk_sec = 0.5
+    scheduler.chunk_sec = 0.5
     scheduler.hear(0, FRAME, 0.0)
     assert stepped(scheduler.next_action(0.0)) == [0]
     assert scheduler.next_action(0.001) == Prepare(1)
@@ -225,7 +225,7 @@ def test_a_caller_who_sends_nothing_does_not_stop_the_others():
             served += isinstance(action, Step)
             now += action.sec + 1e-6 if isinstance(action, Wait) and action.sec is not None else 0.001
     assert served >= 199
-    assert scheduler.seats[0].queue.dropped == 0
+    assert scheduler.slots[0].frames.dropped == 0
 
 
 def test_while_no_frame_comes_it_waits_for_one_and_steps_it_at_once_however_late():

@@ -132,7 +132,7 @@ async def test_a_role_that_does_not_fit_is_refused_with_one_sentence_and_takes_n
     assert str(refused.value) == sentence
     holder.hang_up("Enough.")
     await app.call_manager.ended(holder)
-    assert app.engine.lines.free == 1
+    assert app.engine.slots.free == 1
 
 
 async def test_a_role_is_counted_in_characters_while_there_is_no_model(tmp_path: Path):
@@ -195,7 +195,7 @@ async def test_a_live_call_waits_for_no_slow_first_chunk(app: OpenApp, page: Pag
     same: there is nobody to be late for."""
     thread = cast(ModelThread, vars(app.engine)["_thread"])
     scheduler = cast(Scheduler, vars(thread)["_scheduler"])
-    scheduler.costs.chunk_sec = 10.0
+    scheduler.chunk_sec = 10.0
     call = await page.call()
     await until(call.live.is_set)
     call.hang_up("Enough.")

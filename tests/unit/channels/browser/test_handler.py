@@ -138,7 +138,7 @@ async def calls(engine: Engine, tmp_path: Path) -> AsyncIterator[BrowserCalls]:
 
 async def all_is_free(calls: BrowserCalls) -> None:
     await until(lambda: not calls.call_manager.calls)
-    lines = calls.call_manager.engine.lines
+    lines = calls.call_manager.engine.slots
     assert (lines.free, lines.waiting) == (lines.capacity, 0)
 
 

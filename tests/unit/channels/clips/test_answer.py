@@ -57,7 +57,7 @@ class Progress:
 
 
 async def all_is_free(call_manager: CallManager) -> None:
-    lines = call_manager.engine.lines
+    lines = call_manager.engine.slots
     await until(lambda: not call_manager.calls)
     assert (lines.free, lines.waiting) == (lines.capacity, 0)
 
@@ -130,9 +130,9 @@ async def test_cancelled_while_it_waits_it_leaves_the_queue(call_manager: CallMa
     first = call_manager.open(SETTINGS)
     await first.live.wait()
     waiting = asyncio.create_task(converse(sound(1_920), SETTINGS, call_manager))
-    await until(lambda: call_manager.engine.lines.waiting == 1)
+    await until(lambda: call_manager.engine.slots.waiting == 1)
     await cancelled(waiting)
-    await until(lambda: call_manager.engine.lines.waiting == 0)
+    await until(lambda: call_manager.engine.slots.waiting == 0)
     assert list(call_manager.calls.values()) == [first]
     first.hang_up("You hung up.")
     await all_is_free(call_manager)
@@ -189,7 +189,7 @@ async def test_a_server_that_closes_tells_the_clip(call_manager: CallManager, mo
 
 async def test_with_the_queue_full_the_clip_is_refused(call_manager: CallManager):
     calls = [call_manager.open(SETTINGS) for _ in range(3)]
-    await until(lambda: call_manager.engine.lines.waiting == 2)
+    await until(lambda: call_manager.engine.slots.waiting == 2)
     with pytest.raises(PersonaplexError, match="try again"):
         await converse(sound(1_920), SETTINGS, call_manager)
     for call in calls:

@@ -49,7 +49,7 @@ def previews(call_manager: CallManager) -> Previews:
 
 async def all_is_free(call_manager: CallManager) -> None:
     await until(lambda: not call_manager.calls)
-    assert call_manager.engine.lines.free == 1
+    assert call_manager.engine.slots.free == 1
 
 
 async def test_a_preview_is_six_seconds_of_the_voice(previews: Previews, model: FakeModel):

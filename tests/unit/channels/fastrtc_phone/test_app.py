@@ -105,7 +105,7 @@ async def test_a_call_comes_in_and_hears_what_the_assistant_says(call_manager: C
     assert len(telephone.heard) > 4_800
     assert np.sqrt(np.mean(sound**2)) == pytest.approx(TONE_AMPLITUDE / np.sqrt(2), rel=0.15)
     await until(lambda: not call_manager.calls)
-    assert call_manager.engine.lines.free == 1
+    assert call_manager.engine.slots.free == 1
 
 
 async def test_the_host_header_decides_nothing(host: str):
@@ -133,7 +133,7 @@ async def test_all_lines_taken_is_said(call_manager: CallManager, host: str):
     first, second = await ring(host), await ring(host)
     async with picked_up(first.stream_url) as telephone, picked_up(second.stream_url) as other:
         await telephone.start(first.parameters)
-        await until(lambda: not call_manager.engine.lines.free)
+        await until(lambda: not call_manager.engine.slots.free)
         refused = await ring(host)
         assert (refused.verbs, refused.said) == (["Say", "Hangup"], [BUSY])
         await other.start(second.parameters)

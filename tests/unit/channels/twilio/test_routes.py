@@ -13,7 +13,7 @@ from personaplex_ui.channels.twilio.call_tokens import TokenRefused
 from personaplex_ui.channels.twilio.protocol import Start
 from personaplex_ui.channels.twilio.service import owner_of
 from personaplex_ui.channels.twilio.twiml import join_parameters
-from personaplex_ui.errors import LinesBusy, PersonaplexError
+from personaplex_ui.errors import NoFreeSlot, PersonaplexError
 from tests.support.phone_app import (
     CALL_SID,
     CALLER,
@@ -307,7 +307,7 @@ async def test_whoever_came_too_late_for_the_line_hears_so(tmp_path: Path) -> No
     async with phone_app(tmp_path) as app:
         late = await app.inbound("CA2")
         await live_call(app)
-        with pytest.raises(LinesBusy):
+        with pytest.raises(NoFreeSlot):
             app.desk.admit(late.start("CA2"))
         assert await ended(app, "CA2") == ("All lines are busy. Please call again in a few minutes.", True)
 

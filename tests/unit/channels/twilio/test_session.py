@@ -127,7 +127,7 @@ async def test_a_peer_that_is_gone_has_hung_up_or_lost_its_connection(
     peer.disconnect(code)
     await peer.over()
     assert call.end is end
-    await until(lambda: engine.lines.free == 2)
+    await until(lambda: engine.slots.free == 2)
 
 
 async def test_the_end_of_a_call_closes_the_stream_with_its_reason(dial: Dial) -> None:

@@ -1,0 +1,58 @@
+"""How the engine's thread comes by a model, and tries one that was in trouble. On that thread."""
+
+import gc
+import logging
+from collections.abc import Callable
+
+from personaplex_ui.audio.frames import silent_frame
+from personaplex_ui.engine.speech_model import Persona, Recoverable, Sampling, SpeechModel
+from personaplex_ui.engine.supervisor import Pulse, Work
+from personaplex_ui.errors import PersonaplexError
+
+log = logging.getLogger(__name__)
+
+ReportLoading = Callable[[str, float], None]
+"""Called by a loader with a sentence and the progress in [0, 1]."""
+
+LoadModel = Callable[[ReportLoading], SpeechModel]
+
+
+def collect_garbage() -> None:
+    """Free what a former model held, though it was frozen: there may be room for one model only."""
+    gc.unfreeze()  # see app.server.keep_collections_short
+    gc.collect()
+
+
+def recover(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> bool:
+    """Whether a model that was in trouble works, once it has forgotten all of its callers."""
+    try:
+        pulse.begin(Work.COMMAND)
+        for slot in range(model.slots):
+            model.leave(slot)
+        if isinstance(model, Recoverable):
+            model.recover()
+        try_out(model, trial, pulse)
+    except BaseException:
+        log.exception("The speech model is still in trouble; it is loaded again.")
+        pulse.begin(Work.RELOAD)
+        return False
+    return True
+
+
+def try_out(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> None:
+    """One step, as for a caller with the voice and role ``trial``. Raises what the model raises."""
+    if trial is None or model.clips_only:
+        return
+    try:
+        preparation = model.prepare(trial)
+        while True:
+            pulse.begin(Work.PREPARE)
+            next(preparation)
+    except StopIteration as done:
+        prepared = done.value
+    except PersonaplexError:
+        return  # this voice or role is not for this model, which tells nothing
+    model.join(0, prepared, Sampling(greedy=True))
+    pulse.begin(Work.STEP)
+    model.step({0: silent_frame()})
+    model.leave(0)

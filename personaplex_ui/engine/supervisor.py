@@ -1,0 +1,140 @@
+"""Notices that the model's thread hangs, has ended, or fails again and again, and says what to do about it.
+
+Pure: the thread's pulse and the time come in, a verdict goes out. An engine in trouble is restarted once; if
+that does not help, it is given up, and what that means is for the process to decide.
+"""
+
+import enum
+from dataclasses import dataclass
+
+FAILURES_IN_A_ROW = 3
+
+LONGEST_LOOK_SEC = 1.0
+"""The most that counts between two looks: a laptop that slept, or a stopped process, did not hang."""
+
+HELD_SEC = 600.0
+"""A restart has helped if there was no trouble for this long."""
+
+
+class Work(enum.Enum):
+    """What the thread is doing, for how many seconds at most, and the sentence when it takes longer.
+
+    ``LOAD``: without any report of progress, which a download of 17 GB gives all the time. ``RELOAD``: the
+    files are there. ``PREPARE``: one chunk, or a voice read from a file; on a CPU it takes seconds.
+    ``COMMAND``: to begin, to leave, to speak.
+    """
+
+    LOAD = 600.0, "The loading of the speech model has made no progress"
+    RELOAD = 120.0, "The loading of the speech model has made no progress"
+    STEP = 5.0, "The speech model has been in one step"
+    PREPARE = 15.0, "The speech model has been preparing a voice and role"
+    COMMAND = 5.0, "The speech model has not let go"
+
+    def __init__(self, limit_sec: float, hangs: str) -> None:
+        self.limit_sec = limit_sec
+        self.hangs = hangs
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Written by the thread, read by the supervisor. ``beats`` counts the beginnings and ends of all pieces
+    of work; ``failures`` those in a row, ``of_steps`` whether a step was among them."""
+
+    work: Work | None = None
+    beats: int = 0
+    failures: int = 0
+    of_steps: bool = False
+
+    def begin(self, work: Work) -> None:
+        self.work = work
+        self.beats += 1
+
+    def end(self) -> None:
+        self.work = None
+        self.beats += 1
+
+    def failed(self, step: bool) -> None:
+        self.failures += 1
+        self.of_steps = self.of_steps or step
+
+    def succeeded(self) -> None:
+        self.failures, self.of_steps = 0, False
+
+
+class Remedy(enum.Enum):
+    """``KEEP_MODEL``: another thread for the same model. ``LOAD_AGAIN``: another thread and another model.
+    ``WAIT``: the loading may still succeed. ``GIVE_UP``: nothing in this process helps."""
+
+    KEEP_MODEL = enum.auto()
+    LOAD_AGAIN = enum.auto()
+    WAIT = enum.auto()
+    GIVE_UP = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``trouble``: a sentence."""
+
+    remedy: Remedy
+    trouble: str
+
+
+class Supervisor:
+    """Of one thread after another: ``watch_anew`` when there is another one."""
+
+    def __init__(self) -> None:
+        self._restarted_at: float | None = None
+        self.watch_anew()
+
+    def watch_anew(self) -> None:
+        """From now on, another thread is looked at."""
+        self._looked_at: float | None = None
+        self._beats = -1
+        self._still_sec = 0.0
+        self._in_trouble = False
+
+    def forget(self) -> None:
+        """Somebody loads another model: what happened before says nothing about it."""
+        self._restarted_at = None
+
+    def look(
+        self, now: float, pulse: Pulse, alive: bool, commands: int, has_model: bool = True
+    ) -> Verdict | None:
+        """To be called several times a second. ``commands``: how many wait for the thread. A trouble is told
+        once for as long as it lasts."""
+        passed = 0.0 if self._looked_at is None else max(0.0, now - self._looked_at)
+        self._looked_at = now
+        work = pulse.work or (Work.COMMAND if commands else None)
+        if pulse.beats != self._beats or work is None:
+            self._beats, self._still_sec = pulse.beats, 0.0
+        else:
+            self._still_sec += min(passed, LONGEST_LOOK_SEC)
+        hung_in = work if alive and work is not None and self._still_sec > work.limit_sec else None
+        trouble = self._trouble(pulse, alive, hung_in)
+        known, self._in_trouble = self._in_trouble, bool(trouble)
+        if known or not trouble:
+            return None
+        of_steps = pulse.of_steps or not alive or hung_in is not None
+        return Verdict(self._remedy(now, hung_in, of_steps, has_model), trouble)
+
+    @staticmethod
+    def _trouble(pulse: Pulse, alive: bool, hung_in: Work | None) -> str:
+        if not alive:
+            return "The thread of the speech model has ended."
+        if hung_in is not None:
+            return f"{hung_in.hangs} for {hung_in.limit_sec:.0f} seconds."
+        if pulse.failures >= FAILURES_IN_A_ROW:
+            return f"The speech model failed {pulse.failures} times in a row."
+        return ""
+
+    def _remedy(self, now: float, hung_in: Work | None, of_steps: bool, has_model: bool) -> Remedy:
+        if hung_in is Work.LOAD:
+            return Remedy.WAIT
+        recently = self._restarted_at is not None and now - self._restarted_at < HELD_SEC
+        # A restarted model is tried before callers may use it. If only preparations failed, their voices and
+        # roles were at fault and not the engine, so it may be restarted as often as they come.
+        if hung_in is Work.RELOAD or (recently and of_steps):
+            return Remedy.GIVE_UP
+        if of_steps:
+            self._restarted_at = now
+        return Remedy.KEEP_MODEL if has_model and hung_in is None else Remedy.LOAD_AGAIN
