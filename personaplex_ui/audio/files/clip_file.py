@@ -18,13 +18,12 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from personaplex_ui.audio.files.av_source import AvSource
 from personaplex_ui.audio.files.chunks import find_sound_chunks, straightened
 from personaplex_ui.audio.files.decoded_sound import ANOTHER, channels_of, mono_24k
 from personaplex_ui.audio.files.file_end import flac_length_sec, lacks_its_end
-from personaplex_ui.audio.files.frame_guard import check_frames
 from personaplex_ui.audio.files.mixdown import Mixdown
 from personaplex_ui.audio.files.ogg_links import ogg_links
+from personaplex_ui.audio.files.pyav_faults import QuietFile, check_frames
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.errors import InvalidInput
 
@@ -159,7 +158,7 @@ def _frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
     file.seek(0)
     # Names and comments are often no UTF-8, and nobody reads them here.
     options = {"format_whitelist": FORMATS}
-    with av.open(AvSource(file), "r", options=options, metadata_errors="replace") as container:
+    with av.open(QuietFile(file), "r", options=options, metadata_errors="replace") as container:
         if not container.streams.audio:
             raise InvalidInput("audio", f"There is no sound in this file. {ANOTHER}")
         # PyAV's types do not tell that a codec nobody knows has no context.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from personaplex_ui.audio.files.mixdown import Mixdown
+from personaplex_ui.audio.files.pyav_faults import MOST_PLANES
 from personaplex_ui.audio.files.resample import ClipResampler
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.errors import InvalidInput
@@ -15,9 +16,6 @@ from personaplex_ui.errors import InvalidInput
 ANOTHER = "Save it as WAV, MP3, OGG, FLAC, M4A or WebM and try again."
 LOUDEST = 8.0
 """Floats may pass full scale, as those of a lossy codec do. What is 18 dB above it is no sound."""
-
-MOST_PLANES = 8
-"""Channels that have a plane each, as FFmpeg holds them in a frame itself."""
 
 _KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
 _FULL_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31}

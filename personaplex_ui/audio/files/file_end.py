@@ -6,6 +6,7 @@ file, which may be that of its video. What counts here are bytes that a header p
 """
 
 import struct
+from collections.abc import Callable
 from typing import BinaryIO
 
 from personaplex_ui.audio.files.chunks import find_sound_chunks
@@ -35,9 +36,11 @@ def lacks_its_end(file: BinaryIO) -> bool:
     if start[:4] == b"\x1a\x45\xdf\xa3":
         end = _end_of_segment(file)
     elif start[:4] == b"riff":
-        end = _end_of_w64(file, size)
+        end = _end_of_data(file, size, 40, 24, lambda header: int.from_bytes(header[16:], "little"), 8)
     elif start[:4] == b"caff":
-        end = _end_of_caf(file, size)
+        end = _end_of_data(
+            file, size, 8, 12, lambda header: 12 + int.from_bytes(header[4:], "big", signed=True)
+        )
     elif start[:4] == b".snd" and len(start) == 12:
         at, length = struct.unpack(">II", start[4:])
         end = at + length
@@ -116,39 +119,25 @@ def _ebml_number(file: BinaryIO) -> int | None:
     return None if number == (1 << 7 * (more + 1)) - 1 else number
 
 
-def _end_of_w64(file: BinaryIO, size: int) -> int:
-    at = 40
+def _end_of_data(
+    file: BinaryIO,
+    size: int,
+    at: int,
+    header_bytes: int,
+    length_of: Callable[[bytes], int],
+    aligned_bytes: int = 1,
+) -> int:
+    """Of the chunk ``data``; the first chunk is at ``at``. ``length_of``: a chunk's, with its header."""
     for _ in range(MOST_PARTS):
-        if at >= size:
+        if at >= size:  # also further than one can seek
             break
         file.seek(at)
-        header = file.read(24)
-        if len(header) < 24:
+        header = file.read(header_bytes)
+        if len(header) < header_bytes or (length := length_of(header)) < header_bytes:
             break
-        length = int.from_bytes(header[16:], "little")  # with its own header
         if header[:4] == b"data":
             return at + length
-        if length < 24:
-            break
-        at += (length + 7) // 8 * 8
-    return 0
-
-
-def _end_of_caf(file: BinaryIO, size: int) -> int:
-    at = 8
-    for _ in range(MOST_PARTS):
-        if at >= size:
-            break
-        file.seek(at)
-        header = file.read(12)
-        if len(header) < 12:
-            break
-        length = int.from_bytes(header[4:], "big", signed=True)
-        if length < 0:
-            break
-        at += 12 + length
-        if header[:4] == b"data":
-            return at
+        at += -(-length // aligned_bytes) * aligned_bytes
     return 0
 
 

@@ -1,22 +1,41 @@
-"""Frames that would end the process, kept away from it. Knows two faults of PyAV 18; no files.
+"""Faults of PyAV 18, kept away from the process that reads a file.
 
 - It seeks a frame's planes up to one that is null; from 8 planes on there need be none (see ``channels_of``).
 - It copies a layout by its address. One whose channels have an order of their own is freed twice: with its
   Python object and with the frame (since PyAV-Org/PyAV#2284). So that object is made to live for ever, and
   the frame is not used.
+- It prints a traceback for each error that a file object raises in a callback.
 """
 
 import ctypes
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import av
 
-from personaplex_ui.audio.files.decoded_sound import MOST_PLANES
 from personaplex_ui.errors import InvalidInput
+
+NOWHERE = -1
+MOST_PLANES = 8
+"""Channels that have a plane each, as FFmpeg holds them in a frame itself."""
 
 MIX_DOWN = "Mix it down to stereo or mono and try again."
 TOO_MANY_CHANNELS = f"Sound of more than {MOST_PLANES} channels cannot be used. {MIX_DOWN}"
 UNUSUAL_ORDER = f"The channels of this file are in an order that cannot be used. {MIX_DOWN}"
+
+
+class QuietFile:
+    """A file whose seeks to nowhere, as damaged files ask for, are answered and not raised."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return NOWHERE
 
 
 def check_frames(frames: Sequence[av.AudioFrame]) -> None:
