@@ -49,6 +49,43 @@ FreeMemory = Callable[[torch.device], tuple[int, int]]
 _Model = TypeVar("_Model", bound=Module)
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryNeeds:
+    """Bytes where the model runs: ``weights``, ``call`` for each call at full window, and ``besides``."""
+
+    weights: int
+    call: int
+    besides: int
+
+    def total(self, max_calls: int) -> int:
+        return self.weights + max_calls * self.call + self.besides
+
+    def fitting(self, free: int) -> int:
+        """How many calls ``free`` bytes have room for; 0 or less for none."""
+        return (free - self.weights - self.besides) // self.call
+
+
+def memory_needs(
+    config: Config,
+    dtype: torch.dtype,
+    persona_cache_bytes: int = 0,
+    quantize: bool = False,
+    cpu_offload: bool = False,
+) -> MemoryNeeds:
+    """What ``config.json`` alone tells. ``quantize``: the layers will be int8; ``cpu_offload``: the temporal
+    ones will stay in host memory.
+
+    Raises:
+        CheckpointUnusable: the config cannot be used.
+    """
+    sizes = language_model_sizes(config)
+    model = empty_language_model(sizes.moshi_arguments(), dtype)
+    if quantize:
+        quantize_layers(model)
+    weights = device_bytes(model) if cpu_offload else _bytes_of(model)
+    return MemoryNeeds(weights, sizes.key_value_bytes(dtype), GPU_RESERVE_BYTES + persona_cache_bytes)
+
+
 def check_gpu_room(
     config: Config,
     device: torch.device,
@@ -59,44 +96,34 @@ def check_gpu_room(
     free_memory: FreeMemory = torch.cuda.mem_get_info,
     cpu_offload: bool = False,
 ) -> None:
-    """Whether model and calls will fit; needs ``config.json`` only. Does nothing on a CPU.
-    ``quantize``: the layers will be int8; ``cpu_offload``: the temporal ones will stay in host memory.
+    """Whether model and calls will fit, by ``memory_needs``. Only looks at the config on a CPU.
 
     Raises:
         CheckpointUnusable: there is no room, or the config cannot be used.
     """
-    sizes = language_model_sizes(config)
     if device.type != "cuda":
+        language_model_sizes(config)
         return
-    model = empty_language_model(sizes.moshi_arguments(), dtype)
-    if quantize:
-        quantize_layers(model)
-    weights = _device_bytes(model, cpu_offload)
-    besides = GPU_RESERVE_BYTES + persona_cache_bytes
-    call = sizes.key_value_bytes(dtype)
-    needed = weights + max_calls * call + besides
-    free, _ = free_memory(device)
+
+    def needs(quantize: bool, cpu_offload: bool) -> MemoryNeeds:
+        return memory_needs(config, dtype, persona_cache_bytes, quantize, cpu_offload)
+
+    here = needs(quantize, cpu_offload)
+    needed, (free, _) = here.total(max_calls), free_memory(device)
     if needed <= free:
         return
-    fitting = (free - weights - besides) // call
-    helps = [f"MAX_CALLS={fitting}"] if fitting > 0 else []
-    offload_helps = not cpu_offload and device_bytes(model) + max_calls * call + besides <= free
-    if not quantize:
-        quantize_layers(model)
-        fitting = (free - _device_bytes(model, cpu_offload) - besides) // call
+    helps = [f"MAX_CALLS={here.fitting(free)}"] if here.fitting(free) > 0 else []
+    if not quantize and (fitting := needs(True, cpu_offload).fitting(free)) > 0:
         still = f" and leaves room for MAX_CALLS={fitting}" if fitting < max_calls else ""
-        helps += [f"QUANTIZE=int8, which halves the weights{still}"] if fitting > 0 else []
-    helps += ["CPU_OFFLOAD=1, which is slow and for clips only"] if offload_helps else []
+        helps += [f"QUANTIZE=int8, which halves the weights{still}"]
+    if not cpu_offload and needs(quantize, True).total(max_calls) <= free:
+        helps += ["CPU_OFFLOAD=1, which is slow and for clips only"]
     helps += ["ending what else uses this GPU", "a GPU with more memory"]
     raise CheckpointUnusable(
-        f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(weights)} for the weights, "
-        f"{human_size(call)} for each of MAX_CALLS={max_calls} calls and {human_size(besides)} besides. "
-        f"{human_size(free)} are free. What helps: {', or '.join(helps)}."
+        f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(here.weights)} for the weights, "
+        f"{human_size(here.call)} for each of MAX_CALLS={max_calls} calls and {human_size(here.besides)} "
+        f"besides. {human_size(free)} are free. What helps: {', or '.join(helps)}."
     )
-
-
-def _device_bytes(model: LMModel, cpu_offload: bool) -> int:
-    return device_bytes(model) if cpu_offload else _bytes_of(model)
 
 
 def load_language_model(
