@@ -1,4 +1,4 @@
-"""The command line: ``personaplex-ui serve | offline``, or ``python -m personaplex_ui`` with the same.
+"""The command line: ``personaplex-ui serve | offline | doctor``; ``python -m personaplex_ui`` is the same.
 
 Importing this module loads no library: the environment has to be prepared before Gradio, torch and the hub's
 client are imported, and ``--help`` is to answer at once.
@@ -82,7 +82,15 @@ def offline(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+def doctor(arguments: Sequence[str]) -> int:
+    """Check the machine, the settings and the services around the app."""
+    from personaplex_ui.doctor.command import main as examine
+
+    return examine(arguments)
+
+
 COMMANDS: Mapping[str, tuple[Command, str]] = {
     "serve": (serve, "serve the page, the telephone and the API"),
     "offline": (offline, "answer recordings: WAV in, WAV and text out"),
+    "doctor": (doctor, "find out why something does not work"),
 }

@@ -30,13 +30,18 @@ class Asked:
 
 @dataclass
 class TwilioRest:
-    """``refuse``: answer with this status and error code. ``silent_sec``: keep quiet so long, then close."""
+    """``refuse``: answer with this status and error code. ``silent_sec``: keep quiet so long, then close.
+    ``status`` is the account's.
+    """
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list[Asked])
     refuse: tuple[int, int] | None = None
     garbage: bytes | None = None
     silent_sec: float = 0.0
+    status: str = "active"
+    webhook: str | None = None
+    """What the account's number asks; None for an account without it."""
 
     @property
     def calls(self) -> list[dict[str, str]]:
@@ -58,6 +63,11 @@ class TwilioRest:
             return status, json.dumps({"code": code, "message": message, "status": status}).encode()
         if asked.path.endswith("/Calls.json"):
             return 201, json.dumps({"sid": f"CA{len(self.asked):032x}", "status": "queued"}).encode()
+        if asked.path.partition("?")[0].endswith("/IncomingPhoneNumbers.json"):
+            owned = [] if self.webhook is None else [{"voice_url": self.webhook}]
+            return 200, json.dumps({"incoming_phone_numbers": owned}).encode()
+        if asked.path.endswith(f"/Accounts/{ACCOUNT_SID}.json"):
+            return 200, json.dumps({"sid": ACCOUNT_SID, "status": self.status}).encode()
         return 200, json.dumps({"sid": asked.path[-39:-5], "status": "completed"}).encode()
 
 
@@ -89,6 +99,8 @@ def twilio_rest() -> Generator[TwilioRest]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815  the base class finds it by this name
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -156,6 +156,21 @@ class TwilioClient:
         status: object = self._client.calls(call_sid).update(status="completed").status
         return status if isinstance(status, str) else ""
 
+    async def look(self) -> tuple[str, str | None]:
+        """The account's status, and what Twilio asks when the account's number is called; None for a number
+        that it does not own.
+
+        Raises:
+            PhoneUnavailable: Twilio refused or did not answer.
+        """
+        return await self._ask(self._look)
+
+    def _look(self) -> tuple[str, str | None]:
+        status: object = self._client.api.account.fetch().status
+        numbers = self._client.incoming_phone_numbers.list(phone_number=self._from_number, limit=1)
+        webhook: object = numbers[0].voice_url if numbers else None
+        return str(status), None if webhook is None else str(webhook)
+
     async def _ask(self, request: Callable[[], _Result]) -> _Result:
         try:
             return await asyncio.to_thread(request)

@@ -84,6 +84,18 @@ async def test_a_call_that_is_over_needs_no_end(
     assert await twilio_client.hang_up("CA" + "1" * 32) == ""
 
 
+@pytest.mark.parametrize("webhook", [None, "https://example.org/twilio/inbound"])
+async def test_it_tells_the_account_and_where_its_number_leads(
+    twilio_client: TwilioClient, rest: TwilioRest, webhook: str | None
+) -> None:
+    rest.webhook, rest.status = webhook, "suspended"
+    assert await twilio_client.look() == ("suspended", webhook)
+    assert "PhoneNumber=%2B15550001111" in rest.asked[-1].path
+    rest.refuse = (401, 20003)
+    with pytest.raises(PhoneUnavailable, match="TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"):
+        await twilio_client.look()
+
+
 async def test_so_many_a_day(twilio_client: TwilioClient, rest: TwilioRest, clock: Clock) -> None:
     for left in (1, 0):
         await twilio_client.dial(TO, *URLS)

@@ -1,0 +1,168 @@
+"""Runs the checks, side by side and each within a limit of time, and puts the report together.
+
+Knows which check needs what of the settings and of the probes; it neither judges nor asks itself.
+"""
+
+import asyncio
+import logging
+import platform
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from personaplex_ui import __version__
+from personaplex_ui.channels.twilio.account import PhoneAccount
+from personaplex_ui.channels.twilio.service import INBOUND_PATH
+from personaplex_ui.config.settings import EngineChoice, Settings
+from personaplex_ui.doctor import machine, services
+from personaplex_ui.doctor.probes import Probes
+from personaplex_ui.doctor.report import OK, PROBLEM, WARNING, Check, Report, check_of
+from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.errors import SettingsError
+from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
+from personaplex_ui.web.server_stats import ServerStats
+
+log = logging.getLogger(__name__)
+
+STEP_WITHIN_SEC = 20.0
+KEPT_SEC = 60.0
+MOST_AT_ONCE = 8
+ECHO = "echo"
+"""The name of the echo engine's model."""
+
+Step = Callable[[], Iterable[Check]]
+"""Blocks, in a thread."""
+
+
+async def examine_machine(probes: Probes, refusal: str) -> Report:
+    """What can be told while the settings cannot be used, for the reasons in ``refusal``."""
+    return await _report(services.check_settings(refusal), {"Packages": lambda: _installed(probes)})
+
+
+async def examine(settings: Settings, probes: Probes, offline: bool = False) -> Report:
+    """Everything, before the app is started. ``offline``: no other machine is asked."""
+    gpus, torch = await asyncio.to_thread(_look_at_gpu, settings, probes)
+    host, port = settings.host, settings.port
+    steps: dict[str, Step] = {
+        "Settings": lambda: services.check_settings(probes.start_refusal(settings)),
+        "Packages": lambda: _installed(probes),
+        "GPU": lambda: [machine.check_gpu(settings, gpus, torch), machine.check_gpu_memory(torch)],
+        "Memory": lambda: [machine.check_memory(probes.available_memory(), torch)],
+        "Port": lambda: [services.check_port(settings, probes.port_refusal(host, port))],
+    }
+    uses_model = settings.engine is EngineChoice.PERSONAPLEX or settings.spaces_zero_gpu or torch is not None
+    return await _report([], steps | _services(settings, probes, uses_model, offline))
+
+
+async def examine_server(settings: Settings, probes: Probes, stats: ServerStats) -> Report:
+    """What may have changed since a server was started. PyTorch is not asked: that takes memory of the GPU,
+    which its calls have."""
+    uses_model = settings.engine is not EngineChoice.ECHO and stats.model != ECHO
+    steps: dict[str, Step] = {"Packages": lambda: _installed(probes)}
+    return await _report([check_engine(stats)], steps | _services(settings, probes, uses_model))
+
+
+def check_engine(stats: ServerStats) -> Check:
+    """Of a server that runs."""
+    match stats.state:
+        case EngineState.READY:
+            return Check("Engine", OK, f"{stats.model} on {stats.device} answers.")
+        case EngineState.LOADING | EngineState.DRAINING:
+            return Check("Engine", WARNING, stats.message or "The engine is not ready.", "Wait.")
+        case EngineState.DEGRADED | EngineState.FAILED:
+            return check_of("Engine", PROBLEM, stats.message or "The engine has failed. The log says why.")
+
+
+def _look_at_gpu(settings: Settings, probes: Probes) -> tuple[list[machine.Gpu], TorchFacts | None]:
+    """PyTorch, which takes seconds, is asked only where the model is wanted and may run."""
+    if settings.engine is EngineChoice.ECHO or settings.spaces_zero_gpu:
+        return [], None
+    gpus = probes.gpus()
+    if settings.engine is EngineChoice.AUTO and (settings.device == "cpu" or not gpus):
+        return gpus, None
+    return gpus, probes.torch(settings, probes.survey(settings, ask_hub=False).config)
+
+
+def _installed(probes: Probes) -> list[Check]:
+    packages = machine.check_packages(probes.requirements(), probes.version_of)
+    return [machine.check_python(platform.python_version()), packages]
+
+
+def _services(settings: Settings, probes: Probes, uses_model: bool, offline: bool = False) -> dict[str, Step]:
+    """What a server that runs may be asked too. ``uses_model``: the weights are needed."""
+
+    def model() -> Iterable[Check]:
+        found = probes.survey(settings, ask_hub=not offline) if uses_model else None
+        return [services.check_model(settings.hf_repo, found), services.check_disk(found)]
+
+    def relay() -> Iterable[Check]:
+        asks = not offline and services.relay_can_be_asked(settings)
+        return [services.check_relay(settings, probes.relay_trouble(settings) if asks else None)]
+
+    def telephone() -> Iterable[Check]:
+        token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
+        number = settings.twilio_phone_number or ""
+        try:
+            account = PhoneAccount(settings.twilio_account_sid or "", token, number)
+        except SettingsError as error:
+            return [check_of("Telephone", PROBLEM, str(error))]
+        found = probes.twilio(account) if account.can_dial and not offline else None
+        webhook = f"{settings.server_url}{INBOUND_PATH}"
+        return [services.check_telephone(account, settings), services.check_twilio(found, webhook)]
+
+    def folders() -> Iterable[Check]:
+        voices, recordings = settings.voices_dir, settings.recordings_dir
+        return [
+            machine.check_recordings(settings, *probes.written_folder(recordings)),
+            machine.check_voices(voices, probes.voices(voices)),
+        ]
+
+    return {
+        "Model": model,
+        "Microphone": lambda: [services.check_microphone(settings)],
+        "Relay": relay,
+        "Telephone": telephone,
+        "Folders": folders,
+    }
+
+
+async def _report(first: list[Check], steps: dict[str, Step]) -> Report:
+    """All ``steps`` at once; one that fails, or takes too long, is told too."""
+    # Threads of its own: those of the event loop are for the server's calls.
+    pool = ThreadPoolExecutor(MOST_AT_ONCE, "doctor")
+    loop = asyncio.get_running_loop()
+
+    async def run(name: str, step: Step) -> list[Check]:
+        try:
+            async with asyncio.timeout(STEP_WITHIN_SEC):
+                return list(await loop.run_in_executor(pool, step))
+        except TimeoutError:
+            return [Check(name, WARNING, f"This took more than {STEP_WITHIN_SEC:.0f} s.", "Try again.")]
+        except Exception as error:  # the others are to be told all the same
+            log.warning("The check %s failed.", name, exc_info=error)
+            return [Check(name, PROBLEM, f"This check failed: {type(error).__name__}.", "Please report it.")]
+
+    try:
+        found = await asyncio.gather(*(run(name, step) for name, step in steps.items()))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return Report(__version__, (*first, *(check for checks in found for check in checks)))
+
+
+class KeptReport:
+    """Makes a report on demand, one at a time, and gives it out for a minute."""
+
+    def __init__(
+        self, make: Callable[[], Awaitable[Report]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make = make
+        self._clock = clock
+        self._made: asyncio.Future[Report] | None = None
+        self._begun_at = 0.0
+
+    async def get(self) -> Report:
+        """Who stops waiting stops nothing."""
+        if self._made is None or self._clock() - self._begun_at >= KEPT_SEC:
+            self._begun_at = self._clock()
+            self._made = asyncio.ensure_future(self._make())
+        return await asyncio.shield(self._made)

@@ -1,0 +1,178 @@
+"""What the doctor looks at: programs, files, sockets and services, each with a limit of time. No verdicts.
+
+All of it blocks. Nothing is changed, but the folder of the recordings is made, as the app makes it.
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from aioice import Connection, TransportPolicy
+from aiortc.rtcicetransport import connection_kwargs
+
+import personaplex_ui
+from personaplex_ui.app.sockets import listen
+from personaplex_ui.channels.browser.ice_servers import IceServers, RelayUnavailable, choose_source
+from personaplex_ui.channels.twilio.account import PhoneAccount
+from personaplex_ui.channels.twilio.client import TwilioClient
+from personaplex_ui.channels.twilio.daily_count import DailyCount
+from personaplex_ui.config.settings import Quantize, Settings
+from personaplex_ui.doctor.machine import Gpu
+from personaplex_ui.doctor.services import TwilioFacts
+from personaplex_ui.errors import PersonaplexError, SettingsError
+from personaplex_ui.models.personaplex.gpu_probe import FACTS, WANTED, TorchFacts, Wanted
+from personaplex_ui.models.personaplex.hub.cache import free_bytes
+from personaplex_ui.models.personaplex.hub.download import Hub
+from personaplex_ui.models.personaplex.hub.survey import Survey, survey
+from personaplex_ui.voices.folder import VoiceFolders
+
+ROOT = Path(personaplex_ui.__file__).parent.parent
+DRIVER_WITHIN_SEC = 10.0
+TORCH_WITHIN_SEC = 60.0
+NO_RELAY = (
+    "The TURN server of TURN_URLS relays nothing: it cannot be reached, or refuses TURN_USERNAME and "
+    "TURN_CREDENTIAL. Correct them, and let this machine reach it."
+)
+
+
+class Probes:
+    """Those of this machine. Tests give others."""
+
+    def requirements(self) -> Sequence[str]:
+        """What this package needs: of the installed one, or as the checkout says."""
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.requires("personaplex-ui") or []
+        with contextlib.suppress(OSError):
+            lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+            return [bare for line in lines if (bare := line.partition("#")[0].strip())]
+        return []
+
+    def version_of(self, package: str) -> str | None:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return None
+
+    def start_refusal(self, settings: Settings) -> str:
+        """Why the app does not start: the same is done as when it starts, up to where calls could come."""
+        try:
+            from personaplex_ui.app.bootstrap import AppParts
+
+            AppParts(settings)
+        except SettingsError as error:
+            return str(error)
+        except ImportError as error:
+            return f"A library cannot be imported: {error}. Install again what requirements.txt says."
+        return ""
+
+    def gpus(self) -> list[Gpu]:
+        """Those that NVIDIA's driver lists."""
+        command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=DRIVER_WITHIN_SEC, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return []
+        lines = done.stdout.decode(errors="replace").splitlines()
+        return [Gpu(name, driver) for line in lines for name, _, driver in [line.rpartition(", ")] if name]
+
+    def torch(self, settings: Settings, config: str) -> TorchFacts:
+        """``config``: the path of the model's ``config.json``, or empty."""
+        wanted = Wanted(
+            settings.device,
+            settings.max_calls,
+            settings.persona_cache_mb * 1_000_000,
+            settings.cpu_offload,
+            settings.quantize is Quantize.INT8,
+            config,
+        )
+        program = [sys.executable, "-m", "personaplex_ui.models.personaplex.gpu_probe"]
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        try:
+            done = subprocess.run(
+                [*program, WANTED.dump_json(wanted).decode()],
+                env={**os.environ, "PYTHONPATH": path},
+                capture_output=True,
+                timeout=TORCH_WITHIN_SEC,
+                check=True,
+            )
+            return FACTS.validate_json(done.stdout.splitlines()[-1])
+        except subprocess.TimeoutExpired:
+            why = f"it does not answer within {TORCH_WITHIN_SEC:.0f} s"
+        except subprocess.CalledProcessError as error:
+            last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            why = last[0] if last else f"its process ended with {error.returncode}"
+        trouble = f"PyTorch cannot be used: {why}. Install again what requirements.txt says."
+        return TorchFacts(self.version_of("torch") or "", trouble=trouble)
+
+    def available_memory(self) -> int | None:
+        """Bytes, no more than the container's limit; None where Linux does not tell."""
+        try:
+            lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+            available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        except (OSError, ValueError, StopIteration):
+            return None
+        with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+            return min(available, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+        return available
+
+    def written_folder(self, folder: Path) -> tuple[str, int]:
+        """Why nothing can be written in ``folder``, or an empty text; and the bytes free there."""
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"0")
+        except OSError as error:
+            return error.strerror or "it cannot be made", 0
+        return "", free_bytes(folder)
+
+    def voices(self, folder: Path | None) -> int | None:
+        """How many voices are in ``folder``; None when there is no such folder."""
+        return len(VoiceFolders().voices_of(folder)) if folder and folder.is_dir() else None
+
+    def port_refusal(self, host: str, port: int) -> str:
+        """Why nobody can listen there, or an empty text."""
+        try:
+            for bound in listen(host, port):
+                bound.close()
+        except SettingsError as error:
+            return str(error)
+        return ""
+
+    def survey(self, settings: Settings, ask_hub: bool) -> Survey:
+        return survey(settings.hf_repo, settings.hf_revision, Hub(_token(settings)), ask_hub)
+
+    def relay_trouble(self, settings: Settings) -> str:
+        """Why no call can be relayed, or an empty text. Asks the TURN server, or who lends one to a Space."""
+        servers = IceServers(choose_source(settings.ice_servers, settings.space_id, _token(settings)))
+
+        async def ask() -> str:
+            options = connection_kwargs((await servers.for_server()).iceServers or [])
+            connection = Connection(ice_controlling=True, transport_policy=TransportPolicy.RELAY, **options)
+            try:
+                await connection.gather_candidates()
+                return "" if connection.local_candidates else NO_RELAY
+            finally:
+                await connection.close()
+
+        try:
+            return asyncio.run(ask())
+        except RelayUnavailable as error:
+            return str(error)
+
+    def twilio(self, account: PhoneAccount) -> TwilioFacts:
+        keys = (account.account_sid, account.auth_token, account.phone_number)
+        try:
+            status, webhook = asyncio.run(TwilioClient(*keys, DailyCount(Path(), 0)).look())
+        except PersonaplexError as error:
+            return TwilioFacts(refusal=str(error))
+        return TwilioFacts("", status, webhook)
+
+
+def _token(settings: Settings) -> str | None:
+    return settings.hf_token.get_secret_value() if settings.hf_token else None

@@ -1,0 +1,64 @@
+"""The command: its output, its exit codes, and that nothing but settings decides them."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from personaplex_ui.doctor.command import exit_code, main
+from personaplex_ui.doctor.report import OK, PROBLEM, WARNING, Check, Report, Verdict
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # What the command adds to it is for its own process.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setitem(os.environ, "RECORDINGS_DIR", str(tmp_path / "recordings"))
+    monkeypatch.setitem(os.environ, "ENV_FILE", str(tmp_path / ".env"))
+    monkeypatch.setitem(os.environ, "ENGINE", "echo")
+    monkeypatch.setitem(os.environ, "PORT", "18765")
+
+
+def test_a_machine_without_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--offline"]) == 0
+    told = capsys.readouterr()
+    assert "ok        Settings    The app can start with these settings.\n" in told.out
+    assert "not used  GPU         ENGINE is echo, which needs no GPU.\n" in told.out
+    assert "0 problems" in told.out
+    assert told.err == ""
+
+
+def test_settings_that_cannot_be_used(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "MAX_CALLS", "many")
+    (tmp_path / ".env").write_text("API_KEY=a-secret\nthis is no setting\n")
+    assert main(["--json"]) == 2
+    told = capsys.readouterr().out
+    settings = [check for check in json.loads(told)["checks"] if check["name"] == "Settings"]
+    assert [check["verdict"] for check in settings] == ["problem", "problem"]
+    assert "Line 2 of" in settings[0]["sentence"]
+    assert "MAX_CALLS is 'many'" in settings[1]["sentence"]
+    assert all(check["next_step"] for check in settings)
+    assert "a-secret" not in told
+
+
+def test_options_that_there_are_not() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--online"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "code"),
+    [
+        ("Port", OK, 0),
+        ("Port", WARNING, 0),
+        ("Port", PROBLEM, 1),
+        ("Settings", PROBLEM, 2),
+    ],
+)
+def test_the_exit_code(name: str, verdict: Verdict, code: int) -> None:
+    report = Report("1", (Check("Python", OK, "It fits."), Check(name, verdict, "So.")))
+    assert exit_code(report) == code

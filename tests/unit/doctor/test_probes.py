@@ -1,0 +1,114 @@
+"""What the doctor looks at, on this machine: real files, sockets and programs."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from personaplex_ui.app import bootstrap
+from personaplex_ui.config.settings import Settings
+from personaplex_ui.doctor import probes as module
+from personaplex_ui.doctor.machine import Gpu
+from personaplex_ui.doctor.probes import NO_RELAY, Probes
+
+PROBES = Probes()
+
+
+def test_the_packages_of_this_checkout_are_those_it_states() -> None:
+    requirements = PROBES.requirements()
+    assert any(requirement.startswith("gradio") for requirement in requirements)
+    assert PROBES.version_of("gradio") == "5.50.0"
+    assert PROBES.version_of("no-such-package-anywhere") is None
+
+
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [
+        ("NVIDIA L4, 550.54.15\nNVIDIA RTX 6000, Ada, 550.54.15", ["NVIDIA L4", "NVIDIA RTX 6000, Ada"]),
+        ("NVIDIA-SMI has failed", []),
+        (None, []),
+    ],
+)
+def test_gpus_are_those_of_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, found: list[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if says is not None:
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f'#!/bin/sh\necho "{says}"\n')
+        program.chmod(0o755)
+    assert PROBES.gpus() == [Gpu(name, "550.54.15") for name in found]
+
+
+def test_pytorch_is_asked_in_another_process() -> None:
+    tiny = Path(__file__).parents[2] / "data/tiny/config.json"
+    facts = PROBES.torch(Settings.from_mapping({"DEVICE": "cpu"}), str(tiny))
+    assert facts.version.startswith("2.")
+    assert 1_000_000_000 < facts.host_needed < 3_000_000_000
+    assert facts.trouble == ""
+
+
+def test_a_pytorch_that_breaks_or_hangs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'Traceback' >&2; echo 'OSError: libcudart is missing' >&2; exit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(module.sys, "executable", str(python))
+    assert "OSError: libcudart is missing. Install" in PROBES.torch(Settings(), "").trouble
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(module, "TORCH_WITHIN_SEC", 0.1)
+    assert "does not answer" in PROBES.torch(Settings(), "").trouble
+
+
+def test_memory_is_no_more_than_there_is() -> None:
+    available = PROBES.available_memory()
+    assert available is None or 0 < available <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_folder_is_written_or_the_reason_is_told(tmp_path: Path) -> None:
+    why_not, free = PROBES.written_folder(tmp_path / "new" / "one")
+    assert (why_not, free > 0) == ("", True)
+    (tmp_path / "file").touch()
+    assert PROBES.written_folder(tmp_path / "file") == ("File exists", 0)
+
+
+def test_voices_are_counted(tmp_path: Path) -> None:
+    assert PROBES.voices(None) is None
+    assert PROBES.voices(tmp_path / "none") is None
+    for name in ("ann.wav", "bob.pt", "notes.txt"):
+        (tmp_path / name).touch()
+    assert PROBES.voices(tmp_path) == 2
+
+
+def test_a_port_in_use_is_told_and_a_free_one_stays_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        assert PROBES.port_refusal("127.0.0.1", port).startswith(f"Port {port} is in use")
+    assert PROBES.port_refusal("127.0.0.1", port) == ""
+    assert PROBES.port_refusal("127.0.0.1", port) == ""
+
+
+def test_a_turn_server_that_does_not_answer_relays_nothing() -> None:
+    settings = Settings.from_mapping(
+        {
+            "TURN_URLS": "turn:127.0.0.1:9?transport=tcp",
+            "TURN_USERNAME": "me",
+            "TURN_CREDENTIAL": "a-secret",
+        }
+    )
+    assert PROBES.relay_trouble(settings) == NO_RELAY
+    assert "HF_TOKEN" in PROBES.relay_trouble(Settings.from_mapping({"SPACE_ID": "me/talk"}))
+
+
+def test_what_keeps_the_app_from_starting_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def settings(**given: str) -> Settings:
+        return Settings.from_mapping({"RECORDINGS_DIR": str(tmp_path), **given})
+
+    assert PROBES.start_refusal(settings()) == ""
+    assert "DEFAULT_VOICE_PROMPT" in PROBES.start_refusal(settings(DEFAULT_VOICE_PROMPT="nobody"))
+
+    def fail(settings: Settings) -> None:
+        raise ImportError("libsndfile is not there")
+
+    monkeypatch.setattr(bootstrap, "AppParts", fail)
+    assert "libsndfile is not there. Install" in PROBES.start_refusal(settings())
