@@ -27,6 +27,8 @@ from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.browser.handler import BrowserCalls
 from personaplex_ui.channels.browser.ice_servers import IceServers, choose_source
 from personaplex_ui.config.settings import LogFormat, Settings
+from personaplex_ui.doctor.examine import KeptReport, examine_server
+from personaplex_ui.doctor.probes import Probes
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.logs.formats import configure_logging
@@ -37,6 +39,7 @@ from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.session_cleanup import forget_idle_sessions
+from personaplex_ui.ui.status_tab import StatusSources
 from personaplex_ui.web.api_docs import add_api_docs
 from personaplex_ui.web.gradio.app import mount
 from personaplex_ui.web.routes import build_router
@@ -125,11 +128,15 @@ def _build_page(settings: Settings, parts: AppParts) -> gr.Blocks:
         settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
         IceServers(choose_source(settings.ice_servers, settings.space_id, hf_token)),
     )
+    probes = Probes()
+    report = KeptReport(lambda: examine_server(settings, probes, doors.metrics.status()))
     return build_page(
         PageCallbacks(BrowserCalls(call_manager), parts.previews, voices, parts.load_model, parts.load_echo),
         PhoneCallbacks(doors.desk, doors.number, doors.keys, settings.phone_record),
         PageApi(call_manager, voices, settings.max_call_seconds),
-        doors.metrics.status,
+        StatusSources(
+            doors.metrics.status, report.get, doors.keys.are_needed, settings.server_url is not None
+        ),
         options,
     )
 

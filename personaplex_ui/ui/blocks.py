@@ -1,6 +1,5 @@
 """The page: left who speaks, right the call. Layout and wiring only; what happens is in ``callbacks``."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import gradio as gr
@@ -15,10 +14,9 @@ from personaplex_ui.ui.loading_banner import build_loading_banner, watch_engine
 from personaplex_ui.ui.persona_form import QUIET, PersonaForm, build_persona_form
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.phone_tab import build_phone_tab
-from personaplex_ui.ui.status_tab import build_status_tab
+from personaplex_ui.ui.status_tab import StatusSources, build_status_tab
 from personaplex_ui.ui.theme import build_theme, page_css, page_head
 from personaplex_ui.voices.library import VoiceLibrary
-from personaplex_ui.web.server_stats import ServerStats
 
 SPARE_WORKERS = 100
 
@@ -37,7 +35,7 @@ def build_page(
     callbacks: PageCallbacks,
     phone: PhoneCallbacks,
     api: PageApi,
-    figures: Callable[[], ServerStats],
+    status: StatusSources,
     options: PageOptions,
 ) -> gr.Blocks:
     """Assemble the page. Every function but the API's is hidden from ``view_api``."""
@@ -65,7 +63,7 @@ def build_page(
             with phone_tab:
                 build_phone_tab(page, phone_tab, [talk_tab, status_tab], phone, persona)
             with status_tab:
-                build_status_tab(status_tab, [talk_tab, phone_tab], figures)
+                build_status_tab(status_tab, [talk_tab, phone_tab], status)
 
         inputs = [owner, address, *persona.call_inputs]
         connect_calls(call, callbacks, inputs, owner, history, options.max_connections)

@@ -1,36 +1,67 @@
-"""The status tab: how the server does, asked for only while somebody looks at it."""
+"""The status tab: the server's status, asked for only while somebody looks at it, and the doctor's checks for
+whoever runs the server.
+"""
 
 # Gradio is typed in part only:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from personaplex_ui.doctor.report import Report
+from personaplex_ui.ui import page_request
 from personaplex_ui.ui.persona_form import QUIET
-from personaplex_ui.ui.status_view import status_view_html
+from personaplex_ui.ui.status_view import checks_html, status_view_html
 from personaplex_ui.web.server_stats import ServerStats
 
 SHOWN_EVERY_SEC = 2.0
+RUNNING = "<p>The checks are running; that takes some seconds.</p>"
 
 
-def build_status_tab(tab: Any, other_tabs: list[Any], figures: Callable[[], ServerStats]) -> None:
+@dataclass(frozen=True, slots=True)
+class StatusSources:
+    """``report``: the doctor's, which tells folders, versions and accounts. ``has_login``: who sees the page
+    knows the password. ``is_public``: the server has a public address, so what comes from this machine may
+    come from anybody by way of a proxy."""
+
+    stats: Callable[[], ServerStats]
+    report: Callable[[], Awaitable[Report]]
+    has_login: bool
+    is_public: bool
+
+    def may_see_report(self, request: gr.Request) -> bool:
+        return self.has_login or (not self.is_public and page_request.is_local(request))
+
+
+def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) -> None:
     """``other_tabs``: when one of them is chosen, nothing is asked for any more."""
 
     # Asynchronous, so that they run on the event loop, where the figures are.
     async def show() -> str:
-        return status_view_html(figures())
+        return status_view_html(sources.stats())
 
-    async def look() -> tuple[Any, str]:
-        return gr.Timer(active=True), await show()
+    async def look(request: gr.Request) -> tuple[Any, str, Any]:
+        return gr.Timer(active=True), await show(), gr.Column(visible=sources.may_see_report(request))
 
     async def look_away() -> Any:
         return gr.Timer(active=False)
 
+    async def run_checks(request: gr.Request) -> AsyncIterator[str]:
+        if sources.may_see_report(request):
+            yield RUNNING
+            yield checks_html(await sources.report())
+
     shown = gr.HTML("", elem_id="server-status")
+    with gr.Column(visible=False, elem_id="server-checks") as doctor:
+        gr.HTML("<h2>Checks</h2><p>Only whoever runs this server, or has its password, sees them.</p>")
+        run = gr.Button("Run checks", elem_id="run-checks")
+        checks = gr.HTML("", elem_id="checks")
     clock = gr.Timer(SHOWN_EVERY_SEC, active=False)
     clock.tick(show, None, [shown], **QUIET)
-    tab.select(look, None, [clock, shown], **QUIET)
+    tab.select(look, None, [clock, shown, doctor], **QUIET)
+    run.click(run_checks, None, [checks], concurrency_limit=None, **QUIET)
     for other in other_tabs:
         other.select(look_away, None, [clock], **QUIET)

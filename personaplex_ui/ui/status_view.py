@@ -1,7 +1,7 @@
-"""The HTML of the status tab: the server at one moment.
+"""The HTML of the status tab: the server at one moment, and the doctor's report.
 
-It tells how many calls there are and nothing else of them. Nothing is announced, since it changes all
-the time.
+The former tells how many calls there are and nothing else of them. Nothing of it is announced, since it
+changes all the time.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from personaplex_ui.audio.frames import FRAME_SEC
 from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.doctor.report import Report
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.ui.rendering import percent, plural, render
 from personaplex_ui.web.server_stats import ServerStats
@@ -54,6 +55,11 @@ def status_view_html(stats: ServerStats) -> str:
         uptime=_duration(stats.uptime_sec),
         frame_sec=FRAME_SEC,
     )
+
+
+def checks_html(report: Report) -> str:
+    """The doctor's summary, which is announced, and a table with one check a row."""
+    return render("checks", report=report)
 
 
 def _step(mean_sec: float | None, p95_sec: float | None) -> Mapping[str, object] | None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.page_session import LIBRARIES_WARN, PageSession, open_app
+from tests.support.password import GIVEN, HEADERS, PASSWORD
 
 pytestmark = LIBRARIES_WARN
 
@@ -27,8 +30,37 @@ async def test_the_clock_runs_only_while_the_tab_is_seen(tmp_path: Path) -> None
     async with open_app(tmp_path, ENGINE="echo") as app:
         await app.loaded()
         page = PageSession(app)
-        clock, html = await page.trigger("look")
+        clock, html, _ = await page.trigger("look")
         assert clock["active"] is True
         assert "Running for" in html
         (clock,) = await page.trigger("look_away")
         assert clock["active"] is False
+
+
+FROM_A_PROXY = {"X-Forwarded-For": "203.0.113.7"}
+
+
+@pytest.mark.parametrize(
+    ("given", "headers", "sees"),
+    [
+        ({}, {}, True),
+        ({}, FROM_A_PROXY, False),
+        ({"SERVER_URL": "https://localhost"}, {}, False),
+        ({"SERVER_URL": "https://localhost", "APP_PASSWORD": PASSWORD}, FROM_A_PROXY, True),
+    ],
+)
+async def test_only_who_runs_the_server_or_has_its_password_sees_the_checks(
+    tmp_path: Path, given: dict[str, str], headers: dict[str, str], sees: bool
+) -> None:
+    async with open_app(tmp_path, ENGINE="echo", **given) as app:
+        await app.loaded()
+        app.http.headers.update(headers | (HEADERS if "APP_PASSWORD" in given else {}))
+        page = PageSession(app)
+        _, _, column = await page.trigger("look")
+        sees = sees or bool(GIVEN)
+        assert column["visible"] is sees
+        outputs = await page.trigger("run_checks")
+        assert ("Checks of this server" in str(outputs)) is sees
+        assert ("echo on cpu answers." in str(outputs)) is sees
+        assert (str(tmp_path) in "".join(app.said)) is sees
+        assert "gradio 5.50.0" in "".join(app.said) or not sees

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.doctor.report import OK, WARNING, Check, Report
 from personaplex_ui.engine.engine import EngineState
-from personaplex_ui.ui.status_view import status_view_html
+from personaplex_ui.ui.status_view import checks_html, status_view_html
 from personaplex_ui.web.server_stats import ServerStats
 from tests.support.parsed_html import ParsedHtml
 
@@ -127,3 +128,14 @@ def test_the_meter_says_in_words_what_it_shows(p95_sec: float, kind: str, level:
     assert page.rows["One step of the model"].endswith(verdict)
     assert page.attributes("div") == [{"class": f"pp-bar pp-server-{kind}", "aria-hidden": "true"}]
     assert page.attributes("span") == [{"style": f"--pp-level:{level}%"}]
+
+
+def test_each_check_of_the_doctor_is_a_row_and_nothing_of_it_is_markup() -> None:
+    port = Check("Port", OK, "Port 7860 is free.")
+    html = checks_html(Report("1", (port, Check("<b>", WARNING, "<i> is no folder.", "Make <i>."))))
+    assert '<p role="status">0 problems, 1 warning, 1 ok.</p>' in html
+    assert '<tr class="pp-check-ok"><th scope="row">Port</th>' in html
+    assert "<strong>OK</strong> Port 7860 is free." in html
+    assert "&lt;i&gt; is no folder.</p><p>Make &lt;i&gt;.</p>" in html
+    assert "<b>" not in html
+    assert "<i>" not in html
