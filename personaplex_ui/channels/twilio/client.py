@@ -148,7 +148,7 @@ class TwilioClient:
         try:
             return await self._ask(lambda: self._end(call_sid))
         except _Refused as refused:
-            if refused.code not in IS_OVER:
+            if refused.twilio_code not in IS_OVER:
                 raise
             return ""
 
@@ -210,7 +210,7 @@ class _Refused(_NobodyCalled):
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.twilio_code = code
 
 
 def _refusal(code: int, status: int) -> PhoneUnavailable:
