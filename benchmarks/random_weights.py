@@ -21,7 +21,7 @@ from torch import Tensor
 
 from personaplex_ui.models.personaplex.loading.checkpoint import empty_language_model
 from personaplex_ui.models.personaplex.loading.model_sizes import PERSONAPLEX_7B
-from personaplex_ui.models.personaplex.loading.voice_preset import RING_POSITIONS
+from personaplex_ui.models.personaplex.loading.preset_voices import RING_POSITIONS
 from personaplex_ui.models.personaplex.runtime.prompt import (
     CODEBOOKS,
     SINE_CODES,

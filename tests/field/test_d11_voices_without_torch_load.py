@@ -17,14 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.models.personaplex.loading.preset_voices import load_preset
 from personaplex_ui.models.personaplex.loading.restricted_unpickler import PickleUnusable, unpickle
 from personaplex_ui.models.personaplex.loading.torch_file import TorchFileUnusable, read_tensors
-from personaplex_ui.models.personaplex.loading.voice_preset import load_preset
 
 DATA = Path(__file__).parent.parent / "data/field"
 DIM = 32
 NAMES = ("embeddings", "cache")
 MOST = 1_000_000
+
+# pickletools decodes the argument of an opcode before it is refused.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid (octal )?escape sequence:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)

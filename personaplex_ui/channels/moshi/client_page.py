@@ -17,8 +17,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from personaplex_ui.tar.extract import Limits, extract_tar
-from personaplex_ui.tar.headers import ArchiveDamaged, ArchiveUnusable
+from personaplex_ui.tar import ArchiveUnusable, Limits, extract_tar
 from personaplex_ui.web.methods import answer_all_methods
 
 log = logging.getLogger(__name__)
@@ -142,8 +141,6 @@ class MoshiClient:
         folder = Path(self._unpacked.name)
         try:
             extract_tar(archive, folder, Limits(MOST_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES), str)
-        except ArchiveDamaged as error:
-            raise ClientUnusable("it cannot be read") from error
         except ArchiveUnusable as error:
             raise ClientUnusable(f"it {error}") from error
         indexes = sorted(folder.rglob(INDEX), key=lambda path: len(path.parts))

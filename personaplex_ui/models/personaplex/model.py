@@ -18,7 +18,7 @@ from personaplex_ui.engine.speech_model import (
     PromptSize,
     Sampling,
 )
-from personaplex_ui.models.personaplex.loading.voice_preset import load_preset
+from personaplex_ui.models.personaplex.loading.preset_voices import load_preset
 from personaplex_ui.models.personaplex.runtime.prompt import (
     SILENCE_FRAMES,
     PresetVoice,

@@ -20,7 +20,7 @@ import torch
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.models.personaplex.loading import load as loading
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable
-from personaplex_ui.models.personaplex.loading.voice_archive import unpack_voices
+from personaplex_ui.models.personaplex.loading.preset_voices import unpack_voices
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.offline import answering
 from personaplex_ui.offline.command import main
@@ -181,7 +181,9 @@ def presets(tiny_presets: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def tiny_presets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack_voices(TINY / "voices.tgz", tmp_path_factory.mktemp("presets"))
+    folder = tmp_path_factory.mktemp("presets") / "voices"
+    unpack_voices(TINY / "voices.tgz", folder)
+    return folder
 
 
 def test_a_folder_of_voices_comes_before_the_presets(tmp_path: Path, presets: Path):

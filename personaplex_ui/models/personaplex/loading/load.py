@@ -31,8 +31,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     listed,
 )
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
-from personaplex_ui.models.personaplex.loading.voice_archive import unpack_voices
-from personaplex_ui.models.personaplex.loading.voice_preset import load_preset
+from personaplex_ui.models.personaplex.loading.preset_voices import load_preset, unpack_voices
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.text import Tokenizer
 from personaplex_ui.models.personaplex.zero_gpu import NO_LIVE_CALLS, ZeroGpuModel
@@ -167,9 +166,10 @@ def _unpacked_presets(files: CheckpointFiles) -> Path | None:
     if files.voices is None:
         return None
     # Some megabytes, unpacked anew at each start: a folder of the checkpoint may be read-only.
-    folder = tempfile.mkdtemp(prefix="personaplex-voices-")
+    folder = Path(tempfile.mkdtemp(prefix="personaplex-voices-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return unpack_voices(files.voices, Path(folder))
+    unpack_voices(files.voices, folder / "voices")
+    return folder / "voices"
 
 
 def _check_voices(source: Source, dim: int) -> None:

@@ -131,7 +131,5 @@ def _tensor(described: StoredTensor, records: _Records, max_bytes: int) -> Tenso
         raise ValueError("the tensor reaches beyond what is stored")
     # As integers of the same width, since numpy has no bfloat16.
     order = "<" if records.little_endian else ">"
-    numbers = np.frombuffer(raw, f"{order}i{dtype.itemsize}")[described.offset :]
-    in_bytes = tuple(stride * dtype.itemsize for stride in strides)
-    strided = np.lib.stride_tricks.as_strided(numbers, shape, in_bytes, writeable=False)
-    return torch.from_numpy(strided.astype(f"=i{dtype.itemsize}", order="C")).view(dtype)
+    numbers = np.frombuffer(raw, f"{order}i{dtype.itemsize}").astype(f"=i{dtype.itemsize}")
+    return torch.from_numpy(numbers).view(dtype).as_strided(shape, strides, described.offset).contiguous()

@@ -232,7 +232,7 @@ def test_a_damaged_archive_is_refused_in_words(tmp_path: Path, content: bytes):
     client = MoshiClient(tmp_path / "dist.tgz")
     client.open()
     assert not client.present
-    assert "cannot be used: it cannot be read" in client.trouble
+    assert "cannot be used: it is damaged" in client.trouble
 
 
 def test_an_archive_cut_short_is_refused(archive: Path):

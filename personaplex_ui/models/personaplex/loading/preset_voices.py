@@ -1,24 +1,59 @@
-"""A preset voice as the reference saves it: read, and checked before the model uses it.
+"""The preset voices of a checkpoint: their archive is unpacked, and each is checked before the model uses it.
 
-Knows the content of one file; not which voices there are.
+Knows one archive and the content of one file, as the reference saves it. Neither is trusted.
 """
 
-from pathlib import Path
+import shutil
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable
 from personaplex_ui.models.personaplex.loading.torch_file import TorchFileUnusable, read_tensors
-from personaplex_ui.models.personaplex.loading.voice_archive import MAX_FILE_BYTES
 from personaplex_ui.models.personaplex.runtime.prompt import DELAYS, STREAMS, PresetVoice
+from personaplex_ui.tar import ArchiveUnusable, Limits, extract_tar
+from personaplex_ui.voices.folder import SUFFIXES
+from personaplex_ui.voices.names import trouble_with_name
+
+LIMITS = Limits(members=500, file_bytes=64_000_000, total_bytes=1_000_000_000)
+"""Generous: a preset of the 7B model has some 0.5 MB, and there are 18."""
 
 RING_POSITIONS = 4
 MOST_PRESET_POSITIONS = 1_000
 """A preset is some seconds of speech, 12.5 positions each; a third of the window leaves room for a call."""
 
 AUDIO_CARD = 2_048
+
+
+def unpack_voices(archive: Path, folder: Path) -> None:
+    """Put the voices of ``archive`` into ``folder``, which is made, and removed again where that fails.
+
+    Raises:
+        CheckpointUnusable: the archive is damaged or holds what it should not, or the disk is full.
+    """
+    try:
+        folder.mkdir()
+        extract_tar(archive, folder, LIMITS, _voice_file)
+    except (ArchiveUnusable, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise CheckpointUnusable(
+                f"{archive.name} cannot be unpacked into {folder} ({error.strerror}). Make room there and "
+                "allow this app to write."
+            ) from error
+        raise CheckpointUnusable(
+            f"{archive.name} {error}, so its voices are not used. Remove {archive.resolve()} and start the "
+            "app again to fetch it anew, or copy it again."
+        ) from error
+
+
+def _voice_file(path: PurePosixPath) -> str | None:
+    """Voices lie in one folder, whatever folders they come in; other files are left out."""
+    is_voice = path.suffix.lower() in SUFFIXES and not trouble_with_name(path.stem)
+    return path.name if is_voice else None
 
 
 def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVoice, Tensor]:
@@ -53,7 +88,7 @@ def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVo
 
 def _load(path: Path) -> dict[str, Tensor]:
     try:
-        return read_tensors(path, ("embeddings", "cache"), MAX_FILE_BYTES)
+        return read_tensors(path, ("embeddings", "cache"), LIMITS.file_bytes)
     except OSError as error:
         raise InvalidInput("voice", f"The voice {path.stem} cannot be read. Choose another voice.") from error
     except TorchFileUnusable as error:
