@@ -6,6 +6,7 @@ torch's, QUANTIZE none or int8.
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -14,23 +15,33 @@ from personaplex_ui.models.personaplex.loading.checkpoint import load_language_m
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles
 
 
-def memory(kind: str) -> int:
-    """``VmRSS``: what is resident now, file pages included; ``VmHWM``: the most since the last reset."""
+def anonymous_bytes() -> int:
+    """The memory of this process, without the pages of files, which the system may drop at any time."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{kind}:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
 def main() -> None:
     torch.set_num_threads(1)
     weights, config, dtype = Path(sys.argv[1]), json.loads(sys.argv[2]), getattr(torch, sys.argv[3])
     files = CheckpointFiles(config, weights, weights, weights, None, None, "measured", "")
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = memory("VmRSS")
+    seen = [anonymous_bytes()]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            seen.append(anonymous_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     model = load_language_model(
         files, torch.device("cpu"), dtype, lambda sentence, share: None, quantize=sys.argv[4] == "int8"
     )
+    seen.append(anonymous_bytes())
+    done.set()
+    watcher.join()
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
-    print(json.dumps({"kept": kept, "peak": memory("VmHWM") - before}))
+    print(json.dumps({"kept": kept, "peak": max(seen) - seen[0]}))
 
 
 if __name__ == "__main__":

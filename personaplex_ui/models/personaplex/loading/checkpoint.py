@@ -201,8 +201,7 @@ def load_codec(files: CheckpointFiles, device: torch.device) -> MimiModel:
             f"PersonaPlex speaks in frames of {FRAME_SAMPLES} at {SAMPLE_RATE_HZ}. Correct HF_REPO."
         )
     with SafetensorsFile(files.mimi) as file:
-        _check_kinds(file, file.entries)
-        state = {name: file.read(name, device, torch.float32) for name in file.entries}
+        state = {name: file.read(name, device, torch.float32) for name in file.shapes}
     try:
         result = mimi.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:
@@ -302,19 +301,18 @@ def _sources(model: LMModel, file: SafetensorsFile, released_steps: int) -> dict
     for name, tensor in model.state_dict().items():
         source = _source(name, tensor, file)
         sources[name] = source
-        entry = file.entries.get(source.name)
+        given = file.shapes.get(source.name)
         is_by_step = source.rows is not None and source.name.startswith("depformer.")
         # Files with the assistant's depth steps only are known to the reference too.
         steps = (released_steps, CODEBOOKS) if is_by_step else (1,)
         shapes = [(tensor.shape[0] * count, *tensor.shape[1:]) for count in steps]
-        if entry is None:
+        if given is None:
             missing.append(source.name)
-        elif entry.shape not in shapes:
-            misshapen.append(f"{source.name} is {_by(entry.shape)} instead of {_by(shapes[0])}")
+        elif given not in shapes:
+            misshapen.append(f"{source.name} is {_by(given)} instead of {_by(shapes[0])}")
     used = {source.name for source in sources.values()}
-    unexpected = [name for name in file.entries if name not in used and not _is_dropped(name)]
-    _check_names(file.name, "PersonaPlex model", missing, unexpected, len(file.entries))
-    _check_kinds(file, used)
+    unexpected = [name for name in file.shapes if name not in used and not _is_dropped(name)]
+    _check_names(file.name, "PersonaPlex model", missing, unexpected, len(file.shapes))
     if misshapen:
         raise CheckpointUnusable(
             f"{file.name} does not fit config.json: {_some(sorted(set(misshapen)))}. "
@@ -329,7 +327,7 @@ def _source(name: str, tensor: Tensor, file: SafetensorsFile) -> _Source:
     Released files keep the projections of an attention as one tensor, the depth steps below each other.
     """
     split = re.fullmatch(r"(.*\.self_attn\.)(in|out)_projs\.(\d+)\.weight", name)
-    if split is None or name in file.entries:
+    if split is None or name in file.shapes:
         return _Source(name)
     before, way, step = split[1], split[2], int(split[3])
     whole = f"{before}out_proj.weight" if way == "out" else f"{before}in_proj_weight"
@@ -360,12 +358,6 @@ def _check_names(file: str, kind: str, missing: Iterable[str], unexpected: Itera
         )
     if unexpected:  # the reference ignores them too
         log.warning("%s holds tensors that are not used: %s.", file, _some(unexpected))
-
-
-def _check_kinds(file: SafetensorsFile, names: Iterable[str]) -> None:
-    for name in names:
-        if not file.entries[name].dtype.is_floating_point:
-            raise file.quantized(name, file.entries[name].dtype)
 
 
 def _some(names: list[str]) -> str:
