@@ -23,6 +23,7 @@ from torch import Tensor
 from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.audio.frames import silent_frame
 from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.models.personaplex.hub.cache import HubCache
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.loading import load as loading
 from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room
@@ -50,11 +51,14 @@ class Place:
     tmp_path: Path
     monkeypatch: pytest.MonkeyPatch
     endpoint: str
-    free_bytes: int = 10**12
     variables: dict[str, str] = field(default_factory=dict[str, str])
 
     def reached(self, token: str | None) -> Hub:
-        return Hub(token, self.endpoint, self.tmp_path / "cache", lambda folder: self.free_bytes)
+        return Hub(token, self.endpoint, self.tmp_path / "cache")
+
+    def free_bytes(self, free: int) -> None:
+        """What the disk of the cache has left from now on."""
+        self.monkeypatch.setattr(HubCache, "free_bytes", lambda cache: free)  # pyright: ignore[reportUnknownLambdaType]
 
     @property
     def folder(self) -> Path:
@@ -123,7 +127,7 @@ def no_network(place: Place) -> None:
 
 
 def interrupted(place: Place) -> None:
-    place.hub.break_after = [len(place.hub.files[MIMI]), 1_500_000, 0, 0, 0, 0, 0, 0, 0]
+    place.hub.break_after = [len(place.hub.files[MIMI]), 1_500_000, *[0] * 100]
 
 
 def truncated_weights(place: Place) -> None:
@@ -160,7 +164,7 @@ def config_of_another_model(place: Place) -> None:
 
 
 def full_disk(place: Place) -> None:
-    place.free_bytes = 5_000_000
+    place.free_bytes(5_000_000)
 
 
 def full_gpu(place: Place) -> None:
@@ -219,8 +223,8 @@ TROUBLES: dict[Trouble, str] = {
     gpu_full_at_last: "memory",
     no_gpu: "DEVICE asks for a GPU, but PyTorch finds none.",
     no_second_gpu: "DEVICE",
-    no_repository: "HF_REPO is some/missing/folder: there is no such folder, and it is no repository's name",
-    damaged_voices: "voices.tgz is damaged or no gzipped tar file",
+    no_repository: "HF_REPO is some/missing/folder: there is no such folder, and it is not a repository's name",
+    damaged_voices: "voices.tgz is damaged or not a tar archive",
 }
 
 
@@ -293,7 +297,8 @@ async def app_buttons(app: OpenApp) -> set[str]:
 def mend(place: Place) -> None:
     place.hub.refuse = lambda request: None
     place.hub.break_after = []
-    place.endpoint, place.free_bytes = place.hub.url, 10**12
+    place.endpoint = place.hub.url
+    place.free_bytes(10**12)
     if "HF_REPO" in place.variables:
         for path in TINY.iterdir():
             place.replace(path.name, path.read_bytes())

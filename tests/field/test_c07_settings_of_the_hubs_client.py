@@ -12,33 +12,34 @@ import pytest
 from huggingface_hub import constants
 
 from personaplex_ui.config.environment import prepare_environment
-from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
-from tests.support.hub_stub import HubStub, keep_to_loopback, serving
+from tests.support.hub_stub import (
+    REPO,
+    TOKEN,
+    WEIGHTS,
+    HubStub,
+    find,
+    keep_to_loopback,
+    serving,
+    tiny_files,
+)
 
 ROOT = Path(__file__).parent.parent.parent
-TINY = ROOT / "tests/data/tiny"
-REPO = "nvidia/personaplex-7b-v1"
-WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[HubStub]:
     keep_to_loopback(monkeypatch, tmp_path)
-    files = {path.name: path.read_bytes() for path in TINY.iterdir()}
-    files[WEIGHTS] += bytes(2_000_000)  # large enough to come in parts
-    with serving(HubStub(REPO, files)) as hub:
+    with serving(HubStub(REPO, tiny_files())) as hub:
         yield hub
 
 
 def fetch(stub: HubStub, tmp_path: Path) -> bytes:
-    hub = Hub(None, stub.url, tmp_path / "cache")
-    return find_checkpoint(REPO, None, hub, lambda sentence, share: None).weights.read_bytes()
+    return find(stub, tmp_path).weights.read_bytes()
 
 
 @pytest.fixture
 def transfer_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_ENABLE_HF_TRANSFER", True)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
 
 
 @pytest.mark.usefixtures("transfer_is_set")
@@ -55,56 +56,52 @@ def test_hf_transfer_that_is_not_installed_is_left_aside(
 class Transfer(ModuleType):
     """Does what the package does: fetches a whole file into ``filename``."""
 
-    def __init__(self, content: bytes, fails: bool) -> None:
+    def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__("hf_transfer")
-        self._content, self._fails = content, fails
+        self._files = files
         self.asked: list[str] = []
 
     def download(self, url: str, filename: str, callback: Any = None, **options: Any) -> None:
-        self.asked.append(url)
-        if self._fails:
+        name = Path(url).name.partition("?")[0]
+        self.asked.append(name)
+        if name not in self._files:
             raise RuntimeError("the connection broke")
-        Path(filename).write_bytes(
-            self._content if WEIGHTS in url else (TINY / Path(url).name.partition("?")[0]).read_bytes()
-        )
+        Path(filename).write_bytes(self._files[name])
 
 
 @pytest.mark.usefixtures("transfer_is_set")
-def test_hf_transfer_that_is_installed_is_used(
-    stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("works", [True, False])
+def test_hf_transfer_that_is_installed_is_used_unless_it_fails(
+    stub: HubStub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    works: bool,
 ) -> None:
-    transfer = Transfer(stub.files[WEIGHTS], fails=False)
+    transfer = Transfer(stub.files if works else {})
     monkeypatch.setitem(sys.modules, "hf_transfer", transfer)
     assert fetch(stub, tmp_path) == stub.files[WEIGHTS]
-    assert any(WEIGHTS in url for url in transfer.asked)
-
-
-@pytest.mark.usefixtures("transfer_is_set")
-def test_hf_transfer_that_fails_is_left_aside(
-    stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    transfer = Transfer(b"", fails=True)
-    monkeypatch.setitem(sys.modules, "hf_transfer", transfer)
-    assert fetch(stub, tmp_path) == stub.files[WEIGHTS]
-    assert len(transfer.asked) == 1
-    assert "hf_transfer failed" in caplog.text
+    assert (WEIGHTS in transfer.asked) is works
+    assert len(transfer.asked) == 1 or works
+    assert ("hf_transfer failed" in caplog.text) is not works
 
 
 def run(stub: HubStub, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Fetch the model as the app does, with these variables in the environment."""
     program = (
-        "import os, logging; from personaplex_ui.config.environment import prepare_environment\n"
+        "import os, sys; from personaplex_ui.config.environment import prepare_environment\n"
         "print(*prepare_environment(os.environ), sep='\\n')\n"
         "import gradio\n"
         "from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint\n"
         "from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable\n"
+        "assert 'torch' not in sys.modules\n"
         "try: print('weights', find_checkpoint('nvidia/personaplex-7b-v1', None, Hub(), print).weights)\n"
         "except CheckpointUnusable as error: print('refused', error)\n"
     )
     environment = os.environ | {
         "HF_ENDPOINT": stub.url,
         "HF_HOME": str(tmp_path / "home"),
-        "HF_TOKEN": "hf_x",
+        "HF_TOKEN": TOKEN,
     }
     return subprocess.run(
         [sys.executable, "-c", program],
@@ -136,6 +133,7 @@ def test_what_images_set_does_no_harm(stub: HubStub, tmp_path: Path) -> None:
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"weights {tmp_path}/home/hub/"), done.stdout
     assert Path(last.removeprefix("weights ")).read_bytes() == stub.files[WEIGHTS]
+    assert stub.requests[0].authorization == f"Bearer {TOKEN}"
     assert "HF_HUB_DOWNLOAD_TIMEOUT is '10s', but it must be a whole number above 0" in done.stdout
 
 

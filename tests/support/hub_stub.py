@@ -1,7 +1,7 @@
 """A small Hugging Face hub on loopback: what ``huggingface_hub`` asks for when it lists and downloads.
 
 Answers as huggingface.co does: the API lists sizes and hashes, large files are redirected to another address
-and can be asked for in part, refusals carry ``X-Error-Code``.
+and can be asked for in part, refusals carry ``X-Error-Code``. With it, how the tests find a checkpoint there.
 """
 
 import hashlib
@@ -20,10 +20,23 @@ from typing import cast
 import pytest
 from huggingface_hub import constants
 
+from personaplex_ui.models.personaplex.hub import ranged_download
+from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
+
+TINY = Path(__file__).parents[1] / "data/tiny"
+REPO = "nvidia/personaplex-7b-v1"
+WEIGHTS = "model.safetensors"
+TOKEN = "hf_averysecrettoken"
+
 LARGE_BYTES = 1_000_000
 """Files from here on are kept in large file storage."""
 
 Refusal = tuple[int, dict[str, str]]
+
+
+def tiny_files() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in TINY.iterdir()}
 
 
 @dataclass
@@ -62,6 +75,16 @@ class HubStub:
 
     def paths(self, method: str) -> list[str]:
         return [request.path for request in self.requests if request.method == method]
+
+    def blob(self, cache: Path, name: str) -> Path:
+        """Where the hub's client keeps the content of a file in the folder ``cache``."""
+        return cache / f"models--{self.repo.replace('/', '--')}" / "blobs" / etag(self.files[name])
+
+    def leave_part(self, cache: Path, name: str, content: bytes) -> None:
+        """As the hub's client leaves a download that broke off."""
+        blob = self.blob(cache, name)
+        blob.parent.mkdir(parents=True)
+        blob.with_name(f"{blob.name}.incomplete").write_bytes(content)
 
     @contextmanager
     def counted(self) -> Generator[None]:
@@ -201,20 +224,58 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
+class Reports:
+    """What was told while a checkpoint was fetched."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float]] = []
+
+    def __call__(self, sentence: str, share: float) -> None:
+        self.told.append((sentence, share))
+
+    def shares(self) -> list[float]:
+        """Of the download."""
+        return [share for sentence, share in self.told if sentence.startswith("Downloading")]
+
+
+def find(
+    stub: HubStub,
+    tmp_path: Path,
+    token: str | None = None,
+    revision: str | None = None,
+    repo: str = REPO,
+    report: Reports | None = None,
+) -> CheckpointFiles:
+    hub = Hub(token, stub.url, tmp_path / "cache")
+    return find_checkpoint(repo, revision, hub, report or Reports())
+
+
+def refusal(
+    stub: HubStub,
+    tmp_path: Path,
+    token: str | None = None,
+    revision: str | None = None,
+    repo: str = REPO,
+) -> str:
+    """The sentence that ``find`` ends with; it shows nothing that signs in."""
+    with pytest.raises(CheckpointUnusable) as caught:
+        find(stub, tmp_path, token, revision, repo)
+    sentence = str(caught.value)
+    assert TOKEN not in sentence
+    assert "signature" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
 def keep_to_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No token of this machine, no proxy, small pieces, and no waiting between the client's attempts."""
-    for name in (
-        "HF_TOKEN",
-        "HUGGING_FACE_HUB_TOKEN",
-        "HTTP_PROXY",
-        "http_proxy",
-        "HTTPS_PROXY",
-        "https_proxy",
-    ):
+    """No token of this machine, no proxy, small pieces, and no waiting between attempts."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    at_once = SimpleNamespace(sleep=lambda sec: None)  # pyright: ignore[reportUnknownLambdaType]
     # The client writes in pieces of 10 MB, and a piece that breaks off is lost.
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
+    at_once = SimpleNamespace(sleep=lambda sec: None)  # pyright: ignore[reportUnknownLambdaType]
     monkeypatch.setattr("huggingface_hub.utils._http.time", at_once)
     monkeypatch.setattr("huggingface_hub.file_download.time", at_once)
+    monkeypatch.setattr(ranged_download, "WAIT_SEC", 0.001)

@@ -12,7 +12,7 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoSibling
 
-from personaplex_ui.models.personaplex.hub.partial_file import arrived_bytes, counts_path
+from personaplex_ui.models.personaplex.hub.partial_file import arrived_bytes
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CONFIG,
     CheckpointFiles,
@@ -29,13 +29,6 @@ log = logging.getLogger(__name__)
 FETCH_AGAIN = "Remove it and start the app again, so that it is fetched anew."
 
 
-def free_bytes(folder: Path) -> int:
-    """What the disk of ``folder``, which need not exist yet, has left."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
 class HubCache:
     """``folder``: of the whole cache. Raises HFValidationError for what cannot be a repository's name."""
 
@@ -44,7 +37,7 @@ class HubCache:
         self._repo = repo
         self._revision = revision
         self._name = repo_folder_name(repo_id=repo, repo_type="model")
-        self._blobs = folder / self._name / "blobs"
+        self.blobs = folder / self._name / "blobs"
         try_to_load_from_cache(repo, CONFIG, folder, revision)  # checks the name
 
     def path_of(self, name: str, revision: str) -> Path | None:
@@ -53,7 +46,7 @@ class HubCache:
 
     def blob_of(self, file: RepoSibling) -> Path:
         """Where the content of ``file`` lies, or will."""
-        return self._blobs / f"{file.lfs.sha256 if file.lfs else file.blob_id}"
+        return self.blobs / f"{file.lfs.sha256 if file.lfs else file.blob_id}"
 
     def lock_of(self, blob: Path) -> Path:
         """As the hub's client names it."""
@@ -61,9 +54,16 @@ class HubCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def arrived(self, file: RepoSibling) -> int:
-        """Bytes of ``file`` that need not be fetched any more."""
-        return arrived_bytes(self.blob_of(file), file.size or 0)
+    def free_bytes(self) -> int:
+        """Of the disk of ``folder``, which need not exist yet."""
+        folder = self.folder
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    def arrived(self, files: list[RepoSibling]) -> int:
+        """Bytes of ``files`` that need not be fetched any more."""
+        return sum(arrived_bytes(self.blob_of(file), file.size or 0) for file in files)
 
     def is_whole(self, file: RepoSibling, commit: str) -> bool:
         """Whether the cache has ``file``; one of another size than the hub's is removed."""
@@ -75,16 +75,6 @@ class HubCache:
             remove(path)
             return False
         return True
-
-    def has_parts(self) -> bool:
-        """Whether some file has arrived in part."""
-        return any(self._blobs.glob("*.incomplete"))
-
-    def discard_all_parts(self) -> None:
-        for part in self._blobs.glob("*.incomplete"):
-            part.unlink(missing_ok=True)
-        for counts in self._blobs.glob(counts_path(self._blobs / "*").name):
-            counts.unlink(missing_ok=True)
 
     def complete(self) -> CheckpointFiles | None:
         """The checkpoint, if all of it is there."""

@@ -1,36 +1,39 @@
 """Finds the files of a checkpoint: in a local folder, or on the Hugging Face hub by way of its cache.
 
 Knows names and sizes; reads no weights. The environment is read by ``huggingface_hub`` alone (HF_HOME,
-HF_ENDPOINT, HF_HUB_OFFLINE).
+HF_ENDPOINT, HF_HUB_OFFLINE). Large files come over several connections at once; all others, and the links of
+the cache, are left to the hub's client.
 """
 
+import importlib
 import logging
 import re
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import requests
 from huggingface_hub import (
     HfApi,
     constants,
+    get_hf_file_metadata,  # pyright: ignore[reportUnknownVariableType]  two options are half typed
     get_token,
-    hf_hub_download,  # pyright: ignore[reportUnknownVariableType]  two options are half typed
+    hf_hub_download,  # pyright: ignore[reportUnknownVariableType]  as above
+    hf_hub_url,
 )
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.hf_api import RepoSibling
+from huggingface_hub.utils._fixes import WeakFileLock
+from huggingface_hub.utils._headers import (
+    build_hf_headers,  # pyright: ignore[reportUnknownVariableType]  as above
+)
 
 from personaplex_ui.models.personaplex.hub import errors as hub_errors
-from personaplex_ui.models.personaplex.hub.cache import FETCH_AGAIN, HubCache, free_bytes, remove, sha256_of
-from personaplex_ui.models.personaplex.hub.progress import telling_progress
-from personaplex_ui.models.personaplex.hub.transfer import (
-    PARALLEL_FROM_BYTES,
-    HubFile,
-    set_transfer_aside,
-    settle_transfer,
-    uses_transfer,
-)
+from personaplex_ui.models.personaplex.hub.cache import FETCH_AGAIN, HubCache, remove, sha256_of
+from personaplex_ui.models.personaplex.hub.partial_file import PartialFile, discard_all_parts, discard_parts
+from personaplex_ui.models.personaplex.hub.ranged_download import Location, RangedDownload, RangesUnsupported
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CONFIG,
     VOICES,
@@ -62,7 +65,6 @@ class Hub:
     token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     cache: Path | None = None
-    free_bytes: Callable[[Path], int] = free_bytes
 
 
 def find_checkpoint(
@@ -92,8 +94,8 @@ def find_checkpoint(
         repository = _Repository(repo, revision or constants.DEFAULT_REVISION, hub)
     except HFValidationError as error:
         raise CheckpointUnusable(
-            f"HF_REPO is {repo}: there is no such folder, and it is no repository's name, as in owner/name. "
-            "Correct it."
+            f"HF_REPO is {repo}: there is no such folder, and it is not a repository's name, as in "
+            "owner/name. Correct it."
         ) from error
     return repository.find(report, check_config)
 
@@ -112,7 +114,13 @@ class _Repository:
 
     def find(self, report: Report, check_config: Callable[[Config], None]) -> CheckpointFiles:
         """See ``find_checkpoint``."""
-        settle_transfer()
+        # After an interruption Xet begins at zero (xet-core, issues 358 and 715).
+        constants.HF_HUB_DISABLE_XET = True
+        if constants.HF_HUB_ENABLE_HF_TRANSFER:
+            try:
+                importlib.import_module("hf_transfer")
+            except ImportError:
+                _set_transfer_aside("the package hf_transfer is not installed")
         is_commit = re.fullmatch(r"[0-9a-f]{40}", self._revision) is not None
         files = self._cache.complete() if is_commit else None
         if files is not None:
@@ -160,7 +168,7 @@ class _Repository:
         absent = [name for name in names if name not in on_hub]
         if absent:
             raise CheckpointUnusable(
-                f"{self._repo} lacks {listed(absent)}, so it is no checkpoint of PersonaPlex. "
+                f"{self._repo} lacks {listed(absent)}, so it is not a checkpoint of PersonaPlex. "
                 "Correct HF_REPO."
             )
 
@@ -170,36 +178,32 @@ class _Repository:
         self._demand(names.in_order(), on_hub)
         wanted = [on_hub[name] for name in [VOICES, *names.in_order()] if name in on_hub]
         missing = [file for file in wanted if not self._cache.is_whole(file, commit)]
-        to_come = sum((file.size or 0) - self._cache.arrived(file) for file in missing)
-        free = self._hub.free_bytes(self._cache.folder)
+        if not missing:
+            return
+        total = sum(file.size or 0 for file in missing)
+        to_come, free = total - self._cache.arrived(missing), self._cache.free_bytes()
         if to_come > free:
             raise CheckpointUnusable(
                 f"{self._repo} needs {human_size(to_come)} more on the disk of {self._cache.folder}, which "
                 f"has {human_size(free)} left. Make room there, or set HF_HOME to a folder on a larger disk."
             )
-        if missing:
-            total = sum(file.size or 0 for file in missing)
 
-            def arrived() -> int:
-                return sum(self._cache.arrived(file) for file in missing)
+        def tell() -> None:
+            arrived = self._cache.arrived(missing)
+            megabytes = f"{arrived / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+            report(f"Downloading {self._repo}: {megabytes}.", arrived / total if total else 1.0)
 
-            with telling_progress(self._repo, total, arrived, report, REPORT_EVERY_SEC):
-                for file in missing:
-                    self._fetch_file(file, commit)
+        with _repeated(tell, REPORT_EVERY_SEC):
+            for file in missing:
+                self._fetch_file(file, commit)
 
     def _fetch_file(self, file: RepoSibling, commit: str) -> None:
-        """Fetch ``file``, going on where a former attempt broke off, and again as long as more arrives."""
-        while True:
-            before = self._cache.arrived(file)
-            try:
-                self._fetch_in_parallel(file, commit)
-                path = self._fetch(file.rfilename, commit)
-                break
-            except CheckpointUnusable as error:
-                broke_off = isinstance(error.__cause__, requests.RequestException)
-                if not broke_off or self._cache.arrived(file) <= before:
-                    raise
-                log.warning("The download of %s broke off; going on with it.", file.rfilename)
+        """Fetch ``file``, going on where a former attempt broke off."""
+        blob = self._cache.blob_of(file)
+        if file.lfs is not None and not constants.HF_HUB_ENABLE_HF_TRANSFER and not blob.is_file():
+            with self._in_words():
+                self._fetch_in_parts(file, blob, commit)
+        path = self._fetch(file.rfilename, commit)
         # The client compares sizes only, and part of the file may be from another time or program.
         if file.lfs is not None and sha256_of(path) != file.lfs.sha256:
             remove(path)
@@ -208,37 +212,56 @@ class _Repository:
                 "Start the app again to fetch it anew."
             )
 
-    def _fetch_in_parallel(self, file: RepoSibling, commit: str) -> None:
-        """Put what is worth it in its place; what is not there afterwards is for the hub's client."""
-        size, blob = file.size or 0, self._cache.blob_of(file)
-        if file.lfs is None or size < PARALLEL_FROM_BYTES or uses_transfer() or blob.is_file():
-            return
-        hub = self._hub
-        on_hub = HubFile(self._repo, file.rfilename, commit, hub.token, hub.endpoint, HUB_TIMEOUT_SEC)
-        with self._in_words():
-            on_hub.fetch(blob, size, self._cache.lock_of(blob))
+    def _fetch_in_parts(self, file: RepoSibling, blob: Path, commit: str) -> None:
+        """Put ``file`` in its place in the cache, unless the server sends whole files only."""
+        name, token = file.rfilename, self._hub.token
+        url = hf_hub_url(self._repo, name, revision=commit, endpoint=self._hub.endpoint)
+
+        def locate() -> Location:
+            found = get_hf_file_metadata(url, token=token, timeout=HUB_TIMEOUT_SEC)
+            if found.etag != blob.name:
+                raise CheckpointUnusable(
+                    f"{name} of {self._repo} was changed on the hub meanwhile. Start the app again."
+                )
+            headers: dict[str, str] = build_hf_headers(token=token)
+            if urlsplit(found.location).netloc != urlsplit(url).netloc:
+                headers.pop("authorization", None)  # where files lie, a signature in the address is enough
+            return Location(found.location, headers)
+
+        timeout = (HUB_TIMEOUT_SEC, float(constants.HF_HUB_DOWNLOAD_TIMEOUT))
+        with WeakFileLock(self._cache.lock_of(blob)):
+            if blob.is_file():
+                return  # another process has fetched it meanwhile
+            try:
+                with PartialFile(blob, file.size or 0) as partial:
+                    RangedDownload(partial, locate, timeout).run()
+                    partial.finish()
+            except RangesUnsupported:
+                log.warning("%s cannot be fetched in parts; it comes over one connection.", name)
+                discard_parts(blob)
 
     def _fetch(self, name: str, revision: str) -> Path:
+        """By the hub's client."""
+
+        def fetch() -> str:
+            return hf_hub_download(
+                self._repo,
+                name,
+                revision=revision,
+                cache_dir=self._cache.folder,
+                endpoint=self._hub.endpoint,
+                token=self._hub.token,
+                etag_timeout=HUB_TIMEOUT_SEC,
+            )
+
         with self._in_words():
             try:
-                path = self._fetch_by_client(name, revision)
+                return Path(fetch())
             except RuntimeError:
-                if not uses_transfer():
+                if not constants.HF_HUB_ENABLE_HF_TRANSFER:
                     raise
-                set_transfer_aside("hf_transfer failed")
-                path = self._fetch_by_client(name, revision)
-        return Path(path)
-
-    def _fetch_by_client(self, name: str, revision: str) -> str:
-        return hf_hub_download(
-            self._repo,
-            name,
-            revision=revision,
-            cache_dir=self._cache.folder,
-            endpoint=self._hub.endpoint,
-            token=self._hub.token,
-            etag_timeout=HUB_TIMEOUT_SEC,
-        )
+                _set_transfer_aside("hf_transfer failed")
+                return Path(fetch())
 
     @contextmanager
     def _in_words(self) -> Generator[None]:
@@ -248,16 +271,39 @@ class _Repository:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             cause = hub_errors.cause_of(error)
             if hub_errors.is_misfit(cause):
-                self._cache.discard_all_parts()
+                discard_all_parts(self._cache.blobs)
             log.info("The hub's client raised %s.", type(cause).__name__)
-            raise CheckpointUnusable(hub_errors.in_words(cause, self._asked())) from cause
+            asked = hub_errors.Asked(
+                repo=self._repo,
+                revision=self._revision,
+                cache=self._cache.folder,
+                has_token=bool(self._hub.token or get_token()),
+                cache_lacks=self._cache.lacks(),
+                has_parts=any(self._cache.blobs.glob("*.incomplete")),
+            )
+            raise CheckpointUnusable(hub_errors.in_words(cause, asked)) from cause
 
-    def _asked(self) -> hub_errors.Asked:
-        return hub_errors.Asked(
-            repo=self._repo,
-            revision=self._revision,
-            cache=self._cache.folder,
-            has_token=bool(self._hub.token or get_token()),
-            cache_lacks=self._cache.lacks(),
-            has_parts=self._cache.has_parts(),
-        )
+
+def _set_transfer_aside(why: str) -> None:
+    log.warning("HF_HUB_ENABLE_HF_TRANSFER is set, but %s. It is left aside; the download is parallel.", why)
+    constants.HF_HUB_ENABLE_HF_TRANSFER = False
+
+
+@contextmanager
+def _repeated(action: Callable[[], None], every_sec: float) -> Generator[None]:
+    """Call ``action`` at the beginning, at the end, and from a thread in between."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(every_sec):
+            action()
+
+    action()
+    thread = threading.Thread(target=repeat, name="download-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    action()

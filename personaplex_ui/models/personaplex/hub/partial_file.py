@@ -20,31 +20,24 @@ _MAGIC = b"PARTS 1\n"
 _COUNT_BYTES = 4
 
 
-def parts_path(blob: Path) -> Path:
-    return blob.with_name(f"{blob.name}.parts.incomplete")
-
-
-def counts_path(blob: Path) -> Path:
-    return blob.with_name(f"{blob.name}.parts.counts")
-
-
-def single_path(blob: Path) -> Path:
-    """Where the hub's client writes, from the beginning on."""
-    return blob.with_name(f"{blob.name}.incomplete")
-
-
 def arrived_bytes(blob: Path, size: int) -> int:
     """What is there of ``blob``, in whatever form; ``size``: of the whole. May be asked from any thread, also
     while it is fetched."""
     # In the order in which a file moves, so that it is never missed between two places.
-    single = _size(single_path(blob))
+    single = _size(_single_path(blob))
     counts = _read_counts(blob, size)
-    return min(size, max(single, sum(counts[1]) if counts else 0, _size(blob)))
+    return min(size, max(single, sum(counts or [0]), _size(blob)))
 
 
 def discard_parts(blob: Path) -> None:
-    counts_path(blob).unlink(missing_ok=True)
-    parts_path(blob).unlink(missing_ok=True)
+    _counts_path(blob).unlink(missing_ok=True)
+    _parts_path(blob).unlink(missing_ok=True)
+
+
+def discard_all_parts(folder: Path) -> None:
+    """Of all files in ``folder``, those that the hub's client has begun among them."""
+    for part in (*folder.glob("*.incomplete"), *folder.glob("*.parts.counts")):
+        part.unlink(missing_ok=True)
 
 
 class PartialFile:
@@ -57,16 +50,11 @@ class PartialFile:
     def __init__(self, blob: Path, size: int) -> None:
         self._blob = blob
         self.size = size
+        self._parts = _parts_of(size)
         blob.parent.mkdir(parents=True, exist_ok=True)
-        found = _read_counts(blob, size)
-        if found is None:
-            self.part_bytes = min(MAX_PART_BYTES, max(MIN_PART_BYTES, size // PARTS))
-            self._begin()
-            found = _read_counts(blob, size)
-            assert found is not None, "it was just written"
-        self.part_bytes, self._arrived = found
-        self._data = os.open(parts_path(blob), os.O_WRONLY)
-        self._counts = os.open(counts_path(blob), os.O_WRONLY)
+        self._arrived = _read_counts(blob, size) or self._begin()
+        self._data = os.open(_parts_path(blob), os.O_WRONLY)
+        self._counts = os.open(_counts_path(blob), os.O_WRONLY)
 
     def __enter__(self) -> Self:
         return self
@@ -77,30 +65,30 @@ class PartialFile:
         os.close(self._data)
         os.close(self._counts)
 
-    def _begin(self) -> None:
+    def _begin(self) -> list[int]:
         """An empty file, or the beginning that the hub's client has fetched."""
         discard_parts(self._blob)
-        single = single_path(self._blob)
+        single = _single_path(self._blob)
         there = _size(single)
-        if there > self.size:  # no beginning of this file
+        if there > self.size:  # not the beginning of this file
             single.unlink()
             there = 0
-        starts = range(0, self.size, self.part_bytes)
-        counts = [max(0, min(there - start, self.part_bytes, self.size - start)) for start in starts]
-        content = _HEADER.pack(_MAGIC, self.size, self.part_bytes) + struct.pack(f"<{len(counts)}I", *counts)
-        counts_path(self._blob).write_bytes(content)  # these count from when the other file is there
+        counts = [max(0, min(there - part.start, len(part))) for part in self._parts]
+        content = _header(self.size) + struct.pack(f"<{len(counts)}I", *counts)
+        _counts_path(self._blob).write_bytes(content)  # these count from when the other file is there
         if there:
-            os.replace(single, parts_path(self._blob))
+            os.replace(single, _parts_path(self._blob))
         else:
-            parts_path(self._blob).touch()
+            _parts_path(self._blob).touch()
+        return counts
 
     def missing_parts(self) -> list[int]:
-        return [part for part, arrived in enumerate(self._arrived) if arrived < self._length(part)]
+        """The numbers of the parts that are not all there."""
+        return [n for n, part in enumerate(self._parts) if self._arrived[n] < len(part)]
 
     def missing_range(self, part: int) -> tuple[int, int]:
-        """The first byte that is missing of ``part``, and the first one behind it."""
-        start = part * self.part_bytes
-        return start + self._arrived[part], start + self._length(part)
+        """The bytes that ``part`` lacks: from the first up to, not including, the second."""
+        return self._parts[part].start + self._arrived[part], self._parts[part].stop
 
     def append(self, part: int, piece: bytes) -> None:
         """The next bytes of ``part``."""
@@ -116,31 +104,50 @@ class PartialFile:
 
     def finish(self) -> None:
         """All parts are there: put the file in its place."""
-        os.replace(parts_path(self._blob), self._blob)
-        counts_path(self._blob).unlink(missing_ok=True)
-
-    def _length(self, part: int) -> int:
-        return min(self.part_bytes, self.size - part * self.part_bytes)
+        os.replace(_parts_path(self._blob), self._blob)
+        _counts_path(self._blob).unlink(missing_ok=True)
 
 
-def _read_counts(blob: Path, size: int) -> tuple[int, list[int]] | None:
-    """The size of the parts and what has arrived of each; None where there are none, or of another file."""
+def _parts_path(blob: Path) -> Path:
+    return blob.with_name(f"{blob.name}.parts.incomplete")
+
+
+def _counts_path(blob: Path) -> Path:
+    return blob.with_name(f"{blob.name}.parts.counts")
+
+
+def _single_path(blob: Path) -> Path:
+    """Where the hub's client writes, from the beginning on."""
+    return blob.with_name(f"{blob.name}.incomplete")
+
+
+def _part_bytes(size: int) -> int:
+    return min(MAX_PART_BYTES, max(MIN_PART_BYTES, size // PARTS))
+
+
+def _parts_of(size: int) -> list[range]:
+    length = _part_bytes(size)
+    return [range(start, min(start + length, size)) for start in range(0, size, length)]
+
+
+def _header(size: int) -> bytes:
+    return _HEADER.pack(_MAGIC, size, _part_bytes(size))
+
+
+def _read_counts(blob: Path, size: int) -> list[int] | None:
+    """What has arrived of each part; None where there are none, or of another file."""
     try:
-        content = counts_path(blob).read_bytes()
-        if parts_path(blob).stat().st_size > size or len(content) < _HEADER.size:
+        content = _counts_path(blob).read_bytes()
+        if _parts_path(blob).stat().st_size > size:
             return None
     except FileNotFoundError:
         return None
-    magic, announced, part_bytes = _HEADER.unpack_from(content)
-    if magic != _MAGIC or announced != size or not 0 < part_bytes < 1 << 32:
+    parts = _parts_of(size)
+    if len(content) != _HEADER.size + len(parts) * _COUNT_BYTES or not content.startswith(_header(size)):
         return None
-    starts = range(0, size, part_bytes)
-    if len(content) != _HEADER.size + len(starts) * _COUNT_BYTES:
-        return None
-    counts = struct.unpack_from(f"<{len(starts)}I", content, _HEADER.size)
-    if any(count > min(part_bytes, size - start) for count, start in zip(counts, starts, strict=True)):
-        return None
-    return part_bytes, list(counts)
+    counts = struct.unpack_from(f"<{len(parts)}I", content, _HEADER.size)
+    fits = all(count <= len(part) for count, part in zip(counts, parts, strict=True))
+    return list(counts) if fits else None
 
 
 def _size(path: Path) -> int:

@@ -21,10 +21,12 @@ CONNECTIONS = 8
 """What browsers and the hub's own programs open at most to one host; past that little is won."""
 
 PIECE_BYTES = 1 << 18
-MOST_FAILURES = 5
-"""Of one connection in a row, without a byte in between."""
+MOST_FAILURES = 6
+"""Of one connection in a row, without a byte in between: half a minute without a network."""
 
 WAIT_SEC = 1.0
+"""After a first failure, and twice as long after each that follows it."""
+
 MAX_WAIT_SEC = 60.0
 """However long a server asks to wait."""
 
@@ -45,7 +47,7 @@ class RangesUnsupported(Exception):
 
 class RangedDownload:
     """``run`` it once, for one file. ``locate`` is asked at the beginning, and again when an address has
-    expired; ``raise_for_status`` turns refusals into the caller's errors. ``wait`` is given seconds.
+    expired. ``timeout``: to connect, and between two pieces, in seconds; ``wait`` is given seconds.
 
     Threads: each connection has one, and they end with ``run``.
     """
@@ -54,13 +56,11 @@ class RangedDownload:
         self,
         file: PartialFile,
         locate: Callable[[], Location],
-        raise_for_status: Callable[[requests.Response], None],
         timeout: tuple[float, float],
         wait: Callable[[float], object] | None = None,
     ) -> None:
         self._file = file
         self._locate = locate
-        self._raise_for_status = raise_for_status
         self._timeout = timeout
         self._stopped = threading.Event()
         self._wait = wait or self._stopped.wait
@@ -76,7 +76,7 @@ class RangedDownload:
         Raises:
             RangesUnsupported: nothing was written.
             requests.RequestException: no connection gets on any more; what has arrived is kept.
-            OSError: of the disk.
+            OSError: of the disk. Whatever ``locate`` raises.
         """
         threads = [self._start()]
         try:
@@ -129,11 +129,11 @@ class RangedDownload:
                 self._receive(session, location, part)
             except requests.RequestException as error:
                 failures = 1 if self._file.missing_range(part)[0] > start else failures + 1
-                if _is_final(error) or failures > MOST_FAILURES:
+                if _is_final(error) or failures >= MOST_FAILURES:
                     raise
                 if location is not None and _status(error) in (401, 403):
                     self._located(location)  # its signature has expired
-                wait_sec = _wait_sec(error)
+                wait_sec = _wait_sec(error, failures)
             if self._file.missing_range(part)[0] == start:
                 self._wait(wait_sec)
 
@@ -149,7 +149,7 @@ class RangedDownload:
         start, end = self._file.missing_range(part)
         headers = {**location.headers, "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         with session.get(location.url, headers=headers, stream=True, timeout=self._timeout) as response:
-            self._raise_for_status(response)
+            response.raise_for_status()
             if not _is_range(response, start, self._file.size):
                 if not self._does_ranges.is_set():
                     raise RangesUnsupported
@@ -191,6 +191,7 @@ def _is_final(error: Exception) -> bool:
     return 400 <= status < 500 and status not in (401, 403) and status not in _AGAIN
 
 
-def _wait_sec(error: requests.RequestException) -> float:
+def _wait_sec(error: requests.RequestException, failures: int) -> float:
     asked = error.response.headers.get("Retry-After", "") if error.response is not None else ""
-    return min(float(asked), MAX_WAIT_SEC) if re.fullmatch(r"\d{1,9}", asked) else WAIT_SEC
+    sec = float(asked) if re.fullmatch(r"\d{1,9}", asked) else WAIT_SEC * 2 ** (failures - 1)
+    return min(sec, MAX_WAIT_SEC)

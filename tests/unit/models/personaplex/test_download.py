@@ -1,78 +1,51 @@
-"""Finding a checkpoint's files, with the real client of the hub against a hub on loopback."""
+"""Finding a checkpoint's files, with the real client of the hub against a hub on loopback.
+
+What breaks off, comes in parts or is left over from before: tests/field/test_c08_parallel_download.py.
+"""
 
 import errno
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from huggingface_hub import constants
 
 from personaplex_ui.models.personaplex.hub import download
+from personaplex_ui.models.personaplex.hub.cache import HubCache
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
-from personaplex_ui.models.personaplex.loading.checkpoint_files import (
-    CheckpointFiles,
-    CheckpointUnusable,
-    Config,
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable, Config
+from tests.support.hub_stub import (
+    REPO,
+    TINY,
+    TOKEN,
+    WEIGHTS,
+    HubStub,
+    Refusal,
+    Reports,
+    Request,
+    find,
+    keep_to_loopback,
+    refusal,
+    serving,
+    tiny_files,
 )
-from tests.support.hub_stub import HubStub, Refusal, Request, etag, keep_to_loopback, serving
 
-ROOT = Path(__file__).parents[4]
-TINY = ROOT / "tests/data/tiny"
-REPO = "nvidia/personaplex-7b-v1"
-TOKEN = "hf_averysecrettoken"
-WEIGHTS = "model.safetensors"
 MIMI = "tokenizer-e351c8d8-checkpoint125.safetensors"
+AWAY = HubStub(REPO, {}, url="http://127.0.0.1:9")
+"""A hub that cannot be reached."""
 
 
 @pytest.fixture(autouse=True)
 def _no_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No token of this machine, no proxy, small pieces, and no waiting between the client's attempts."""
     keep_to_loopback(monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def stub() -> Generator[HubStub]:
-    files = {path.name: path.read_bytes() for path in TINY.iterdir()}
-    with serving(HubStub(REPO, files)) as hub:
+    with serving(HubStub(REPO, tiny_files())) as hub:
         yield hub
-
-
-class Reports:
-    def __init__(self) -> None:
-        self.told: list[tuple[str, float]] = []
-
-    def __call__(self, sentence: str, progress: float) -> None:
-        self.told.append((sentence, progress))
-
-
-def find(
-    stub: HubStub,
-    tmp_path: Path,
-    token: str | None = None,
-    revision: str | None = None,
-    repo: str = REPO,
-    report: Reports | None = None,
-    free: int = 10**12,
-) -> CheckpointFiles:
-    hub = Hub(token, stub.url, tmp_path / "cache", lambda folder: free)
-    return find_checkpoint(repo, revision, hub, report or Reports())
-
-
-def sentence_of(
-    stub: HubStub, tmp_path: Path, token: str | None = None, repo: str = REPO, revision: str = ""
-) -> str:
-    with pytest.raises(CheckpointUnusable) as caught:
-        find(stub, tmp_path, token, revision or None, repo)
-    sentence = str(caught.value)
-    assert TOKEN not in sentence
-    assert "signature" not in sentence
-    assert sentence.endswith(".")
-    return sentence
 
 
 def refusing(status: int, code: str = "", only: str = "", message: str = "") -> "Refuse":
@@ -112,18 +85,6 @@ def test_all_files_are_fetched_and_the_second_time_none(stub: HubStub, tmp_path:
     assert [request.path for request in stub.requests] == [f"/api/models/{REPO}/revision/main"]
 
 
-def test_progress_is_told_while_a_file_arrives(
-    stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(download, "REPORT_EVERY_SEC", 0.01)
-    stub.chunk_delay_sec = 0.05
-    reports = Reports()
-    find(stub, tmp_path, report=reports)
-    shares = [share for _, share in reports.told]
-    assert shares == sorted(shares)
-    assert len({share for share in shares if 0.4 < share < 1.0}) >= 3
-
-
 def test_voices_may_be_missing_and_the_mimi_config_too(stub: HubStub, tmp_path: Path) -> None:
     stub.files["config.json"] = b'{"model_type": "personaplex", "version": "7b-v1"}'
     del stub.files["voices.tgz"], stub.files["mimi_config.json"]
@@ -158,49 +119,20 @@ def test_a_licence_for_non_commercial_use_is_named(stub: HubStub, tmp_path: Path
     assert "https://huggingface.co/someone/else" in find(stub, tmp_path, repo=stub.repo).licence_note
 
 
-def test_endpoint_and_cache_come_from_the_environment(stub: HubStub, tmp_path: Path) -> None:
-    program = (
-        "import sys; from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint\n"
-        "files = find_checkpoint(sys.argv[1], None, Hub(), print)\n"
-        "assert 'torch' not in sys.modules\n"
-        "print(files.weights)"
-    )
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": stub.url,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_TOKEN": TOKEN,
-    }
-
-    def run(**more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", program, REPO]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment | more, capture_output=True, text=True, check=True
-        )
-
-    weights = Path(run().stdout.splitlines()[-1])
-    assert weights.is_relative_to(tmp_path / "home" / "hub")
-    assert weights.read_bytes() == stub.files[WEIGHTS]
-    assert stub.requests[0].authorization == f"Bearer {TOKEN}"
-    stub.requests.clear()
-    assert Path(run(HF_HUB_OFFLINE="1").stdout.splitlines()[-1]) == weights
-    assert not stub.requests
-
-
 # Without the hub
 
 
-def test_a_whole_cache_is_enough_without_the_hub(stub: HubStub, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "refuse",
+    [None, refusing(401), refusing(403, "GatedRepo"), refusing(503)],
+    ids=["away", "401", "403", "503"],
+)
+def test_a_whole_cache_is_enough_where_the_hub_is_away_or_refuses(
+    stub: HubStub, tmp_path: Path, refuse: "Refuse | None"
+) -> None:
     files = find(stub, tmp_path)
-    away = HubStub(REPO, {}, url="http://127.0.0.1:9")
-    assert find(away, tmp_path) == files
-
-
-@pytest.mark.parametrize("refuse", [refusing(401), refusing(403, "GatedRepo"), refusing(503)])
-def test_a_whole_cache_is_enough_where_the_hub_refuses(stub: HubStub, tmp_path: Path, refuse: Refuse) -> None:
-    files = find(stub, tmp_path)
-    stub.refuse = refuse
-    assert find(stub, tmp_path, TOKEN) == files
+    stub.refuse = refuse or stub.refuse
+    assert find(stub if refuse else AWAY, tmp_path, TOKEN) == files
 
 
 def test_a_pinned_commit_that_is_there_is_not_asked_for(stub: HubStub, tmp_path: Path) -> None:
@@ -215,50 +147,37 @@ def test_a_part_of_a_new_commit_does_not_hide_the_whole_old_one(stub: HubStub, t
     stub.commit = "b" * 40
     stub.files["tokenizer_spm_32k_3.model"] += b"new"
     stub.files[WEIGHTS] = bytes(2_000_000)
-    stub.break_after = [0]
-    assert "broke off" in sentence_of(stub, tmp_path)
-    away = HubStub(REPO, {}, url="http://127.0.0.1:9")
-    assert find(away, tmp_path) == old
+    stub.break_after = [0] * 100
+    assert "broke off" in refusal(stub, tmp_path)
+    assert find(AWAY, tmp_path) == old
+    stub.break_after = []
     new = find(stub, tmp_path)
     assert new.weights.read_bytes() == bytes(2_000_000)
-    assert find(away, tmp_path) == new
+    assert find(AWAY, tmp_path) == new
 
 
-def test_no_network_and_nothing_in_the_cache(tmp_path: Path) -> None:
-    sentence = sentence_of(HubStub(REPO, {}, url="http://127.0.0.1:9"), tmp_path)
-    assert sentence.startswith(
-        f"The hub cannot be reached, and the cache {tmp_path}/cache does not hold all of it."
-    )
+def test_no_network(stub: HubStub, tmp_path: Path) -> None:
+    sentence = refusal(AWAY, tmp_path)
+    assert f"cannot be reached, and the cache {tmp_path}/cache does not hold all of it." in sentence
     assert "HF_REPO to a folder" in sentence
-
-
-def test_no_network_and_a_part_in_the_cache(stub: HubStub, tmp_path: Path) -> None:
-    files = find(stub, tmp_path)
-    files.weights.unlink()
-    sentence = sentence_of(HubStub(REPO, {}, url="http://127.0.0.1:9"), tmp_path)
-    assert f"lacks {WEIGHTS} of it" in sentence
-
-
-def test_offline_by_choice(stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE is set, but the cache" in sentence_of(stub, tmp_path)
-    assert not stub.requests
+    find(stub, tmp_path).weights.unlink()
+    assert f"lacks {WEIGHTS} of it" in refusal(AWAY, tmp_path)
 
 
 def test_no_answer_in_time(stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "HUB_TIMEOUT_SEC", 0.2)
     stub.delay_sec = 0.5
-    assert "did not answer in time" in sentence_of(stub, tmp_path)
+    assert "did not answer in time" in refusal(stub, tmp_path)
 
 
 def test_no_secure_connection(stub: HubStub, tmp_path: Path) -> None:
     stub.url = stub.url.replace("http:", "https:")
-    assert "No secure connection" in sentence_of(stub, tmp_path)
+    assert "No secure connection" in refusal(stub, tmp_path)
 
 
 def test_something_else_than_the_hub_answers(stub: HubStub, tmp_path: Path) -> None:
     stub.html = True
-    assert "What answers is not the Hugging Face hub" in sentence_of(stub, tmp_path)
+    assert "What answers is not the Hugging Face hub" in refusal(stub, tmp_path)
 
 
 # What the hub refuses
@@ -296,30 +215,27 @@ def test_each_refusal_has_its_sentence(
     stub: HubStub, tmp_path: Path, refuse: Refuse, token: str | None, told: str
 ) -> None:
     stub.refuse = refuse
-    assert told.replace("{tmp}", str(tmp_path)) in sentence_of(stub, tmp_path, token)
+    assert told.replace("{tmp}", str(tmp_path)) in refusal(stub, tmp_path, token)
 
 
 def test_a_repository_of_something_else(stub: HubStub, tmp_path: Path) -> None:
     del stub.files[WEIGHTS], stub.files[MIMI]
-    assert f"{REPO} lacks {MIMI} and {WEIGHTS}, so it is no checkpoint" in sentence_of(stub, tmp_path)
+    assert f"{REPO} lacks {MIMI} and {WEIGHTS}, so it is not a checkpoint" in refusal(stub, tmp_path)
     del stub.files["config.json"]
-    assert "lacks config.json, so it is no checkpoint" in sentence_of(stub, tmp_path)
+    assert "lacks config.json, so it is not a checkpoint" in refusal(stub, tmp_path)
 
 
-def test_revision_and_names_that_cannot_be(
-    stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)  # some of the names are relative paths
-    assert "has no revision v9. Set HF_REVISION" in sentence_of(stub, tmp_path, revision="v9")
-    assert "it is no repository's name" in sentence_of(stub, tmp_path, repo="a/b--c..d")
-    assert "there is no such folder" in sentence_of(stub, tmp_path, repo="some/missing/folder")
-    assert "there is no such folder" in sentence_of(stub, tmp_path, repo="../personaplex")
+def test_revision_and_names_that_cannot_be(stub: HubStub, tmp_path: Path) -> None:
+    assert "has no revision v9. Set HF_REVISION" in refusal(stub, tmp_path, revision="v9")
+    assert "it is not a repository's name" in refusal(stub, tmp_path, repo="a/b--c..d")
+    assert "there is no such folder" in refusal(stub, tmp_path, repo="some/missing/folder")
+    assert "there is no such folder" in refusal(stub, tmp_path, repo="../no-such-folder")
 
 
 @pytest.mark.parametrize("name", ["../../secrets", "/etc/passwd", "hf://other/repo/file", "a\\b", 7])
 def test_a_config_that_leads_elsewhere(stub: HubStub, tmp_path: Path, name: object) -> None:
     stub.files["config.json"] = json.dumps({"mimi_name": name}).encode()
-    assert "which is no file of the same checkpoint" in sentence_of(stub, tmp_path)
+    assert "which is no file of the same checkpoint" in refusal(stub, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -328,58 +244,10 @@ def test_a_config_that_leads_elsewhere(stub: HubStub, tmp_path: Path, name: obje
 )
 def test_a_broken_config(stub: HubStub, tmp_path: Path, content: bytes, told: str) -> None:
     stub.files["config.json"] = content
-    assert told in sentence_of(stub, tmp_path)
+    assert told in refusal(stub, tmp_path)
 
 
-# Interruptions and damage
-
-
-def test_a_download_that_breaks_off_goes_on_at_once(stub: HubStub, tmp_path: Path) -> None:
-    stub.break_after = [300_000, 1_000_000, 1_000_000, 1_000_000]
-    files = find(stub, tmp_path)
-    assert files.weights.read_bytes() == stub.files[WEIGHTS]
-    assert files.mimi.read_bytes() == stub.files[MIMI]
-    starts = [request.range_start for request in stub.requests if request.path == f"/storage/{MIMI}"]
-    assert starts[1:]
-    assert all(start is None or start > 0 for start in starts)
-
-
-def test_an_interrupted_download_goes_on_the_next_time(stub: HubStub, tmp_path: Path) -> None:
-    stub.files["config.json"] = b"{}"
-    stub.break_after = [len(stub.files[MIMI]), 1_500_000, 0, 0, 0, 0, 0, 0, 0]
-    sentence = sentence_of(stub, tmp_path)
-    assert "broke off. What has arrived is kept" in sentence
-    stub.break_after, arrived = [], parts(tmp_path)[0].stat().st_size
-    assert arrived >= 500_000
-    stub.requests.clear()
-    reports = Reports()
-    files = find(stub, tmp_path, report=reports)
-    assert files.weights.read_bytes() == stub.files[WEIGHTS]
-    stored = [request for request in stub.requests if "storage" in request.path]
-    assert [request.range_start for request in stored] == [arrived]
-    assert reports.told[1][1] == pytest.approx(arrived / len(stub.files[WEIGHTS]))
-
-
-def parts(tmp_path: Path) -> list[Path]:
-    return list((tmp_path / "cache").rglob("*.incomplete"))
-
-
-def leave_part(stub: HubStub, tmp_path: Path, content: bytes) -> None:
-    blobs = tmp_path / "cache" / f"models--{REPO.replace('/', '--')}" / "blobs"
-    blobs.mkdir(parents=True)
-    (blobs / f"{etag(stub.files[WEIGHTS])}.incomplete").write_bytes(content)
-
-
-def test_a_part_of_something_else_is_found_out(stub: HubStub, tmp_path: Path) -> None:
-    leave_part(stub, tmp_path, b"from another program" * 1000)
-    assert f"{WEIGHTS} of {REPO} arrived damaged and was removed" in sentence_of(stub, tmp_path)
-    assert find(stub, tmp_path).weights.read_bytes() == stub.files[WEIGHTS]
-
-
-def test_a_part_that_is_longer_than_the_file(stub: HubStub, tmp_path: Path) -> None:
-    leave_part(stub, tmp_path, bytes(len(stub.files[WEIGHTS]) + 1))
-    assert "did not fit and was removed" in sentence_of(stub, tmp_path)
-    assert find(stub, tmp_path).weights.read_bytes() == stub.files[WEIGHTS]
+# Damage
 
 
 def test_a_cached_file_that_was_cut_short_is_fetched_again(stub: HubStub, tmp_path: Path) -> None:
@@ -399,18 +267,33 @@ def test_a_pinned_file_that_was_removed_is_fetched_again(stub: HubStub, tmp_path
 # The disk
 
 
-def test_no_room_on_the_disk(stub: HubStub, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointUnusable) as caught:
-        find(stub, tmp_path, free=5_000_000)
-    assert f"needs 7.0 MB more on the disk of {tmp_path}/cache, which has 5.0 MB left" in str(caught.value)
-    assert "HF_HOME to a folder on a larger disk" in str(caught.value)
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets how much the disk has left."""
+    return lambda free: monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))  # pyright: ignore
+
+
+def test_no_room_on_the_disk(stub: HubStub, tmp_path: Path, room: Callable[[int], None]) -> None:
+    room(5_000_000)
+    sentence = refusal(stub, tmp_path)
+    assert f"needs 7.0 MB more on the disk of {tmp_path}/cache, which has 5.0 MB left" in sentence
+    assert "HF_HOME to a folder on a larger disk" in sentence
     assert not [path for path in stub.paths("GET") if "storage" in path]
 
 
-def test_what_is_there_already_needs_no_room(stub: HubStub, tmp_path: Path) -> None:
-    leave_part(stub, tmp_path, stub.files[WEIGHTS][:4_000_000])
-    find(stub, tmp_path, free=3_100_000)
-    find(stub, tmp_path, free=0)
+def test_what_is_there_already_needs_no_room(
+    stub: HubStub, tmp_path: Path, room: Callable[[int], None]
+) -> None:
+    stub.leave_part(tmp_path / "cache", WEIGHTS, stub.files[WEIGHTS][:4_000_000])
+    room(3_100_000)
+    find(stub, tmp_path)
+    room(0)
+    find(stub, tmp_path)
+
+
+def test_the_room_of_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
+    cache = HubCache(tmp_path / "not" / "yet", REPO, "main")
+    assert cache.free_bytes() == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -429,13 +312,7 @@ def test_the_disk_fails(
         raise error
 
     monkeypatch.setattr(download, "hf_hub_download", fail)
-    assert told in sentence_of(stub, tmp_path)
-
-
-def test_the_room_of_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
-    assert download.free_bytes(tmp_path / "not" / "yet") == pytest.approx(
-        shutil.disk_usage(tmp_path).free, rel=0.1
-    )
+    assert told in refusal(stub, tmp_path)
 
 
 # A folder
