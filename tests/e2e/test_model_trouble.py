@@ -58,7 +58,7 @@ class Place:
 
     def free_bytes(self, free: int) -> None:
         """What the disk of the cache has left from now on."""
-        self.monkeypatch.setattr(HubCache, "free_bytes", lambda cache: free)  # pyright: ignore[reportUnknownLambdaType]
+        self.monkeypatch.setattr(HubCache, "free_bytes", lambda cache: free)  # pyright: ignore
 
     @property
     def folder(self) -> Path:

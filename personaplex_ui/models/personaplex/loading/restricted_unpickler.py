@@ -7,7 +7,7 @@ apart, nothing is imported or called, and any name but those of ``torch.save`` i
 
 import pickletools
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 MAX_PICKLE_BYTES = 1 << 16
 """Two tensors take some 300; every value costs a byte at least, so that this bounds memory and time."""
@@ -160,17 +160,10 @@ def _result(called: str, arguments: tuple[Any, ...]) -> object:
     match called, arguments:
         case "collections OrderedDict", ():
             return dict[str, object]()
-        case "torch._utils _rebuild_tensor_v2", (
-            StoredNumbers() as numbers,
-            offset,
-            tuple() as shape,
-            tuple() as strides,
-            bool(),
-            hooks,
-        ):
-            shape, strides = cast(tuple[Any, ...], shape), cast(tuple[Any, ...], strides)
-            if not hooks and _are_sizes(offset) and _are_sizes(*shape) and _are_sizes(*strides):
-                return StoredTensor(numbers, offset, shape, strides)
+        case "torch._utils _rebuild_tensor_v2", (StoredNumbers(), offset, shape, strides, bool(), hooks):
+            sizes = (offset,), _expect(shape, tuple), _expect(strides, tuple)
+            if not hooks and all(_are_sizes(*each) for each in sizes):
+                return StoredTensor(arguments[0], offset, shape, strides)
         case "torch._utils _rebuild_tensor_v2", _:
             pass
         case _:

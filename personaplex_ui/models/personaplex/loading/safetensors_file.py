@@ -6,6 +6,7 @@ memory of this process.
 
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,19 +27,21 @@ class SafetensorsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.name
+        start = b""
         try:
             with path.open("rb") as file:
                 start = file.read(9)
             self._size = path.stat().st_size
-            self._file = safe_open(path, framework="pt")
+            self._file: Any = safe_open(path, framework="pt")
         except OSError as error:
             raise CheckpointUnusable(
                 f"{path} cannot be opened ({error.strerror}). Allow this app to read it."
             ) from error
         except SafetensorError as error:
             raise self._unusable(start, str(error)) from error
-        described = {name: self._file.get_slice(name) for name in self._file.offset_keys()}
-        self.shapes = {name: tuple(each.get_shape()) for name, each in described.items()}
+        names: list[str] = self._file.offset_keys()
+        described: dict[str, Any] = {name: self._file.get_slice(name) for name in names}
+        self.shapes = {name: tuple[int, ...](each.get_shape()) for name, each in described.items()}
         self._kinds = {name: str(each.get_dtype()) for name, each in described.items()}
 
     def __enter__(self) -> "SafetensorsFile":
