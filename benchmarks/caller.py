@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.timed_model import stamp, stamp_of
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.errors import CallOver, PersonaplexError
@@ -25,7 +25,7 @@ class Caller:
     """``start`` it, let it talk, ``stop`` it. ``latencies_sec``: of each frame, until its answer is out."""
 
     def __init__(self, engine: Engine, settings: CallSettings, begins_after_sec: float) -> None:
-        self.call = Call("bench", settings, engine, max_sec=86_400.0)
+        self.call = LiveCall("bench", settings, engine, max_sec=86_400.0)
         self.latencies_sec: list[float] = []
         self._begins_after_sec = begins_after_sec
         self._sent_at: list[float] = []

@@ -52,7 +52,7 @@ async def measure_load(
         await asyncio.sleep(seconds)
         cpu_sec, wall_sec = time.process_time() - cpu_started, time.perf_counter() - started
         memory_bytes = resident_bytes() - memory_before
-        stats = [caller.call.snapshot().figures for caller in callers]
+        stats = [caller.call.snapshot().stats for caller in callers]
         latencies_ms = 1_000 * np.concatenate([caller.latencies_sec for caller in callers])
         ticks_sec = model.step_sec[max(model.step_sec)]
     finally:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.clip_call import ClipCall
 from personaplex_ui.calls.limits import AddressLimits
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings
-from personaplex_ui.calls.snapshot import End, EndedCall, Transport
+from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable, PersonaplexError
@@ -24,20 +25,21 @@ log = logging.getLogger(__name__)
 EXPIRE_EVERY_SEC = 600.0
 CALLS_END_WITHIN_SEC = 2.5
 RECORDING_CLOSES_WITHIN_SEC = 1.0
-"""Together with the wait for calls under 5 s: so long a shutdown may take, whatever the disk does."""
+"""With the wait for calls under 5 s, the longest that a shutdown may take, whatever the disk does."""
 
+SHUTS_DOWN = "The server is shutting down. Please call again in a minute."
 
 T = TypeVar("T")
 
 
 class CallManager:
-    """Owns every call from ``open`` until it is in the archive."""
+    """Owns every call from ``open`` until it is in the store."""
 
     def __init__(
-        self, engine: Engine, archive: CallStore, max_call_sec: float, limits: AddressLimits | None = None
+        self, engine: Engine, store: CallStore, max_call_sec: float, limits: AddressLimits | None = None
     ) -> None:
         self.engine = engine
-        self.archive = archive
+        self.store = store
         self.calls: dict[str, Call] = {}
         self.on_end: list[Callable[[Call], None]] = []
         """Called with each call after its end, on the event loop."""
@@ -58,12 +60,15 @@ class CallManager:
 
     async def start(self) -> None:
         """Repair what a crash left, then expire old recordings every ten minutes."""
-        await asyncio.to_thread(self.archive.load)
+        await asyncio.to_thread(self.store.load)
         self._janitor = asyncio.create_task(self._expire())
 
-    async def close(
-        self, reason: str = "The server is shutting down. Please call again in a minute."
-    ) -> None:
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.to_thread(self.store.expire, time.time())
+            await asyncio.sleep(EXPIRE_EVERY_SEC)
+
+    async def close(self, reason: str = SHUTS_DOWN) -> None:
         """End all calls with words, and take no more; returns when their recordings are closed."""
         self.engine.health.drain(reason)
         self._closed.set()
@@ -79,17 +84,48 @@ class CallManager:
         self,
         settings: CallSettings,
         owner: str = "",
-        paced: bool = True,
         transport: Transport = Transport.BROWSER,
         address: str = "",
-    ) -> Call:
-        """Begin a call; it asks for a line at once. ``owner``: the key of who may fetch it later, if any.
-        ``address``: where it comes from, if that is known and may count.
+    ) -> LiveCall:
+        """Begin a live call; it asks for a slot at once. ``owner``: the key of who may fetch it later, if
+        any. ``address``: where it comes from, if that is known and may count.
 
         Raises:
             TooManyCalls: from that address, now.
             EngineUnavailable: the server is shutting down.
         """
+        self._admit(transport, address)
+        call_id = self.store.new_call_id()
+        started_at = time.time()
+
+        def start_recording() -> StereoRecording | None:
+            if not (settings.record and owner):
+                return None
+            begun = asyncio.get_running_loop().run_in_executor(
+                None, self.store.begin, owner, call_id, started_at, shown_voice(settings.persona.voice)
+            )
+            begun.add_done_callback(_log_failure)
+            return StereoRecording(self.store.recording_path(call_id), self._writer)
+
+        call = LiveCall(call_id, settings, self.engine, self._max_call_sec, start_recording, transport)
+
+        async def run() -> None:
+            await call.run()
+            if call.live.is_set() and owner:
+                recorded = await call.close_recording(RECORDING_CLOSES_WITHIN_SEC)
+                await asyncio.to_thread(self.store.add, owner, call.ended(started_at, recorded))
+
+        self._begin(call, run(), address)
+        return call
+
+    def open_clip(self, settings: CallSettings, address: str = "") -> ClipCall:
+        """As ``open``, for the answer to a recording, of which nothing is kept."""
+        self._admit(Transport.CLIP, address)
+        call = ClipCall(self.store.new_call_id(), settings, self.engine)
+        self._begin(call, call.run(), address)
+        return call
+
+    def _admit(self, transport: Transport, address: str) -> None:
         try:
             if self.closed_because:
                 raise EngineUnavailable(self.closed_because)
@@ -97,31 +133,35 @@ class CallManager:
         except PersonaplexError:
             self.turn_away(transport)
             raise
-        call_id = self.archive.new_call_id()
-        voice = shown_voice(settings.persona.voice)
-        started_at = time.time()
 
-        def start_recording() -> StereoRecording | None:
-            if not (settings.record and paced and owner):
-                return None
-            begun = asyncio.get_running_loop().run_in_executor(
-                None, self.archive.begin, owner, call_id, started_at, voice
-            )
-            begun.add_done_callback(_log_failure)
-            return StereoRecording(self.archive.recording_path(call_id), self._writer)
-
-        call = Call(
-            call_id, settings, self.engine, self._max_call_sec, start_recording, paced, transport=transport
-        )
-        self.calls[call_id] = call
+    def _begin(self, call: Call, life: Coroutine[Any, Any, None], address: str) -> None:
+        self.calls[call.call_id] = call
         # In a context of its own: a transport's context variables (FastRTC's hold the whole peer connection)
         # would live as long as anybody still looks at the ended call.
-        context = contextvars.Context()
-        run = self._run(call, owner, started_at, address)
-        task = asyncio.create_task(run, name=f"call {call_id[:6]}", context=context)
-        self._tasks[call_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(call_id))
-        return call
+        context, name = contextvars.Context(), f"call {call.call_id[:6]}"
+        task = asyncio.create_task(self._serve(call, life, address), name=name, context=context)
+        self._tasks[call.call_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(call.call_id))
+
+    async def _serve(self, call: Call, life: Coroutine[Any, Any, None], address: str) -> None:
+        enter_call(call.call_id)
+        voice = shown_voice(call.settings.persona.voice)
+        log.info("A %s call began (voice %s).", call.transport.value, voice)
+        try:
+            await life
+        finally:
+            self.calls.pop(call.call_id, None)
+            self.limits.release(address)
+            log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
+            if call.stats.lost_packets:
+                log.info(
+                    "Of the caller's packets %d were lost, %d of them late; %d were concealed.",
+                    call.stats.lost_packets,
+                    call.stats.late_packets,
+                    call.stats.concealed_packets,
+                )
+            for told in self.on_end:
+                told(call)
 
     async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work`` around a call, as the reading of a clip before it; cancelled at the end of
@@ -146,70 +186,11 @@ class CallManager:
             told(transport)
 
     async def ended(self, call: Call) -> None:
-        """Wait until ``call`` is in the archive (recording closed)."""
+        """Wait until ``call`` is in the store (recording closed)."""
         if call.call_id in self._tasks:
             await asyncio.wait([self._tasks[call.call_id]])
-
-    async def _run(self, call: Call, owner: str, started_at: float, address: str) -> None:
-        enter_call(call.call_id)
-        log.info(
-            "A %s call began (voice %s).", call.transport.value, shown_voice(call.settings.persona.voice)
-        )
-        try:
-            await call.run()
-            if call.live.is_set() and owner:
-                await self._keep(call, owner, started_at)
-        finally:
-            self.calls.pop(call.call_id, None)
-            self.limits.release(address)
-            log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
-            figures = call.snapshot().figures
-            if figures.lost_packets:
-                log.info(
-                    "Of the caller's packets %d were lost, %d of them late; %d were concealed.",
-                    figures.lost_packets,
-                    figures.late_packets,
-                    figures.concealed_packets,
-                )
-            for told in self.on_end:
-                told(call)
-
-    async def _keep(self, call: Call, owner: str, started_at: float) -> None:
-        recorded = await self._close_recording(call)
-        snapshot = call.snapshot()
-        ended = EndedCall(
-            call_id=call.call_id,
-            started_at=started_at,
-            duration_sec=snapshot.elapsed_sec,
-            voice=shown_voice(call.settings.persona.voice),
-            reason=call.reason,
-            notes=tuple(call.notes),
-            lines=snapshot.lines,
-            caller_levels_dbfs=call.caller_levels.until(snapshot.elapsed_sec),
-            assistant_levels_dbfs=call.assistant_levels.until(snapshot.elapsed_sec),
-            recorded=recorded,
-            figures=snapshot.figures,
-        )
-        await asyncio.to_thread(self.archive.add, owner, ended)
-
-    @staticmethod
-    async def _close_recording(call: Call) -> bool:
-        if call.recording is None:
-            return False
-        closed = asyncio.wrap_future(call.recording.finish(round(call.elapsed_sec * SAMPLE_RATE_HZ)))
-        done, _ = await asyncio.wait([closed], timeout=RECORDING_CLOSES_WITHIN_SEC)
-        failed = call.recording.failed
-        if failed is not None and str(failed) not in call.notes:
-            call.notes.append(str(failed))
-        # A disk that is still writing may finish later; the archive looks for the file when it is asked for.
-        return closed.result() is not None if done else True
-
-    async def _expire(self) -> None:
-        while True:
-            await asyncio.to_thread(self.archive.expire, time.time())
-            await asyncio.sleep(EXPIRE_EVERY_SEC)
 
 
 def _log_failure(done: "asyncio.Future[None]") -> None:
     if not done.cancelled() and done.exception() is not None:
-        log.error("The archive could not note that a call began.", exc_info=done.exception())
+        log.error("The store could not note that a call began.", exc_info=done.exception())

@@ -2,6 +2,9 @@
 
 import enum
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
 
 from personaplex_ui.calls.transcript import Utterance
 
@@ -14,7 +17,7 @@ class Phase(enum.Enum):
 
 
 class Transport(enum.StrEnum):
-    """By which door a call came."""
+    """The channel by which a call came."""
 
     BROWSER = "browser"
     CLIP = "clip"
@@ -79,10 +82,10 @@ class Snapshot:
     max_sec: float = 0.0
     reason: str = ""
     notes: tuple[str, ...] = ()
-    lines: tuple[Utterance, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
     caller_level_dbfs: float = -100.0
     assistant_level_dbfs: float = -100.0
-    figures: CallStats = CallStats()
+    stats: CallStats = CallStats()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,11 @@ class EndedCall:
     """What is kept of a call after its end.
 
     ``caller_levels_dbfs`` and ``assistant_levels_dbfs`` hold one value a frame (80 ms), on the same
-    clock as the lines and the recording. ``recorded`` tells whether a WAV of it can be fetched.
+    clock as the utterances and the recording. ``recorded`` tells whether a WAV of it can be fetched. In
+    JSON two fields have the names that the first version gave them.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(strict=True, allow_inf_nan=False)
 
     call_id: str
     started_at: float
@@ -99,8 +105,12 @@ class EndedCall:
     voice: str
     reason: str
     notes: tuple[str, ...]
-    lines: tuple[Utterance, ...]
+    utterances: Annotated[tuple[Utterance, ...], Field(alias="lines")]
     caller_levels_dbfs: tuple[float, ...]
     assistant_levels_dbfs: tuple[float, ...]
-    recorded: bool
-    figures: CallStats = CallStats()
+    recorded: bool = True
+    stats: Annotated[CallStats, Field(alias="figures")] = CallStats()
+
+    @property
+    def ended_at(self) -> float:
+        return self.started_at + self.duration_sec

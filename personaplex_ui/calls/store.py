@@ -1,8 +1,8 @@
 """What is kept of ended calls, for those who made them: in memory, and on the disk with each recording.
 
-Knows the names of the files and how long they are kept; no page, no wire. An owner is a secret key (a
-browser's cookie), of which only the SHA-256 is kept. Recordings are ``call-<id>.wav`` (StereoRecording writes
-them); a row of ``CallStoreTable`` brings the call back after a restart. Several servers may share one folder.
+Depends on the names of the files and how long they are kept, not on a page or a wire. An owner is a secret
+key (a browser's cookie), of which only the SHA-256 is kept. Recordings are ``call-<id>.wav`` (StereoRecording
+writes them); a row of ``CallTable`` brings the call back after a restart. Several servers may share a folder.
 """
 
 import contextlib
@@ -18,15 +18,9 @@ from pathlib import Path
 
 from personaplex_ui.audio.files.clip_file import WAV_HEADER_BYTES
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.audio.recording.file import (
-    BYTES_PER_SAMPLE,
-    repair_recordings,
-    shown_name,
-    why_of,
-)
-from personaplex_ui.calls.record import KeptCall, with_whole_levels
+from personaplex_ui.audio.recording.file import BYTES_PER_SAMPLE, repair_recordings, shown_name, why_of
 from personaplex_ui.calls.snapshot import EndedCall
-from personaplex_ui.calls.store_table import CallStoreTable
+from personaplex_ui.calls.store_table import CallTable, KeptCall, with_whole_levels
 from personaplex_ui.errors import InvalidInput, StorageFailed
 
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -52,7 +46,7 @@ class CallStore:
         self._directory = directory
         self._keep_sec = keep_sec
         self._clock = clock
-        self._table = CallStoreTable(directory)
+        self._table = CallTable(directory)
         self._kept: dict[str, KeptCall] = {}
         self._in_progress: set[str] = set()
         self._memory = threading.Lock()
@@ -93,7 +87,7 @@ class CallStore:
 
     def begin(self, owner: str, call_id: str, started_at: float, voice: str) -> None:
         """A recorded call begins: note its owner, so that a crash does not make the recording nobody's."""
-        call = EndedCall(call_id, started_at, 0.0, voice, CUT_OFF, (), (), (), (), recorded=True)
+        call = EndedCall(call_id, started_at, 0.0, voice, CUT_OFF, (), (), (), ())
         with self._disk:
             with self._memory:
                 if call_id in self._kept:
@@ -110,7 +104,8 @@ class CallStore:
             if call.recorded:
                 self._store(kept)
             else:
-                self._forget([call.call_id])
+                with contextlib.suppress(StorageFailed):  # it goes when it expires
+                    self._table.remove(call.call_id)
         with self._memory:
             self._in_progress.discard(call.call_id)
 
@@ -129,14 +124,18 @@ class CallStore:
     def expire(self, now: float) -> None:
         """Remove what ended longer than ``keep_sec`` ago, and files of ours as old that belong to no call."""
         with self._memory:
-            expired = [x.call for x in self._kept.values() if _ended_at(x.call) + self._keep_sec < now]
-            for call in expired:
-                del self._kept[call.call_id]
+            before = now - self._keep_sec
+            expired = [id for id, kept in self._kept.items() if kept.call.ended_at < before]
+            for call_id in expired:
+                del self._kept[call_id]
             in_progress = set(self._in_progress)
             living = self._kept.keys() | in_progress
-        self._forget_ended_before(now - self._keep_sec, in_progress)
-        self._remove(self.recording_path(call.call_id) for call in expired)
-        self._remove(self._abandoned(now, living))
+        try:
+            self._table.remove_ended_before(before, but=in_progress)
+        except StorageFailed as error:
+            _logger.warning("Calls that ended long ago stay on the disk for now: %s", error)
+        self._remove(map(self.recording_path, expired))
+        self._remove(self._abandoned(before, living))
 
     def _keep(self, new: list[KeptCall]) -> None:
         """Add ``new`` to the memory; the oldest of too many go, and their files stay until they expire."""
@@ -157,16 +156,6 @@ class CallStore:
         except StorageFailed as error:
             _logger.warning("Call %s is kept in memory only: %s", kept.call.call_id[:6], error)
 
-    def _forget(self, call_ids: list[str]) -> None:
-        with contextlib.suppress(StorageFailed):  # it goes when it expires
-            self._table.remove(call_ids)
-
-    def _forget_ended_before(self, time_sec: float, but: set[str]) -> None:
-        try:
-            self._table.remove_ended_before(time_sec, but)
-        except StorageFailed as error:
-            _logger.warning("Calls that are over for long stay on the disk for now: %s", error)
-
     def _as_on_disk(self, kept: KeptCall) -> KeptCall | None:
         """The disk says whether a call was recorded, and how long if it was cut off. None for one that goes
         on in another server, and one of which nothing was kept."""
@@ -183,20 +172,14 @@ class CallStore:
             _logger.warning("Left alone: call %s cannot be read: %s", call.call_id[:6], why_of(error))
         return None
 
-    def _abandoned(self, now: float, living: set[str]) -> Iterable[Path]:
-        try:
-            files = list(self._directory.iterdir())
-        except OSError:
-            return
-        for file in files:
+    def _abandoned(self, before: float, living: set[str]) -> Iterable[Path]:
+        """Files of ours that belong to no call and were written before that time."""
+        for file in self._directory.glob("call-*"):
             name = _OUR_FILE.fullmatch(file.name)
-            if name is None or name[1] in living:
-                continue
-            try:
-                if file.lstat().st_mtime + self._keep_sec < now:
-                    yield file
-            except OSError:
-                continue
+            if name is not None and name[1] not in living:
+                with contextlib.suppress(OSError):
+                    if file.lstat().st_mtime < before:
+                        yield file
 
     def _remove(self, files: Iterable[Path]) -> None:
         for file in files:
@@ -212,7 +195,3 @@ def _hash(owner: str) -> str:
 
 def _same(owner_hash: str, wanted: str) -> bool:
     return bool(wanted) and secrets.compare_digest(owner_hash, wanted)
-
-
-def _ended_at(call: EndedCall) -> float:
-    return call.started_at + call.duration_sec

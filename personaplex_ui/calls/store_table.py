@@ -1,15 +1,20 @@
 """The table of ended calls on the disk, and the files ``call-<id>.json`` of before, which move into it.
 
-Knows rows and JSON; which calls are kept, and for how long, is decided by ``CallStore``.
+Depends on rows and JSON; which calls are kept, and for how long, is decided by ``CallStore``.
 """
 
+import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from personaplex_ui.audio.recording.file import shown_name, why_of
-from personaplex_ui.calls.record import KeptCall, from_json, to_json
+from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.database import Database
 
 SCHEMA = """
@@ -22,36 +27,79 @@ CREATE TABLE IF NOT EXISTS calls (
 FILE = "calls.sqlite3"
 
 _SIDECAR = re.compile(r"call-([A-Za-z0-9_-]{22})\.json")
+_WHOLE_DB = tuple(float(level) for level in range(-100, 101))
+_CALL = TypeAdapter(EndedCall)
 _logger = logging.getLogger(__name__)
 
 
-class CallStoreTable:
+@dataclass(frozen=True, slots=True)
+class KeptCall:
+    """``owner_hash``: the SHA-256 of the owner's key, as hex; empty for a call that is nobody's."""
+
+    owner_hash: str
+    call: EndedCall
+
+
+class _Header(BaseModel):
+    """What a record holds besides the call."""
+
+    model_config = ConfigDict(strict=True)
+
+    format: Literal["personaplex_ui call 1"] = "personaplex_ui call 1"
+    owner_sha256: str
+
+
+def to_json(kept: KeptCall) -> str:
+    """Without ``recorded``: the disk knows."""
+    header = _Header(owner_sha256=kept.owner_hash).model_dump()
+    return json.dumps(header | _CALL.dump_python(kept.call, mode="json", by_alias=True, exclude={"recorded"}))
+
+
+def from_json(text: str | bytes) -> KeptCall:
+    """``recorded`` is True. Raises ValueError: it is not what ``to_json`` writes."""
+    header = _Header.model_validate_json(text)
+    return KeptCall(header.owner_sha256, with_whole_levels(_CALL.validate_json(text)))
+
+
+def with_whole_levels(call: EndedCall) -> EndedCall:
+    """Levels in [-100, 100] dBFS as floats that all calls share: 8 bytes a value instead of 32."""
+    return replace(
+        call,
+        caller_levels_dbfs=_in_whole_db(call.caller_levels_dbfs),
+        assistant_levels_dbfs=_in_whole_db(call.assistant_levels_dbfs),
+    )
+
+
+def _in_whole_db(levels: Iterable[float]) -> tuple[float, ...]:
+    return tuple(_WHOLE_DB[min(max(round(level), -100), 100) + 100] for level in levels)
+
+
+class CallTable:
     """All methods block on the disk and raise StorageFailed where it refuses. Processes may share one."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._database = Database(directory / FILE, SCHEMA)
 
-    def put(self, kept: KeptCall) -> None:
+    def put(self, kept: KeptCall, replace: bool = True) -> None:
+        verb = "REPLACE" if replace else "IGNORE"
+        call = kept.call
         with self._database.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", _row(kept))
-
-    def remove(self, call_ids: Iterable[str]) -> None:
-        if not self._exists():
-            return
-        with self._database.transaction() as connection:
-            connection.executemany(
-                "DELETE FROM calls WHERE call_id = ?", [(call_id,) for call_id in call_ids]
+            connection.execute(
+                f"INSERT OR {verb} INTO calls VALUES (?, ?, ?)", (call.call_id, call.ended_at, to_json(kept))
             )
 
-    def remove_ended_before(self, time_sec: float, but: Iterable[str]) -> None:
+    def remove(self, call_id: str) -> None:
+        if self._exists():
+            with self._database.transaction() as connection:
+                connection.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+
+    def remove_ended_before(self, time_sec: float, but: Collection[str]) -> None:
         """Those of ``but`` stay: they go on, and have no end yet."""
-        if not self._exists():
-            return
-        with self._database.transaction() as connection:
-            rows = connection.execute("SELECT call_id FROM calls WHERE ended_at < ?", (time_sec,)).fetchall()
-            over = [row for row in rows if row[0] not in but]
-            connection.executemany("DELETE FROM calls WHERE call_id = ?", over)
+        if self._exists():
+            with self._database.transaction() as connection:
+                over = "ended_at < ? AND call_id NOT IN (SELECT value FROM json_each(?))"
+                connection.execute(f"DELETE FROM calls WHERE {over}", (time_sec, json.dumps(list(but))))
 
     def all(self) -> list[KeptCall]:
         """What is in the table and can be read; ``recorded`` is True for all."""
@@ -63,15 +111,9 @@ class CallStoreTable:
         found: list[KeptCall] = []
         for call_id, record in rows:
             try:
-                kept = from_json(record)
-                if kept.call.call_id != call_id:
-                    raise ValueError("it is about another call")
+                found.append(_read(record, call_id))
             except ValueError as error:
-                _logger.warning(
-                    "Left alone: call %s cannot be read: %s", str(call_id)[:6], _first_line(error)
-                )
-                continue
-            found.append(kept)
+                _logger.warning("Left alone: call %s cannot be read: %s", call_id[:6], _first_line(error))
         return found
 
     def _take_over_files(self) -> None:
@@ -81,11 +123,7 @@ class CallStoreTable:
             if name is None or file.is_symlink():
                 continue
             try:
-                kept = from_json(file.read_bytes())
-                if kept.call.call_id != name[1]:
-                    raise ValueError("it is about another call")
-                with self._database.transaction() as connection:
-                    connection.execute("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", _row(kept))
+                self.put(_read(file.read_bytes(), name[1]), replace=False)
                 file.unlink()
             except (OSError, ValueError, RecursionError) as error:
                 _logger.warning("Left alone: %s cannot be read: %s", shown_name(file), _first_line(error))
@@ -95,9 +133,12 @@ class CallStoreTable:
         return self._database.path.exists()
 
 
-def _row(kept: KeptCall) -> tuple[str, float, str]:
-    call = kept.call
-    return call.call_id, call.started_at + call.duration_sec, to_json(kept)
+def _read(record: str | bytes, call_id: str) -> KeptCall:
+    """Raises ValueError: it is not the record of this call."""
+    kept = from_json(record)
+    if kept.call.call_id != call_id:
+        raise ValueError("it is about another call")
+    return kept
 
 
 def _first_line(error: Exception) -> str:

@@ -1,17 +1,17 @@
-"""The transcript of a call: pieces of text as they come, grouped into lines, written out in three formats.
+"""The transcript of a call: pieces of text as they come, grouped into utterances, written in three formats.
 
-Knows text and times only.
+Depends on text and times only.
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from personaplex_ui.audio.frames import FRAME_SEC
 
-NEW_LINE_AFTER_SEC = 1.2
-"""A pause in the text of at least this long begins a new line."""
+NEW_UTTERANCE_AFTER_SEC = 1.2
+"""A pause in the text of at least this long begins a new utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,62 +24,66 @@ class Utterance:
 
 
 class Transcript:
-    """Collects what the assistant says."""
+    """Collects what the assistant says. ``pieces``: the text as it became known; the list only grows."""
 
     def __init__(self) -> None:
-        self._lines: list[Utterance] = []
+        self.pieces: list[str] = []
+        self._utterances: list[Utterance] = []
 
     @property
-    def lines(self) -> tuple[Utterance, ...]:
-        """The lines so far that hold more than white space."""
-        lines = (Utterance(line.start_sec, line.end_sec, line.text.strip()) for line in self._lines)
-        return tuple(line for line in lines if line.text)
+    def utterances(self) -> tuple[Utterance, ...]:
+        """The utterances so far that hold more than white space."""
+        stripped = (replace(each, text=each.text.strip()) for each in self._utterances)
+        return tuple(each for each in stripped if each.text)
 
     def append(self, piece: str, start_sec: float, end_sec: float) -> None:
         """Add ``piece`` as it is, heard from ``start_sec`` to ``end_sec``.
 
-        A piece that begins a word begins with a space; only such a piece can begin a line, so that no
+        A piece that begins a word begins with a space; only such a piece can begin an utterance, so that no
         word is cut in two.
         """
-        last = self._lines[-1] if self._lines else None
+        self.pieces.append(piece)
+        last = self._utterances[-1] if self._utterances else None
         begins_word = piece[:1].isspace()
-        if last is None or (begins_word and start_sec - last.end_sec >= NEW_LINE_AFTER_SEC):
-            self._lines.append(Utterance(start_sec, end_sec, piece))
+        if last is None or (begins_word and start_sec - last.end_sec >= NEW_UTTERANCE_AFTER_SEC):
+            self._utterances.append(Utterance(start_sec, end_sec, piece))
         else:
-            self._lines[-1] = Utterance(last.start_sec, end_sec, last.text + piece)
+            self._utterances[-1] = Utterance(last.start_sec, end_sec, last.text + piece)
 
 
 def utterances_of(pieces: Iterable[tuple[int, str]]) -> tuple[Utterance, ...]:
-    """The lines of a clip: ``pieces`` of text with the number of the frame each came with."""
+    """The utterances of a clip: ``pieces`` of text with the number of the frame each came with."""
     transcript = Transcript()
     for number, piece in pieces:
         transcript.append(piece, number * FRAME_SEC, (number + 1) * FRAME_SEC)
-    return transcript.lines
+    return transcript.utterances
 
 
-def to_records(lines: tuple[Utterance, ...]) -> list[dict[str, Any]]:
+def to_records(utterances: tuple[Utterance, ...]) -> list[dict[str, Any]]:
     """Plain values, as files and APIs give them: ``start_sec`` and ``end_sec`` to 0.01 s, ``text``."""
     return [
-        {"start_sec": round(x.start_sec, 2), "end_sec": round(x.end_sec, 2), "text": x.text} for x in lines
+        {"start_sec": round(each.start_sec, 2), "end_sec": round(each.end_sec, 2), "text": each.text}
+        for each in utterances
     ]
 
 
-def to_json(lines: tuple[Utterance, ...]) -> str:
-    return json.dumps(to_records(lines), ensure_ascii=False, indent=2)
+def to_json(utterances: tuple[Utterance, ...]) -> str:
+    return json.dumps(to_records(utterances), ensure_ascii=False, indent=2)
 
 
-def to_txt(lines: tuple[Utterance, ...]) -> str:
+def to_txt(utterances: tuple[Utterance, ...]) -> str:
     """One line each: ``[MM:SS] text``, from the first hour on ``[HH:MM:SS] text``."""
     return "".join(
-        f"[{_clock(line.start_sec, '.')[:8].removeprefix('00:')}] {_unbroken(line.text)}\n" for line in lines
+        f"[{_clock(each.start_sec, '.')[:8].removeprefix('00:')}] {_unbroken(each.text)}\n"
+        for each in utterances
     )
 
 
-def to_srt(lines: tuple[Utterance, ...]) -> str:
+def to_srt(utterances: tuple[Utterance, ...]) -> str:
     """SubRip: numbered cues with ``HH:MM:SS,mmm --> HH:MM:SS,mmm``."""
     cues = [
-        f"{number}\n{_clock(line.start_sec, ',')} --> {_clock(line.end_sec, ',')}\n{_unbroken(line.text)}\n"
-        for number, line in enumerate(lines, start=1)
+        f"{number}\n{_clock(each.start_sec, ',')} --> {_clock(each.end_sec, ',')}\n{_unbroken(each.text)}\n"
+        for number, each in enumerate(utterances, start=1)
     ]
     return "\n".join(cues)
 

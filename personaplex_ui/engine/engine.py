@@ -164,13 +164,13 @@ class Engine:
                 await taken.join(persona)
         except TimeoutError:
             log.error("A voice and role were not ready within %.0f s.", within_sec)
-            await asyncio.shield(taken.leave())
+            await taken.leave()
             raise EngineFailure(
                 f"The voice and role were not ready within {within_sec:.0f} seconds. Please call again, or "
                 "choose another voice."
             ) from None
         except BaseException:
-            await asyncio.shield(taken.leave())
+            await taken.leave()
             raise
         return taken
 

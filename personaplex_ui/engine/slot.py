@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+import anyio
+
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.model_runner import Caller
 from personaplex_ui.engine.speech_model import Persona, Sampling
@@ -55,6 +57,7 @@ class Slot:
 
     async def leave(self) -> None:
         """Free the slot; returns when the model has let go of it, or when nobody waits for the model any
-        more. A second time changes nothing."""
-        with contextlib.suppress(EngineFailure):
-            await asyncio.wrap_future(self._thread.submit(lambda runner: runner.leave(self._caller)))
+        more. A second time changes nothing. Who is cancelled meanwhile has left nevertheless."""
+        left = self._thread.submit(lambda runner: runner.leave(self._caller))
+        with contextlib.suppress(EngineFailure), anyio.CancelScope(shield=True):
+            await asyncio.shield(asyncio.wrap_future(left))

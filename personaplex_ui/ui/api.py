@@ -126,7 +126,7 @@ class PageApi:
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error
         path = await asyncio.to_thread(_keep, answer.samples)
-        return path, to_records(answer.lines)
+        return path, to_records(answer.utterances)
 
     async def _answer(
         self, clip: Path, settings: CallSettings, address: str, progress: gr.Progress

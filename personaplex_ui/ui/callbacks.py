@@ -135,22 +135,22 @@ class PageCallbacks:
             live = snapshot.phase is not Phase.ENDED
             yield (
                 talk_view.status_html(snapshot),
-                talk_view.transcript_html(snapshot.lines, live),
+                talk_view.transcript_html(snapshot.utterances, live),
                 gr.skip(),
                 gr.skip(),
             )
         await self._call_manager.ended(call)
-        kept = self._call_manager.archive.get(owner, call.call_id)
+        kept = self._call_manager.store.get(owner, call.call_id)
         snapshot = call.snapshot()
         yield (
             talk_view.status_html(snapshot),
-            talk_view.transcript_html(snapshot.lines, False),
+            talk_view.transcript_html(snapshot.utterances, False),
             talk_view.result_html(kept) if kept else "",
             self._history(owner),
         )
 
     def _history(self, owner: str) -> str:
-        return talk_view.history_html(self._call_manager.archive.calls_of(owner) if owner else ())
+        return talk_view.history_html(self._call_manager.store.calls_of(owner) if owner else ())
 
     async def preview(self, voice: str) -> str:
         """A player for a few seconds of ``voice``."""

@@ -105,7 +105,7 @@ class Metrics(Collector):
 
     def _count_dropped(self, call: Call) -> None:
         """Add what ``call`` dropped since it was last counted, so that the sums never go back."""
-        now, before = call.snapshot().figures, self._counted.get(call, CallStats())
+        now, before = call.snapshot().stats, self._counted.get(call, CallStats())
         # A lag is no count: it goes up and down.
         most = {name: max(getattr(now, name), getattr(before, name)) for name in COUNTED}
         self._counted[call] = CallStats(**most)

@@ -136,7 +136,7 @@ def build_router(call_manager: CallManager, previews: Previews, voices: VoiceLib
     )
     async def recording(call_id: str, request: Request, download: bool = False) -> Response:
         """Stereo WAV: left the caller, right the assistant. Only for the browser that made the call."""
-        path = call_manager.archive.recording_of(visitor_key(request.cookies), call_id)
+        path = call_manager.store.recording_of(visitor_key(request.cookies), call_id)
         if path is None:
             raise HTTPException(404, GONE)
         name = f"personaplex-{call_id[:8]}.wav"
@@ -151,7 +151,7 @@ def build_router(call_manager: CallManager, previews: Previews, voices: VoiceLib
     )
     async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
         """As ``json``, ``txt`` or ``srt``. Only for the browser that made the call."""
-        call = call_manager.archive.get(visitor_key(request.cookies), call_id)
+        call = call_manager.store.get(visitor_key(request.cookies), call_id)
         if call is None or extension not in FORMATS:
             raise HTTPException(404, GONE)
         return _transcript(call, extension)
@@ -164,4 +164,4 @@ def _transcript(call: EndedCall, extension: str) -> Response:
     write, media_type = FORMATS[extension]
     name = f"personaplex-{call.call_id[:8]}.{extension}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(write(call.lines), media_type=media_type, headers=headers)
+    return Response(write(call.utterances), media_type=media_type, headers=headers)

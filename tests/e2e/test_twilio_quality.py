@@ -93,7 +93,7 @@ async def measured_call(folder: Path) -> tuple[TwilioPeer, Recording, int]:
         # On a loop of its own: what holds up the server's shall not hold up the one that measures it.
         peer = await asyncio.to_thread(lambda: asyncio.run(whistle_twice(url)))
         (ended,) = await kept(call_manager)
-        path = call_manager.archive.recording_of(OWNER, ended)
+        path = call_manager.store.recording_of(OWNER, ended)
         assert path is not None
         recording, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     return peer, np.asarray(recording, dtype=np.float32), rate_hz
@@ -143,6 +143,6 @@ async def test_a_message_of_10_mb_ends_its_own_stream_alone(tmp_path: Path) -> N
 async def kept(call_manager: CallManager) -> list[str]:
     """The ids of the calls that were kept, once there are any."""
     async with asyncio.timeout(10.0):
-        while call_manager.calls or not (ended := call_manager.archive.calls_of(OWNER)):
+        while call_manager.calls or not (ended := call_manager.store.calls_of(OWNER)):
             await asyncio.sleep(0.01)
     return [call.call_id for call in ended]

@@ -169,7 +169,7 @@ async def test_a_call_hears_all_of_the_fields_file(url: str, call_manager: CallM
         await send_live(client, timed(ogg))
         await client.until(lambda: client.kinds.count(0x01) >= expected)
         assert client.errors == []
-        assert call.snapshot().figures.dropped_heard == 0
+        assert call.snapshot().stats.dropped_heard == 0
 
 
 async def test_pages_that_are_too_long_are_left_out_with_a_word(url: str):

@@ -23,7 +23,7 @@ import psutil
 import torch
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.store import CallStore
@@ -86,7 +86,7 @@ class Callers:
         await asyncio.sleep(after_sec)  # it is preparing
         await self._end(call)
 
-    async def _end(self, call: Call) -> None:
+    async def _end(self, call: LiveCall) -> None:
         call.hang_up("You hung up.")
         await self._call_manager.ended(call)
         assert call.reason == "You hung up."

@@ -20,7 +20,7 @@ from httpx import ASGITransport, AsyncClient
 
 from personaplex_ui.app.endpoints import Endpoints
 from personaplex_ui.app.server import build_app
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.engine.engine import Engine, EngineState
@@ -154,7 +154,7 @@ class PageSession:
         answer, transcript = await self.trigger("converse", await self.upload(clip), *values)
         return Path(answer["path"]), transcript
 
-    async def call(self, **inputs: object) -> Call:
+    async def call(self, **inputs: object) -> LiveCall:
         """A live call as the button begins it, without the microphone: live, or ended in words.
 
         Raises:

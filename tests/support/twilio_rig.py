@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import WebSocket
 
 from personaplex_ui.audio import mu_law
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import Transport
@@ -53,7 +53,7 @@ class Peer:
         self.received: list[dict[str, Any]] = []
         self.sound = bytearray()
         self.closed: tuple[int, str] | None = None
-        self.calls: list[Call] = []
+        self.calls: list[LiveCall] = []
         self.reads = asyncio.Event()
         self.reads.set()
         self._returns_marks = returns_marks
@@ -78,7 +78,7 @@ class Peer:
     def disconnect(self, code: int = 1000) -> None:
         self._to_server.put_nowait({"type": "websocket.disconnect", "code": code})
 
-    async def start(self) -> Call:
+    async def start(self) -> LiveCall:
         """Returns the call when it is live."""
         self.send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         self.send(started())
@@ -87,7 +87,7 @@ class Peer:
         return self.call
 
     @property
-    def call(self) -> Call:
+    def call(self) -> LiveCall:
         (call,) = self.calls
         return call
 

@@ -23,7 +23,7 @@ from fastrtc.utils import create_message
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.audio.pacing import Pacer
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, PacketCounts, Phase
@@ -54,11 +54,11 @@ class BrowserCalls:
 
     def __init__(self, call_manager: CallManager) -> None:
         self.call_manager = call_manager
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[str, LiveCall] = {}
         self._owners: dict[str, str] = {}
         self._refusals: dict[str, str] = {}
 
-    def open(self, webrtc_id: str, settings: CallSettings, owner: str, address: str = "") -> Call:
+    def open(self, webrtc_id: str, settings: CallSettings, owner: str, address: str = "") -> LiveCall:
         """Raises TooManyCalls."""
         self._forget_ended()
         self._calls[webrtc_id] = call = self.call_manager.open(settings, owner, address=address)
@@ -69,7 +69,7 @@ class BrowserCalls:
         self._forget_ended()
         self._refusals[webrtc_id] = sentence
 
-    def call_of(self, webrtc_id: str) -> Call | None:
+    def call_of(self, webrtc_id: str) -> LiveCall | None:
         return self._calls.get(webrtc_id)
 
     def is_owner(self, webrtc_id: str, owner: str) -> bool:
@@ -99,7 +99,7 @@ class BrowserCall(AsyncStreamHandler):
         self._calls = calls
         self._read_settings = read_settings
         self._close_peer = close_peer
-        self._call: Call | None = None
+        self._call: LiveCall | None = None
         self._refusal = ""
         self._closed = False
         self._pacer = Pacer()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.channels.moshi.opus import OpusInput
 from personaplex_ui.channels.moshi.paced_input import MOST_SEC, PacedInput
 from personaplex_ui.channels.token_bucket import TokenBucket
@@ -18,7 +18,7 @@ from personaplex_ui.errors import ProtocolError
 class Hearing:
     """``run`` it beside the connection: it hands on what came in long pages."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: LiveCall) -> None:
         self._call = call
         self._stream = OpusInput()
         self._intake = TokenBucket(MOST_SEC)

@@ -17,9 +17,8 @@ from typing import cast
 
 from starlette.websockets import WebSocket
 
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Snapshot, Transport
 from personaplex_ui.channels.moshi.input import Hearing
@@ -70,7 +69,7 @@ class Unwelcome(Exception):
 class Chat:
     """One call over one wire."""
 
-    def __init__(self, wire: Wire, call: Call, tells_state: bool) -> None:
+    def __init__(self, wire: Wire, call: LiveCall, tells_state: bool) -> None:
         self._wire = wire
         self._call = call
         self._tells_state = tells_state
@@ -116,6 +115,8 @@ class Chat:
                 await self._send_text()
             end = self._call.end or End.HUNG_UP
             code = self._close_code or CLOSE_CODES.get(end, ENDED)
+            if isinstance(self._call.error, InvalidInput):
+                code = CANNOT_BE_USED
             await self._wire.refuse(self._call.reason, code, self._may_tell)
 
     @property
@@ -176,20 +177,20 @@ class Chat:
             raise CallOver(self._call.reason)
 
     async def _send_text(self) -> None:
-        pieces = self._call.pieces
+        pieces = self._call.transcript.pieces
         while self._pieces_sent < len(pieces):
             self._pieces_sent += 1
             await self._wire.send(Text(pieces[self._pieces_sent - 1]))
 
     async def _send_state(self) -> None:
         snapshot = self._call.snapshot()
-        figures = {
-            "dropped_heard": snapshot.figures.dropped_heard,
-            "dropped_said": snapshot.figures.dropped_said,
-            "lag_frames": snapshot.figures.lag_frames,
+        stats = {
+            "dropped_heard": snapshot.stats.dropped_heard,
+            "dropped_said": snapshot.stats.dropped_said,
+            "lag_frames": snapshot.stats.lag_frames,
             "too_fast_sec": round(self._hearing.too_fast_sec, 2),
         }
-        values = {"state": "live", "elapsed_sec": round(snapshot.elapsed_sec, 1), "figures": figures}
+        values = {"state": "live", "elapsed_sec": round(snapshot.elapsed_sec, 1), "figures": stats}
         await self._wire.send(Metadata(values))
         for note in snapshot.notes[self._notes_sent :]:
             self._notes_sent += 1
@@ -263,10 +264,7 @@ async def serve_chat(
     with contextlib.suppress(ClientGone):
         await wire.accept()
         try:
-            settings = read_settings()
-            # The call checks it too, but then nobody can tell a role too long from lines that are busy.
-            await check_persona_aside(call_manager.engine.model, settings.persona)
-            call = call_manager.open(settings, transport=Transport.MOSHI, address=address)
+            call = call_manager.open(read_settings(), transport=Transport.MOSHI, address=address)
         except InvalidInput as error:
             await wire.refuse(str(error), CANNOT_BE_USED, tells_state)
         except PersonaplexError as error:

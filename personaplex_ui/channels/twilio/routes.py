@@ -93,7 +93,7 @@ def build_twilio_router(
             websocket, call_manager, desk.admit, desk.note_call, lobby, client_address(websocket)
         )
 
-    add_machine_routes(router, desk, call_manager.archive, public_url, is_machine, has_api_key)
+    add_machine_routes(router, desk, call_manager.store, public_url, is_machine, has_api_key)
     answer_all_methods(router)
     return router
 

@@ -17,7 +17,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
@@ -95,7 +95,7 @@ class Lobby:
             del self._from[address]
 
 
-def tell_nobody(start: twilio.Start, call: Call) -> None:
+def tell_nobody(start: twilio.Start, call: LiveCall) -> None:
     pass
 
 
@@ -103,7 +103,7 @@ async def serve_stream(
     websocket: WebSocket,
     call_manager: CallManager,
     admit: Admit,
-    on_call: Callable[[twilio.Start, Call], None] = tell_nobody,
+    on_call: Callable[[twilio.Start, LiveCall], None] = tell_nobody,
     lobby: Lobby | None = None,
     address: str = "",
 ) -> None:
@@ -140,13 +140,13 @@ class TwilioStream:
         websocket: WebSocket,
         call_manager: CallManager,
         admit: Admit,
-        on_call: Callable[[twilio.Start, Call], None],
+        on_call: Callable[[twilio.Start, LiveCall], None],
     ) -> None:
         self._websocket = websocket
         self._call_manager = call_manager
         self._admit = admit
         self._on_call = on_call
-        self._call: Call | None = None
+        self._call: LiveCall | None = None
         self._stream_sid = ""
         self._sound = PhoneSound()
         self._playout = PhonePlayout()
@@ -186,7 +186,7 @@ class TwilioStream:
         if self._call is not None:
             self._call.hang_up(reason, end)
 
-    def _open(self, start: twilio.Start) -> Call:
+    def _open(self, start: twilio.Start) -> LiveCall:
         grant = self._admit(start)
         call = self._call = self._call_manager.open(
             grant.settings, grant.owner, transport=grant.transport, address=grant.address
@@ -196,7 +196,7 @@ class TwilioStream:
         self._on_call(start, call)
         return call
 
-    async def _converse(self, call: Call) -> None:
+    async def _converse(self, call: LiveCall) -> None:
         waiting = asyncio.get_running_loop().call_later(LINE_WITHIN_SEC, _give_up_waiting, call)
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(self._receive(call))
@@ -220,7 +220,7 @@ class TwilioStream:
                     pass  # nothing can be played, heard or marked yet
         raise ProtocolError(f"No start message was among the first {MOST_BEFORE_START}.")
 
-    async def _receive(self, call: Call) -> None:
+    async def _receive(self, call: LiveCall) -> None:
         try:
             while not isinstance(event := await self._next_event(), twilio.Stop):
                 self._take(event, call)
@@ -228,7 +228,7 @@ class TwilioStream:
         except ProtocolError as error:
             call.hang_up(str(error), End.REFUSED)
 
-    def _take(self, event: twilio.Event | None, call: Call) -> None:
+    def _take(self, event: twilio.Event | None, call: LiveCall) -> None:
         match event:
             case twilio.Media(twilio.INBOUND, payload) if payload:
                 if self._heard.allow(time.monotonic(), seconds_of(payload)):
@@ -283,7 +283,7 @@ class TwilioStream:
 
     # To the telephone --------------------------------------------------------------------------------
 
-    async def _send(self, call: Call) -> None:
+    async def _send(self, call: LiveCall) -> None:
         """Everything the caller is to hear; returns when the call is over."""
         try:
             cadence = Cadence()
@@ -302,7 +302,7 @@ class TwilioStream:
         except CallOver:
             pass
 
-    async def _end_frame(self, call: Call, frame: Frame) -> None:
+    async def _end_frame(self, call: LiveCall, frame: Frame) -> None:
         now = time.monotonic()
         await self._send_text(twilio.mark_message(self._stream_sid, self._playout.sent(frame, now)))
         for heard in self._playout.heard(now):
@@ -324,7 +324,7 @@ class TwilioStream:
             raise CallOver(HUNG_UP) from None
 
 
-def _give_up_waiting(call: Call) -> None:
+def _give_up_waiting(call: LiveCall) -> None:
     """The webhook says it in words when all lines are taken; another caller may have come meanwhile."""
     if call.phase is Phase.WAITING:
         call.hang_up(ALL_BUSY, End.REFUSED)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.clip_call import ClipCall
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase
 from personaplex_ui.engine.engine import Engine, EngineState
@@ -33,8 +34,8 @@ async def engine(model: FakeModel) -> AsyncIterator[Engine]:
     await engine.close()
 
 
-def call_of(engine: Engine, settings: CallSettings = SETTINGS, paced: bool = True, max_sec: float = 600.0):
-    call = Call("c" * 22, settings, engine, max_sec, paced=paced)
+def call_of(engine: Engine, settings: CallSettings = SETTINGS, max_sec: float = 600.0):
+    call = LiveCall("c" * 22, settings, engine, max_sec)
     return call, asyncio.create_task(call.run())
 
 
@@ -52,7 +53,7 @@ async def test_a_whole_call(engine: Engine, model: FakeModel):
         assert frame is not None
         assert frame[0] == pytest.approx(value)
         assert frame[-1] == pytest.approx(value + 0.03)
-    assert call.snapshot().lines[0].text == "word word word"
+    assert call.snapshot().utterances[0].text == "word word word"
     call.hang_up("You hung up.")
     await running
     assert (call.phase, call.reason) == (Phase.ENDED, "You hung up.")
@@ -164,19 +165,19 @@ async def test_after_a_stall_of_a_second_the_lag_is_what_it_was_and_the_drop_is_
     await talk(range(22, 40))
     after = await talk(range(40, 55))
     assert sorted(after)[len(after) // 2] <= max(1, sorted(before)[len(before) // 2])
-    assert call.snapshot().figures.dropped_heard >= 6
-    assert call.snapshot().figures.lag_frames <= 2
+    assert call.snapshot().stats.dropped_heard >= 6
+    assert call.snapshot().stats.lag_frames <= 2
     call.hang_up("bye")
     await running
 
 
 async def test_a_listener_who_takes_nothing_holds_a_bounded_queue(engine: Engine):
-    call, running = call_of(engine, paced=True)
+    call, running = call_of(engine)
     await call.live.wait()
     for number in range(12):
         call.hear(sound(number))
         await asyncio.sleep(0.08)
-    figures = call.snapshot().figures
+    figures = call.snapshot().stats
     assert figures.lag_frames <= 8
     assert figures.dropped_said >= 4
     frame = await call.next_answer()
@@ -219,7 +220,8 @@ async def test_watchers_see_the_newest_state_and_the_end(engine: Engine):
 
 
 async def test_a_clip_loses_no_frame_and_takes_no_real_time(engine: Engine):
-    call, running = call_of(engine, paced=False)
+    call = ClipCall("c" * 22, SETTINGS, engine)
+    running = asyncio.create_task(call.run())
     await call.live.wait()
     for number in range(100):
         call.hear(sound(number))
@@ -283,7 +285,7 @@ async def test_pieces_are_the_transcript_as_it_comes(engine: Engine):
         await call.next_answer()
     call.hang_up("bye")
     await running
-    assert "".join(call.pieces).strip() == call.snapshot().lines[0].text
+    assert "".join(call.transcript.pieces).strip() == call.snapshot().utterances[0].text
 
 
 async def test_waiting_and_preparing_are_timed(engine: Engine):

@@ -19,8 +19,8 @@ import soundfile
 
 from personaplex_ui.audio.recording.recorder import RecordingWriter, create_file
 from personaplex_ui.calls import manager as call_manager_module
-from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.limits import AddressLimits
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, EndedCall, Phase, Transport
@@ -65,7 +65,7 @@ def call_manager_of(engine: Engine, folder: Path) -> CallManager:
     return CallManager(engine, CallStore(folder, 3600.0, time.time), 600.0)
 
 
-async def talk(call: Call, sec: float, amplitude: float = 0.25) -> int:
+async def talk(call: LiveCall, sec: float, amplitude: float = 0.25) -> int:
     """Speak and listen in real time; returns how many answers were heard."""
     answers = 0
 
@@ -93,17 +93,17 @@ async def held(call_manager: CallManager, settings: CallSettings = SETTINGS, sec
     return await hung_up(call_manager, call)
 
 
-async def hung_up(call_manager: CallManager, call: Call) -> EndedCall:
+async def hung_up(call_manager: CallManager, call: LiveCall) -> EndedCall:
     call.hang_up("You hung up.")
     await call_manager.ended(call)
-    kept = call_manager.archive.get(OWNER, call.call_id)
+    kept = call_manager.store.get(OWNER, call.call_id)
     assert kept is not None
     return kept
 
 
 def sound_of(call_manager: CallManager, kept: EndedCall) -> npt.NDArray[np.float32]:
     """The recording as ``[n, 2]``."""
-    path = call_manager.archive.recording_of(OWNER, kept.call_id)
+    path = call_manager.store.recording_of(OWNER, kept.call_id)
     assert path is not None
     sound, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     assert rate_hz == 24_000
@@ -120,8 +120,8 @@ def files_in(folder: Path, pattern: str = "*") -> list[Path]:
 async def test_an_ended_call_is_kept_for_its_owner_with_a_recording_of_its_length(call_manager: CallManager):
     before = time.time()
     kept = await held(call_manager)
-    assert call_manager.archive.calls_of(OWNER) == (kept,)
-    assert call_manager.archive.calls_of("a stranger") == ()
+    assert call_manager.store.calls_of(OWNER) == (kept,)
+    assert call_manager.store.calls_of("a stranger") == ()
     assert (kept.voice, kept.reason, kept.notes, kept.recorded) == ("NATF2", "You hung up.", (), True)
     assert before <= kept.started_at <= time.time()
     assert kept.duration_sec >= 0.5
@@ -134,10 +134,10 @@ async def test_an_ended_call_is_kept_for_its_owner_with_a_recording_of_its_lengt
 
 async def test_transcript_and_levels_are_kept_on_the_calls_clock(call_manager: CallManager):
     kept = await held(call_manager)
-    words = " ".join(line.text for line in kept.lines).split()
+    words = " ".join(line.text for line in kept.utterances).split()
     assert len(words) >= 4
     assert set(words) == {"word"}
-    assert kept.lines[-1].end_sec <= kept.duration_sec + 0.08
+    assert kept.utterances[-1].end_sec <= kept.duration_sec + 0.08
     frames = round(kept.duration_sec / 0.08)
     assert (len(kept.caller_levels_dbfs), len(kept.assistant_levels_dbfs)) == (frames, frames)
     assert max(kept.caller_levels_dbfs) == max(kept.assistant_levels_dbfs) == -12.0
@@ -146,8 +146,8 @@ async def test_transcript_and_levels_are_kept_on_the_calls_clock(call_manager: C
 async def test_what_was_not_to_be_recorded_is_not(call_manager: CallManager, folder: Path):
     kept = await held(call_manager, CallSettings(Persona("NATF2", "Be kind."), record=False))
     assert not kept.recorded
-    assert kept.lines
-    assert call_manager.archive.recording_of(OWNER, kept.call_id) is None
+    assert kept.utterances
+    assert call_manager.store.recording_of(OWNER, kept.call_id) is None
     assert files_in(folder, "*.wav") == []
 
 
@@ -168,8 +168,8 @@ async def test_a_call_of_nobody_is_not_kept(call_manager: CallManager, folder: P
     await talk(call, 0.4)
     call.hang_up("You hung up.")
     await call_manager.ended(call)
-    assert call_manager.archive.calls_of("") == ()
-    assert call_manager.archive.get("", call.call_id) is None
+    assert call_manager.store.calls_of("") == ()
+    assert call_manager.store.get("", call.call_id) is None
     assert files_in(folder) == []
 
 
@@ -182,7 +182,7 @@ async def test_a_call_that_never_was_live_is_not_kept(call_manager: CallManager,
     await until(lambda: left.phase is Phase.PREPARING)
     left.hang_up("You hung up.")
     await call_manager.ended(left)
-    assert call_manager.archive.calls_of(OWNER) == ()
+    assert call_manager.store.calls_of(OWNER) == ()
     assert call_manager.calls == {}
 
 
@@ -198,7 +198,7 @@ async def test_calls_come_back_after_a_restart(engine: Engine, call_manager: Cal
     await call_manager.close()
     restarted = call_manager_of(engine, folder)
     await restarted.start()
-    assert restarted.archive.calls_of(OWNER) == (kept,)
+    assert restarted.store.calls_of(OWNER) == (kept,)
     assert len(sound_of(restarted, kept)) == len(sound_of(call_manager, kept))
     await restarted.close()
 
@@ -221,7 +221,7 @@ async def test_closing_ends_all_calls_with_words_and_closes_their_recordings(
     assert call_manager.calls == {}
     assert (engine.slots.free, engine.slots.waiting) == (2, 0)
     assert files_in(folder, "*.part.wav") == []
-    kept = call_manager.archive.calls_of(OWNER)
+    kept = call_manager.store.calls_of(OWNER)
     assert {call.call_id for call in kept} == {call.call_id for call in calls[:2]}
     assert all(len(sound_of(call_manager, call)) >= 0.5 * 24_000 for call in kept)
 
@@ -230,7 +230,7 @@ async def test_closing_twice_changes_nothing(call_manager: CallManager):
     kept = await held(call_manager)
     await call_manager.close()
     await call_manager.close()
-    assert call_manager.archive.calls_of(OWNER) == (kept,)
+    assert call_manager.store.calls_of(OWNER) == (kept,)
 
 
 async def test_no_task_is_left_after_closing(engine: Engine, folder: Path):
@@ -299,7 +299,7 @@ async def test_a_folder_that_cannot_be_made_breaks_no_call(engine: Engine, tmp_p
     kept = await hung_up(call_manager, call)
     assert not kept.recorded
     assert "recording stopped" in kept.notes[0]
-    assert call_manager.archive.calls_of(OWNER) == (kept,)
+    assert call_manager.store.calls_of(OWNER) == (kept,)
     await call_manager.close()
 
 
@@ -321,8 +321,9 @@ async def test_a_disk_that_hangs_keeps_nobody_waiting_and_may_finish_later(
     kept = await hung_up(call_manager, call)
     assert call_manager.calls == {}
     assert engine.slots.free == 2
-    assert call_manager.archive.recording_of(OWNER, kept.call_id) is None
+    assert call_manager.store.recording_of(OWNER, kept.call_id) is None
     going.set()
+    monkeypatch.undo()
     await call_manager.close()
     assert len(sound_of(call_manager, kept)) == pytest.approx(kept.duration_sec * 24_000, abs=1)
 
@@ -390,6 +391,6 @@ async def test_every_line_of_the_log_within_a_call_knows_its_call(
     assert current_call.get() == ""
 
 
-async def hung_up_unkept(call_manager: CallManager, call: Call) -> None:
+async def hung_up_unkept(call_manager: CallManager, call: LiveCall) -> None:
     call.hang_up("You hung up.")
     await call_manager.ended(call)

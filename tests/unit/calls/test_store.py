@@ -17,10 +17,9 @@ from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording.file import create_file, part_path
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 from personaplex_ui.calls import store as archive_module
-from personaplex_ui.calls.record import KeptCall, to_json
 from personaplex_ui.calls.snapshot import CallStats, EndedCall
 from personaplex_ui.calls.store import CALLS_IN_ALL, CALLS_PER_OWNER, CallStore
-from personaplex_ui.calls.store_table import FILE, CallStoreTable
+from personaplex_ui.calls.store_table import FILE, CallTable, KeptCall, to_json
 from personaplex_ui.calls.transcript import Utterance
 from personaplex_ui.database import Database
 from personaplex_ui.errors import InvalidInput
@@ -78,11 +77,11 @@ def ended(call_id: str, started_at: float = NOW, recorded: bool = False) -> Ende
         voice="NATF2",
         reason="You hung up.",
         notes=("The recording stopped at 0:01.",),
-        lines=(Utterance(0.5, 1.25, "Grüße — 日本"),),
+        utterances=(Utterance(0.5, 1.25, "Grüße — 日本"),),
         caller_levels_dbfs=(-100.0, -20.0, 0.0),
         assistant_levels_dbfs=(-31.0, -100.0, -47.0),
         recorded=recorded,
-        figures=CallStats(dropped_heard=1, dropped_said=2, lag_frames=3),
+        stats=CallStats(dropped_heard=1, dropped_said=2, lag_frames=3),
     )
 
 
@@ -538,11 +537,11 @@ def test_a_full_disk_keeps_no_call_from_its_owner(
     archive.begin(ANN, call.call_id, NOW, call.voice)
     record(archive.recording_path(call.call_id), writer)
 
-    def full(table: CallStoreTable, kept: KeptCall) -> None:
+    def full(table: CallTable, kept: KeptCall) -> None:
         with Database(directory / FILE, "").transaction():
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(CallStoreTable, "put", full)
+    monkeypatch.setattr(CallTable, "put", full)
     archive.add(ANN, call)
     assert "No space left" in caplog.text
     assert call.call_id not in caplog.text

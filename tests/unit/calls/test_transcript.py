@@ -22,14 +22,14 @@ def test_pieces_become_lines() -> None:
     transcript = spoken(
         (" Hel", 1.0), ("lo", 1.08), (" there", 1.4), (".", 1.48), (" How", 3.0), (" are", 3.2)
     )
-    assert transcript.lines == (
+    assert transcript.utterances == (
         Utterance(1.0, 1.48 + FRAME_SEC, "Hello there."),
         Utterance(3.0, 3.2 + FRAME_SEC, "How are"),
     )
 
 
 def test_nothing_said() -> None:
-    assert Transcript().lines == ()
+    assert Transcript().utterances == ()
     assert to_txt(()) == ""
     assert to_srt(()) == ""
     assert json.loads(to_json(())) == []
@@ -40,31 +40,31 @@ def test_a_pause_begins_a_line(pause_sec: float, lines: int) -> None:
     transcript = Transcript()
     transcript.append(" one", 0.0, 1.0)
     transcript.append(" two", 1.0 + pause_sec, 2.0 + pause_sec)
-    assert len(transcript.lines) == lines
+    assert len(transcript.utterances) == lines
 
 
 def test_no_pause_cuts_a_word() -> None:
-    assert [line.text for line in spoken((" extra", 0.0), ("ordin", 5.0), ("ary", 60.0)).lines] == [
+    assert [line.text for line in spoken((" extra", 0.0), ("ordin", 5.0), ("ary", 60.0)).utterances] == [
         "extraordinary"
     ]
-    assert [line.text for line in spoken((" it", 0.0), ("'s", 5.0), (" me", 5.1)).lines] == ["it's me"]
+    assert [line.text for line in spoken((" it", 0.0), ("'s", 5.0), (" me", 5.1)).utterances] == ["it's me"]
 
 
 def test_a_first_piece_without_a_space_is_kept() -> None:
-    assert [line.text for line in spoken(("ello", 0.0), (" there", 0.1)).lines] == ["ello there"]
+    assert [line.text for line in spoken(("ello", 0.0), (" there", 0.1)).utterances] == ["ello there"]
 
 
 def test_a_space_alone_makes_no_line_but_begins_the_next_word() -> None:
     transcript = spoken((" one", 0.0), (" ", 5.0))
-    assert [line.text for line in transcript.lines] == ["one"]
+    assert [line.text for line in transcript.utterances] == ["one"]
     transcript.append("two", 5.1, 5.2)
-    assert transcript.lines[1:] == (Utterance(5.0, 5.2, "two"),)
-    assert spoken((" ", 0.0), ("\n", 3.0)).lines == ()
+    assert transcript.utterances[1:] == (Utterance(5.0, 5.2, "two"),)
+    assert spoken((" ", 0.0), ("\n", 3.0)).utterances == ()
 
 
 def test_what_was_handed_out_does_not_change() -> None:
     transcript = spoken((" one", 0.0))
-    before = transcript.lines
+    before = transcript.utterances
     transcript.append(" two", 0.1, 0.2)
     assert [line.text for line in before] == ["one"]
 
@@ -84,7 +84,7 @@ def test_every_word_stands_whole_in_one_line_in_order(words: list[tuple[list[str
             now += pause_sec  # also within a word
             transcript.append((" " if number == 0 else "") + piece, now, now + FRAME_SEC)
             now += FRAME_SEC
-    lines = transcript.lines
+    lines = transcript.utterances
     assert " ".join(line.text for line in lines).split() == ["".join(pieces) for pieces, _ in words]
     times = [sec for line in lines for sec in (line.start_sec, line.end_sec)]
     assert times == sorted(times)

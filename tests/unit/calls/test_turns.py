@@ -22,7 +22,7 @@ def ended_call(caller: tuple[float, ...], assistant: tuple[float, ...]) -> Ended
         voice="NATF2",
         reason="You hung up.",
         notes=(),
-        lines=(),
+        utterances=(),
         caller_levels_dbfs=caller,
         assistant_levels_dbfs=assistant,
         recorded=True,

@@ -16,7 +16,7 @@ CALL = EndedCall(
     voice="NATF2",
     reason="You hung up.",
     notes=(),
-    lines=(Utterance(0.0, 1.0, "Hello."),),
+    utterances=(Utterance(0.0, 1.0, "Hello."),),
     caller_levels_dbfs=(-20.0,) * 500 + (-80.0,) * 500,
     assistant_levels_dbfs=(-80.0,) * 510 + (-20.0,) * 490,
     recorded=True,
@@ -102,7 +102,7 @@ def test_the_result_offers_player_and_downloads() -> None:
 )
 def test_the_result_tells_what_the_connection_lost(lost: int, words: str) -> None:
     stats = CallStats(lost_packets=lost, concealed_packets=lost)
-    text = ParsedHtml(talk_view.result_html(replace(CALL, figures=stats))).text
+    text = ParsedHtml(talk_view.result_html(replace(CALL, stats=stats))).text
     assert words in text
     assert ("lost" in text) == (lost > 0)
 
@@ -116,7 +116,7 @@ def test_a_result_without_recording_says_so() -> None:
 
 
 def test_the_result_of_a_call_in_which_nothing_happened() -> None:
-    call = replace(CALL, duration_sec=0.0, lines=(), caller_levels_dbfs=(), assistant_levels_dbfs=())
+    call = replace(CALL, duration_sec=0.0, utterances=(), caller_levels_dbfs=(), assistant_levels_dbfs=())
     page = ParsedHtml(talk_view.result_html(replace(call, voice="", reason="")))
     assert "2025-11-20 17:33 UTC · 0:00" in page.text
     assert "Nobody spoke in this call." in page.text

@@ -17,7 +17,7 @@ from httpx import ASGITransport, AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from personaplex_ui import __version__
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, PacketCounts, Transport
@@ -91,7 +91,7 @@ async def scrape(place: Place) -> Series:
     return parsed(answer.text)
 
 
-async def talk(call: Call, frames: int) -> None:
+async def talk(call: LiveCall, frames: int) -> None:
     """Speak, and listen until ``frames`` answers have come."""
     async with asyncio.timeout(10.0):
         for _ in range(frames):
@@ -129,7 +129,9 @@ async def test_a_call_changes_the_figures(place: Place) -> None:
 
 
 async def test_calls_are_told_apart_by_transport_and_end(place: Place) -> None:
-    async def end_of(transport: Transport, voice: str, hang_up: Callable[[Call], None] | None = None) -> None:
+    async def end_of(
+        transport: Transport, voice: str, hang_up: Callable[[LiveCall], None] | None = None
+    ) -> None:
         call = place.call_manager.open(CallSettings(Persona(voice, "")), transport=transport)
         if hang_up:
             await call.live.wait()
@@ -177,7 +179,7 @@ async def test_what_was_dropped_never_goes_back(place: Place) -> None:
     call = place.call_manager.open(SETTINGS, owner="an owner")
     await call.live.wait()
     async with asyncio.timeout(10.0):
-        while not call.snapshot().figures.dropped_said:  # nobody listens to the answers
+        while not call.snapshot().stats.dropped_said:  # nobody listens to the answers
             for _ in range(4 * 2):
                 call.hear(CHUNK)
             await asyncio.sleep(0.02)
@@ -188,7 +190,7 @@ async def test_what_was_dropped_never_goes_back(place: Place) -> None:
         seen.append(await dropped())
         await asyncio.sleep(0)
     await place.call_manager.ended(call)
-    figures = call.snapshot().figures
+    figures = call.snapshot().stats
     seen += [await dropped(), await dropped()]
     assert all(list(way) == sorted(way) for way in zip(*seen, strict=True))
     assert seen[-1] == (figures.dropped_heard, figures.dropped_said)

@@ -75,9 +75,9 @@ def call(call_manager: CallManager) -> EndedCall:
     """An ended call of the owner; its recording is 1 s of two tracks."""
     call_id = CallStore.new_call_id()
     call = EndedCall(call_id, time.time(), 1.0, "NATF2", "You hung up.", (), LINES, (), (), recorded=True)
-    call_manager.archive.add("o" * 43, call)
+    call_manager.store.add("o" * 43, call)
     sound = np.arange(48_000, dtype="<i2").tobytes()
-    call_manager.archive.recording_path(call_id).write_bytes(wav_header(2, len(sound)) + sound)
+    call_manager.store.recording_path(call_id).write_bytes(wav_header(2, len(sound)) + sound)
     return call
 
 
@@ -189,7 +189,7 @@ async def test_players_get_the_part_they_ask_for(
     client: AsyncClient, call_manager: CallManager, call: EndedCall, asked: str, first: int, last: int
 ):
     response = await client.get(f"/calls/{call.call_id}/recording.wav", headers=OWNER | {"Range": asked})
-    whole = call_manager.archive.recording_path(call.call_id).read_bytes()
+    whole = call_manager.store.recording_path(call.call_id).read_bytes()
     assert response.status_code == 206
     assert response.headers["content-range"] == f"bytes {first}-{last}/{len(whole)}"
     assert response.content == whole[first : last + 1]
@@ -266,7 +266,7 @@ async def test_there_is_no_other_format(client: AsyncClient, call: EndedCall):
 async def test_a_recording_that_has_expired_is_gone_and_the_transcript_is_not(
     client: AsyncClient, call_manager: CallManager, call: EndedCall
 ):
-    call_manager.archive.recording_path(call.call_id).unlink()
+    call_manager.store.recording_path(call.call_id).unlink()
     response = await client.get(f"/calls/{call.call_id}/recording.wav", headers=OWNER)
     assert response.status_code == 404
     assert "any more" in response.json()["detail"]

@@ -16,7 +16,7 @@ from fastrtc.utils import Context
 
 from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ
 from personaplex_ui.audio.pacing import MAX_AHEAD_SEC, Pacer
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings, check_temperature
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.channels.browser import handler as webrtc
@@ -90,14 +90,14 @@ class Caller:
         self.handler.set_args([self.id, *inputs])
         await starting
 
-    async def start_live(self) -> Call:
+    async def start_live(self) -> LiveCall:
         await self.start()
         call = self.call
         await call.live.wait()
         return call
 
     @property
-    def call(self) -> Call:
+    def call(self) -> LiveCall:
         call = self.calls.call_of(self.id)
         assert call is not None
         return call
@@ -163,7 +163,7 @@ async def test_the_call_belongs_to_the_owner_that_the_page_names(calls: BrowserC
     call = await caller.start_live()
     await caller.handler.shutdown()
     await calls.call_manager.ended(call)
-    assert [kept.call_id for kept in calls.call_manager.archive.calls_of("an owner")] == [call.call_id]
+    assert [kept.call_id for kept in calls.call_manager.store.calls_of("an owner")] == [call.call_id]
 
 
 async def test_a_page_that_sends_no_settings_is_told_so_and_holds_nothing(
@@ -333,7 +333,7 @@ async def test_answers_that_lie_ready_at_the_end_do_not_hide_it(calls: BrowserCa
     caller = Caller(calls)
     call = await caller.start_live()
     await caller.say(ramp())
-    await until(lambda: bool(call.snapshot().lines))
+    await until(lambda: bool(call.snapshot().utterances))
     call.hang_up("Goodbye.")
     assert await caller.hear_end() == "Goodbye."
 

@@ -82,7 +82,7 @@ async def test_a_long_clip_is_heard_once_and_in_order(call_manager: CallManager,
 
 async def test_the_transcript_is_on_the_clips_clock(call_manager: CallManager):
     answer = await converse(sound(25 * 1_920), SETTINGS, call_manager)
-    [line] = answer.lines
+    [line] = answer.utterances
     assert line.text == " ".join(["word"] * 25)
     assert 0.0 <= line.start_sec <= 0.25
     assert 2.0 - 0.25 <= line.end_sec <= 2.0 + 0.08 + 1e-6
@@ -214,7 +214,7 @@ async def test_while_the_model_loads_the_clip_is_refused(tmp_path: Path):
 async def test_nothing_of_a_clip_is_kept(call_manager: CallManager, tmp_path: Path):
     await converse(sound(20 * 1_920), SETTINGS, call_manager)
     await all_is_free(call_manager)
-    assert call_manager.archive.calls_of("") == ()
+    assert call_manager.store.calls_of("") == ()
     assert not (tmp_path / "recordings").exists()
 
 
@@ -247,7 +247,7 @@ async def test_a_lent_model_that_hangs_is_not_waited_for(
     lent: tuple[LentFake, CallManager], monkeypatch: pytest.MonkeyPatch
 ):
     model, call_manager = lent
-    monkeypatch.setattr(clip, "LENT_ANSWER_WITHIN_SEC", 0.05)
+    monkeypatch.setattr(clip, "OFFLINE_ANSWER_WITHIN_SEC", 0.05)
     model.going.clear()
     with pytest.raises(EngineUnavailable, match="stopped answering"):
         await converse(sound(1_920), SETTINGS, call_manager)

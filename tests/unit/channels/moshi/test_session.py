@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
@@ -39,8 +40,9 @@ async def url(call_manager: CallManager) -> AsyncIterator[str]:
         yield url
 
 
-def only_call(call_manager: CallManager) -> Call:
+def only_call(call_manager: CallManager) -> LiveCall:
     (call,) = call_manager.calls.values()
+    assert isinstance(call, LiveCall)
     return call
 
 
@@ -74,7 +76,7 @@ async def test_a_call_goes_from_the_handshake_to_sound_and_text(url: str, call_m
     await call_manager.ended(call)
     assert (call.reason, call.end) == ("The client hung up.", End.HUNG_UP)
     assert client.errors == []
-    assert client.text == "".join(call.pieces)[: len(client.text)]
+    assert client.text == "".join(call.transcript.pieces)[: len(client.text)]
 
 
 async def test_what_cannot_be_used_is_told_and_closes(url: str, call_manager: CallManager):

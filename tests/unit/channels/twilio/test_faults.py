@@ -6,7 +6,7 @@ import json
 import pytest
 
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase
 from personaplex_ui.channels.twilio import session as twilio_stream
@@ -159,13 +159,13 @@ async def test_ten_times_real_time_is_cut_down_and_then_closed(
     dial: Dial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
-    hear = Call.hear
+    hear = LiveCall.hear
 
-    def counted(call: Call, samples: Samples) -> None:
+    def counted(call: LiveCall, samples: Samples) -> None:
         heard.append(len(samples))
         hear(call, samples)
 
-    monkeypatch.setattr(Call, "hear", counted)
+    monkeypatch.setattr(LiveCall, "hear", counted)
     peer, other = dial(), dial()
     await other.start()
     call = await peer.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.call_tokens import TokenRefused
@@ -31,7 +31,7 @@ WEBHOOKS = (INBOUND, "/twilio/ended", "/twilio/status", "/twilio/outbound/answer
 NASTY = "You are <b>\"Tom\" & 'Jerry'</b>; a > b\n\tGrüße, 你好 👋 "
 
 
-def begin_call(app: PhoneApp, start: Start) -> Call:
+def begin_call(app: PhoneApp, start: Start) -> LiveCall:
     """What the stream does once it is admitted."""
     grant = app.desk.admit(start)
     call = app.call_manager.open(
@@ -41,7 +41,7 @@ def begin_call(app: PhoneApp, start: Start) -> Call:
     return call
 
 
-async def live_call(app: PhoneApp, call_sid: str = CALL_SID) -> Call:
+async def live_call(app: PhoneApp, call_sid: str = CALL_SID) -> LiveCall:
     call = begin_call(app, (await app.inbound(call_sid)).start(call_sid))
     await call.live.wait()
     return call

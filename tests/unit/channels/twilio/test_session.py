@@ -15,7 +15,7 @@ import pytest
 
 from personaplex_ui.audio import mu_law
 from personaplex_ui.audio.frames import Frame
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels.twilio import session as twilio_stream
@@ -80,10 +80,10 @@ async def test_frames_are_heard_when_their_marks_are_back(
 ) -> None:
     heard: list[float] = []
 
-    def note(call: Call, frame: Frame) -> None:
+    def note(call: LiveCall, frame: Frame) -> None:
         heard.append(float(np.abs(frame).max()))
 
-    monkeypatch.setattr(Call, "heard", note)
+    monkeypatch.setattr(LiveCall, "heard", note)
     peer = dial()
     await peer.start()
     await peer.say(0.5)

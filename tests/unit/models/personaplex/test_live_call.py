@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from personaplex_ui.audio.frames import Frame, Samples, silent_frame
-from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.clip_call import ClipCall
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.speech_model import Persona, Sampling
@@ -29,8 +29,8 @@ async def engine(model: PersonaPlexModel) -> AsyncIterator[Engine]:
 
 
 @contextlib.asynccontextmanager
-async def live_call(engine: Engine) -> AsyncGenerator[Call]:
-    call = Call("c" * 22, SEEDED, engine, 600.0, paced=False)
+async def live_call(engine: Engine) -> AsyncGenerator[ClipCall]:
+    call = ClipCall("c" * 22, SEEDED, engine)
     running = asyncio.create_task(call.run())
     await call.live.wait()
     yield call
@@ -39,7 +39,7 @@ async def live_call(engine: Engine) -> AsyncGenerator[Call]:
     assert call.reason == "You hung up."
 
 
-async def answers(call: Call, frames: int) -> Samples:
+async def answers(call: ClipCall, frames: int) -> Samples:
     """Of so many frames in which the caller is silent: ``[frames, 1920]``."""
     heard: list[Frame] = []
     for _ in range(frames):
@@ -50,8 +50,8 @@ async def answers(call: Call, frames: int) -> Samples:
     return np.stack(heard)
 
 
-def said(call: Call) -> str:
-    return "".join(line.text for line in call.snapshot().lines)
+def said(call: ClipCall) -> str:
+    return "".join(line.text for line in call.snapshot().utterances)
 
 
 async def test_what_is_forced_is_said_in_its_order(engine: Engine):
