@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "models.personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
     "models": ("engine", "config.settings", "voices", "errors"),
     "calls": ("database", "engine", "audio", "voices", "plain_text", *LOW),
-    "compat": ("audio",),
+    "compat": ("audio", "logs"),
     "channels": (
         "web",
         "compat",
@@ -43,7 +43,7 @@ MAY_IMPORT = {
         "tar",
         *LOW,
     ),
-    "web": ("channels.clips.preview", "compat", "calls", "engine", "audio", "voices", "tar", *LOW),
+    "web": ("compat", "calls", "engine", "audio", "voices", "tar", *LOW),
     "ui": ("doctor.report", "channels", "web", "compat", "calls", "engine", "audio", "voices", "errors"),
     "app": ALL,
     "entry": ALL,
@@ -58,6 +58,12 @@ MAY_IMPORT = {
 READS_ENVIRONMENT = ("entry", "cli", "app.restart", "offline", "doctor", "config.environment", "benchmarks")
 KNOWS_NO_ASYNCIO = ("audio",)
 KNOWS_TORCH = ("models.personaplex", "benchmarks")
+KNOWS_PRIVATE_NAMES = ("compat", "benchmarks")
+"""Of the libraries below: a new version may change them without a word."""
+
+LIBRARIES = ("gradio", "fastrtc", "aiortc")
+PRIVATE_MODULES = ("gradio.context", "gradio.queueing", "gradio.route_utils", "gradio.routes")
+"""Modules without an underscore that no documentation of the library names."""
 
 
 def sources() -> list[Path]:
@@ -114,6 +120,31 @@ def reads_environment(tree: ast.Module) -> bool:
     )
 
 
+def private_names(tree: ast.Module, path: str) -> Iterator[str]:
+    """What a file that imports one of ``LIBRARIES`` uses of its private names.
+
+    Types are not known here, so each ``._name`` counts that is not of ``self``, ``cls`` or ``os``.
+    """
+    imported = list(imports(tree, path))
+    if not any(is_within(name, LIBRARIES) for name in imported):
+        return
+    yield from (name for name in imported if is_within(name, PRIVATE_MODULES))
+    yield from (name for name in imported if is_within(name, LIBRARIES) and "._" in name)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls" | "os")):
+                pass
+            case ast.Attribute(attr=name) if name.startswith("_") and not name.endswith("__"):
+                yield name
+            case ast.Call(
+                func=ast.Name(id="getattr" | "setattr" | "hasattr"),
+                args=[_, ast.Constant(value=str(name)), *_],
+            ) if name.startswith("_") and not name.endswith("__"):
+                yield name
+            case _:
+                pass
+
+
 def violations(path: str, source: str) -> list[str]:
     """What the file at ``path`` (from the root of the repository) does that it may not, one sentence each."""
     tree = ast.parse(source)
@@ -134,6 +165,8 @@ def violations(path: str, source: str) -> list[str]:
             found.append(f"{path}: {part} may not import {name}")
         if is_within(name, ("asyncio", "anyio")) and part in KNOWS_NO_ASYNCIO:
             found.append(f"{path}: {part} may not import {name}")
+    if not is_within(module, KNOWS_PRIVATE_NAMES):
+        found += [f"{path}: only compat may use {name}" for name in private_names(tree, path)]
     if reads_environment(tree) and not is_within(module, READS_ENVIRONMENT):
         found.append(f"{path}: {part} may not read the environment")
     return found
@@ -223,6 +256,13 @@ def test_a_file_keeps_to_its_place(path: str) -> None:
         ("server.py", "import torch"),
         ("settings.py", "import os\nport = os.getenv('PORT')"),
         ("newcomer/thing.py", "import json"),
+        ("ui/blocks.py", "from gradio import queueing"),
+        ("ui/blocks.py", "from gradio.routes import App"),
+        ("ui/blocks.py", "import gradio.context"),
+        ("ui/blocks.py", "from gradio.events import _setup"),
+        ("ui/blocks.py", "import gradio as gr\ngr.Blocks()._queue"),
+        ("ui/blocks.py", "import gradio as gr\ndef f(page):\n    return page._queue"),
+        ("web/routes.py", "from aiortc import RTCPeerConnection\ngetattr(peer, '_queue')"),
     ],
 )
 def test_what_is_out_of_place_is_found(path: str, source: str) -> None:
@@ -252,6 +292,9 @@ def test_what_is_out_of_place_is_found(path: str, source: str) -> None:
         ),
         ("personaplex_ui/app/server.py", "from personaplex_ui.config.settings import Settings"),
         ("benchmarks.py", "import os\nfrom personaplex_ui.config.settings import Settings\nos.environ"),
+        ("personaplex_ui/compat/gradio.py", "from gradio.queueing import Queue\nQueue()._x"),
+        ("personaplex_ui/ui/blocks.py", "import gradio as gr\ngr.__version__\nself._x\ncls._x"),
+        ("personaplex_ui/ui/blocks.py", "import os\nimport gradio\nos._exit(1)"),
         (
             "app.py",
             "import os\nfrom personaplex_ui.config import settings\nsettings.read(os.environ)",

@@ -30,15 +30,13 @@ from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.config.settings import EngineChoice, Settings
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.voices.library import VoiceLibrary
-from personaplex_ui.web.gradio.login import GradioTokens
 from personaplex_ui.web.gradio.routes import STREAMS
-from personaplex_ui.web.methods import HeadRequests
+from personaplex_ui.web.methods import AllowedMethods, HeadRequests
 from personaplex_ui.web.metrics import Metrics, build_metrics_router
 from personaplex_ui.web.security.auth import AuthMiddleware, is_machine
 from personaplex_ui.web.security.credentials import Credentials
 from personaplex_ui.web.security.headers import SecurityHeaders
 from personaplex_ui.web.security.host_check import HostCheck, KnownHosts
-from personaplex_ui.web.security.login_throttle import LoginThrottle
 from personaplex_ui.web.security.origin_check import OriginCheck
 from personaplex_ui.web.security.proxy_headers import ProxyHeaders, client_address, public_url
 from personaplex_ui.web.security.request_limits import RequestLimits
@@ -59,11 +57,8 @@ class Endpoints:
         self._call_manager = call_manager
         self._voices = voices
         self._opening: asyncio.Task[None] | None = None
-        self.keys = Credentials(
-            _revealed(settings.app_password),
-            _revealed(settings.api_key),
-            LoginThrottle(time.monotonic),
-            time.time,
+        self.credentials = Credentials(
+            _revealed(settings.app_password), _revealed(settings.api_key), time.monotonic
         )
         self.metrics = Metrics(call_manager)
         self.personas = PhonePersonas.from_text(settings.phone_personas, voices)
@@ -79,15 +74,18 @@ class Endpoints:
             build_moshi_router(self._call_manager, self._voices, settings.default_text_prompt, client_address)
         )
         app.include_router(
-            build_twilio_router(self.desk, self._call_manager, public_url, is_machine, self.keys.has_api_key)
+            build_twilio_router(
+                self.desk, self._call_manager, public_url, is_machine, self.credentials.has_api_key
+            )
         )
         app.include_router(build_client_router(self._moshi_client))
         # The last one added is the outermost.
+        app.add_middleware(AllowedMethods)
         app.add_middleware(MoshiClientAssets, client=self._moshi_client)
         app.add_middleware(UploadLimit, mb_per_hour=settings.upload_mb_per_hour)
         origins = OriginCheck(settings.server_url, settings.allowed_origins)
-        app.add_middleware(AuthMiddleware, keys=self.keys, origins=origins, let_in=GradioTokens(app).let_in)
-        if not self.keys.are_needed:
+        app.add_middleware(AuthMiddleware, credentials=self.credentials, origins=origins)
+        if not self.credentials.are_needed:
             hosts = KnownHosts(settings.server_url, settings.allowed_origins)
             app.add_middleware(HostCheck, hosts=hosts)
         app.add_middleware(RequestLimits, most=most_requests(raise_limit()))

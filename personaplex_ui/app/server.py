@@ -26,24 +26,25 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.browser.handler import BrowserCalls
 from personaplex_ui.channels.browser.ice_servers import IceServers, choose_source
+from personaplex_ui.channels.clips.routes import build_preview_router
+from personaplex_ui.compat.gradio import forget_idle_sessions
+from personaplex_ui.compat.library_output import log_what_libraries_print
 from personaplex_ui.config.settings import LogFormat, Settings
 from personaplex_ui.doctor.examine import KeptReport, examine_server
 from personaplex_ui.doctor.probes import Probes
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.logs.formats import configure_logging
-from personaplex_ui.logs.library_output import log_what_libraries_print
 from personaplex_ui.logs.rate_limit import limit_repeated_records
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.blocks import PageOptions, build_page
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
-from personaplex_ui.ui.session_cleanup import forget_idle_sessions
 from personaplex_ui.ui.status_tab import StatusSources
 from personaplex_ui.web.api_docs import add_api_docs
 from personaplex_ui.web.gradio.app import mount
 from personaplex_ui.web.routes import build_router
-from personaplex_ui.web.security.session_cookie import VisitorMiddleware
+from personaplex_ui.web.security.session_cookie import SessionCookieMiddleware
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,6 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 
 PING_EVERY_SEC = 20.0
 LOOK_FOR_MODEL_EVERY_SEC = 0.5
-LOGIN_MESSAGE = "Any name will do; the password is that of this server (APP_PASSWORD)."
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -79,10 +79,11 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.state.call_manager = parts.call_manager
     app.state.doors = doors
-    app.add_middleware(VisitorMiddleware)
-    app.include_router(build_router(parts.call_manager, parts.previews, parts.voices))
+    app.add_middleware(SessionCookieMiddleware)
+    app.include_router(build_router(parts.call_manager, parts.voices))
+    app.include_router(build_preview_router(parts.previews, parts.voices))
     doors.add_to(app)
-    add_api_docs(app, settings.server_url, doors.keys.are_needed)
+    add_api_docs(app, settings.server_url, doors.credentials.are_needed)
     app.state.page = _build_page(settings, parts)
     mount(
         app,
@@ -91,8 +92,6 @@ def build_app(settings: Settings) -> FastAPI:
         max_file_size=f"{settings.max_upload_mb}mb",
         show_error=True,
         ssr_mode=False,
-        auth=doors.keys.login if doors.keys.are_needed else None,
-        auth_message=LOGIN_MESSAGE,
     )
     return app
 
@@ -132,10 +131,10 @@ def _build_page(settings: Settings, parts: AppParts) -> gr.Blocks:
     report = KeptReport(lambda: examine_server(settings, probes, doors.metrics.status()))
     return build_page(
         PageCallbacks(BrowserCalls(call_manager), parts.previews, voices, parts.load_model, parts.load_echo),
-        PhoneCallbacks(doors.desk, doors.number, doors.keys, settings.phone_record),
+        PhoneCallbacks(doors.desk, doors.number, doors.credentials, settings.phone_record),
         PageApi(call_manager, voices, settings.max_call_seconds),
         StatusSources(
-            doors.metrics.status, report.get, doors.keys.are_needed, settings.server_url is not None
+            doors.metrics.status, report.get, doors.credentials.are_needed, settings.server_url is not None
         ),
         options,
     )

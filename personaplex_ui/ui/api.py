@@ -23,8 +23,8 @@ from personaplex_ui.calls.settings import CallSettings, check_settings
 from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.transcript import to_records
 from personaplex_ui.channels.clips.answer import ClipAnswer, converse
+from personaplex_ui.compat.gradio import while_wanted
 from personaplex_ui.errors import InvalidInput, PersonaplexError
-from personaplex_ui.ui.cancel_on_disconnect import while_wanted
 from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.library import VoiceLibrary

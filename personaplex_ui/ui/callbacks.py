@@ -31,7 +31,7 @@ from personaplex_ui.ui.own_voice import OwnVoices
 from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.library import VoiceLibrary, shown_voice
-from personaplex_ui.web.security.session_cookie import visitor_key
+from personaplex_ui.web.security.session_cookie import session_key
 
 ENGINE_WATCHED_EVERY_SEC = 0.5
 NAME = "PersonaPlex"
@@ -89,7 +89,7 @@ class PageCallbacks:
     def load(self, request: gr.Request) -> tuple[str, str, str]:
         """When the page opens: the visitor's key and address, and the calls they made before."""
         cookies: dict[str, str] = request.cookies
-        owner = visitor_key(cookies)
+        owner = session_key(cookies)
         return owner, address_of(request), self._history(owner)
 
     async def watch_engine(self) -> AsyncIterator[tuple[str, object]]:

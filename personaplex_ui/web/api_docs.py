@@ -10,10 +10,9 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment
 
 from personaplex_ui.web.api_responses import TEXT, answer_invalid_values_in_words, errors, record
-from personaplex_ui.web.methods import answer_all_methods
+from personaplex_ui.web.templates import page
 
 Requirement = dict[str, list[str]]
 """Names of schemes, all of which are needed."""
@@ -66,34 +65,6 @@ REFUSALS = errors(
     e429="Too much came from this network; `Retry-After` says when to try again.",
 )
 
-PAGE = Environment(autoescape=True).from_string(
-    """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ info.title }}: HTTP</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
-  color: #1c1c1c; background: #fff }
-code, h2 { font-family: ui-monospace, monospace } h2 { font-size: 1.05em; margin: 2em 0 0 }
-table { border-collapse: collapse } td { padding: .1em 1em .1em 0; vertical-align: top }
-</style></head><body>
-<h1>{{ info.title }} {{ info.version }}</h1>
-<p>{{ info.description }} All of this for programs, Swagger UI among them:
-<a href="openapi.json">openapi.json</a>.</p>
-{% for path, operations in paths.items() %}{% for method, operation in operations.items() %}
-<h2>{{ method | upper }} {{ path }}</h2>
-<p>{{ operation.summary }}. {{ operation.description }}</p>
-<table>
-{% for item in operation.parameters %}
-<tr><td><code>{{ item.name }}</code></td><td>{{ item.in }}</td><td>{{ item.description }}</td></tr>
-{% endfor %}
-{% for status, answer in operation.responses.items() %}
-<tr><td>{{ status }}</td><td></td><td>{{ answer.description }}</td></tr>
-{% endfor %}
-</table>
-{% endfor %}{% endfor %}
-</body></html>"""
-)
-
 
 def add_api_docs(app: FastAPI, server_url: str | None, is_closed: bool) -> None:
     """Describe ``app``, whose own pages of it must be off. ``is_closed``: a password is asked for."""
@@ -118,9 +89,8 @@ def _build_router(describe: Callable[[], dict[str, Any]]) -> APIRouter:
 
     @router.get("/docs")
     async def docs() -> HTMLResponse:
-        return HTMLResponse(PAGE.render(describe()))
+        return page("docs", describe())
 
-    answer_all_methods(router)
     return router
 
 

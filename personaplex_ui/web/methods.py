@@ -1,54 +1,40 @@
-"""Which methods an address answers: HEAD wherever GET is answered, and 405 with ``Allow`` for all others.
-
-Without the latter they would reach the page, which is mounted at "/" and says that there is nothing.
-"""
+"""Which methods an address answers: HEAD wherever GET is answered, and 405 with ``Allow`` for all others."""
 
 import re
-from typing import Any
 
-from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-
-def answer_all_methods(router: APIRouter) -> None:
-    """Add to each address of ``router`` what is missing. Call it once, after all its routes."""
-    methods: dict[str, set[str]] = {}
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            methods.setdefault(route.path, set()).update(route.methods or ())
-    gets = {r.path: r.app for r in router.routes if isinstance(r, APIRoute) and "GET" in (r.methods or ())}
-    for path, allowed in methods.items():
-        others: Any = OtherMethods(allowed, gets.get(path))
-        router.add_route(path, others, include_in_schema=False)  # not a function, so it gets all methods
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-class MethodNotAllowed:
-    """An ASGI app that answers 405. ``allowed``: the methods of the address; HEAD comes with GET, unless
-    ``streams`` (see ``HeadRequests``)."""
+def method_not_allowed(allowed: set[str], has_head: bool = True) -> JSONResponse:
+    """``has_head``: HEAD comes with GET (see ``HeadRequests``)."""
+    named = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed and has_head else allowed))
+    return JSONResponse({"detail": f"Please send this as {named}."}, 405, {"Allow": named})
 
-    def __init__(self, allowed: set[str], streams: bool = False) -> None:
-        allowed = allowed | {"HEAD"} if "GET" in allowed and not streams else allowed
-        self._allowed = ", ".join(sorted(allowed))
+
+class AllowedMethods:
+    """An ASGI middleware, the innermost of an app with a page that is mounted at "/": without it, the methods
+    that our own routes lack would reach the page, which says that nothing is there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sentence = f"Please send this as {self._allowed}."
-        await JSONResponse({"detail": sentence}, 405, {"Allow": self._allowed})(scope, receive, send)
+        allowed = _allowed(scope) if scope["type"] == "http" else set[str]()
+        answer = method_not_allowed(allowed) if allowed and scope["method"] not in allowed else self._app
+        await answer(scope, receive, send)
 
 
-class OtherMethods(MethodNotAllowed):
-    """As its base, but HEAD is answered as ``get`` is."""
-
-    def __init__(self, allowed: set[str], get: ASGIApp | None) -> None:
-        super().__init__(allowed)
-        self._head = HeadRequests(get) if get else None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._head is not None and scope["method"] == "HEAD":
-            await self._head(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+def _allowed(scope: Scope) -> set[str]:
+    """The methods of our own routes at this path; none where there is no such route."""
+    routes = [route for route in scope["app"].routes if not isinstance(route, Mount)]
+    if not any(route.matches(dict(scope))[0] is not Match.NONE for route in routes):
+        return set()
+    asked = [(method, {**scope, "method": method}) for method in METHODS]
+    return {method for method, one in asked if any(route.matches(one)[0] is Match.FULL for route in routes)}
 
 
 class HeadRequests:

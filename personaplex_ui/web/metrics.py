@@ -24,7 +24,6 @@ from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.tick_times import TickTimes
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.api_responses import TEXT, Responses, told
-from personaplex_ui.web.methods import answer_all_methods
 from personaplex_ui.web.server_stats import ServerStats
 
 TICK_BUCKETS_SEC = (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.25)
@@ -239,5 +238,4 @@ def build_metrics_router(metrics: Metrics) -> APIRouter:
             metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"}
         )
 
-    answer_all_methods(router)
     return router

@@ -7,10 +7,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.web.security.auth import NO_PASS, WRONG
+from personaplex_ui.web.security.auth import NO_PASSWORD, WRONG
 from personaplex_ui.web.security.login_throttle import MOST
-from tests.support.doors import API_KEY, PASSWORD, Walled, ask, basic, cookie, open_websocket
 from tests.support.loopback_server import serving
+from tests.support.protected_app import API_KEY, PASSWORD, ProtectedApp, ask, basic, cookie, open_websocket
 
 HTTP_PATHS = ("/page", "/voices", "/")
 
@@ -22,40 +22,40 @@ def credentials(raw: bytes, scheme: str = "Basic") -> dict[bytes, bytes]:
 @pytest.mark.parametrize("user", ["", "visitor", "Zoë", "a b"])
 @pytest.mark.parametrize("secret", [PASSWORD, API_KEY])
 async def test_any_user_with_the_password_or_the_key_comes_in(user: str, secret: str):
-    walled = Walled()
+    protected = ProtectedApp()
     for path in HTTP_PATHS:
-        assert (await ask(walled, path, headers=basic(user, secret))).json() == "in: "
-    accepted, _ = await open_websocket(walled.app, "/api/chat", basic(user, secret))
+        assert (await ask(protected, path, headers=basic(user, secret))).json() == "in: "
+    accepted, _ = await open_websocket(protected.app, "/api/chat", basic(user, secret))
     assert accepted["type"] == "websocket.accept"
 
 
 @pytest.mark.parametrize("scheme", ["basic", "BASIC", "bAsIc", "Basic  "])
 async def test_the_scheme_is_written_in_any_way(scheme: str):
-    answer = await ask(Walled(), headers=credentials(f"x:{PASSWORD}".encode(), scheme))
+    answer = await ask(ProtectedApp(), headers=credentials(f"x:{PASSWORD}".encode(), scheme))
     assert answer.status_code == 200
 
 
 async def test_a_password_may_hold_colons():
-    answer = await ask(Walled(password="a:b:c"), headers=basic("x", "a:b:c"))
+    answer = await ask(ProtectedApp(password="a:b:c"), headers=basic("x", "a:b:c"))
     assert answer.status_code == 200
 
 
 async def test_a_password_in_latin_1_is_understood_too():
-    answer = await ask(Walled(), headers=credentials(b"x:" + PASSWORD.encode("latin-1")))
+    answer = await ask(ProtectedApp(), headers=credentials(b"x:" + PASSWORD.encode("latin-1")))
     assert answer.status_code == 200
 
 
 async def test_base64_without_its_padding_is_understood_too():
     raw = base64.b64encode(f"xy:{PASSWORD}".encode()).rstrip(b"=")
-    assert (await ask(Walled(), headers={b"Authorization": b"Basic " + raw})).status_code == 200
+    assert (await ask(ProtectedApp(), headers={b"Authorization": b"Basic " + raw})).status_code == 200
 
 
 async def test_only_the_key_has_the_keys_rights():
-    walled = Walled()
-    assert (await ask(walled, "/machine", headers=basic("x", API_KEY))).json() is True
-    assert (await ask(walled, "/machine", headers=basic("x", PASSWORD))).json() is False
-    assert (await ask(Walled(None), "/machine", headers=basic("x", API_KEY))).json() is True
-    assert (await ask(Walled(None), "/machine", headers=basic(API_KEY, "x"))).json() is False
+    protected = ProtectedApp()
+    assert (await ask(protected, "/machine", headers=basic("x", API_KEY))).json() is True
+    assert (await ask(protected, "/machine", headers=basic("x", PASSWORD))).json() is False
+    assert (await ask(ProtectedApp(None), "/machine", headers=basic("x", API_KEY))).json() is True
+    assert (await ask(ProtectedApp(None), "/machine", headers=basic(API_KEY, "x"))).json() is False
 
 
 WRONG_ONES = {
@@ -77,46 +77,46 @@ WRONG_ONES = {
 
 @pytest.mark.parametrize("name", WRONG_ONES)
 async def test_what_is_wrong_is_refused_and_counted(name: str):
-    walled = Walled()
+    protected = ProtectedApp()
     for _ in range(MOST):
-        answer = await ask(walled, headers=WRONG_ONES[name])
+        answer = await ask(protected, headers=WRONG_ONES[name])
         assert (answer.status_code, answer.json()) == (401, {"detail": WRONG})
-    answer = await ask(walled, headers=basic("x", PASSWORD))
+    answer = await ask(protected, headers=basic("x", PASSWORD))
     assert answer.status_code == 429
-    assert walled.seen == []
+    assert protected.seen == []
 
 
 @pytest.mark.parametrize("sent", [{"Authorization": "Basic"}, {"Authorization": "Basic  "}, basic("x", "")])
 async def test_who_gives_no_password_is_told_what_to_do(sent: dict[str, str]):
-    walled = Walled()
+    protected = ProtectedApp()
     for _ in range(MOST + 1):
-        answer = await ask(walled, headers=sent)
-        assert (answer.status_code, answer.json()) == (401, {"detail": NO_PASS})
+        answer = await ask(protected, headers=sent)
+        assert (answer.status_code, answer.json()) == (401, {"detail": NO_PASSWORD})
 
 
 async def test_no_browser_is_made_to_ask_for_a_name_and_a_password():
     """``Basic`` among the challenges opens the browser's own window, over the page."""
-    walled = Walled()
+    protected = ProtectedApp()
     for headers in ({}, basic("x", "wrong"), {"Authorization": "Basic %"}):
-        answer = await ask(walled, headers=headers)
+        answer = await ask(protected, headers=headers)
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
 async def test_a_header_meant_for_another_does_not_lock_out_who_is_logged_in():
-    walled = Walled()
-    inside = await cookie(walled)
+    protected = ProtectedApp()
+    inside = await cookie(protected)
     for _ in range(MOST + 1):
-        assert (await ask(walled, headers=inside | basic("x", "for a proxy"))).status_code == 200
+        assert (await ask(protected, headers=inside | basic("x", "for a proxy"))).status_code == 200
 
 
 async def test_without_a_password_nobody_looks_at_it():
-    answer = await ask(Walled(None, None), headers={"Authorization": "Basic %%%"})
+    answer = await ask(ProtectedApp(None, None), headers={"Authorization": "Basic %%%"})
     assert answer.status_code == 200
 
 
 async def test_a_url_with_user_and_password_opens_a_websocket_and_http():
-    walled = Walled(password="open-sesame")
-    async with serving(walled.app) as url:
+    protected = ProtectedApp(password="open-sesame")
+    async with serving(protected.app) as url:
         host = url.removeprefix("http://")
         async with connect(f"ws://visitor:open-sesame@{host}/api/chat", proxy=None) as websocket:
             await websocket.wait_closed()

@@ -6,11 +6,12 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.web.security.auth import FOREIGN, NO_PASS, WRONG
+from personaplex_ui.web.security.auth import FOREIGN, NO_PASSWORD, WRONG
 from personaplex_ui.web.security.login_throttle import MOST
-from tests.support.doors import (
+from tests.support.loopback_server import serving
+from tests.support.protected_app import (
     IN_QUERY,
-    Walled,
+    ProtectedApp,
     basic,
     bearer,
     close_of,
@@ -18,7 +19,6 @@ from tests.support.doors import (
     open_websocket,
     refusal_of,
 )
-from tests.support.loopback_server import serving
 
 PATHS = ("/api/chat", "/ws/chat", "/api", "/gradio_api/stream/x", "/telephone/handler", "/nowhere")
 OWN = {"Origin": "http://localhost"}
@@ -26,64 +26,64 @@ OWN = {"Origin": "http://localhost"}
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_program_is_refused_with_401(path: str):
-    walled = Walled()
-    status, sentence, headers = await refusal_of(walled, path)
-    assert (status, sentence) == (401, NO_PASS)
+    protected = ProtectedApp()
+    status, sentence, headers = await refusal_of(protected, path)
+    assert (status, sentence) == (401, NO_PASSWORD)
     assert headers["www-authenticate"] == "Bearer"
     assert headers["cache-control"] == "no-store"
-    status, sentence, _ = await refusal_of(walled, path, "password=wrong")
+    status, sentence, _ = await refusal_of(protected, path, "password=wrong")
     assert (status, sentence) == (401, WRONG)
     for shown in (bearer("wrong"), basic("x", "wrong"), {"X-App-Password": "wrong"}):
-        assert (await refusal_of(walled, path, **shown))[:2] == (401, WRONG)
-    assert walled.seen == []
+        assert (await refusal_of(protected, path, **shown))[:2] == (401, WRONG)
+    assert protected.seen == []
 
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_browser_is_accepted_and_told_by_the_code(path: str):
-    walled = Walled()
-    assert await close_of(walled, path, **OWN) == (4001, NO_PASS)
-    assert await close_of(walled, path, "password=wrong", **OWN) == (4001, WRONG)
-    assert await close_of(walled, path, Origin="https://evil.example") == (4003, FOREIGN)
-    assert walled.seen == []
+    protected = ProtectedApp()
+    assert await close_of(protected, path, **OWN) == (4001, NO_PASSWORD)
+    assert await close_of(protected, path, "password=wrong", **OWN) == (4001, WRONG)
+    assert await close_of(protected, path, Origin="https://evil.example") == (4003, FOREIGN)
+    assert protected.seen == []
 
 
 async def test_too_many_wrong_ones_are_429_and_say_when_to_come_again():
-    walled = Walled()
+    protected = ProtectedApp()
     for _ in range(MOST):
-        await refusal_of(walled, query="password=wrong")
-    status, sentence, headers = await refusal_of(walled, query=IN_QUERY)
+        await refusal_of(protected, query="password=wrong")
+    status, sentence, headers = await refusal_of(protected, query=IN_QUERY)
     assert (status, headers["retry-after"]) == (429, "300")
     assert "300 seconds" in sentence
-    assert (await close_of(walled, query=IN_QUERY, **OWN))[0] == 4001
+    assert (await close_of(protected, query=IN_QUERY, **OWN))[0] == 4001
 
 
 async def test_a_cookie_that_another_site_sends_along_is_403():
-    walled = Walled()
-    inside = (await cookie(walled))["Cookie"]
-    status, sentence, _ = await refusal_of(walled, Cookie=inside, Sec_Fetch_Site="cross-site")
+    protected = ProtectedApp()
+    inside = (await cookie(protected))["Cookie"]
+    status, sentence, _ = await refusal_of(protected, Cookie=inside, Sec_Fetch_Site="cross-site")
     assert (status, sentence) == (403, FOREIGN)
 
 
 async def test_who_has_a_pass_comes_in_by_the_same_doors():
-    walled = Walled()
+    protected = ProtectedApp()
     for path in PATHS:
-        assert await close_of(walled, path, IN_QUERY) == (1000, "Welcome.")
+        assert await close_of(protected, path, IN_QUERY) == (1000, "Welcome.")
 
 
 async def test_a_server_that_cannot_answer_before_the_handshake_refuses_all_the_same():
-    walled = Walled()
+    protected = ProtectedApp()
 
     async def without_extension(scope: Scope, receive: Receive, send: Send) -> None:
         del scope["extensions"]
-        await walled.app(scope, receive, send)
+        await protected.app(scope, receive, send)
 
     (closed,) = await open_websocket(without_extension, "/api/chat")
     assert closed["type"] == "websocket.close"
 
 
 async def test_over_the_network_too():
-    walled = Walled(password="open-sesame")
-    async with serving(walled.app) as url:
+    protected = ProtectedApp(password="open-sesame")
+    async with serving(protected.app) as url:
         url = url.replace("http", "ws")
         for attempt in ("/api/chat", "/api/chat?password=wrong"):
             with pytest.raises(InvalidStatus) as refused:

@@ -99,8 +99,8 @@ async def test_what_is_no_page_has_its_methods_too(app: OpenApp, path: str, allo
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
-async def test_the_open_doors_of_a_closed_app_name_their_methods(closed_app: OpenApp):
-    for path in ("/health", "/twilio/inbound", "/", "/theme.css"):
+async def test_the_public_routes_of_a_closed_app_name_their_methods(closed_app: OpenApp):
+    for path in ("/health", "/twilio/inbound", "/", "/favicon.ico"):
         answer = await closed_app.http.request("DELETE", path)
         assert answer.status_code == 405
         assert answer.headers["allow"]

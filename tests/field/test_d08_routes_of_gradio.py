@@ -11,9 +11,8 @@ from gradio.routes import App
 from gradio.utils import get_upload_folder
 from starlette.routing import Mount
 
-from tests.support.doors import open_websocket
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
-from tests.support.routes_of import doors
+from tests.support.protected_app import all_routes, open_websocket
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -73,7 +72,7 @@ def gradio_of(app: OpenApp) -> App:
 
 async def test_every_route_is_open_or_closed(app: OpenApp):
     """Each one that a new version of Gradio brings is closed."""
-    tried = set(doors(gradio_of(app).routes)) | {("GET", "/gradio_api/custom_component/x/client/x/x")}
+    tried = set(all_routes(gradio_of(app).routes)) | {("GET", "/gradio_api/custom_component/x/client/x/x")}
     tried = {(method, path) for method, path in tried if path != "/openapi.json"}  # there ours is found
     assert tried >= CLOSED
     assert tried >= OPEN

@@ -4,18 +4,18 @@ import pytest
 
 from personaplex_ui.web.security.login_throttle import MOST_IN_ALL, WITHIN_SEC, LoginThrottle
 from tests.support.clock import Clock
-from tests.support.doors import API_KEY, IN_QUERY, Walled, bearer, cookie, log_in
+from tests.support.protected_app import API_KEY, IN_QUERY, ProtectedApp, bearer, cookie, log_in
 
 
 @pytest.fixture
-def walled() -> Walled:
-    return Walled()
+def protected() -> ProtectedApp:
+    return ProtectedApp()
 
 
-async def guess(walled: Walled, count: int, network: str = "198.51.{}.{}") -> list[int]:
+async def guess(protected: ProtectedApp, count: int, network: str = "198.51.{}.{}") -> list[int]:
     """Statuses of wrong passwords, each from another address, as a client claims it that nginx believes."""
     statuses: list[int] = []
-    async with walled.client("127.0.0.1") as client:
+    async with protected.client("127.0.0.1") as client:
         for number in range(count):
             claimed = network.format(number // 250, number % 250)
             answer = await client.get("/page?password=wrong", headers={"X-Forwarded-For": claimed})
@@ -23,50 +23,50 @@ async def guess(walled: Walled, count: int, network: str = "198.51.{}.{}") -> li
     return statuses
 
 
-async def test_sixty_guesses_are_not_looked_at(walled: Walled):
-    statuses = await guess(walled, 60)
+async def test_sixty_guesses_are_not_looked_at(protected: ProtectedApp):
+    statuses = await guess(protected, 60)
     assert statuses == [401] * MOST_IN_ALL + [429] * (60 - MOST_IN_ALL)
 
 
-async def test_nor_a_right_one_then_from_an_unknown_address(walled: Walled):
-    await guess(walled, 60)
-    answer = await log_in(walled)
+async def test_nor_a_right_one_then_from_an_unknown_address(protected: ProtectedApp):
+    await guess(protected, 60)
+    answer = await log_in(protected)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
     assert "your network" not in answer.json()["detail"]
 
 
-async def test_who_is_in_stays_in(walled: Walled):
-    inside = await cookie(walled)
-    await guess(walled, 60)
-    async with walled.client() as client:
+async def test_who_is_in_stays_in(protected: ProtectedApp):
+    inside = await cookie(protected)
+    await guess(protected, 60)
+    async with protected.client() as client:
         assert (await client.get("/page", headers=inside)).status_code == 200
 
 
-async def test_who_came_in_before_comes_in_again(walled: Walled):
+async def test_who_came_in_before_comes_in_again(protected: ProtectedApp):
     """Whatever others do, and however long."""
-    assert (await log_in(walled)).status_code == 200
+    assert (await log_in(protected)).status_code == 200
     for _ in range(5):
-        await guess(walled, 60)
-        assert (await log_in(walled)).status_code == 200
-        assert (await log_in(walled, "wrong")).status_code == 400
-        walled.clock.now += WITHIN_SEC
+        await guess(protected, 60)
+        assert (await log_in(protected)).status_code == 200
+        assert (await log_in(protected, "wrong")).status_code == 400
+        protected.clock.now += WITHIN_SEC
 
 
-async def test_a_key_nobody_can_guess_comes_in(walled: Walled):
-    await guess(walled, 60)
-    async with walled.client("203.0.113.77") as client:
+async def test_a_key_nobody_can_guess_comes_in(protected: ProtectedApp):
+    await guess(protected, 60)
+    async with protected.client("203.0.113.77") as client:
         assert (await client.get("/page", headers=bearer(API_KEY))).status_code == 200
         assert (await client.get(f"/page?{IN_QUERY}")).status_code == 429
 
 
-async def test_guessing_goes_on_slowly_and_everybody_waits_no_longer(walled: Walled):
-    await guess(walled, 60)
-    walled.clock.now += WITHIN_SEC
-    assert (await log_in(walled)).status_code == 200
+async def test_guessing_goes_on_slowly_and_everybody_waits_no_longer(protected: ProtectedApp):
+    await guess(protected, 60)
+    protected.clock.now += WITHIN_SEC
+    assert (await log_in(protected)).status_code == 200
 
 
-async def test_websockets_count_too(walled: Walled):
+async def test_websockets_count_too(protected: ProtectedApp):
     limit = LoginThrottle(Clock())
     for number in range(MOST_IN_ALL):
         assert limit.wait_sec("203.0.113.1") == 0

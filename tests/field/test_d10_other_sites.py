@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 
-from tests.support.doors import Walled, cookie, open_websocket
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.protected_app import ProtectedApp, cookie, open_websocket
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -148,10 +148,10 @@ async def test_gradios_proxy_and_redirects_are_gone(app: OpenApp):
     ],
 )
 async def test_another_site_logs_nobody_out(asks: dict[str, str]):
-    walled = Walled()
-    inside = await cookie(walled)
+    protected = ProtectedApp()
+    inside = await cookie(protected)
     async with AsyncClient(
-        transport=ASGITransport(walled.app, client=("203.0.113.5", 1)), base_url="http://localhost"
+        transport=ASGITransport(protected.app, client=("203.0.113.5", 1)), base_url="http://localhost"
     ) as client:
         answer = await client.get("/logout", headers=inside | asks)
         assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
@@ -168,10 +168,10 @@ async def test_another_site_logs_nobody_out(asks: dict[str, str]):
     ],
 )
 async def test_the_visitor_logs_out(asks: dict[str, str]):
-    walled = Walled()
-    inside = await cookie(walled)
+    protected = ProtectedApp()
+    inside = await cookie(protected)
     async with AsyncClient(
-        transport=ASGITransport(walled.app, client=("203.0.113.5", 1)), base_url="http://localhost"
+        transport=ASGITransport(protected.app, client=("203.0.113.5", 1)), base_url="http://localhost"
     ) as client:
         assert (await client.get("/logout", headers=inside | asks)).status_code == 303
         assert (await client.get("/page", headers=inside)).status_code == 401

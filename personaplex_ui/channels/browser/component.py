@@ -23,6 +23,7 @@ from aioice import ice
 from aiortc import RTCPeerConnection
 from aiortc.sdp import SessionDescription
 from fastrtc import WebRTC
+from gradio.components.base import server
 
 from personaplex_ui.channels.browser.ice_servers import IceServers, RelayUnavailable
 from personaplex_ui.channels.browser.offer_limits import (
@@ -193,8 +194,8 @@ def _guard_offers(component: WebRTC, ice_servers: IceServers, client_address: Ca
         except RelayUnavailable as error:
             return {"error": str(error)}
 
-    component.offer = _as_server_function(offer)
-    component.turn = _as_server_function(turn)
+    component.offer = server(offer)
+    component.turn = server(turn)
     component.connection_timeout = shorter_timeout
 
 
@@ -204,11 +205,6 @@ def _take_sound_ourselves(component: WebRTC, webrtc_id: str) -> None:
     if peer is not None:
         handler: Any = component.handlers.get(webrtc_id)
         handler.inbound = replace_jitter_buffers(peer)
-
-
-def _as_server_function(function: Callable[..., Any]) -> Any:
-    function._is_server_fn = True  # type: ignore[attr-defined]  # how Gradio marks what a page may call
-    return function
 
 
 def _refusal(problem: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from personaplex_ui.tar import ArchiveUnusable, Limits, extract_tar
-from personaplex_ui.web.methods import answer_all_methods
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +177,6 @@ def build_client_router(client: MoshiClient) -> APIRouter:
     async def file(name: str, request: Request) -> Response:
         return await client.respond(name, request.scope)
 
-    answer_all_methods(router)
     return router
 
 

@@ -12,7 +12,6 @@ from personaplex_ui.calls.settings import CallSettings, check_settings
 from personaplex_ui.channels.moshi.protocol import asks_for_state, parse_query
 from personaplex_ui.channels.moshi.session import serve_chat
 from personaplex_ui.voices.library import VoiceLibrary
-from personaplex_ui.web.methods import answer_all_methods
 from personaplex_ui.web.security.proxy_headers import public_url
 
 PATHS = ("/api/chat", "/ws/chat", "/api")
@@ -62,7 +61,6 @@ def build_moshi_router(
             include_in_schema=False,  # OpenAPI knows no websockets
             name=f"explain {path}",
         )
-    answer_all_methods(router)
     return router
 
 

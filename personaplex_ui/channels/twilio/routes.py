@@ -12,7 +12,6 @@ from personaplex_ui.channels.twilio.session import Lobby, serve_stream
 from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, TwilioSignatures
 from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
 from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
-from personaplex_ui.web.methods import answer_all_methods
 from personaplex_ui.web.security.proxy_headers import client_address
 
 POLICY_VIOLATION = 1008
@@ -94,7 +93,6 @@ def build_twilio_router(
         )
 
     add_machine_routes(router, desk, call_manager.store, public_url, is_machine, has_api_key)
-    answer_all_methods(router)
     return router
 
 

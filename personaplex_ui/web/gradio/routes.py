@@ -1,6 +1,6 @@
 """Which of Gradio's addresses there are: what its page and its clients use. All others do not exist.
 
-Gradio mounts much more than this app needs: an editor, screen recordings, links to saved states, figures,
+Gradio mounts much more than this app needs: an editor, screen recordings, links to saved states, statistics,
 a proxy, streams. Knows methods and paths, and what Gradio reads from a query that nobody here means.
 """
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from personaplex_ui.web.methods import MethodNotAllowed
+from personaplex_ui.web.methods import method_not_allowed
 
 NOT_FOUND = "There is nothing at this address. The page is at /, and what programs may call is at /docs."
 
@@ -24,6 +24,10 @@ class GradioRoute:
     path: str
     query: tuple[str, ...] = ()
 
+
+API_PREFIX = "/gradio_api"
+OF_SESSION, OF_EVENT = f"{API_PREFIX}/queue/data", f"{API_PREFIX}/call/"
+UPLOAD, FILE = f"{API_PREFIX}/upload", f"{API_PREFIX}/file="
 
 NAME = "[^/]+"
 GRADIO_ROUTES = (
@@ -75,9 +79,9 @@ class GradioRoutes:
             names = {name for route in routes for name in route.query}
             await self._app({**scope, "query_string": _only(names, scope["query_string"])}, receive, send)
         else:
-            streams = re.fullmatch(STREAMS, path) is not None
-            refuse = MethodNotAllowed({route.method for route in routes}, streams)
-            await refuse(scope, receive, send)
+            allowed = {route.method for route in routes}
+            has_head = re.fullmatch(STREAMS, path) is None
+            await method_not_allowed(allowed, has_head)(scope, receive, send)
 
 
 def _only(names: set[str], query: bytes) -> bytes:

@@ -6,9 +6,9 @@ knows no routes.
 
 import base64
 import binascii
-import hashlib
 import hmac
 import logging
+import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,7 +27,8 @@ COOKIE = "personaplex_pass"
 COOKIE_SEC = 7 * 86_400
 PASSWORD_HEADER = b"x-app-password"
 UNGUESSABLE_BYTES = 16
-MOST_LOGGED_OUT = 10_000
+MOST_LOGINS = 100_000
+"""Beyond it, the oldest are logged out."""
 
 UNREADABLE = b"\0"
 """Stands for credentials that cannot be read. They count as wrong: no setting can hold a zero byte."""
@@ -60,21 +61,16 @@ class Shown:
 
 
 class Credentials:
-    """``app_password``: None leaves every door open. ``api_key``: None lets nobody in as a machine."""
+    """``app_password``: None lets everybody in. ``api_key``: None lets nobody in as a machine. ``clock``:
+    seconds."""
 
-    def __init__(
-        self,
-        app_password: str | None,
-        api_key: str | None,
-        limit: LoginThrottle,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, app_password: str | None, api_key: str | None, clock: Callable[[], float]) -> None:
         self._password = (app_password or "").encode()
         self._api_key = (api_key or "").encode()
-        self._limit = limit
-        self._now = now
-        self._cookie_key = secrets.token_bytes(32)
-        self._logged_out: OrderedDict[str, None] = OrderedDict()
+        self._clock = clock
+        self._throttle = LoginThrottle(clock)
+        self._logins: OrderedDict[str, float] = OrderedDict()
+        """The cookies that are good, and until when."""
 
     @property
     def has_api_key(self) -> bool:
@@ -85,7 +81,7 @@ class Credentials:
         return bool(self._password)
 
     def admits(self, shown: Shown, address: str) -> bool:
-        """Whether one of the two opens the doors; wrong ones are counted against ``address``.
+        """Whether the password or the key was shown; wrong ones are counted against ``address``.
 
         Raises:
             TooManyFailures: neither was looked at.
@@ -98,52 +94,45 @@ class Credentials:
         right = self._is_machine(bearer)
         return self._check(bearer, address, right | self._is_password(bearer)) and right
 
-    def login(self, user: str, password: str) -> bool:
-        """Gradio's own question, for ``auth``. Any name will do."""
-        return self._is_password(Shown(password.encode()))
-
     def new_cookie(self) -> str:
-        """A value for ``COOKIE``; it says nothing of the password, and is worthless after a restart."""
-        rest = f"{int(self._now()) + COOKIE_SEC}.{secrets.token_hex(8)}"
-        return f"{rest}.{self._sign(rest)}"
+        """A value for ``COOKIE``: random, and worthless after a restart."""
+        value = secrets.token_urlsafe(32)
+        self._logins[value] = self._clock() + COOKIE_SEC
+        while len(self._logins) > MOST_LOGINS or next(iter(self._logins.values())) <= self._clock():
+            self._logins.popitem(last=False)
+        return value
 
     def is_cookie(self, value: str) -> bool:
         """Whether ``value`` is one of ours and still good."""
-        rest, _, signature = value.rpartition(".")
-        if rest in self._logged_out or not _same(signature.encode(), self._sign(rest).encode()):
-            return False
-        return int(rest.partition(".")[0]) > self._now()
+        return self._logins.get(value, -math.inf) > self._clock()
 
     def revoke_cookie(self, value: str) -> None:
         """Whoever had this cookie has logged out; copies of it are worthless too."""
-        if self.is_cookie(value):
-            self._logged_out[value.rpartition(".")[0]] = None
-            while len(self._logged_out) > MOST_LOGGED_OUT:
-                self._logged_out.popitem(last=False)
+        self._logins.pop(value, None)
 
     def check_wait(self, address: str) -> None:
         """Raises TooManyFailures: nothing that ``address`` shows is looked at now."""
-        if wait_sec := self._limit.wait_sec(address):
-            raise TooManyFailures(wait_sec, self._limit.is_total_spent())
+        if wait_sec := self._throttle.wait_sec(address):
+            raise TooManyFailures(wait_sec, self._throttle.is_total_spent())
 
     def _check(self, shown: Shown, address: str, right: bool) -> bool:
         if not shown:
             return False
-        is_shared = not address or self._limit.is_total_spent()
+        is_shared = not address or self._throttle.is_total_spent()
         if is_shared and len(self._api_key) >= UNGUESSABLE_BYTES and self._is_machine(shown):
             return True  # those that share a limit must not shut out machines
         self.check_wait(address)
         if right:
-            self._limit.spare(address)
+            self._throttle.spare(address)
             return True
         for _ in filter(None, (shown.password, shown.bearer)):
-            self._limit.add(address)
-        if self._limit.is_total_spent():
+            self._throttle.add(address)
+        if self._throttle.is_total_spent():
             log.warning(
                 "Too many wrong passwords from many networks: new ones are refused for a while. "
                 "If a proxy is in front, see that it sets X-Forwarded-For (docs/DEPLOYMENT.md)."
             )
-        elif self._limit.wait_sec(address):
+        elif self._throttle.wait_sec(address):
             log.warning("Too many wrong passwords from one network: it is refused for a while.")
         return False
 
@@ -152,9 +141,6 @@ class Credentials:
 
     def _is_machine(self, shown: Shown) -> bool:
         return _same(shown.bearer, self._api_key)
-
-    def _sign(self, text: str) -> str:
-        return hmac.new(self._cookie_key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def take_shown(scope: Scope) -> Shown:

@@ -194,13 +194,15 @@ def forwarded_host(connection: HTTPConnection) -> str:
     return _told(connection)[2]
 
 
-def is_encrypted(connection: HTTPConnection) -> bool:
-    """Whether the browser speaks https, as far as anybody says so; decides about a cookie's attributes only.
+def cookie_site(connection: HTTPConnection) -> str:
+    """The attributes of a cookie that say with which sites it goes. A Space is shown in a frame of another
+    site: there only a partitioned cookie is kept, which needs https.
 
     A platform's proxy may be unknown to us and yet tell the truth here; who lies gets a cookie it cannot use.
     """
     said = connection.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
-    return connection.scope["scheme"] in ("https", "wss") or said == "https"
+    is_encrypted = connection.scope["scheme"] in ("https", "wss") or said == "https"
+    return "; SameSite=None; Secure; Partitioned" if is_encrypted else "; SameSite=Lax"
 
 
 def _told(connection: HTTPConnection) -> tuple[str, str | None, str]:

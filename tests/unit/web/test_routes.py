@@ -18,6 +18,7 @@ from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.calls.transcript import Utterance
 from personaplex_ui.channels.clips.preview import Previews
+from personaplex_ui.channels.clips.routes import build_preview_router
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import EngineUnavailable
@@ -60,7 +61,8 @@ async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallMana
 def client_of(call_manager: CallManager) -> AsyncClient:
     app = FastAPI()
     voices = VoiceLibrary(VOICES, default="NATF2")
-    app.include_router(build_router(call_manager, Previews(call_manager, voices, "Be kind."), voices))
+    app.include_router(build_router(call_manager, voices))
+    app.include_router(build_preview_router(Previews(call_manager, voices, "Be kind."), voices))
     return AsyncClient(transport=ASGITransport(app), base_url="http://localhost")
 
 

@@ -232,23 +232,6 @@ async def test_a_body_of_another_kind_is_refused_in_words(app: PhoneApp, rest: T
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        (OUTBOUND, "POST"),
-        ("/twilio/inbound", "POST"),
-        (f"/twilio/hangup/{CALL_SID}", "POST"),
-        (f"/twilio/status/{CALL_SID}", "GET, HEAD"),
-        (f"/twilio/recordings/{CALL_SID}.wav", "GET, HEAD"),
-    ],
-)
-async def test_another_method_is_told_the_right_one(app: PhoneApp, path: str, allowed: str) -> None:
-    for method in {"GET", "POST", "DELETE"} - set(allowed.split(", ")):
-        response = await app.http.request(method, path, headers=BEARER)
-        assert (response.status_code, response.headers["allow"]) == (405, allowed)
-        assert allowed in response.json()["detail"]
-
-
 async def test_no_free_line_no_call(app: PhoneApp, rest: TwilioRest) -> None:
     grant = app.desk.admit((await app.inbound()).start())
     await app.call_manager.open(grant.settings).live.wait()

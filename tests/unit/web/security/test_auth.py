@@ -1,45 +1,46 @@
-"""The wall before a small app: who comes in with what, what strangers get, and pages of other sites.
+"""The auth middleware before a small app: who comes in with what, what strangers get, pages of other sites.
 
-What the passes are and how often one may be wrong: ``test_keys.py``.
+What is shown and how often one may be wrong: ``test_credentials.py``; HTTP Basic: field case A5; refused
+handshakes: field case A6.
 """
 
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+from starlette.types import Scope
 
-from personaplex_ui.web.security.auth import FOREIGN, NO_PASS, WRONG
+from personaplex_ui.web.security.auth import FOREIGN, NO_PASSWORD, WRONG
 from personaplex_ui.web.security.login_throttle import MOST
-from tests.support.doors import (
+from tests.support.protected_app import (
     API_KEY,
     IN_QUERY,
     PASSWORD,
-    Walled,
+    ProtectedApp,
     ask,
     bearer,
     close_of,
     cookie,
     open_websocket,
-    refusal_of,
 )
 
 
 @pytest.fixture
-def walled() -> Walled:
-    return Walled()
+def protected() -> ProtectedApp:
+    return ProtectedApp()
 
 
 # Who comes in -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
-async def test_without_a_pass_every_door_is_closed(walled: Walled, method: str):
-    for path in ("/page", "/docs", "/%2F", "/login/x", "/gradio_api/upload", "/twilio/outbound", "/assets"):
-        answer = await ask(walled, path, method)
+async def test_without_a_password_nobody_comes_in(protected: ProtectedApp, method: str):
+    for path in ("/page", "/docs", "/%2F", "/login/x", "/gradio_api/upload", "/twilio/outbound", "/assets/x"):
+        answer = await ask(protected, path, method)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
-        assert method == "HEAD" or answer.json() == {"detail": NO_PASS}
-    assert walled.seen == walled.let_in == []
+        assert method == "HEAD" or answer.json() == {"detail": NO_PASSWORD}
+    assert protected.seen == []
 
 
 @pytest.mark.parametrize(
@@ -52,170 +53,153 @@ async def test_without_a_pass_every_door_is_closed(walled: Walled, method: str):
         {b"X-App-Password": PASSWORD.encode(), b"Authorization": b"Bearer hf_somebody"},
     ],
 )
-async def test_a_header_opens_them(walled: Walled, headers: Any):
-    answer = await ask(walled, headers=headers)
-    assert answer.json() == "in: "
-    assert walled.let_in == walled.seen
+async def test_a_header_lets_in(protected: ProtectedApp, headers: Any):
+    assert (await ask(protected, headers=headers)).json() == "in: "
 
 
-async def test_the_query_opens_them_and_nobody_sees_it_after(walled: Walled):
-    answer = await ask(walled, f"/page?voice=NATF2&{IN_QUERY}&text=a%20b+c&p%61ssword={quote_plus(PASSWORD)}")
-    assert answer.json() == "in: voice=NATF2&text=a%20b+c"
-    assert walled.seen[0]["query_string"] == b"voice=NATF2&text=a%20b+c"
+async def test_the_query_lets_in_and_nobody_sees_the_password_after(protected: ProtectedApp):
+    shown = f"{IN_QUERY}&text=a%20b+c&p%61ssword={quote_plus(PASSWORD)}"
+    assert (await ask(protected, f"/page?voice=NATF2&{shown}")).json() == "in: voice=NATF2&text=a%20b+c"
+    assert protected.seen[0]["query_string"] == b"voice=NATF2&text=a%20b+c"
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Digest x"}, {"Authorization": "Bearer"}, {"X-App-Password": ""}]
 )
-async def test_who_shows_nothing_is_told_what_to_do(walled: Walled, headers: dict[str, str]):
+async def test_who_shows_nothing_is_told_what_to_do(protected: ProtectedApp, headers: dict[str, str]):
     for _ in range(MOST + 1):
-        answer = await ask(walled, "/page?password=&x", headers=headers)
-        assert (answer.status_code, answer.json()) == (401, {"detail": NO_PASS})
+        answer = await ask(protected, "/page?password=&x", headers=headers)
+        assert (answer.status_code, answer.json()) == (401, {"detail": NO_PASSWORD})
 
 
 @pytest.mark.parametrize(
     "shown",
     [
         {"headers": bearer("a-key-for-machine")},
-        {"headers": bearer(PASSWORD[:-1].encode().decode("latin-1") + "x")},
+        {"headers": {b"Authorization": b"Bearer " + PASSWORD[:-1].encode() + b"x"}},
         {"headers": {"X-App-Password": API_KEY}},
         {"params": {"password": API_KEY}},
         {"params": {"password": PASSWORD.lower()}},
         {"params": {"password": "\0"}},
     ],
 )
-async def test_who_shows_something_wrong_is_told_so(walled: Walled, shown: dict[str, Any]):
-    if "headers" in shown:
-        shown = {
-            "headers": {name: value.encode("latin-1", "replace") for name, value in shown["headers"].items()}
-        }
-    answer = await ask(walled, **shown)
+async def test_who_shows_something_wrong_is_told_so(protected: ProtectedApp, shown: dict[str, Any]):
+    answer = await ask(protected, **shown)
     assert (answer.status_code, answer.json()) == (401, {"detail": WRONG})
-    assert walled.seen == []
+    assert protected.seen == []
 
 
-async def test_without_a_password_all_is_open_and_the_query_is_clean():
-    walled = Walled(password=None)
-    answer = await ask(walled, "/page?password=meant+for+another&x=1", headers=bearer("wrong"))
+async def test_where_no_password_is_set_everybody_comes_in_and_the_query_is_clean():
+    open_app = ProtectedApp(password=None)
+    answer = await ask(open_app, "/page?password=meant+for+another&x=1", headers=bearer("wrong"))
     assert answer.json() == "in: x=1"
-    assert await close_of(walled, query="password=x") == (1000, "Welcome.")
-    assert (await ask(walled, "/health")).json()["device"] == "a GPU"
-    assert (await ask(walled, "/login", "POST")).json() == "in: "
-    assert walled.let_in == []
+    assert await close_of(open_app, query="password=x") == (1000, "Welcome.")
+    assert (await ask(open_app, "/health")).json() == {"device": "a GPU"}
+    assert (await ask(open_app, "/login", "POST")).json() == "in: "
 
 
 @pytest.mark.parametrize("host", ["[::1", "a b", "x" * 300, "a/b"])
-async def test_a_host_that_is_none_is_refused_before_anything_else(walled: Walled, host: str):
-    assert (await ask(walled, "/health", headers={"Host": host})).status_code == 400
-    assert not walled.seen
-    messages = await open_websocket(walled.app, "/api/chat", {"Host": host})
+async def test_a_host_that_is_none_is_refused_before_anything_else(protected: ProtectedApp, host: str):
+    assert (await ask(protected, "/health", headers={"Host": host})).status_code == 400
+    messages = await open_websocket(protected.app, "/api/chat", {"Host": host})
     assert [message["type"] for message in messages] == ["websocket.close"]
+    assert not protected.seen
 
 
 # What strangers may see ------------------------------------------------------------------------------
 
 
-async def test_strangers_are_told_of_our_health_and_no_more(walled: Walled):
-    answer = await ask(walled, "/health")
-    assert answer.json() == {"status": "healthy"}
-    assert answer.headers["content-length"] == str(len(answer.content))
-    assert (await ask(walled, "/health", headers=bearer(API_KEY))).json()["device"] == "a GPU"
+async def test_strangers_are_told_of_our_health_and_no_more(protected: ProtectedApp):
+    for shown in ({}, bearer("wrong")):
+        assert (await ask(protected, "/health", headers=shown)).json() == {"status": "healthy"}
+    assert (await ask(protected, "/health", headers=bearer(API_KEY))).json() == {"device": "a GPU"}
+
+
+async def test_strangers_are_given_the_login_page_which_keeps_the_query_and_escapes_it(
+    protected: ProtectedApp,
+):
+    answer = await ask(protected, '/?next=docs&"><script>=1')
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert "www-authenticate" not in answer.headers
+    assert 'action="login?next=docs&amp;' in answer.text
+    assert "<script" not in answer.text
+    assert WRONG.partition(".")[0] not in answer.text
+    assert WRONG.partition(".")[0] in (await ask(protected, "/", headers=bearer("wrong"))).text
+    assert protected.seen == []
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *[("GET", path) for path in ("/", "/assets/a/b.js", "/static/x.svg", "/theme.css", "/favicon.ico")],
+        *[("GET", path) for path in ("/favicon.ico", "/robots.txt")],
         *[("POST", f"/twilio/{path}") for path in ("inbound", "ended", "status", "outbound/answered")],
     ],
 )
-async def test_these_doors_are_open(walled: Walled, method: str, path: str):
-    answer = await ask(walled, path, method)
-    assert answer.status_code == 200
-    assert len(walled.seen) == 1
-    assert walled.let_in == []
+async def test_public_routes_need_nothing_and_use_up_no_guesses(
+    protected: ProtectedApp, method: str, path: str
+):
+    for _ in range(MOST + 1):
+        assert (await ask(protected, path, method, headers=bearer("for a proxy"))).status_code == 200
+    assert (await ask(protected, headers=bearer(API_KEY))).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *[
-            ("GET", path)
-            for path in ("/login", "/config", "/assets", "/assets/", "/theme.css/", "/theme.css\n", "/%2F")
-        ],
-        *[("GET", path) for path in ("/twilio/status/CA1", "/metrics", "/x/assets/a.js")],
+        *[("GET", path) for path in ("/login", "/config", "/assets/a.js", "/theme.css", "/%2F", "/health/")],
+        *[("GET", path) for path in ("/favicon.ico/", "/favicon.ico%0A", "/x/favicon.ico", "/faviconxico")],
+        *[("GET", path) for path in ("/twilio/status/CA1", "/metrics")],
         *[("POST", f"/twilio/{path}") for path in ("outbound", "hangup/CA1", "inbound/", "statusx")],
     ],
 )
-async def test_their_neighbours_are_not(walled: Walled, method: str, path: str):
-    assert (await ask(walled, path.replace("\n", "%0A"), method)).status_code == 401
-    assert walled.seen == []
+async def test_their_neighbours_are_not_public(protected: ProtectedApp, method: str, path: str):
+    assert (await ask(protected, path, method)).status_code == 401
+    assert protected.seen == []
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("POST", "/", "GET, HEAD"),
-        ("POST", "/assets/a.js", "GET, HEAD"),
         ("DELETE", "/health", "GET, HEAD"),
+        ("POST", "/robots.txt", "GET, HEAD"),
         ("GET", "/twilio/inbound", "POST"),
     ],
 )
-async def test_they_are_not_opened_by_another_method(walled: Walled, method: str, path: str, allowed: str):
-    answer = await ask(walled, path, method)
+async def test_another_method_opens_nothing(protected: ProtectedApp, method: str, path: str, allowed: str):
+    answer = await ask(protected, path, method)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
-    assert walled.seen == []
+    assert protected.seen == []
 
 
 # Websockets and pages of other sites -----------------------------------------------------------------
 
 
-async def test_a_websocket_without_a_pass_is_told_in_words(walled: Walled):
-    for path in ("/api/chat", "/gradio_api/stream/x", "/twilio/media-stream/"):
-        assert (await refusal_of(walled, path))[:2] == (401, NO_PASS)
-        assert await close_of(walled, path, Origin="http://localhost") == (4001, NO_PASS)
-    assert (await refusal_of(walled, query="password=wrong"))[:2] == (401, WRONG)
-    assert await close_of(walled, query="password=wrong", Origin="http://localhost") == (4001, WRONG)
-    assert walled.seen == []
-
-
-async def test_what_is_open_to_all_uses_up_no_guesses(walled: Walled):
-    for _ in range(MOST + 1):
-        assert (await ask(walled, "/assets/a.js", headers=bearer("for a proxy"))).status_code == 200
-    assert (await ask(walled, headers=bearer(API_KEY))).status_code == 200
-
-
-async def test_a_websocket_with_a_pass_comes_in(walled: Walled):
-    inside = (await cookie(walled))["Cookie"]
+async def test_a_websocket_that_shows_the_password_comes_in(protected: ProtectedApp):
+    inside = (await cookie(protected))["Cookie"]
     welcome = (1000, "Welcome.")
-    assert await close_of(walled, query=f"voice=x&{IN_QUERY}") == welcome
-    assert await close_of(walled, Authorization=f"Bearer {API_KEY}") == welcome
-    assert await close_of(walled, X_App_Password=PASSWORD) == welcome
-    assert await close_of(walled, Cookie=inside) == welcome
-    assert await close_of(walled, Cookie=inside, Origin="http://localhost") == welcome
-    assert await close_of(walled, "/twilio/media-stream") == welcome
-    assert [scope["query_string"] for scope in walled.seen] == [b"voice=x", *[b""] * 5]
-    assert walled.let_in == walled.seen[:-1]
+    assert await close_of(protected, query=f"voice=x&{IN_QUERY}") == welcome
+    assert await close_of(protected, Authorization=f"Bearer {API_KEY}") == welcome
+    assert await close_of(protected, X_App_Password=PASSWORD) == welcome
+    assert await close_of(protected, Cookie=inside) == welcome
+    assert await close_of(protected, Cookie=inside, Origin="http://localhost") == welcome
+    assert await close_of(protected, "/twilio/media-stream") == welcome
+    assert [scope["query_string"] for scope in protected.seen] == [b"voice=x", *[b""] * 5]
 
 
 @pytest.mark.parametrize("password", [PASSWORD, None])
 @pytest.mark.parametrize(
     "origin",
     [
-        "null",
-        "",
-        "http://evil.example",
-        "http://localhost.evil.example",
-        "http://localhost:81",
-        "localhost",
-        "x://localhost",
+        *("null", "", "localhost", "x://localhost", "http://evil.example"),
+        *("http://localhost.evil.example", "http://localhost:81"),
     ],
 )
 async def test_pages_of_other_sites_may_not_open_websockets(password: str | None, origin: str):
-    walled = Walled(password)
+    protected = ProtectedApp(password)
     for path in ("/api/chat", "/twilio/media-stream"):
-        assert await close_of(walled, path, IN_QUERY, Origin=origin) == (4003, FOREIGN)
-    assert walled.seen == []
+        assert await close_of(protected, path, IN_QUERY, Origin=origin) == (4003, FOREIGN)
+    assert protected.seen == []
 
 
 @pytest.mark.parametrize(
@@ -232,107 +216,79 @@ async def test_pages_of_other_sites_may_not_open_websockets(password: str | None
     ],
 )
 async def test_our_own_pages_and_friends_may(origin: str, headers: dict[str, str]):
-    walled = Walled(None, server_url="https://app.example.org", allowed_origins=["https://friend.example"])
-    accepted, closed = await open_websocket(walled.app, "/x", {**headers, "Origin": origin})
+    app = ProtectedApp(None, server_url="https://app.example.org", allowed_origins=["https://friend.example"])
+    accepted, closed = await open_websocket(app.app, "/x", {**headers, "Origin": origin})
     assert (accepted["type"], closed["code"]) == ("websocket.accept", 1000)
 
 
 async def test_the_host_that_a_trusted_proxy_was_asked_for_is_ours():
     said = {"Host": "10.0.0.2", "Origin": "https://talk.example.org", "X-Forwarded-Host": "talk.example.org"}
     for peer, code in (("127.0.0.1", 1000), ("203.0.113.5", 4003)):
-        _, closed = await open_websocket(Walled(None).app, "/x", said, address=peer)
+        _, closed = await open_websocket(ProtectedApp(None).app, "/x", said, address=peer)
         assert closed["code"] == code
 
 
-async def test_a_star_allows_all():
-    walled = Walled(None, allowed_origins=["*"])
+async def test_another_site_cannot_use_a_visitors_cookie(protected: ProtectedApp):
+    inside = await cookie(protected)
     for origin in ("https://evil.example", "null"):
-        assert (await close_of(walled, Origin=origin))[0] == 1000
-
-
-async def test_another_site_cannot_use_a_visitors_cookie(walled: Walled):
-    inside = await cookie(walled)
-    for origin in ("https://evil.example", "null"):
-        answer = await ask(walled, "/page", "POST", headers=inside | {"Origin": origin})
+        answer = await ask(protected, "/page", "POST", headers=inside | {"Origin": origin})
         assert (answer.status_code, answer.json()) == (403, {"detail": FOREIGN})
-        assert (await close_of(walled, Cookie=inside["Cookie"], Origin=origin))[0] == 4003
-    assert walled.seen == []
+        assert (await close_of(protected, Cookie=inside["Cookie"], Origin=origin))[0] == 4003
+    assert protected.seen == []
     own = inside | {"Origin": "http://localhost"}
-    assert (await ask(walled, "/page", "POST", headers=own)).status_code == 200
+    assert (await ask(protected, "/page", "POST", headers=own)).status_code == 200
     with_key = bearer(API_KEY) | {"Origin": "https://evil.example"}
-    assert (await ask(walled, "/page", "POST", headers=with_key)).status_code == 200
+    assert (await ask(protected, "/page", "POST", headers=with_key)).status_code == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-async def test_nor_by_what_it_loads_without_an_origin(walled: Walled, site: str, method: str):
-    inside = await cookie(walled) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+async def test_nor_by_what_it_loads_without_an_origin(protected: ProtectedApp, site: str, method: str):
+    inside = await cookie(protected) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
     for path in ("/metrics", "/voices/NATM2/preview.wav"):
-        answer = await ask(walled, path, method, headers=inside)
+        answer = await ask(protected, path, method, headers=inside)
         assert answer.status_code == 403
         assert method == "HEAD" or answer.json() == {"detail": FOREIGN}
     del inside["Sec-Fetch-Mode"]
-    assert (await ask(walled, headers=inside)).status_code == 403
-    refused = await ask(walled, "/logout", headers=inside)
-    assert (refused.status_code, refused.headers.get("set-cookie")) == (403, None)
-    assert walled.seen == []
-    assert (await ask(walled, headers={"Cookie": inside["Cookie"]})).status_code == 200
-    assert (await ask(walled, headers=inside | bearer(API_KEY))).status_code == 200
+    assert (await ask(protected, headers=inside)).status_code == 403
+    assert protected.seen == []
+    assert (await ask(protected, headers={"Cookie": inside["Cookie"]})).status_code == 200
+    assert (await ask(protected, headers=inside | bearer(API_KEY))).status_code == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-async def test_a_link_on_another_site_shows_our_page_to_who_is_logged_in(walled: Walled, site: str):
-    followed = await cookie(walled) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
-    assert (await ask(walled, "/", headers=followed | {"Sec-Fetch-Dest": "document"})).json() == "in: "
-    assert (await ask(walled, "/", headers=followed | {"Sec-Fetch-Dest": "iframe"})).json() == "in: "
-    assert len(walled.let_in) == 2
+async def test_a_link_on_another_site_shows_our_page_to_who_is_logged_in(protected: ProtectedApp, site: str):
+    followed = await cookie(protected) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+    for shown_in in ("document", "iframe"):
+        assert (await ask(protected, "/", headers=followed | {"Sec-Fetch-Dest": shown_in})).json() == "in: "
     # A form of theirs is no link; what a browser sends of one has an Origin too.
-    assert (await ask(walled, "/page", "POST", headers=followed)).status_code == 403
+    assert (await ask(protected, "/page", "POST", headers=followed)).status_code == 403
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-async def test_what_our_page_or_the_visitor_asks_for_comes_in(walled: Walled, site: str):
-    inside = await cookie(walled) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
-    assert (await ask(walled, "/metrics", headers=inside)).status_code == 200
+async def test_what_our_page_or_the_visitor_asks_for_comes_in(protected: ProtectedApp, site: str):
+    inside = await cookie(protected) | {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+    assert (await ask(protected, "/metrics", headers=inside)).status_code == 200
 
 
 async def test_allowed_origins_are_named_or_all():
     loaded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
-    friends, everybody = Walled(allowed_origins=["https://friend.example"]), Walled(allowed_origins=["*"])
+    friends, everybody = (ProtectedApp(allowed_origins=[o]) for o in ("https://friend.example", "*"))
     assert (await ask(friends, headers=await cookie(friends) | loaded)).status_code == 403
     named = await cookie(friends) | loaded | {"Origin": "https://friend.example"}
     assert (await ask(friends, headers=named)).status_code == 200
     assert (await ask(everybody, headers=await cookie(everybody) | loaded)).status_code == 200
+    for origin in ("https://evil.example", "null"):
+        assert (await close_of(everybody, query=IN_QUERY, Origin=origin))[0] == 1000
 
 
-async def test_a_client_that_has_left_does_not_matter(walled: Walled):
+async def test_a_client_that_has_left_does_not_matter(protected: ProtectedApp):
     async def receive() -> dict[str, str]:
         return {"type": "websocket.connect"}
 
     async def send(message: object) -> None:
         raise OSError  # as servers do
 
-    scope: dict[str, Any] = {
-        "type": "websocket",
-        "path": "/x",
-        "query_string": b"",
-        "scheme": "ws",
-        "headers": [],
-        "client": None,
-    }
-    await walled.app(scope, receive, send)
-    assert walled.seen == []
-
-
-async def test_lifespan_passes(walled: Walled):
-    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, str]:
-        return next(messages)
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    await walled.app({"type": "lifespan", "app": None, "state": {}}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    scope: Scope = {"type": "websocket", "path": "/x", "query_string": b"", "scheme": "ws", "headers": []}
+    await protected.app({**scope, "client": None}, receive, send)
+    assert protected.seen == []

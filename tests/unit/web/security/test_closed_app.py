@@ -1,4 +1,4 @@
-"""The whole app with a password: every one of its doors, those of Gradio and FastRTC too, is tried."""
+"""The whole app with a password: every one of its routes, those of Gradio and FastRTC too, is tried."""
 
 import re
 from collections.abc import AsyncIterator
@@ -14,12 +14,11 @@ from httpx import ASGITransport, AsyncClient
 
 from personaplex_ui.app.server import build_app
 from personaplex_ui.config.settings import Settings
-from personaplex_ui.web.security.auth import NO_PASS
+from personaplex_ui.web.security.auth import NO_PASSWORD
 from personaplex_ui.web.security.credentials import COOKIE
 from personaplex_ui.web.security.session_cookie import COOKIE as VISITOR
-from tests.support.doors import open_websocket
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession
-from tests.support.routes_of import doors
+from tests.support.protected_app import all_routes, open_websocket
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -27,8 +26,7 @@ PASSWORD = "open sesame"
 KEY = {"Authorization": "Bearer a-key-for-machines"}
 ROLE = "You are a lighthouse keeper."
 OPEN = re.compile(
-    r"GET /health|(GET|HEAD) /|POST /login/?|GET /logout"
-    r"|GET (/static/x|/assets/x|/theme.css|/favicon.ico|/robots.txt|/manifest.json)"
+    r"GET /health|(GET|HEAD) /|POST /login/?|GET /logout|GET /favicon.ico|GET /robots.txt"
     r"|POST /twilio/(inbound|ended|status|outbound/answered)|WEBSOCKET /twilio/media-stream"
 )
 
@@ -56,8 +54,8 @@ async def stranger(asgi_app: FastAPI) -> AsyncIterator[AsyncClient]:
         yield http
 
 
-async def test_without_a_pass_every_door_is_closed(asgi_app: FastAPI, stranger: AsyncClient):
-    tried = set(doors(asgi_app.routes))
+async def test_without_the_password_every_route_is_closed(asgi_app: FastAPI, stranger: AsyncClient):
+    tried = set(all_routes(asgi_app.routes))
     assert {
         ("GET", "/voices"),
         ("GET", "/docs"),
@@ -93,24 +91,17 @@ async def test_without_a_pass_every_door_is_closed(asgi_app: FastAPI, stranger: 
             if answer.status_code != 401:
                 answered.append(f"{method} {path}")
             elif method != "HEAD":
-                assert answer.json() == {"detail": NO_PASS}
-    assert [door for door in answered if not OPEN.fullmatch(door)] == []
+                assert answer.json() == {"detail": NO_PASSWORD}
+    assert [route for route in answered if not OPEN.fullmatch(route)] == []
     assert {"GET /", "GET /health", "POST /login", "GET /logout"} <= set(answered)
 
 
-async def test_the_login_page_tells_nothing_of_the_app(stranger: AsyncClient):
-    answer = await stranger.get("/?__theme=dark", headers={"Accept-Encoding": "br, gzip"})
-    assert '"auth_required":true' in answer.text
-    assert re.search(r'"auth_message":"Any [^"]+"', answer.text)
-    assert (
-        'window.gradio_api_info = {"named_endpoints": {}, "unnamed_endpoints": {}};</script>' in answer.text
-    )
-    for told in (ROLE, "NATF", "converse", "Talk with PersonaPlex", PASSWORD, "cdnjs"):
+async def test_the_login_page_tells_nothing_of_the_app_and_loads_nothing(stranger: AsyncClient):
+    answer = await stranger.get("/?__theme=dark")
+    assert 'action="login?__theme=dark"' in answer.text
+    for told in (ROLE, "NATF", "converse", "Talk with PersonaPlex", PASSWORD, "src=", "href=", "<script"):
         assert told not in answer.text
-    assert VISITOR in answer.cookies
-    # What it loads.
-    for path in re.findall(r'(?:src|href)="\.?(/[^"]+\.(?:js|css))"', answer.text):
-        assert (await stranger.get(path)).status_code == 200
+    assert not answer.cookies
 
 
 async def test_the_form_logs_in_to_all_of_it(stranger: AsyncClient):
@@ -120,24 +111,22 @@ async def test_the_form_logs_in_to_all_of_it(stranger: AsyncClient):
     assert (right.status_code, right.json()) == (200, {"success": True})
     page = await stranger.get("/?__theme=dark")
     assert ROLE in page.text
-    assert '"auth_required"' not in page.text
     assert VISITOR in stranger.cookies
     for path in ("/health", "/voices", "/docs", "/config", "/gradio_api/info", "/gradio_api/app_id"):
         assert (await stranger.get(path)).status_code == 200, path
     await stranger.get("/logout")
     assert COOKIE not in stranger.cookies
-    assert '"auth_required":true' in (await stranger.get("/")).text
+    assert 'type="password"' in (await stranger.get("/")).text
 
 
 @pytest.mark.parametrize(
     "options",
     [{"headers": KEY}, {"headers": {"X-App-Password": PASSWORD}}, {"params": {"password": PASSWORD}}],
 )
-async def test_a_key_opens_gradios_own_doors(stranger: AsyncClient, options: dict[str, Any]):
+async def test_a_key_opens_gradios_own_routes(stranger: AsyncClient, options: dict[str, Any]):
     for path in ("/config", "/gradio_api/info", "/"):
         answer = await stranger.get(path, **options)
-        assert answer.status_code == 200
-        assert "auth_required" not in answer.text
+        assert (answer.status_code, 'type="password"' in answer.text) == (200, False)
 
 
 async def test_a_machine_has_a_clip_answered(asgi_app: FastAPI, stranger: AsyncClient, tmp_path: Path):

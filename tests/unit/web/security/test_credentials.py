@@ -1,4 +1,4 @@
-"""The keys to the wall: password, API key, the login and its cookie, and how often one may be wrong."""
+"""Password, API key, the login and its cookie, and how often one may be wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_ui.web.security.auth import NO_PASS
+from personaplex_ui.web.security.auth import NO_PASSWORD, WRONG
 from personaplex_ui.web.security.credentials import COOKIE, COOKIE_SEC, Credentials, take_shown
-from personaplex_ui.web.security.login_throttle import MOST, WITHIN_SEC, LoginThrottle
+from personaplex_ui.web.security.login_throttle import MOST, WITHIN_SEC
 from tests.support.clock import Clock
-from tests.support.doors import (
+from tests.support.protected_app import (
     API_KEY,
     IN_QUERY,
     PASSWORD,
-    Walled,
+    ProtectedApp,
     ask,
     bearer,
     close_of,
@@ -33,8 +33,8 @@ HEADER_NAMES = st.sampled_from([b"authorization", b"x-app-password", b"cookie"])
 
 
 @pytest.fixture
-def walled() -> Walled:
-    return Walled()
+def protected() -> ProtectedApp:
+    return ProtectedApp()
 
 
 # What a client shows ----------------------------------------------------------------------------------
@@ -53,19 +53,11 @@ def test_of_any_query_all_but_the_password_stays(parts: list[tuple[str, str]]):
 
 @given(st.binary(max_size=60), st.lists(st.tuples(HEADER_NAMES, st.binary(max_size=30)), max_size=4))
 def test_nothing_a_client_shows_ends_in_an_error(query: bytes, headers: list[tuple[bytes, bytes]]):
-    keys = Credentials(PASSWORD, API_KEY, LoginThrottle(Clock()), Clock())
+    credentials = Credentials(PASSWORD, API_KEY, Clock())
     shown = take_shown({"query_string": query, "headers": headers})
-    assert not keys.admits(shown, "")
-    assert not keys.admits_machine(shown, "")
-    assert not keys.is_cookie(query.decode("latin-1"))
-
-
-def test_gradio_would_take_any_name():
-    keys = Credentials(PASSWORD, API_KEY, LoginThrottle(Clock()), Clock())
-    assert keys.login("anybody", PASSWORD)
-    assert keys.login("", PASSWORD)
-    assert not keys.login("anybody", API_KEY)
-    assert not Credentials(None, None, LoginThrottle(Clock()), Clock()).login("", "")
+    assert not credentials.admits(shown, "")
+    assert not credentials.admits_machine(shown, "")
+    assert not credentials.is_cookie(query.decode("latin-1"))
 
 
 # Machines -----------------------------------------------------------------------------------------
@@ -73,21 +65,23 @@ def test_gradio_would_take_any_name():
 
 @pytest.mark.parametrize("password", [PASSWORD, None])
 async def test_only_the_api_key_makes_a_machine(password: str | None):
-    walled = Walled(password)
-    assert (await ask(walled, "/machine", headers=bearer(API_KEY))).json() is True
+    protected = ProtectedApp(password)
+    assert (await ask(protected, "/machine", headers=bearer(API_KEY))).json() is True
     if password is None:
-        assert (await ask(walled, "/machine")).json() is False
-        assert (await ask(walled, "/machine", headers=bearer("wrong"))).json() is False
+        assert (await ask(protected, "/machine")).json() is False
+        assert (await ask(protected, "/machine", headers=bearer("wrong"))).json() is False
     else:
-        assert (await ask(walled, f"/machine?{IN_QUERY}")).json() is False
+        assert (await ask(protected, f"/machine?{IN_QUERY}")).json() is False
         for _ in range(MOST + 1):
-            answer = await ask(walled, "/machine", headers={b"Authorization": b"Bearer " + PASSWORD.encode()})
+            answer = await ask(
+                protected, "/machine", headers={b"Authorization": b"Bearer " + PASSWORD.encode()}
+            )
             assert answer.json() is False
 
 
 async def test_without_an_api_key_nobody_is_a_machine():
     for key in ("", "None", "x"):
-        assert (await ask(Walled(None, None), "/machine", headers=bearer(key))).json() is False
+        assert (await ask(ProtectedApp(None, None), "/machine", headers=bearer(key))).json() is False
 
 
 # Logging in ---------------------------------------------------------------------------------------
@@ -95,10 +89,10 @@ async def test_without_an_api_key_nobody_is_a_machine():
 
 @pytest.mark.parametrize("form", ["data", "files"])
 @pytest.mark.parametrize("name", ["x", ""])
-async def test_logging_in_gives_a_cookie_that_opens_them(walled: Walled, form: str, name: str):
+async def test_logging_in_gives_a_cookie_that_opens_them(protected: ProtectedApp, form: str, name: str):
     fields = {"username": name, "password": PASSWORD}
     sent = fields if form == "data" else {key: (None, value) for key, value in fields.items()}
-    async with walled.client() as client:
+    async with protected.client() as client:
         answer = await client.post("/login", **{form: sent})  # type: ignore[arg-type]
         assert (answer.status_code, answer.json()) == (200, {"success": True})
         assert (await client.get("/page")).json() == "in: "
@@ -117,9 +111,9 @@ async def test_logging_in_gives_a_cookie_that_opens_them(walled: Walled, form: s
     ],
 )
 async def test_the_cookie_tells_nothing_and_scripts_cannot_read_it(
-    walled: Walled, base_url: str, headers: dict[str, str], attributes: set[str]
+    protected: ProtectedApp, base_url: str, headers: dict[str, str], attributes: set[str]
 ):
-    async with walled.client(base_url=base_url) as client:
+    async with protected.client(base_url=base_url) as client:
         form = {"username": "x", "password": PASSWORD}
         answers = [await client.post("/login", data=form, headers=headers) for _ in range(2)]
     first, second = (answer.headers["set-cookie"] for answer in answers)
@@ -128,35 +122,42 @@ async def test_the_cookie_tells_nothing_and_scripts_cannot_read_it(
     assert answers[0].headers["cache-control"] == "no-store"
 
 
-async def test_a_cookie_is_good_for_a_week_and_for_one_server(walled: Walled):
-    inside = await cookie(walled)
-    assert (await ask(Walled(), headers=inside)).status_code == 401
-    walled.clock.now += COOKIE_SEC - 1
-    assert (await ask(walled, headers=inside)).status_code == 200
-    walled.clock.now += 1
-    assert (await ask(walled, headers=inside)).status_code == 401
+async def test_a_cookie_is_good_for_a_week_and_for_one_server(protected: ProtectedApp):
+    inside = await cookie(protected)
+    assert (await ask(ProtectedApp(), headers=inside)).status_code == 401
+    protected.clock.now += COOKIE_SEC - 1
+    assert (await ask(protected, headers=inside)).status_code == 200
+    protected.clock.now += 1
+    assert (await ask(protected, headers=inside)).status_code == 401
 
 
-async def test_a_copied_cookie_is_worthless_after_the_logout(walled: Walled):
-    copied = await cookie(walled)
-    assert (await ask(walled, headers=copied)).status_code == 200
+async def test_a_copied_cookie_is_worthless_after_the_logout(protected: ProtectedApp):
+    copied = await cookie(protected)
+    assert (await ask(protected, headers=copied)).status_code == 200
     foreign = {**copied, "Origin": "https://evil.example"}
-    await ask(walled, "/logout", headers=foreign)
-    assert (await ask(walled, headers=copied)).status_code == 200
-    await ask(walled, "/logout", headers=copied)
-    assert (await ask(walled, headers=copied)).status_code == 401
+    await ask(protected, "/logout", headers=foreign)
+    assert (await ask(protected, headers=copied)).status_code == 200
+    await ask(protected, "/logout", headers=copied)
+    assert (await ask(protected, headers=copied)).status_code == 401
 
 
-async def test_a_forged_cookie_is_none(walled: Walled):
-    expiry, nonce, signature = (await cookie(walled))["Cookie"].rpartition("=")[2].split(".")
-    later = str(int(expiry) + 1)
-    forged = [
-        *("", ".", "..", "x", f"{expiry}.{nonce}", f"{expiry}.{nonce}.", f"{later}.{nonce}.{signature}"),
-        *(f"{expiry}.{nonce}.{signature[:-1]}", f"{expiry}.{nonce}.{signature}0", f".{signature}", PASSWORD),
-    ]
-    for value in forged * 2:
-        answer = await ask(walled, headers={b"Cookie": f"{COOKIE}={value}".encode()})  # type: ignore[dict-item]
-        assert (answer.status_code, answer.json()) == (401, {"detail": NO_PASS})
+async def test_a_forged_cookie_is_none(protected: ProtectedApp):
+    value = (await cookie(protected))["Cookie"].rpartition("=")[2]
+    for forged in ("", ".", "x", value[:-1], f"{value}0", f".{value}", value.swapcase(), PASSWORD):
+        answer = await ask(protected, headers={b"Cookie": f"{COOKIE}={forged}".encode()})  # type: ignore[dict-item]
+        assert (answer.status_code, answer.json()) == (401, {"detail": NO_PASSWORD})
+
+
+def test_only_so_many_logins_are_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("personaplex_ui.web.security.credentials.MOST_LOGINS", 3)
+    clock = Clock()
+    credentials = Credentials(PASSWORD, None, clock)
+    given = [credentials.new_cookie() for _ in range(4)]
+    assert [credentials.is_cookie(value) for value in given] == [False, True, True, True]
+    clock.now += COOKIE_SEC
+    given.append(credentials.new_cookie())
+    assert [value for value in given if credentials.is_cookie(value)] == given[-1:]
+    assert len(vars(credentials)["_logins"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,24 +172,34 @@ async def test_a_forged_cookie_is_none(walled: Walled):
         ({"content": b"--", "headers": {"Content-Type": "multipart/form-data"}}, 422),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 422),
         ({"files": [("password", (None, "x"))] * 20}, 422),
+        (
+            {
+                "content": b"x",
+                "headers": {"Content-Type": "multipart/form-data; boundary=x; charset=punycode"},
+            },
+            422,
+        ),
     ],
 )
-async def test_what_is_no_login_is_refused(walled: Walled, options: dict[str, Any], status: int):
-    answer = await ask(walled, "/login", "POST", **options)
+async def test_what_is_no_login_is_refused(protected: ProtectedApp, options: dict[str, Any], status: int):
+    answer = await ask(protected, "/login", "POST", **options)
     assert answer.status_code == status
     assert answer.json()["detail"]
-    assert walled.seen == []
+    assert protected.seen == []
 
 
-async def test_a_login_in_a_charset_of_its_own_is_none(walled: Walled):
-    kind = "multipart/form-data; boundary=x; charset=punycode"
-    body = b'--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nabc\r\n--x--\r\n'
-    answer = await ask(walled, "/login", "POST", content=body, headers={"Content-Type": kind})
-    assert answer.status_code == 422
+async def test_a_form_in_a_browser_leads_to_the_page_or_back_to_the_form(protected: ProtectedApp):
+    async with protected.client(headers=BROWSER) as client:
+        wrong = await client.post("/login?next=docs&x=1", data={"username": "x", "password": "wrong"})
+        assert (wrong.status_code, WRONG in wrong.text) == (400, True)
+        assert 'action="login?next=docs&amp;x=1"' in wrong.text
+        right = await client.post("/login?next=docs&x=1", data={"username": "x", "password": PASSWORD})
+        assert (right.status_code, right.headers["location"]) == (303, "./?next=docs&x=1")
+        assert (await client.get("/page")).json() == "in: "
 
 
-async def test_a_browser_with_the_password_in_its_address_goes_on_without_it(walled: Walled):
-    async with walled.client(headers=BROWSER) as client:
+async def test_a_browser_with_the_password_in_its_address_goes_on_without_it(protected: ProtectedApp):
+    async with protected.client(headers=BROWSER) as client:
         answer = await client.get(f"/moshi/?{IN_QUERY}&__theme=dark")
         assert (answer.status_code, answer.headers["location"]) == (303, "./?__theme=dark")
         assert PASSWORD not in answer.headers["set-cookie"]
@@ -196,41 +207,41 @@ async def test_a_browser_with_the_password_in_its_address_goes_on_without_it(wal
         for path in ("/", "/page", "/a%20b/%C3%A9%3F"):
             arrived = await client.get(f"{path}?{IN_QUERY}", follow_redirects=True)
             assert (arrived.json(), str(arrived.url)) == ("in: ", f"http://localhost{path}")
-    assert (await ask(walled, "/page?password=wrong", headers=BROWSER)).status_code == 401
+    assert (await ask(protected, "/page?password=wrong", headers=BROWSER)).status_code == 401
 
 
 # How often one may be wrong --------------------------------------------------------------------------
 
 
-async def test_after_ten_wrong_ones_the_right_one_is_refused_too(walled: Walled):
-    inside = await cookie(walled)
+async def test_after_ten_wrong_ones_the_right_one_is_refused_too(protected: ProtectedApp):
+    inside = await cookie(protected)
     for _ in range(MOST - 4):
-        assert (await log_in(walled, "wrong")).status_code == 400
-    assert (await ask(walled, "/page?password=wrong")).status_code == 401
-    assert (await refusal_of(walled, query="password=wrong"))[0] == 401
-    answer = await ask(walled, headers={"X-App-Password": "wrong", **bearer("wrong")})  # two at once
+        assert (await log_in(protected, "wrong")).status_code == 400
+    assert (await ask(protected, "/page?password=wrong")).status_code == 401
+    assert (await refusal_of(protected, query="password=wrong"))[0] == 401
+    answer = await ask(protected, headers={"X-App-Password": "wrong", **bearer("wrong")})  # two at once
     assert answer.status_code == 401
 
     tried = [
-        await log_in(walled),
-        await ask(walled, f"/page?{IN_QUERY}"),
-        await ask(walled, headers=bearer(API_KEY)),
+        await log_in(protected),
+        await ask(protected, f"/page?{IN_QUERY}"),
+        await ask(protected, headers=bearer(API_KEY)),
     ]
     for refused in tried:
         assert (refused.status_code, refused.json()) == (429, {"detail": LOCKED})
         assert refused.headers["retry-after"] == "300"
-    assert (await refusal_of(walled, query=IN_QUERY))[:2] == (429, LOCKED)
-    assert await close_of(walled, query=IN_QUERY, Origin="http://localhost") == (4001, LOCKED)
+    assert (await refusal_of(protected, query=IN_QUERY))[:2] == (429, LOCKED)
+    assert await close_of(protected, query=IN_QUERY, Origin="http://localhost") == (4001, LOCKED)
 
-    assert (await ask(walled, headers=inside)).status_code == 200  # who is inside stays inside
-    assert (await ask(walled, "/health?password=x")).status_code == 200
-    async with walled.client("203.0.113.6") as neighbour:
+    assert (await ask(protected, headers=inside)).status_code == 200  # who is inside stays inside
+    assert (await ask(protected, "/health?password=x")).status_code == 200
+    async with protected.client("203.0.113.6") as neighbour:
         assert (await neighbour.get(f"/page?{IN_QUERY}")).status_code == 200
-    walled.clock.now += WITHIN_SEC
-    assert (await log_in(walled)).status_code == 200
+    protected.clock.now += WITHIN_SEC
+    assert (await log_in(protected)).status_code == 200
 
 
-async def test_guesses_that_are_begun_together_and_completed_later_are_counted_too(walled: Walled):
+async def test_guesses_that_are_begun_together_and_completed_later_are_counted_too(protected: ProtectedApp):
     guesses = MOST + 5
     begun = asyncio.Semaphore(0)
     complete = asyncio.Event()
@@ -244,7 +255,7 @@ async def test_guesses_that_are_begun_together_and_completed_later_are_counted_t
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     async with asyncio.TaskGroup() as group:
         logins = [
-            group.create_task(ask(walled, "/login", "POST", content=slowly(), headers=form))
+            group.create_task(ask(protected, "/login", "POST", content=slowly(), headers=form))
             for _ in range(guesses)
         ]
         for _ in range(guesses):
@@ -254,9 +265,11 @@ async def test_guesses_that_are_begun_together_and_completed_later_are_counted_t
     assert statuses == [400] * MOST + [429] * 5
 
 
-async def test_the_log_names_neither_address_nor_password(walled: Walled, caplog: pytest.LogCaptureFixture):
+async def test_the_log_names_neither_address_nor_password(
+    protected: ProtectedApp, caplog: pytest.LogCaptureFixture
+):
     for _ in range(MOST + 3):
-        await log_in(walled, "a wrong one")
+        await log_in(protected, "a wrong one")
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "Too many wrong passwords from one network: it is refused for a while."
     ]
@@ -264,32 +277,34 @@ async def test_the_log_names_neither_address_nor_password(walled: Walled, caplog
     assert "203.0.113.5" not in caplog.text
 
 
-async def test_a_locked_out_login_is_not_even_read(walled: Walled):
+async def test_a_locked_out_login_is_not_even_read(protected: ProtectedApp):
     for _ in range(MOST):
-        await log_in(walled, "a guess")
-    answer = await ask(walled, "/login", "POST", content=b"no form at all", headers={"Content-Type": "x/y"})
+        await log_in(protected, "a guess")
+    answer = await ask(
+        protected, "/login", "POST", content=b"no form at all", headers={"Content-Type": "x/y"}
+    )
     assert answer.status_code == 429
 
 
 async def test_guessing_the_api_key_is_slow_too():
-    walled = Walled(password=None)
+    protected = ProtectedApp(password=None)
     for _ in range(MOST):
-        assert (await ask(walled, "/machine", headers=bearer("wrong"))).json() is False
-    refused = await ask(walled, "/machine", headers=bearer(API_KEY))
+        assert (await ask(protected, "/machine", headers=bearer("wrong"))).json() is False
+    refused = await ask(protected, "/machine", headers=bearer(API_KEY))
     assert (refused.status_code, refused.json()) == (429, {"detail": LOCKED})
     assert refused.headers["retry-after"] == "300"
-    assert (await ask(walled, headers=bearer(API_KEY))).status_code == 200
+    assert (await ask(protected, headers=bearer(API_KEY))).status_code == 200
 
 
-async def test_a_visitor_may_not_guess_the_api_key_either(walled: Walled):
-    inside = await cookie(walled)
+async def test_a_visitor_may_not_guess_the_api_key_either(protected: ProtectedApp):
+    inside = await cookie(protected)
     for _ in range(MOST):
-        assert (await ask(walled, "/machine", headers=inside | bearer("wrong"))).json() is False
-    assert (await ask(walled, "/machine", headers=inside | bearer(API_KEY))).status_code == 429
+        assert (await ask(protected, "/machine", headers=inside | bearer("wrong"))).json() is False
+    assert (await ask(protected, "/machine", headers=inside | bearer(API_KEY))).status_code == 429
 
 
-async def test_machines_are_not_shut_out_by_strangers_whose_address_is_not_known(walled: Walled):
-    async with walled.client(address="127.0.0.1") as client:
+async def test_machines_are_not_shut_out_by_strangers_whose_address_is_not_known(protected: ProtectedApp):
+    async with protected.client(address="127.0.0.1") as client:
         for _ in range(101):
             await client.get("/page", headers=bearer("a guess"))
         assert (await client.get("/page", headers=bearer("a guess"))).status_code == 429

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 from personaplex_ui.web.security.proxy_headers import (
     ProxyHeaders,
     client_address,
+    cookie_site,
     forwarded_host,
     group,
-    is_encrypted,
     parse_ip,
     parse_networks,
     public_url,
@@ -220,7 +220,7 @@ async def test_a_trusted_proxy_tells_client_scheme_and_host(kind: str, scheme: s
     assert connection.scope["scheme"] == scheme
     assert public_url(connection) == "https://talk.example.org"
     assert forwarded_host(connection) == "talk.example.org"
-    assert is_encrypted(connection)
+    assert "Secure" in cookie_site(connection)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from personaplex_ui.web.security.request_limits import (
     RequestLimits,
 )
 from personaplex_ui.web.security.uploads import UPLOADS
-from tests.support.doors import open_websocket
+from tests.support.protected_app import open_websocket
 from tests.support.running import until
 
 ADDRESS, OTHER = "203.0.113.5", "203.0.113.6"

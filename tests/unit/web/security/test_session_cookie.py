@@ -4,7 +4,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from starlette.types import Receive, Scope, Send
 
-from personaplex_ui.web.security.session_cookie import COOKIE, VisitorMiddleware, visitor_key
+from personaplex_ui.web.security.session_cookie import COOKIE, SessionCookieMiddleware, session_key
 
 KEY = "A1b2_C3d4-" * 4 + "xyz"
 PAGE = (
@@ -51,7 +51,7 @@ async def ask(
     headers: dict[str, str] | None = None,
     base_url: str = "http://localhost",
 ) -> Response:
-    transport = ASGITransport(VisitorMiddleware(page or Page()))
+    transport = ASGITransport(SessionCookieMiddleware(page or Page()))
     async with AsyncClient(transport=transport, base_url=base_url) as client:
         return await client.request(method, path, headers=headers)
 
@@ -74,7 +74,7 @@ async def test_each_visitor_gets_a_key_of_their_own():
         assert given is not None
         keys.append(given[0])
     assert len(set(keys)) == 3
-    assert all(visitor_key({COOKIE: key}) == key for key in keys)
+    assert all(session_key({COOKIE: key}) == key for key in keys)
 
 
 async def test_on_plain_http_the_cookie_is_lax_and_hidden_from_scripts():
@@ -142,8 +142,8 @@ async def test_a_forged_key_is_replaced(cookies: str):
 
 @pytest.mark.parametrize("key", ["", "x", KEY + "x", KEY[:-1] + "\n", KEY + "\n", "../" * 14 + "x"])
 def test_what_is_no_key_of_ours_makes_nobody_an_owner(key: str):
-    assert visitor_key({COOKIE: key}) == ""
-    assert visitor_key({}) == ""
+    assert session_key({COOKIE: key}) == ""
+    assert session_key({}) == ""
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 10**6])
@@ -196,7 +196,7 @@ async def test_what_is_no_request_passes_through():
     async def send(message: object) -> None:
         raise AssertionError("nothing is to be sent")
 
-    middleware = VisitorMiddleware(app)
+    middleware = SessionCookieMiddleware(app)
     for kind in ("lifespan", "websocket"):
         await middleware({"type": kind, "path": "/"}, receive, send)
     assert seen == ["lifespan", "websocket"]

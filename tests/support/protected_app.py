@@ -1,18 +1,19 @@
-"""For tests of the doors: a websocket of an ASGI app without a network, a wall before a small app."""
+"""A small app that needs a password, what clients show to it, and every route of an app."""
 
 import base64
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote_plus
 
 from fastapi import FastAPI, Request, WebSocket
 from httpx import ASGITransport, AsyncClient, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Scope
 
-from personaplex_ui.web.security.auth import AuthMiddleware, is_machine
+from personaplex_ui.web.security.auth import AuthMiddleware, is_machine, is_stranger
 from personaplex_ui.web.security.credentials import COOKIE, Credentials
-from personaplex_ui.web.security.login_throttle import LoginThrottle
 from personaplex_ui.web.security.origin_check import OriginCheck
 from personaplex_ui.web.security.proxy_headers import ProxyHeaders
 from tests.support.clock import Clock
@@ -21,6 +22,25 @@ PASSWORD = "Sésame öffne dich & more"
 API_KEY = "a-key-for-machines"
 CALLER = "203.0.113.5"
 IN_QUERY = f"password={quote_plus(PASSWORD)}"
+
+
+def all_routes(routes: Sequence[BaseRoute], before: str = "") -> Iterator[tuple[str, str]]:
+    """Method and path of every route, in mounted apps too; parameters are given a value."""
+    for route in routes:
+        match route:
+            case Mount(path=path):
+                yield from all_routes(route.routes, before + path)
+                yield "GET", f"{before}{path}/x"
+            case Route(path=path, methods=methods):
+                for method in methods or ():
+                    yield method, before + re.sub(r"{[^}]*}", "x", path)
+            case WebSocketRoute(path=path):
+                yield "WEBSOCKET", before + re.sub(r"{[^}]*}", "x", path)
+            case _:
+                # FastAPI keeps a router that was included as one entry; nothing else is expected here.
+                included: Any = route
+                prefix = before + included.include_context.prefix
+                yield from all_routes(included.original_router.routes, prefix)
 
 
 async def open_websocket(
@@ -61,8 +81,8 @@ async def open_websocket(
     return sent
 
 
-class Walled:
-    """A small app behind the wall. ``seen``: the scopes that came through; ``let_in``: those with a pass."""
+class ProtectedApp:
+    """A small app behind the middleware. ``seen``: the scopes that came through."""
 
     def __init__(
         self,
@@ -73,12 +93,10 @@ class Walled:
     ) -> None:
         self.clock = Clock()
         self.seen: list[Scope] = []
-        self.let_in: list[Scope] = []
-        keys = Credentials(password, api_key, LoginThrottle(self.clock), self.clock)
-        wall = AuthMiddleware(
-            self._small_app(), keys, OriginCheck(server_url, allowed_origins), self.let_in.append
-        )
-        self.app = ProxyHeaders(wall, server_url, ["127.0.0.1"])
+        credentials = Credentials(password, api_key, self.clock)
+        origins = OriginCheck(server_url, allowed_origins)
+        auth = AuthMiddleware(self._small_app(), credentials, origins)
+        self.app = ProxyHeaders(auth, server_url, ["127.0.0.1"])
 
     def client(
         self, address: str = CALLER, base_url: str = "http://localhost", **options: Any
@@ -90,8 +108,8 @@ class Walled:
         app = FastAPI()
 
         @app.get("/health")
-        async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-            return {"status": "healthy", "device": "a GPU"}
+        async def health(request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            return {"status": "healthy"} if is_stranger(request) else {"device": "a GPU"}
 
         @app.get("/machine")
         async def machine(request: Request) -> bool:  # pyright: ignore[reportUnusedFunction]
@@ -111,8 +129,8 @@ class Walled:
         return app
 
 
-async def ask(walled: Walled, path: str = "/page", method: str = "GET", **options: Any) -> Response:
-    async with walled.client() as client:
+async def ask(protected: ProtectedApp, path: str = "/page", method: str = "GET", **options: Any) -> Response:
+    async with protected.client() as client:
         return await client.request(method, path, **options)
 
 
@@ -124,32 +142,34 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-async def log_in(walled: Walled, password: str = PASSWORD, **headers: str) -> Response:
-    return await ask(walled, "/login", "POST", data={"username": "x", "password": password}, headers=headers)
+async def log_in(protected: ProtectedApp, password: str = PASSWORD, **headers: str) -> Response:
+    return await ask(
+        protected, "/login", "POST", data={"username": "x", "password": password}, headers=headers
+    )
 
 
-async def cookie(walled: Walled) -> dict[str, str]:
-    value = (await log_in(walled)).cookies[COOKIE]
+async def cookie(protected: ProtectedApp) -> dict[str, str]:
+    value = (await log_in(protected)).cookies[COOKIE]
     return {"Cookie": f"other=1; {COOKIE}={value}"}
 
 
 async def close_of(
-    walled: Walled, path: str = "/api/chat", query: str = "", **headers: str
+    protected: ProtectedApp, path: str = "/api/chat", query: str = "", **headers: str
 ) -> tuple[int, str]:
     """Code and reason, after an accept."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    accepted, closed = await open_websocket(walled.app, path, named, query)
+    accepted, closed = await open_websocket(protected.app, path, named, query)
     assert accepted["type"] == "websocket.accept"
     assert len(closed["reason"].encode()) <= 123
     return closed["code"], closed["reason"]
 
 
 async def refusal_of(
-    walled: Walled, path: str = "/api/chat", query: str = "", **headers: str
+    protected: ProtectedApp, path: str = "/api/chat", query: str = "", **headers: str
 ) -> tuple[int, str, dict[str, str]]:
     """Status, sentence and headers of a handshake that fails; none with an ``Origin``, as programs do it."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    start, body = await open_websocket(walled.app, path, named, query)
+    start, body = await open_websocket(protected.app, path, named, query)
     assert start["type"] == "websocket.http.response.start"
     assert not body.get("more_body")
     told = {name.decode(): value.decode() for name, value in start["headers"]}

@@ -13,15 +13,15 @@ import pytest
 from fastrtc import utils as fastrtc_handlers
 from gradio import queueing, routes
 
+from personaplex_ui.compat.library_output import log_what_libraries_print
 from personaplex_ui.logs.formats import JsonFormat
-from personaplex_ui.logs.library_output import log_what_libraries_print
 from personaplex_ui.ui import api
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = LIBRARIES_WARN
 
 NUMBER = "+15557654321"
-LOGGER = "personaplex_ui.logs.library_output"
+LOGGER = "personaplex_ui.compat.library_output"
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -82,7 +82,7 @@ async def test_fastrtc_is_as_quiet(
         await cast(Any, fastrtc_handlers).webrtc_error_handler(receive)()
     ((level, message),) = told(caplog)
     assert level == "WARNING"
-    assert message.startswith("An event failed: ValueError at logs/test_library_output.py:")
+    assert message.startswith("An event failed: ValueError at compat/test_library_output.py:")
     assert capfd.readouterr() == ("", "")
 
 

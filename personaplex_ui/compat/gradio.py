@@ -1,0 +1,190 @@
+"""Gradio 5.50: what this app uses of its insides, and mends of its faults. Nobody else knows their names.
+
+Each mend says what Gradio does without it, with the library's issue where there is one.
+``tests/unit/compat/test_gradio.py`` fails when Gradio no longer does it: then the mend can go.
+"""
+
+# Gradio is typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Coroutine, Generator, Sequence
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio import route_utils, routes
+from gradio.context import LocalContext
+from gradio.queueing import Event, Queue
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+T = TypeVar("T")
+
+HARMLESS_TYPES: frozenset[str] = frozenset(routes.XSS_SAFE_MIMETYPES)
+"""Media types that a browser may show from Gradio's folder without running what is in them."""
+
+# Mounting ---------------------------------------------------------------------------------------------
+
+
+def mount_page(
+    app: FastAPI, page: gr.Blocks, root: str | None, middleware: Sequence[Middleware], **options: Any
+) -> None:
+    """Mount ``page`` at "/". ``middleware`` goes between Gradio's own: outside of it is what tells pages of
+    other sites that they may read the answers; inside, what compresses, because parts of a file cannot be.
+
+    Gradio's app is always made with ``debug=True``, which shows tracebacks to everybody
+    (https://github.com/gradio-app/gradio/issues/12946).
+    """
+    gr.mount_gradio_app(app, page, path="/", root_path=root, **options)
+    gradio = mounted_app(app)
+    gradio.debug = False
+    compressing, telling = gradio.user_middleware
+    gradio.user_middleware = [telling, *middleware, compressing]
+
+
+def mounted_app(app: FastAPI) -> routes.App:
+    return next(r.app for r in app.routes if isinstance(r, Mount) and isinstance(r.app, routes.App))
+
+
+# The page ---------------------------------------------------------------------------------------------
+
+_FOREIGN = re.compile(
+    rb'<link[^>]+rel="manifest"[^>]*>'
+    rb"|<link[^>]+(?:fonts\.googleapis\.com|fonts\.gstatic\.com)[^>]*>"
+    rb"|<script[^>]+cdnjs\.cloudflare\.com[^>]*>\s*</script>"
+)
+
+
+def without_foreign_hosts(html: bytes) -> bytes:
+    """The page without links to other places: Google, for a connection that it does not use; cdnjs, for a
+    script that only embedding pages need (https://github.com/gradio-app/gradio/issues/1450); and the root of
+    the host, which may be another app's, for a manifest that is not there."""
+    return _FOREIGN.sub(b"", html)
+
+
+def is_server_function(component: object, name: str) -> bool:
+    """Whether the page may call this method of the component, as Gradio's decorator ``server`` allows."""
+    return getattr(getattr(component, name, None), "_is_server_fn", False) is True
+
+
+# Uploads ----------------------------------------------------------------------------------------------
+
+_written: ContextVar[list[str] | None] = ContextVar("_written", default=None)
+"""The temporary files of the upload that is being read."""
+
+
+@contextlib.contextmanager
+def temporary_files_removed() -> Generator[None]:
+    """Remove what Gradio's parser of forms has written meanwhile. It does so itself only for one kind of
+    exception, and not when a client leaves or a form is cut; what became an upload has been moved away."""
+    route_utils.NamedTemporaryFile = _named_temporary_file  # type: ignore[assignment]
+    written: list[str] = []
+    token = _written.set(written)
+    try:
+        yield
+    finally:
+        _written.reset(token)
+        for name in written:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def _named_temporary_file(*arguments: Any, **options: Any) -> Any:
+    file = tempfile.NamedTemporaryFile(*arguments, **options)  # noqa: SIM115  Gradio closes it
+    written = _written.get()
+    if written is not None:
+        written.append(file.name)
+    return file
+
+
+# Events and sessions ----------------------------------------------------------------------------------
+
+LOOK_FOR_CLIENT_EVERY_SEC = 0.5
+FORGET_EVERY_SEC = 30.0
+OF_PROGRAMS_KEPT = timedelta(minutes=2)
+"""Sessions in which no page was opened: they hold nothing."""
+
+CLOSED_KEPT = timedelta(hours=1)
+"""Of pages that were left; Gradio means to remember them for that long, for who comes back."""
+
+EVENTS_KEPT = 100
+"""Each with its request and what it answered. A program may still ask for the answer of a new one."""
+
+
+def is_waited_for(page: gr.Blocks, name: str) -> bool:
+    """Whether there is a session or an event ``name`` with something to tell. Gradio begins an answer to a
+    request for any other one, and then fails."""
+    return name in page._queue.pending_messages_per_session
+
+
+async def while_wanted(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the client of the current Gradio event has gone. Gradio
+    stops generators only (https://github.com/gradio-app/gradio/issues/3758).
+
+    Raises:
+        gr.Error: it has; nobody will read this.
+    """
+    event = current_event()
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait([task], timeout=LOOK_FOR_CLIENT_EVERY_SEC))[0]:
+            if event is not None and not event.alive:
+                raise gr.Error("Nobody waits for this answer any more.", print_exception=False)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def current_event() -> Event | None:
+    """Gradio's event that is being served; None outside of one."""
+    blocks, event_id = LocalContext.blocks.get(), LocalContext.event_id.get()
+    jobs: list[Any] = blocks._queue.active_jobs if blocks is not None else []
+    return next((event for job in jobs if job for event in job if event._id == event_id), None)
+
+
+async def forget_idle_sessions(page: gr.Blocks) -> None:
+    """Forget, again and again, what nobody will come back to; to be cancelled at the end.
+
+    Gradio keeps every event there ever was, 30 KB each (https://github.com/gradio-app/gradio/issues/13154),
+    and a configuration of the whole page, some 100 KB, for each of up to 10,000 sessions, of which programs
+    make one each (https://github.com/gradio-app/gradio/issues/11602).
+    """
+    while True:
+        await asyncio.sleep(FORGET_EVERY_SEC)
+        forget(page, datetime.now())
+
+
+def forget(page: gr.Blocks, now: datetime) -> None:
+    """Remove what is idle ``now`` (local time, as Gradio notes it). Open pages stay, however idle."""
+    holder = page.state_holder
+    for session, state in list(holder.session_data.items()):
+        idle = now - holder.time_last_used.get(session, now)
+        kept = CLOSED_KEPT if state.is_closed else OF_PROGRAMS_KEPT if not state.state_data else None
+        if kept is not None and idle > kept:
+            with holder.lock:
+                holder.session_data.pop(session, None)
+            holder.time_last_used.pop(session, None)
+    _forget_events(page._queue)
+
+
+def _forget_events(queue: Queue) -> None:
+    """All but the newest, and those that are being served or wait to be."""
+    noted, known = queue.event_analytics, queue.event_ids_to_events
+    for event_id in list(noted)[:-EVENTS_KEPT]:
+        del noted[event_id]
+    at_work = {event._id for job in queue.active_jobs if job for event in job}
+    at_work |= {
+        event._id for waiting in queue.event_queue_per_concurrency_id.values() for event in waiting.queue
+    }
+    for event_id in list(known)[:-EVENTS_KEPT]:
+        if event_id not in at_work:
+            del known[event_id]
