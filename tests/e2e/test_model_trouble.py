@@ -23,7 +23,7 @@ from torch import Tensor
 from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.audio.frames import silent_frame
 from personaplex_ui.engine.engine import EngineState
-from personaplex_ui.models.personaplex.hub.cache import HubCache
+from personaplex_ui.models.personaplex.hub import download
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.loading import load as loading
 from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room
@@ -58,7 +58,7 @@ class Place:
 
     def free_bytes(self, free: int) -> None:
         """What the disk of the cache has left from now on."""
-        self.monkeypatch.setattr(HubCache, "free_bytes", lambda cache: free)  # pyright: ignore
+        self.monkeypatch.setattr(download, "free_bytes", lambda folder: free)  # pyright: ignore
 
     @property
     def folder(self) -> Path:

@@ -29,6 +29,13 @@ log = logging.getLogger(__name__)
 FETCH_AGAIN = "Remove it and start the app again, so that it is fetched anew."
 
 
+def free_bytes(folder: Path) -> int:
+    """What the disk of ``folder``, which need not exist yet, has left."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
 class HubCache:
     """``folder``: of the whole cache. Raises HFValidationError for what cannot be a repository's name."""
 
@@ -54,13 +61,6 @@ class HubCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def free_bytes(self) -> int:
-        """Of the disk of ``folder``, which need not exist yet."""
-        folder = self.folder
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        return shutil.disk_usage(folder).free
-
     def arrived(self, files: list[RepoSibling]) -> int:
         """Bytes of ``files`` that need not be fetched any more."""
         return sum(arrived_bytes(self.blob_of(file), file.size or 0) for file in files)
@@ -75,6 +75,10 @@ class HubCache:
             remove(path)
             return False
         return True
+
+    def has_parts(self) -> bool:
+        """Whether some file has arrived in part."""
+        return any(self.blobs.glob("*.incomplete"))
 
     def complete(self) -> CheckpointFiles | None:
         """The checkpoint, if all of it is there."""

@@ -31,7 +31,7 @@ from huggingface_hub.utils._headers import (
 )
 
 from personaplex_ui.models.personaplex.hub import errors as hub_errors
-from personaplex_ui.models.personaplex.hub.cache import FETCH_AGAIN, HubCache, remove, sha256_of
+from personaplex_ui.models.personaplex.hub.cache import FETCH_AGAIN, HubCache, free_bytes, remove, sha256_of
 from personaplex_ui.models.personaplex.hub.partial_file import PartialFile, discard_all_parts, discard_parts
 from personaplex_ui.models.personaplex.hub.ranged_download import Location, RangedDownload, RangesUnsupported
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
@@ -181,7 +181,7 @@ class _Repository:
         if not missing:
             return
         total = sum(file.size or 0 for file in missing)
-        to_come, free = total - self._cache.arrived(missing), self._cache.free_bytes()
+        to_come, free = total - self._cache.arrived(missing), free_bytes(self._cache.folder)
         if to_come > free:
             raise CheckpointUnusable(
                 f"{self._repo} needs {human_size(to_come)} more on the disk of {self._cache.folder}, which "
@@ -279,7 +279,7 @@ class _Repository:
                 cache=self._cache.folder,
                 has_token=bool(self._hub.token or get_token()),
                 cache_lacks=self._cache.lacks(),
-                has_parts=any(self._cache.blobs.glob("*.incomplete")),
+                has_parts=self._cache.has_parts(),
             )
             raise CheckpointUnusable(hub_errors.in_words(cause, asked)) from cause
 

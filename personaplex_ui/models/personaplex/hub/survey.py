@@ -16,7 +16,7 @@ from huggingface_hub import (
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
 from personaplex_ui.models.personaplex.hub import errors
-from personaplex_ui.models.personaplex.hub.cache import FETCH_AGAIN, HubCache
+from personaplex_ui.models.personaplex.hub.cache import FETCH_AGAIN, HubCache, free_bytes
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CONFIG,
@@ -61,7 +61,9 @@ def survey(repo: str, revision: str | None, hub: Hub, ask_hub: bool = True) -> S
     try:
         cache = HubCache(hub.cache or Path(constants.HF_HUB_CACHE), repo, revision)
     except HFValidationError:
-        return Survey(refusal=f"HF_REPO is {repo}: there is no such folder, and it is no repository's name.")
+        return Survey(
+            refusal=f"HF_REPO is {repo}: there is no such folder, and it is not a repository's name."
+        )
     config = cache.path_of(CONFIG, revision)
     here = Survey(cache.complete() is not None, str(config or ""), folder=str(cache.folder))
     if not ask_hub:
@@ -74,7 +76,7 @@ def survey(repo: str, revision: str | None, hub: Hub, ask_hub: bool = True) -> S
         has_token = bool(hub.token or get_token())
         asked = errors.Asked(repo, revision, cache.folder, has_token, cache.lacks(), cache.has_parts())
         return replace(here, refusal=str(CheckpointUnusable(errors.in_words(error, asked))))
-    return replace(here, size=size, to_come=to_come, free=hub.free_bytes(cache.folder))
+    return replace(here, size=size, to_come=to_come, free=free_bytes(cache.folder))
 
 
 def _asked(cache: HubCache, repo: str, revision: str, hub: Hub) -> tuple[int, int]:
@@ -92,4 +94,4 @@ def _asked(cache: HubCache, repo: str, revision: str, hub: Hub) -> tuple[int, in
     names = FileNames.from_config(read_json(config, FETCH_AGAIN) if config else {}).in_order()
     files = [file for file in info.siblings or [] if file.rfilename in (CONFIG, VOICES, *names)]
     size = sum(file.size or 0 for file in files)
-    return size, size - sum(cache.arrived(file) for file in files)
+    return size, size - cache.arrived(files)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from personaplex_ui.models.personaplex.hub import download
-from personaplex_ui.models.personaplex.hub.cache import HubCache
+from personaplex_ui.models.personaplex.hub.cache import free_bytes
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable, Config
 from tests.support.hub_stub import (
@@ -292,8 +292,7 @@ def test_what_is_there_already_needs_no_room(
 
 
 def test_the_room_of_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
-    cache = HubCache(tmp_path / "not" / "yet", REPO, "main")
-    assert cache.free_bytes() == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.1)
+    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.1)
 
 
 @pytest.mark.parametrize(

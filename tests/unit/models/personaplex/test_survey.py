@@ -6,13 +6,22 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.hub import survey as survey_module
+from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.hub.survey import Survey, survey
-from tests.support.hub_stub import HubStub, Refusal, Request, keep_to_loopback, serving
+from tests.support.hub_stub import (
+    REPO,
+    TINY,
+    TOKEN,
+    HubStub,
+    Refusal,
+    Request,
+    find,
+    keep_to_loopback,
+    serving,
+    tiny_files,
+)
 
-TINY = Path(__file__).parents[4] / "tests/data/tiny"
-REPO = "nvidia/personaplex-7b-v1"
-TOKEN = "hf_averysecrettoken"
 REFUSED: Refusal = (401, {})
 BUSY: Refusal = (429, {})
 
@@ -20,16 +29,17 @@ BUSY: Refusal = (429, {})
 @pytest.fixture(autouse=True)
 def _no_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     keep_to_loopback(monkeypatch, tmp_path)
+    monkeypatch.setattr(survey_module, "free_bytes", lambda folder: 10**9)  # pyright: ignore
 
 
 @pytest.fixture
 def stub() -> Generator[HubStub]:
-    with serving(HubStub(REPO, {path.name: path.read_bytes() for path in TINY.iterdir()})) as hub:
+    with serving(HubStub(REPO, tiny_files())) as hub:
         yield hub
 
 
 def ask(stub: HubStub, tmp_path: Path, token: str | None = TOKEN, ask_hub: bool = True) -> Survey:
-    found = survey(REPO, None, Hub(token, stub.url, tmp_path / "cache", lambda folder: 10**9), ask_hub)
+    found = survey(REPO, None, Hub(token, stub.url, tmp_path / "cache"), ask_hub)
     assert TOKEN not in str(found)
     return found
 
@@ -48,7 +58,7 @@ def test_it_tells_what_is_still_to_be_fetched_and_fetches_nothing(stub: HubStub,
 
 
 def test_nothing_is_to_come_of_a_whole_cache_with_or_without_the_hub(stub: HubStub, tmp_path: Path) -> None:
-    find_checkpoint(REPO, None, Hub(None, stub.url, tmp_path / "cache"), lambda sentence, progress: None)
+    find(stub, tmp_path)
     found = ask(stub, tmp_path)
     assert found.is_complete
     assert found.to_come == 0
