@@ -6,6 +6,7 @@ All of it blocks. Nothing is changed, but the folder of the recordings is made, 
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,6 @@ from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.errors import PersonaplexError, SettingsError
 from personaplex_ui.models.personaplex.gpu_probe import FACTS, WANTED, TorchFacts, Wanted
-from personaplex_ui.models.personaplex.hub.cache import free_bytes
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.hub.survey import Survey, survey
 from personaplex_ui.voices.folder import VoiceFolders
@@ -129,7 +129,7 @@ class Probes:
                 file.write(b"0")
         except OSError as error:
             return error.strerror or "it cannot be made", 0
-        return "", free_bytes(folder)
+        return "", shutil.disk_usage(folder).free
 
     def voices(self, folder: Path | None) -> int | None:
         """How many voices are in ``folder``; None when there is no such folder."""
