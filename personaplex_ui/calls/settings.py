@@ -4,17 +4,21 @@ Pure: values in, ``CallSettings`` or a sentence out.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.speech_model import (
+    MAX_AUDIO_TOP_K,
+    MAX_TEMPERATURE,
+    MAX_TEXT_TOP_K,
+    Persona,
+    Sampling,
+)
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.plain_text import unusable_characters, with_line_breaks
-from personaplex_ui.voices.library import VoiceLibrary
 
 MAX_PROMPT_CHARACTERS = 2_000
-MAX_TEMPERATURE = 2.0
-MAX_TEXT_TOP_K = 500
-MAX_AUDIO_TOP_K = 2_048
 MAX_SEED = 2**31 - 1
 
 
@@ -27,11 +31,29 @@ class CallSettings:
     record: bool = True
 
 
+class VoiceNames(Protocol):
+    def check(self, value: object) -> str:
+        """The canonical name of a voice. Raises InvalidInput: there is no such voice."""
+        ...
+
+
+def check_settings(
+    voices: VoiceNames, *, voice: object, text_prompt: object, record: object = True, **sampling: object
+) -> CallSettings:
+    """Check everything a caller chose; ``sampling`` as ``check_sampling`` takes it.
+
+    Raises:
+        InvalidInput: the first value that cannot be used, with its field and a sentence.
+    """
+    persona = Persona(voices.check(voice), check_prompt(text_prompt))
+    return CallSettings(persona, check_sampling(**sampling), record=record is not False)
+
+
 def check_prompt(value: object) -> str:
     """The text prompt, trimmed, its line breaks ``\\n``; may be empty.
 
     Raises:
-        InvalidInput: it is no text, too long, or holds control characters, which the sentence names.
+        InvalidInput: it is not a text, too long, or holds control characters, which the sentence names.
     """
     if value is None:
         return ""
@@ -53,25 +75,14 @@ def check_prompt(value: object) -> str:
     return role.strip()
 
 
-def check_temperature(value: object, field: str) -> float:
-    """A temperature over 0 and at most 2."""
-    number = _number(value)
-    if number is None or not 0 < number <= MAX_TEMPERATURE:
-        raise InvalidInput(
-            field,
-            f"The {field.replace('_', ' ')} must be a number above 0 and at most {MAX_TEMPERATURE:g}; "
-            "0.7 to 0.8 is usual.",
-        )
-    return number
+def check_sampling(**given: object) -> Sampling:
+    """``given``: values by the names of ``Sampling``'s fields; what is not given has its default.
 
-
-def check_top_k(value: object, field: str, largest: int) -> int:
-    """How many candidates a token is drawn from, 1 to ``largest``."""
-    number = _number(value)
-    if number is None or number != int(number) or not 1 <= number <= largest:
-        label = "text" if field.startswith("text") else "audio"
-        raise InvalidInput(field, f"The {label} top-k must be a whole number from 1 to {largest:,}.")
-    return int(number)
+    Raises:
+        InvalidInput: the first value that cannot be used, with its field and a sentence.
+    """
+    values: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in given.items()}
+    return Sampling(**values)
 
 
 def check_seed(value: object) -> int | None:
@@ -89,34 +100,33 @@ def check_seed(value: object) -> int | None:
     return int(number)
 
 
-def check_settings(
-    voices: VoiceLibrary,
-    *,
-    voice: object,
-    text_prompt: object,
-    text_temperature: object = 0.7,
-    audio_temperature: object = 0.8,
-    text_top_k: object = 25,
-    audio_top_k: object = 250,
-    seed: object = None,
-    greedy: object = False,
-    record: object = True,
-) -> CallSettings:
-    """Check everything a caller chose.
+def _check_temperature(field: str, value: object) -> float:
+    number = _number(value)
+    if number is None or not 0 < number <= MAX_TEMPERATURE:
+        raise InvalidInput(
+            field,
+            f"The {field.replace('_', ' ')} must be a number above 0 and at most {MAX_TEMPERATURE:g}; "
+            "0.7 to 0.8 is usual.",
+        )
+    return number
 
-    Raises:
-        InvalidInput: the first value that cannot be used, with its field and a sentence.
-    """
-    persona = Persona(voices.check(voice), check_prompt(text_prompt))
-    sampling = Sampling(
-        text_temperature=check_temperature(text_temperature, "text_temperature"),
-        audio_temperature=check_temperature(audio_temperature, "audio_temperature"),
-        text_top_k=check_top_k(text_top_k, "text_top_k", MAX_TEXT_TOP_K),
-        audio_top_k=check_top_k(audio_top_k, "audio_top_k", MAX_AUDIO_TOP_K),
-        seed=check_seed(seed),
-        greedy=greedy is True,
-    )
-    return CallSettings(persona, sampling, record=record is not False)
+
+def _check_top_k(field: str, value: object) -> int:
+    kind, largest = ("text", MAX_TEXT_TOP_K) if field == "text_top_k" else ("audio", MAX_AUDIO_TOP_K)
+    number = _number(value)
+    if number is None or number != int(number) or not 1 <= number <= largest:
+        raise InvalidInput(field, f"The {kind} top-k must be a whole number from 1 to {largest:,}.")
+    return int(number)
+
+
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "text_temperature": _check_temperature,
+    "audio_temperature": _check_temperature,
+    "text_top_k": _check_top_k,
+    "audio_top_k": _check_top_k,
+    "seed": lambda _, value: check_seed(value),
+    "greedy": lambda _, value: value is True,
+}
 
 
 def _number(value: object) -> float | None:

@@ -11,6 +11,10 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from personaplex_ui.audio.frames import Frame, Samples
 from personaplex_ui.errors import InvalidInput
 
+MAX_TEMPERATURE = 2.0
+MAX_TEXT_TOP_K = 500
+MAX_AUDIO_TOP_K = 2_048
+
 
 @dataclass(frozen=True, slots=True)
 class Persona:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from personaplex_ui.calls.settings import check_prompt, check_sampling
 from personaplex_ui.config.settings import Quantize, Settings
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput
@@ -93,7 +94,7 @@ def read_request(arguments: Sequence[str] | None) -> Request:
             given.cpu_offload,
             given.voice_prompt,
             given.voice_prompt_dir,
-            _checked_prompt(given.text_prompt),
+            check_prompt(given.text_prompt),
             _sampling(given),
             _clips(given),
             given.batch,
@@ -221,23 +222,12 @@ def _clips(given: _Given) -> tuple[Clip, ...]:
     return clips
 
 
-# The checks of calls are imported late: with them come the readers of sound, which --help can do without.
-
-
-def _checked_prompt(text: str) -> str:
-    from personaplex_ui.calls.settings import check_prompt
-
-    return check_prompt(text)
-
-
 def _sampling(given: _Given) -> Sampling:
-    from personaplex_ui.calls import settings as checks
-
-    return Sampling(
-        text_temperature=checks.check_temperature(given.temp_text, "text_temperature"),
-        audio_temperature=checks.check_temperature(given.temp_audio, "audio_temperature"),
-        text_top_k=checks.check_top_k(given.topk_text, "text_top_k", checks.MAX_TEXT_TOP_K),
-        audio_top_k=checks.check_top_k(given.topk_audio, "audio_top_k", checks.MAX_AUDIO_TOP_K),
-        seed=checks.check_seed(given.seed),
+    return check_sampling(
+        text_temperature=given.temp_text,
+        audio_temperature=given.temp_audio,
+        text_top_k=given.topk_text,
+        audio_top_k=given.topk_audio,
+        seed=given.seed,
         greedy=given.greedy,
     )

@@ -24,11 +24,13 @@ from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.calls.transcript import to_records
 from personaplex_ui.channels.clips.answer import ClipAnswer, converse
 from personaplex_ui.compat.gradio import while_wanted
+from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.ui.page_request import address_of
 from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.library import VoiceLibrary
 
+USUAL = Sampling()
 DECODED_AT_ONCE = 2
 """A small file can take long to decode, and the threads are everybody's."""
 
@@ -66,10 +68,10 @@ class PageApi:
         values = [
             Api(None, schema["name"], "voice"),
             Api("", {"type": "string"}, "text_prompt"),
-            Api(0.7, {"type": "number"}, "text_temperature"),
-            Api(0.8, {"type": "number"}, "audio_temperature"),
-            Api(25, {"type": "integer"}, "text_top_k"),
-            Api(250, {"type": "integer"}, "audio_top_k"),
+            Api(USUAL.text_temperature, {"type": "number"}, "text_temperature"),
+            Api(USUAL.audio_temperature, {"type": "number"}, "audio_temperature"),
+            Api(USUAL.text_top_k, {"type": "integer"}, "text_top_k"),
+            Api(USUAL.audio_top_k, {"type": "integer"}, "audio_top_k"),
             Api(None, schema["seed"], "seed"),
             Api(False, {"type": "boolean"}, "greedy"),
         ]
@@ -83,10 +85,10 @@ class PageApi:
         audio: str | None,
         voice: Any = None,
         text_prompt: Any = "",
-        text_temperature: Any = 0.7,
-        audio_temperature: Any = 0.8,
-        text_top_k: Any = 25,
-        audio_top_k: Any = 250,
+        text_temperature: Any = USUAL.text_temperature,
+        audio_temperature: Any = USUAL.audio_temperature,
+        text_top_k: Any = USUAL.text_top_k,
+        audio_top_k: Any = USUAL.audio_top_k,
         seed: Any = None,
         greedy: Any = False,
         request: gr.Request | None = None,

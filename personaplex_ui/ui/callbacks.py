@@ -10,15 +10,11 @@ from urllib.parse import quote
 import gradio as gr
 
 from personaplex_ui.calls.settings import (
-    MAX_AUDIO_TOP_K,
     MAX_PROMPT_CHARACTERS,
-    MAX_TEXT_TOP_K,
     CallSettings,
     check_prompt,
-    check_seed,
+    check_sampling,
     check_settings,
-    check_temperature,
-    check_top_k,
 )
 from personaplex_ui.calls.snapshot import Phase, Snapshot
 from personaplex_ui.channels.browser.handler import BrowserCalls
@@ -199,11 +195,13 @@ class PageCallbacks:
     ) -> str:
         """Message beside the advanced settings."""
         try:
-            check_temperature(text_temperature, "text_temperature")
-            check_temperature(audio_temperature, "audio_temperature")
-            check_top_k(text_top_k, "text_top_k", MAX_TEXT_TOP_K)
-            check_top_k(audio_top_k, "audio_top_k", MAX_AUDIO_TOP_K)
-            check_seed(seed)
+            check_sampling(
+                text_temperature=text_temperature,
+                audio_temperature=audio_temperature,
+                text_top_k=text_top_k,
+                audio_top_k=audio_top_k,
+                seed=seed,
+            )
         except InvalidInput as error:
             return talk_view.field_message_html(str(error))
         return talk_view.field_message_html("")

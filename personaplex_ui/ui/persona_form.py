@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from personaplex_ui.calls.settings import MAX_PROMPT_CHARACTERS
+from personaplex_ui.engine.speech_model import MAX_AUDIO_TOP_K, MAX_TEMPERATURE, MAX_TEXT_TOP_K, Sampling
 from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.own_voice import CONSENT, choices_of
@@ -95,12 +96,13 @@ def _role(default_prompt: str) -> tuple[Any, list[Any]]:
 
 
 def _sampling(callbacks: PageCallbacks) -> list[Any]:
+    usual = Sampling()
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         fields: list[Any] = [
-            gr.Slider(0.05, 2.0, 0.7, step=0.05, label="Text temperature"),
-            gr.Slider(0.05, 2.0, 0.8, step=0.05, label="Audio temperature"),
-            gr.Slider(1, 500, 25, step=1, label="Text top-k"),
-            gr.Slider(1, 2048, 250, step=1, label="Audio top-k"),
+            gr.Slider(0.05, MAX_TEMPERATURE, usual.text_temperature, step=0.05, label="Text temperature"),
+            gr.Slider(0.05, MAX_TEMPERATURE, usual.audio_temperature, step=0.05, label="Audio temperature"),
+            gr.Slider(1, MAX_TEXT_TOP_K, usual.text_top_k, step=1, label="Text top-k"),
+            gr.Slider(1, MAX_AUDIO_TOP_K, usual.audio_top_k, step=1, label="Audio top-k"),
             gr.Textbox(
                 "", label="Seed", info="Empty: a new one for each call.", max_length=12, elem_id="seed"
             ),

@@ -20,15 +20,12 @@ from moshi.models.lm import LMModel
 from torch import Tensor
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples
-from personaplex_ui.engine.speech_model import Sampling
+from personaplex_ui.engine.speech_model import MAX_AUDIO_TOP_K, MAX_TEXT_TOP_K, Sampling
 from personaplex_ui.models.personaplex.runtime.codec import Codec
 from personaplex_ui.models.personaplex.runtime.depth import Depth
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, SILENCE_CODES, SINE_CODES
 from personaplex_ui.models.personaplex.runtime.sampling import new_sampling_batch, sample
 from personaplex_ui.models.personaplex.runtime.temporal import KeyValues, Temporal
-
-LARGEST_TEXT_TOP_K = 500
-LARGEST_AUDIO_TOP_K = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +65,8 @@ class Stepper:
         self._slots: list[int] = []
         self._key_values = self.temporal.new_key_values(slots)
         self._device = device = self.temporal.device
-        self._text_draw = new_sampling_batch(slots, LARGEST_TEXT_TOP_K, device)
-        self._audio_draw = new_sampling_batch(slots, LARGEST_AUDIO_TOP_K, device)
+        self._text_draw = new_sampling_batch(slots, MAX_TEXT_TOP_K, device)
+        self._audio_draw = new_sampling_batch(slots, MAX_AUDIO_TOP_K, device)
         self._generators: list[torch.Generator] = []
         self._text_noise = torch.ones(slots, lm.text_card, device=device)
         self._audio_noise = torch.ones(slots, CODEBOOKS, lm.card, device=device)

@@ -17,12 +17,12 @@ from fastrtc.utils import Context
 from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ
 from personaplex_ui.audio.pacing import MAX_AHEAD_SEC, Pacer
 from personaplex_ui.calls.live_call import LiveCall
-from personaplex_ui.calls.settings import CallSettings, check_temperature
+from personaplex_ui.calls.settings import CallSettings, check_sampling
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.channels.browser import handler as webrtc
 from personaplex_ui.channels.browser.handler import BrowserCall, BrowserCalls
 from personaplex_ui.engine.engine import Engine
-from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.speech_model import Persona
 from tests.support.fake_model import FakeModel
 from tests.support.running import running_call_manager, until
 
@@ -33,7 +33,7 @@ INPUTS: list[object] = ["NATF2", 0.7]
 def read_settings(values: Sequence[object]) -> tuple[CallSettings, str, str]:
     """The page of these tests has two inputs: the voice and the text temperature."""
     voice, temperature = values
-    sampling = Sampling(text_temperature=check_temperature(temperature, "text_temperature"))
+    sampling = check_sampling(text_temperature=temperature)
     return CallSettings(Persona(str(voice), "Be kind."), sampling, record=False), "an owner", ""
 
 
