@@ -1,4 +1,4 @@
-"""What holds for all tests: with REQUIRE_ALL_TESTS set, a test that would be skipped fails instead."""
+"""What holds for all tests: they stay on this machine, and none is skipped where REQUIRE_ALL_TESTS is set."""
 
 import os
 from collections.abc import Generator
@@ -7,13 +7,16 @@ import pytest
 
 from personaplex_ui.config.environment import give_gradio_a_folder
 from tests.support.password import GIVEN, let_http_clients_know_it
+from tests.support.this_machine import refuse_other_hosts, refused
 
 let_http_clients_know_it()
+refuse_other_hosts()
 
 # What this machine sets for the hub's client, which is not imported yet, says nothing here.
 for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_", "TRANSFORMERS_"))]:
     if name != "HF_HOME":
         del os.environ[name]
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # gradio_client's, too
 
 # As the app does: whoever owns `gradio` in the system's temp folder, uploads have a place.
 give_gradio_a_folder(os.environ)
@@ -41,6 +44,13 @@ collect_ignore = (
 )
 
 REQUIRE_ALL_TESTS = bool(os.environ.get("REQUIRE_ALL_TESTS"))
+
+
+@pytest.fixture(autouse=True)
+def other_hosts_are_not_asked_for() -> Generator[None]:
+    refused.clear()
+    yield
+    assert refused == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -132,7 +132,7 @@ def test_a_port_that_a_server_has_just_left_is_used(host: str) -> None:
         bound.close()
 
 
-@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no.such.host.invalid", "a..b", "::ffff:1:2:3"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a..b", "::ffff:1:2:3"])
 def test_a_host_that_is_not_this_machine_is_refused(host: str) -> None:
     with pytest.raises(SettingsError) as refused:
         listen(host, 7860)
