@@ -5,12 +5,15 @@ Importing it loads no library: the environment has to be prepared first.
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from personaplex_ui.doctor.report import PROBLEM, Report
+from personaplex_ui.doctor.report import PROBLEM, WARNING, Report, check_of
 
 INTERRUPTED = 130
 
@@ -27,7 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     logging.getLogger().addHandler(logging.NullHandler())  # what would be logged is told by the checks
     try:
-        report = _report(options.offline)
+        with contextlib.redirect_stdout(sys.stderr):  # libraries may print what is not JSON
+            report = _report(options.offline)
     except KeyboardInterrupt:
         return INTERRUPTED
     width = shutil.get_terminal_size().columns
@@ -45,9 +49,9 @@ def _report(offline: bool) -> Report:
     from personaplex_ui.config.environment import prepare_environment
     from personaplex_ui.errors import SettingsError
 
-    refusal = ""
+    refusal, notes = "", list[str]()
     try:
-        prepare_environment(os.environ)
+        notes = prepare_environment(os.environ)
     except SettingsError as error:
         refusal = str(error)
     # What these import reads the environment.
@@ -61,5 +65,7 @@ def _report(offline: bool) -> Report:
         refusal = "\n".join(filter(None, [refusal, str(error)]))
     else:
         if not refusal:
-            return asyncio.run(examine(settings, Probes(), offline))
+            report = asyncio.run(examine(settings, Probes(), offline))
+            told = (check_of("Environment", WARNING, note) for note in notes)
+            return replace(report, checks=(*report.checks, *told))
     return asyncio.run(examine_machine(Probes(), refusal))

@@ -62,7 +62,7 @@ def check_model(repo: str, found: Survey | None) -> Check:
 def check_disk(found: Survey | None) -> Check:
     """Whether there is room for what is still to be fetched."""
     if found is None or not found.size:
-        return Check("Disk", NOT_USED, "The hub was not asked what is to be fetched.")
+        return Check("Disk", NOT_USED, "As far as is known, nothing is to be fetched.")
     sentence = (
         f"{gigabytes(found.to_come)} of {gigabytes(found.size)} are to be fetched into {found.folder}, "
         f"which has {gigabytes(found.free)} free."
