@@ -42,12 +42,13 @@ async def examine_machine(probes: Probes, refusal: str) -> Report:
 async def examine(settings: Settings, probes: Probes, offline: bool = False) -> Report:
     """Everything, before the app is started. ``offline``: no other machine is asked."""
     gpus, torch = await asyncio.to_thread(_look_at_gpu, settings, probes)
+    is_echo = settings.engine is EngineChoice.AUTO and not (torch and torch.gpu)
     host, port = settings.host, settings.port
     steps: dict[str, Step] = {
         "Settings": lambda: services.check_settings(probes.start_refusal(settings)),
         "Packages": lambda: _installed(probes),
         "GPU": lambda: [machine.check_gpu(settings, gpus, torch), machine.check_gpu_memory(torch)],
-        "Memory": lambda: [machine.check_memory(probes.available_memory(), torch)],
+        "Memory": lambda: [machine.check_memory(probes.available_memory(), None if is_echo else torch)],
         "Port": lambda: [services.check_port(settings, probes.port_refusal(host, port))],
     }
     uses_model = settings.engine is EngineChoice.PERSONAPLEX or settings.spaces_zero_gpu or torch is not None

@@ -10,9 +10,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.config.settings import EngineChoice, Settings
 from personaplex_ui.doctor.report import NOT_USED, OK, PROBLEM, WARNING, Check, check_of
 from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
+from personaplex_ui.models.personaplex.loading.checkpoint_files import human_size
 
 PYTHONS = SpecifierSet(">=3.11,<3.14")
 """As ``requires-python`` in pyproject.toml."""
@@ -23,8 +25,8 @@ TOLD = ("gradio", "fastrtc", "aiortc", "torch", "moshi", "huggingface-hub", "twi
 ECHO_BYTES, TORCH_BYTES = 1_000_000_000, 4_000_000_000
 """Host memory of the app with the echo engine, and with torch and CUDA, at least."""
 
-RECORDED_BYTES_PER_SEC = 2 * 2 * 24_000
-"""Two channels of 16 bits at 24 kHz."""
+RECORDED_BYTES_PER_SEC = 2 * 2 * SAMPLE_RATE_HZ
+"""Two channels of 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def check_gpu_memory(torch: TorchFacts | None) -> Check:
         return Check("GPU memory", NOT_USED, "No model is going to be on a GPU.")
     if torch.trouble:
         return check_of("GPU memory", PROBLEM, torch.trouble)
-    needed = f"The model and its calls need {gigabytes(torch.gpu_needed)}"
-    return Check("GPU memory", OK, f"{needed}, and {gigabytes(torch.gpu_free)} are free.")
+    needed = f"The model and its calls need {human_size(torch.gpu_needed)}"
+    return Check("GPU memory", OK, f"{needed}, and {human_size(torch.gpu_free)} are free.")
 
 
 def check_memory(available: int | None, torch: TorchFacts | None) -> Check:
@@ -116,7 +118,7 @@ def check_memory(available: int | None, torch: TorchFacts | None) -> Check:
     if available is None:
         return Check("Memory", NOT_USED, "This system does not tell how much memory is available.")
     needed = ECHO_BYTES if torch is None else TORCH_BYTES + torch.host_needed
-    sentence = f"About {gigabytes(needed)} are needed, and {gigabytes(available)} are available."
+    sentence = f"About {human_size(needed)} are needed, and {human_size(available)} are available."
     if available >= needed:
         return Check("Memory", OK, sentence)
     return Check("Memory", WARNING, sentence, "End other programs, or take a machine with more memory.")
@@ -129,7 +131,7 @@ def check_recordings(settings: Settings, why_not: str, free: int) -> Check:
         step = "Let RECORDINGS_DIR be a folder that the server may write to."
         return Check("Recordings", PROBLEM, f"{folder} cannot be written: {why_not}.", step)
     hour = settings.max_calls * 3600 * RECORDED_BYTES_PER_SEC
-    sentence = f"{folder} has {gigabytes(free)} free; an hour of MAX_CALLS calls takes {gigabytes(hour)}."
+    sentence = f"{folder} has {human_size(free)} free; an hour of MAX_CALLS calls takes {human_size(hour)}."
     if free >= hour:
         return Check("Recordings", OK, sentence)
     return Check("Recordings", WARNING, sentence, "Make room, or lower RECORDINGS_KEEP_HOURS.")
@@ -144,7 +146,3 @@ def check_voices(folder: Path | None, found: int | None) -> Check:
     lacks = "there is no such folder" if found is None else "no file there is a voice"
     step = "Put .wav or .pt files there (voices/README.md), or correct the path."
     return Check("Voices", WARNING, f"VOICES_DIR is {folder}, but {lacks}.", step)
-
-
-def gigabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB"

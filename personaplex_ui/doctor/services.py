@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 
 from personaplex_ui.channels.browser.ice_servers import NO_TOKEN
 from personaplex_ui.channels.twilio.account import PhoneAccount
-from personaplex_ui.config.settings import Settings
-from personaplex_ui.doctor.machine import gigabytes
+from personaplex_ui.config.settings import LOOPBACK, Settings
 from personaplex_ui.doctor.report import NOT_USED, OK, PROBLEM, WARNING, Check, check_of
 from personaplex_ui.models.personaplex.hub.survey import Survey
-
-LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+from personaplex_ui.models.personaplex.loading.checkpoint_files import human_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ def check_disk(found: Survey | None) -> Check:
     if found is None or not found.size:
         return Check("Disk", NOT_USED, "As far as is known, nothing is to be fetched.")
     sentence = (
-        f"{gigabytes(found.to_come)} of {gigabytes(found.size)} are to be fetched into {found.folder}, "
-        f"which has {gigabytes(found.free)} free."
+        f"{human_size(found.to_come)} of {human_size(found.size)} are to be fetched into {found.folder}, "
+        f"which has {human_size(found.free)} free."
     )
     if found.to_come <= found.free:
         return Check("Disk", OK, sentence)
@@ -77,7 +75,7 @@ def check_microphone(settings: Settings) -> Check:
     here = f"http://localhost:{settings.port}"
     if settings.server_url:
         return Check("Microphone", OK, f"Browsers give the microphone to {settings.server_url}.")
-    if settings.host.strip("[]") in LOOPBACK_HOSTS:
+    if settings.host.strip("[]") in (*LOOPBACK, "localhost"):
         return Check("Microphone", OK, f"Browsers give the microphone to {here}, on this machine.")
     sentence = f"Browsers give the microphone to {here}, and from other machines to https addresses only."
     step = "For other machines, put HTTPS in front and set SERVER_URL to its address (docs/DEPLOYMENT.md)."

@@ -122,6 +122,17 @@ async def test_the_model_is_asked_for_where_it_will_run(
     assert probes.asked - {"start", "port"} == asked
 
 
+async def test_the_echo_engine_needs_little_memory_where_pytorch_cannot_use_the_gpu() -> None:
+    class OldDriver(FakeProbes):
+        def torch(self, settings: Settings, config: str) -> TorchFacts:
+            return TorchFacts("2.9.1", "12.8", host_needed=48_000_000_000)
+
+    report = await examine(Settings(), OldDriver(Gpu("NVIDIA L4", "535.10")), offline=True)
+    told = {check.name: check for check in report.checks}
+    assert told["GPU"].verdict is PROBLEM
+    assert "1.0 GB are needed" in told["Memory"].sentence
+
+
 async def test_of_a_server_neither_its_port_nor_its_gpu_is_asked() -> None:
     probes = FakeProbes(Gpu("NVIDIA L4", "550.54"))
     stats = ServerStats(EngineState.READY, model="personaplex", device="cuda")

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from personaplex_ui.app import bootstrap
+from personaplex_ui.channels.twilio.account import PhoneAccount
+from personaplex_ui.channels.twilio.client import TwilioClient
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.doctor import probes as module
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.probes import NO_RELAY, Probes
+from personaplex_ui.doctor.services import TwilioFacts
+from personaplex_ui.errors import PhoneUnavailable
 
 PROBES = Probes()
 
@@ -112,3 +116,18 @@ def test_what_keeps_the_app_from_starting_is_told(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(bootstrap, "AppParts", fail)
     assert "libsndfile is not there. Install" in PROBES.start_refusal(settings())
+
+
+def test_what_twilio_says_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = PhoneAccount("AC" + "0a" * 16, "a-token", "+15550001111")
+
+    async def refuse(self: TwilioClient) -> tuple[str, str | None]:
+        raise PhoneUnavailable("Twilio refused our keys.")
+
+    async def tell(self: TwilioClient) -> tuple[str, str | None]:
+        return "active", "https://example.org"
+
+    monkeypatch.setattr(TwilioClient, "look", refuse)
+    assert PROBES.twilio(account) == TwilioFacts("Twilio refused our keys.")
+    monkeypatch.setattr(TwilioClient, "look", tell)
+    assert PROBES.twilio(account) == TwilioFacts("", "active", "https://example.org")

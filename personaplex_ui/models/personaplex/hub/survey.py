@@ -61,9 +61,8 @@ def survey(repo: str, revision: str | None, hub: Hub, ask_hub: bool = True) -> S
     try:
         cache = HubCache(hub.cache or Path(constants.HF_HUB_CACHE), repo, revision)
     except HFValidationError:
-        return Survey(
-            refusal=f"HF_REPO is {repo}: there is no such folder, and it is not a repository's name."
-        )
+        name = f"HF_REPO is {repo}: there is no such folder, and it is not a repository's name."
+        return Survey(refusal=f"{name} Correct it.")
     config = cache.path_of(CONFIG, revision)
     here = Survey(cache.complete() is not None, str(config or ""), folder=str(cache.folder))
     if not ask_hub:
