@@ -146,6 +146,16 @@ class Server(uvicorn.Server):
 
     restart: ProcessRestart | None = None
 
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
+        super().__init__(config)
+        self._limits = limits
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second while it serves."""
+        if counter % 10 == 0:
+            self._limits.drop_overdue()
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         # Uvicorn knows no SIGHUP, and passes the signal on when it is done, which would end the process
@@ -277,7 +287,7 @@ def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
     )
     sockets = listen(settings.host, settings.port)
     log.info("personaplex_ui %s on %s", __version__, address_shown(settings.host, settings.port))
-    server = Server(config)
+    server = Server(config, limits)
     engine: Engine = app.state.call_manager.engine
     engine.start_anew, engine.has_started_anew = server.start_anew, ProcessRestart().has_happened
     server.run(sockets)

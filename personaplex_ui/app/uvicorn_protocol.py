@@ -32,36 +32,13 @@ MAX_UNREAD_BYTES = 1024 * 1024
 """That a websocket's client may leave unread of what we answer without being asked by the app."""
 
 UNREADABLE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-LOOK_EVERY_SEC = 1.0
 
 
 def limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
-    """What ``uvicorn.Config(http=...)`` takes, with ``h11_max_incomplete_event_size=MAX_HEAD_BYTES``."""
+    """What ``uvicorn.Config(http=...)`` takes, with ``h11_max_incomplete_event_size=MAX_HEAD_BYTES``.
+    ``limits.drop_overdue`` is for the server to call."""
     http11.MAX_LINE_LENGTH = max(http11.MAX_LINE_LENGTH, MAX_HEAD_BYTES)
-    watch = _Watch(limits)
-
-    class Limited(LimitedHttp):
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(watch, *arguments, **named)
-
-    return Limited
-
-
-class _Watch:
-    """The limits, and a timer that looks at them as long as there are connections."""
-
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self.limits = limits
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        self.limits.add(connection)
-        if self._timer is None:
-            self._timer = loop.call_later(LOOK_EVERY_SEC, self._look, loop)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.limits.drop_overdue()
-        self._timer = loop.call_later(LOOK_EVERY_SEC, self._look, loop) if len(self.limits) else None
+    return functools.partial(LimitedHttp, limits)  # type: ignore[return-value]
 
 
 def _unsent(transport: asyncio.Transport) -> int:
@@ -79,25 +56,25 @@ def _unsent(transport: asyncio.Transport) -> int:
 class LimitedHttp(H11Protocol):
     """One HTTP connection until it is closed or becomes a websocket."""
 
-    def __init__(self, watch: _Watch, *arguments: Any, **named: Any) -> None:
+    _connection: Connection
+
+    def __init__(self, limits: ConnectionLimits, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._watch = watch
-        self._connection: Connection | None = None
+        self._limits = limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
         unsent = functools.partial(_unsent, transport)
         self._connection = Connection(peer, transport.abort, transport.is_closing, unsent)
-        self._watch.add(self._connection, self.loop)
+        self._limits.add(self._connection)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._connection is not None:
-            self._watch.limits.remove(self._connection)
+        self._limits.remove(self._connection)
 
     def data_received(self, data: bytes) -> None:
-        if self._connection is not None and self._connection.stage is Stage.KEPT:
+        if self._connection.stage is Stage.KEPT:
             self._move(Stage.SILENT)
         for start in range(0, len(data), SLICE_BYTES):
             protocol: Any = self.transport.get_protocol()
@@ -119,9 +96,7 @@ class LimitedHttp(H11Protocol):
         self._move(self._stage())
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        chosen: Any = self.ws_protocol_class
-        if chosen is not None and self._connection is not None:
-            self.ws_protocol_class = functools.partial(LimitedWebSocket, self._watch.limits, self._connection)  # type: ignore[assignment]
+        self.ws_protocol_class = functools.partial(LimitedWebSocket, self._limits, self._connection)  # type: ignore[assignment]
         self._move(Stage.BUSY)
         super().handle_websocket_upgrade(event)
 
@@ -133,13 +108,11 @@ class LimitedHttp(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._connection is not None:
-            self._watch.limits.stall(self._connection)
+        self._limits.stall(self._connection)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._connection is not None:
-            self._watch.limits.flow(self._connection)
+        self._limits.flow(self._connection)
 
     def _stage(self) -> Stage:
         if self.transport.is_closing():
@@ -154,8 +127,7 @@ class LimitedHttp(H11Protocol):
         return Stage.SILENT
 
     def _move(self, stage: Stage) -> None:
-        if self._connection is not None:
-            self._watch.limits.move(self._connection, stage)
+        self._limits.move(self._connection, stage)
 
 
 class LimitedWebSocket(WebSocketsSansIOProtocol):

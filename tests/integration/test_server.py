@@ -12,10 +12,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from personaplex_ui.app import server
+from personaplex_ui.app.connection_limits import ConnectionLimits
 from personaplex_ui.app.sockets import listen
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import SettingsError
+from tests.support.clock import Clock
 
 CONNECTIONS = "connections close"
 
@@ -51,7 +53,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def server_of(call_manager: Part, doors: Part) -> server.Server:
     app = FastAPI()
     app.state.call_manager, app.state.doors = call_manager, doors
-    return server.Server(uvicorn.Config(app, log_config=None))
+    return server.Server(uvicorn.Config(app, log_config=None), ConnectionLimits(9, Clock()))
 
 
 async def test_calls_and_the_lent_number_end_before_the_connections(told: list[str]) -> None:
@@ -84,7 +86,7 @@ async def test_twilio_has_time_to_ask_why_its_calls_ended(
 async def test_an_app_that_is_not_ours_is_served_as_ever(told: list[str]) -> None:
     async def app(scope: object, receive: object, send: object) -> None: ...
 
-    await server.Server(uvicorn.Config(app, log_config=None)).shutdown()  # type: ignore[arg-type]
+    await server.Server(uvicorn.Config(app, log_config=None), ConnectionLimits(9, Clock())).shutdown()  # type: ignore[arg-type]
     assert told == [CONNECTIONS]
 
 

@@ -15,7 +15,7 @@ from personaplex_ui.app.connection_limits import (
 from tests.support.clock import Clock
 
 
-class Utterance:
+class Peers:
     """Connections by their names, and the names of the dropped ones in their order."""
 
     def __init__(self, most: int = 100, of_one_peer: int = 50) -> None:
@@ -42,94 +42,88 @@ class Utterance:
         return self.dropped
 
 
+@pytest.fixture
+def peers() -> Peers:
+    return Peers()
+
+
 @pytest.mark.parametrize("stage", WITHIN_SEC)
-def test_each_stage_has_an_end(stage: Stage):
-    line = Utterance()
-    line.add("early", stage=stage)
-    line.clock.now += 1.0
-    line.add("late", stage=stage)
-    assert line.after(WITHIN_SEC[stage] - 1.1) == []
-    assert line.after(0.1) == ["early"]
-    assert line.after(1.0) == ["early", "late"]
-    assert len(line.limits) == 0
+def test_each_stage_has_an_end(peers: Peers, stage: Stage):
+    peers.add("early", stage=stage)
+    peers.clock.now += 1.0
+    peers.add("late", stage=stage)
+    assert peers.after(WITHIN_SEC[stage] - 1.1) == []
+    assert peers.after(0.1) == ["early"]
+    assert peers.after(1.0) == ["early", "late"]
+    assert len(peers.limits) == 0
 
 
-def test_what_the_app_has_to_do_with_may_take_as_long_as_it_takes():
-    line = Utterance()
-    line.add("call", stage=Stage.BUSY)
-    assert line.after(36_000.0) == []
+def test_the_app_may_take_its_time_until_our_side_has_closed(peers: Peers):
+    peers.add("call", stage=Stage.BUSY)
+    assert peers.after(36_000.0) == []
+    peers.closing.add("call")
+    assert peers.after(0.0) == []
+    assert peers.after(WITHIN_SEC[Stage.CLOSING]) == ["call"]
 
 
-def test_bytes_that_trickle_in_do_not_lengthen_a_stage():
-    line = Utterance()
-    slow = line.add("slow")
+def test_bytes_that_trickle_in_do_not_lengthen_a_stage(peers: Peers):
+    slow = peers.add("slow")
     for _ in range(9):
-        line.limits.move(slow, Stage.SILENT)
-        assert line.after(1.0) == []
-    line.limits.move(slow, Stage.SILENT)
-    assert line.after(1.0) == ["slow"]
+        peers.limits.move(slow, Stage.SILENT)
+        assert peers.after(1.0) == []
+    peers.limits.move(slow, Stage.SILENT)
+    assert peers.after(1.0) == ["slow"]
 
 
-def test_what_our_side_has_closed_and_nobody_reads_is_dropped():
-    line = Utterance()
-    line.add("call", stage=Stage.BUSY)
-    line.closing.add("call")
-    assert line.after(0.0) == []
-    assert line.after(WITHIN_SEC[Stage.CLOSING]) == ["call"]
+def test_a_client_that_takes_nothing_is_dropped_and_one_that_takes_again_is_not(peers: Peers):
+    stuck, slow = peers.add("stuck", stage=Stage.BUSY), peers.add("slow", stage=Stage.BUSY)
+    peers.limits.stall(stuck)
+    peers.limits.stall(slow)
+    assert peers.after(STALLED_SEC - 1.0) == []
+    peers.limits.flow(slow)
+    peers.limits.stall(slow)
+    assert peers.after(1.0) == ["stuck"]
 
 
-def test_a_client_that_takes_nothing_is_dropped_and_one_that_takes_again_is_not():
-    line = Utterance()
-    stuck, slow = line.add("stuck", stage=Stage.BUSY), line.add("slow", stage=Stage.BUSY)
-    line.limits.stall(stuck)
-    line.limits.stall(slow)
-    assert line.after(STALLED_SEC - 1.0) == []
-    line.limits.flow(slow)
-    line.limits.stall(slow)
-    assert line.after(1.0) == ["stuck"]
-
-
-def test_a_client_that_takes_little_by_little_is_not_dropped_unless_it_is_too_little():
-    line = Utterance()
-    line.unsent = {"slow": 10 * STALLED_BYTES, "slower": 10 * STALLED_BYTES}
-    for name in line.unsent:
-        line.limits.stall(line.add(name, stage=Stage.BUSY))
-    line.unsent["slow"] -= STALLED_BYTES
-    line.unsent["slower"] -= STALLED_BYTES - 1
-    assert line.after(STALLED_SEC) == ["slower"]
-    assert line.after(STALLED_SEC) == ["slower", "slow"]
+def test_a_client_that_takes_little_by_little_is_not_dropped_unless_it_is_too_little(peers: Peers):
+    peers.unsent = {"slow": 10 * STALLED_BYTES, "slower": 10 * STALLED_BYTES}
+    for name in peers.unsent:
+        peers.limits.stall(peers.add(name, stage=Stage.BUSY))
+    peers.unsent["slow"] -= STALLED_BYTES
+    peers.unsent["slower"] -= STALLED_BYTES - 1
+    assert peers.after(STALLED_SEC) == ["slower"]
+    assert peers.after(STALLED_SEC) == ["slower", "slow"]
 
 
 def test_the_oldest_silent_one_of_a_peer_makes_room_for_a_new_one_of_it():
-    line = Utterance(of_one_peer=3)
+    peers = Peers(of_one_peer=3)
     for number in range(5):
-        line.add(f"a{number}", "a")
-    line.add("b0", "b")
-    line.add("busy", "a", Stage.BUSY)
-    assert line.dropped == ["a0", "a1", "a2"]
+        peers.add(f"a{number}", "a")
+    peers.add("b0", "b")
+    peers.add("busy", "a", Stage.BUSY)
+    assert peers.dropped == ["a0", "a1", "a2"]
 
 
 def test_the_least_worth_makes_room_where_there_are_too_many_in_all():
-    line = Utterance(most=4, of_one_peer=100)
-    line.add("busy", "a", Stage.BUSY)
-    line.add("kept", "b", Stage.KEPT)
-    line.add("silent", "c")
-    line.add("surplus", "d", Stage.SURPLUS)
+    peers = Peers(most=4, of_one_peer=100)
+    peers.add("busy", "a", Stage.BUSY)
+    peers.add("kept", "b", Stage.KEPT)
+    peers.add("silent", "c")
+    peers.add("surplus", "d", Stage.SURPLUS)
     for number in range(4):
-        line.add(f"new{number}", f"n{number}", Stage.BUSY)
-    assert line.dropped == ["silent", "kept", "surplus", "new3"]
-    assert len(line.limits) == 4
+        peers.add(f"new{number}", f"n{number}", Stage.BUSY)
+    assert peers.dropped == ["silent", "kept", "surplus", "new3"]
+    assert len(peers.limits) == 4
 
 
-def test_a_connection_that_was_dropped_or_is_gone_does_not_come_back():
-    line = Utterance()
-    gone = line.add("gone")
-    line.limits.remove(gone)
-    line.limits.move(gone, Stage.BUSY)
-    line.limits.stall(gone)
-    line.limits.remove(gone)
-    assert len(line.limits) == 0
-    assert line.after(1_000.0) == []
+def test_a_connection_that_was_dropped_or_is_gone_does_not_come_back(peers: Peers):
+    gone = peers.add("gone")
+    peers.limits.remove(gone)
+    peers.limits.move(gone, Stage.BUSY)
+    peers.limits.stall(gone)
+    peers.limits.remove(gone)
+    assert len(peers.limits) == 0
+    assert peers.after(1_000.0) == []
 
 
 @given(
@@ -138,13 +132,13 @@ def test_a_connection_that_was_dropped_or_is_gone_does_not_come_back():
     )
 )
 def test_whatever_happens_there_are_never_too_many(events: list[tuple[str, Stage | None, float]]):
-    line = Utterance(most=10, of_one_peer=5)
+    peers = Peers(most=10, of_one_peer=5)
     added: list[Connection] = []
     for number, (peer, stage, sec) in enumerate(events):
-        line.after(sec)
+        peers.after(sec)
         if stage is None and added:
-            line.limits.remove(added[number % len(added)])
+            peers.limits.remove(added[number % len(added)])
         else:
-            added.append(line.add(str(number), peer, stage or Stage.SILENT))
-        assert len(line.limits) <= 10
-    assert len(set(line.dropped)) == len(line.dropped)
+            added.append(peers.add(str(number), peer, stage or Stage.SILENT))
+        assert len(peers.limits) <= 10
+    assert len(set(peers.dropped)) == len(peers.dropped)

@@ -16,7 +16,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.app import uvicorn_protocol
 from personaplex_ui.app.connection_limits import STALLED_SEC, WITHIN_SEC, ConnectionLimits, Stage
 from personaplex_ui.app.uvicorn_protocol import MAX_HEAD_BYTES, limited_protocol
 from tests.support.clock import Clock
@@ -76,14 +75,17 @@ class Limited:
                 return await reader.read()
             return b""
 
-    def stages(self) -> list[Stage]:
-        stages = self.limits._stages  # pyright: ignore[reportPrivateUsage]
-        return [stage for stage, connections in stages.items() for _ in connections]
+    async def is_in(self, *stages: Stage) -> None:
+        await until(lambda: self.limits.stages == list(stages))
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            self.limits.drop_overdue()
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Limited]:
-    monkeypatch.setattr(uvicorn_protocol, "LOOK_EVERY_SEC", 0.01)
+async def server() -> AsyncGenerator[Limited]:
     limited = Limited()
     config = uvicorn.Config(
         limited,
@@ -99,9 +101,11 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Limited]:
     running.lifespan = config.lifespan_class(config)
     await running.startup()
     limited.port = running.servers[0].sockets[0].getsockname()[1]
+    looking = asyncio.create_task(limited.keep_looking())
     yield limited
+    looking.cancel()
     await running.shutdown()
-    await until(lambda: len(limited.limits) == 0)
+    await limited.is_in()
 
 
 @pytest.mark.parametrize(
@@ -120,8 +124,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Limited]:
 )
 async def test_a_connection_is_in_the_stage_that_its_bytes_say(server: Limited, sent: bytes, stage: Stage):
     async with server.connected(sent):
-        await until(lambda: server.stages() == [stage])
-    await until(lambda: server.stages() == [])
+        await server.is_in(stage)
+    await server.is_in()
 
 
 @pytest.mark.parametrize(
@@ -133,14 +137,14 @@ async def test_a_connection_that_never_says_all_is_closed_and_the_next_one_serve
     server: Limited, sent: bytes
 ):
     async with server.connected(sent) as (_, writer):
-        await until(lambda: server.stages() in ([Stage.SILENT], [Stage.SURPLUS]))
+        await until(lambda: server.limits.stages in ([Stage.SILENT], [Stage.SURPLUS]))
         for _ in range(11):  # a byte a second does not help
             server.clock.now += 1.0
             await asyncio.sleep(0.03)
             with contextlib.suppress(ConnectionError):
                 writer.write(b"x")
                 await writer.drain()
-        await until(lambda: server.stages() == [])
+        await server.is_in()
     assert (await server.answer(HEAD + b"Connection: close\r\n\r\n")).endswith(b"ok")
 
 
@@ -149,12 +153,12 @@ async def test_a_second_request_that_never_ends_is_closed_as_well(server: Limite
         await reader.readuntil(b"ok")
         server.clock.now += 9.0
         writer.write(HEAD)
-        await until(lambda: server.stages() == [Stage.SILENT])
+        await server.is_in(Stage.SILENT)
         server.clock.now += WITHIN_SEC[Stage.SILENT] - 0.1
         await asyncio.sleep(0.05)
-        assert server.stages() == [Stage.SILENT]
+        assert server.limits.stages == [Stage.SILENT]
         server.clock.now += 0.1
-        await until(lambda: server.stages() == [])
+        await server.is_in()
 
 
 async def test_what_is_busy_is_left_alone(server: Limited):
@@ -167,12 +171,11 @@ async def test_what_is_busy_is_left_alone(server: Limited):
 
 async def test_a_client_that_takes_none_of_a_large_answer_is_dropped(server: Limited):
     async with server.connected(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"):
-        stalled = server.limits._stalled  # pyright: ignore[reportPrivateUsage]
-        await until(lambda: len(stalled) == 1)
-        for _ in range(3):  # at first the buffers of this machine still take something
-            server.clock.now += STALLED_SEC
-            await asyncio.sleep(0.05)
-        await until(lambda: server.stages() == [])
+        await server.is_in(Stage.KEPT)
+        async with asyncio.timeout(20):
+            while server.limits.stages:  # at first the buffers of this machine still take something
+                server.clock.now += STALLED_SEC
+                await asyncio.sleep(0.05)
 
 
 async def test_a_client_that_reads_slowly_gets_all(server: Limited):
@@ -191,7 +194,7 @@ async def test_pings_without_end_of_a_client_that_does_not_read_end_the_connecti
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.setblocking(False)
         await loop.sock_sendall(client, HEAD + UPGRADE + b"\r\n")
-        await until(lambda: server.stages() == [Stage.BUSY])
+        await server.is_in(Stage.BUSY)
 
         async def flood() -> None:
             with contextlib.suppress(ConnectionError):
@@ -200,7 +203,7 @@ async def test_pings_without_end_of_a_client_that_does_not_read_end_the_connecti
 
         async with asyncio.timeout(30):
             await flood()
-        await until(lambda: server.stages() == [])
+        await server.is_in()
 
 
 @pytest.mark.parametrize(
@@ -239,7 +242,7 @@ async def test_junk_in_the_middle_raises_nothing_in_the_event_loop(
         writer.write(rest)
         with contextlib.suppress(ConnectionResetError):
             await reader.read()
-    await until(lambda: server.stages() == [])
+    await server.is_in()
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
