@@ -58,23 +58,24 @@ class ConnectionLimits:
         self._most = most
         self._clock = clock
         self._of_one_peer = min(of_one_peer, max(1, most // 2))
-        self._connections: dict[Connection, None] = {}
-        """In the order in which they came into their stages."""
+        self._stages: dict[Stage, dict[Connection, None]] = {stage: {} for stage in Stage}
+        self._silent_of: dict[str, dict[Connection, None]] = {}
+        """By peer. In both, the oldest comes first: whoever floods the server must not make it search."""
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return sum(map(len, self._stages.values()))
 
     @property
     def stages(self) -> list[Stage]:
-        return [connection.stage for connection in self._connections]
+        return [stage for stage, connections in self._stages.items() for _ in connections]
 
     def add(self, connection: Connection) -> None:
         """A new one. Drops the oldest silent one where there are too many: of this peer, or in all."""
-        peers = [c for c in self._connections if c.stage is Stage.SILENT and c.peer == connection.peer]
-        if len(peers) >= self._of_one_peer:
-            self._drop(peers[0])
+        silent = self._silent_of.get(connection.peer)
+        if silent and len(silent) >= self._of_one_peer:
+            self._drop(next(iter(silent)))
         if len(self) >= self._most:
-            oldest = min(self._connections, key=lambda connection: connection.stage.value)
+            oldest = next(next(iter(connections)) for connections in self._stages.values() if connections)
             if oldest.stage is not Stage.BUSY:
                 self._drop(oldest)
         self._enter(connection, Stage.SILENT)
@@ -83,13 +84,15 @@ class ConnectionLimits:
 
     def move(self, connection: Connection, stage: Stage) -> None:
         """It is in ``stage`` now. Told again, or after it was dropped, this changes nothing."""
-        if connection.stage is not stage and connection in self._connections:
-            del self._connections[connection]
+        if connection.stage is not stage and connection in self._stages[connection.stage]:
+            self.remove(connection)
             self._enter(connection, stage)
 
     def _enter(self, connection: Connection, stage: Stage) -> None:
         connection.stage, connection.since = stage, self._clock()
-        self._connections[connection] = None
+        self._stages[stage][connection] = None
+        if stage is Stage.SILENT:
+            self._silent_of.setdefault(connection.peer, {})[connection] = None
 
     def stall(self, connection: Connection) -> None:
         """More waits for the network than should, until ``flow``."""
@@ -100,12 +103,16 @@ class ConnectionLimits:
 
     def remove(self, connection: Connection) -> None:
         """It is gone."""
-        self._connections.pop(connection, None)
+        self._stages[connection.stage].pop(connection, None)
+        silent = self._silent_of.get(connection.peer, {})
+        silent.pop(connection, None)
+        if not silent:
+            self._silent_of.pop(connection.peer, None)
 
     def drop_overdue(self) -> None:
         """Drop what has been in its stage for too long. Call it about once a second."""
         now = self._clock()
-        for connection in list(self._connections):
+        for connection in [c for connections in self._stages.values() for c in connections]:
             if connection.stage is Stage.BUSY and connection.is_closing():
                 self.move(connection, Stage.CLOSING)
             if connection.stalled_since is not None:  # what it takes decides

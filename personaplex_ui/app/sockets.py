@@ -7,13 +7,15 @@ import contextlib
 import errno
 import os
 import socket
-from typing import TypeAlias
 
 from personaplex_ui.errors import SettingsError
 
 ANY_IPV6, ANY_IPV4 = "::", "0.0.0.0"
 
-Address: TypeAlias = tuple[socket.AddressFamily, tuple[object, ...]]
+REFUSALS = {
+    errno.EADDRINUSE: "Port {port} is in use; stop what uses it, or set PORT to another.",
+    errno.EACCES: "PORT is {port}, where this user may not listen. Set it to one from 1024 on.",
+}
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -22,52 +24,46 @@ def listen(host: str, port: int) -> list[socket.socket]:
     Raises:
         SettingsError: the port is in use or not for this user, or the host is not this machine.
     """
-    sockets: list[socket.socket] = []
-    failures: list[int] = []
-    for family, address in _addresses(host, port):
-        try:
-            sockets.append(_bound(family, address, both=bare_host(host) == ANY_IPV6))
-        except OSError as error:
-            failures.append(error.errno or errno.EADDRNOTAVAIL)
-    # Of several addresses, those that this machine lacks are left out.
-    lacking = [failure for failure in failures if failure in (errno.EADDRINUSE, errno.EACCES)]
-    if sockets and not lacking:
-        return sockets
-    for bound in sockets:
-        bound.close()
-    raise SettingsError(_refusal(host, port, failures))
-
-
-def _refusal(host: str, port: int, failures: list[int]) -> str:
-    if errno.EADDRINUSE in failures:
-        return f"Port {port} is in use; stop what uses it, or set PORT to another."
-    if errno.EACCES in failures:
-        return f"PORT is {port}, where this user may not listen. Set it to one from 1024 on."
-    return (
-        f"HOST is {host!r}, which is no address of this machine. "
-        "Set it to 0.0.0.0 for all of them, or to 127.0.0.1 for this machine alone."
-    )
-
-
-def _addresses(host: str, port: int) -> list[Address]:
-    try:
-        found = socket.getaddrinfo(bare_host(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    with contextlib.ExitStack() as on_failure:
+        sockets: list[socket.socket] = []
+        for family, address in _addresses(host, port):
+            try:
+                bound = _bound(family, address, both=bare_host(host) == ANY_IPV6)
+            except OSError as error:  # of several addresses, those that this machine lacks are left out
+                if error.errno in REFUSALS:
+                    raise SettingsError(REFUSALS[error.errno].format(port=port)) from error
+            else:
+                sockets.append(on_failure.enter_context(bound))
+        if not sockets:
+            raise SettingsError(
+                f"HOST is {host!r}, which is not an address of this machine. "
+                "Set it to 0.0.0.0 for all of them, or to 127.0.0.1 for this machine alone."
+            )
+        on_failure.pop_all()
+    return sockets
 
 
 def _bound(family: socket.AddressFamily, address: tuple[object, ...], both: bool) -> socket.socket:
-    with contextlib.ExitStack() as on_failure:
-        # With the protocol named: else asyncio leaves Nagle's algorithm on, and answers are 40 ms late.
-        bound = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+    # With the protocol named: else asyncio leaves Nagle's algorithm on, and answers are 40 ms late.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
         if os.name == "posix":  # as asyncio does; elsewhere it has another meaning
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
         bound.bind(address)
-        on_failure.pop_all()
+    except OSError:
+        bound.close()
+        raise
     return bound
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
+    try:
+        found = socket.getaddrinfo(bare_host(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
 def bare_host(host: str) -> str:

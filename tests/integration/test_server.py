@@ -138,7 +138,9 @@ def test_a_port_that_a_server_has_just_left_is_used(host: str) -> None:
 def test_a_host_that_is_not_this_machine_is_refused(host: str) -> None:
     with pytest.raises(SettingsError) as refused:
         listen(host, 7860)
-    assert str(refused.value).startswith(f"HOST is {host!r}, which is no address of this machine. Set it to ")
+    assert str(refused.value).startswith(
+        f"HOST is {host!r}, which is not an address of this machine. Set it to "
+    )
 
 
 def test_a_port_for_the_system_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
