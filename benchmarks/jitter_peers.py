@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from benchmarks.jitter_report import BufferStats
 from benchmarks.pulses import PULSE_EVERY, PulseListener, PulseSpeaker, pulse_delays
-from personaplex_ui.compat.aiortc_audio import replace_jitter_buffers
+from personaplex_ui.compat.aiortc import replace_jitter_buffers
 from tests.support.clients.browser import PACKET_SEC, RATE_HZ, Microphone
 from tests.support.clients.impairment import Impairment
 from tests.support.clients.relay import Relay

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from personaplex_ui.channels.browser import component as webrtc_component
 from personaplex_ui.channels.browser.ice_servers import IceServers
+from personaplex_ui.compat.fastrtc import hide_internal_functions
 from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.api import PageApi
 from personaplex_ui.ui.call_panel import CallPanel, build_call_panel, connect_calls
@@ -71,7 +71,7 @@ def build_page(
         watch_engine(page, engine, callbacks, persona)
         page.unload(callbacks.own_voices.leave)
         api.add_endpoints()
-    webrtc_component.hide_internal_functions(page)
+    hide_internal_functions(page)
     # Each call that is followed, and each page while the model loads, holds one of the queue's workers.
     page.max_threads = max(page.max_threads, 2 * options.max_connections + SPARE_WORKERS)
     page.queue(default_concurrency_limit=None, max_size=200)

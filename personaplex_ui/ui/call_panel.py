@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from personaplex_ui.channels.browser import component as webrtc_component
+from personaplex_ui.channels.browser.component import attach, build_component
 from personaplex_ui.channels.browser.handler import BrowserCall
 from personaplex_ui.channels.browser.ice_servers import IceServers
+from personaplex_ui.compat.fastrtc import close_peer
 from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.callbacks import PageCallbacks
 from personaplex_ui.ui.persona_form import QUIET
@@ -24,7 +25,7 @@ class CallPanel:
 
 
 def build_call_panel(max_connections: int, ice_servers: IceServers) -> CallPanel:
-    connection = webrtc_component.build_component(max_connections, ice_servers, current_address)
+    connection = build_component(max_connections, ice_servers, current_address)
     gr.HTML('<div id="mic-message" role="alert"></div>', elem_id="mic-message-holder")
     status = gr.HTML(talk_view.status_html(None), elem_id="status")
     transcript = gr.HTML(talk_view.transcript_html((), False), elem_id="transcript")
@@ -33,7 +34,7 @@ def build_call_panel(max_connections: int, ice_servers: IceServers) -> CallPanel
 
 
 def connect_calls(
-    column: CallPanel,
+    panel: CallPanel,
     callbacks: PageCallbacks,
     inputs: list[Any],
     owner: gr.State,
@@ -45,13 +46,13 @@ def connect_calls(
     ``inputs`` in the order ``PageCallbacks.read_settings`` takes them; ``history`` is told when a call is
     over.
     """
-    close_peer = functools.partial(webrtc_component.close_peer, column.connection)
-    handler = BrowserCall(callbacks.calls, callbacks.read_settings, close_peer)
-    webrtc_component.attach(column.connection, handler, inputs, max_connections)
-    column.connection.state_change(
+    close = functools.partial(close_peer, panel.connection)
+    handler = BrowserCall(callbacks.calls, callbacks.read_settings, close)
+    attach(panel.connection, handler, inputs, max_connections)
+    panel.connection.state_change(
         callbacks.follow,
-        inputs=[column.connection, owner],
-        outputs=[*column.outputs, history],
+        inputs=[panel.connection, owner],
+        outputs=[*panel.outputs, history],
         concurrency_limit=None,
         trigger_mode="multiple",
         **QUIET,

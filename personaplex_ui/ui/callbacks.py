@@ -120,10 +120,11 @@ class PageCallbacks:
 
     async def follow(self, webrtc_id: str, owner: str) -> AsyncIterator[CallView]:
         """All that ``owner`` sees of a call of theirs, from its start until its recording can be fetched."""
-        refusal = self.calls.refusal_of(webrtc_id)
-        call = self.calls.call_of(webrtc_id) if self.calls.is_owner(webrtc_id, owner) else None
+        connection = self.calls.of(webrtc_id)
+        call = connection.call if connection.owner == owner else None
         if call is None:
-            ended = Snapshot(webrtc_id, Phase.ENDED, reason=refusal or "The call could not begin.")
+            reason = connection.refusal or "The call could not begin."
+            ended = Snapshot(webrtc_id, Phase.ENDED, reason=reason)
             yield talk_view.status_html(ended), talk_view.transcript_html((), False), gr.skip(), gr.skip()
             return
         yield talk_view.status_html(call.snapshot()), talk_view.transcript_html((), True), "", gr.skip()

@@ -6,34 +6,25 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import AudioStreamTrack
 
-from personaplex_ui.channels.browser.component import (
-    attach,
-    build_component,
-    check_offer,
-    close_peer,
-    peers_closing,
-)
-from personaplex_ui.channels.browser.ice_servers import Fixed, IceServers
-from personaplex_ui.channels.browser.offer_limits import (
+from personaplex_ui.channels.browser.offers import (
     BURST,
     IN_ALL,
     MAX_CANDIDATES,
     OF_ONE_ADDRESS,
     OfferLimits,
+    check_offer,
     rough_problem,
     with_few_candidates,
 )
+from personaplex_ui.compat.fastrtc import close_peer
 from tests.support.app_process import running_app
 from tests.support.clients.offers import SOUND_OFFER, body, component_of
 from tests.support.clock import Clock
 from tests.support.running import until
-from tests.unit.channels.browser.test_component import Handler
+from tests.support.webrtc_component import browser_client, open_component, real_offer, take_answer
 
 CANDIDATE = "a=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
 
@@ -96,43 +87,29 @@ def test_a_connection_has_so_many_candidates():
 
 
 async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
-    with gr.Blocks(analytics_enabled=False):
-        component: Any = build_component(IN_ALL + 8, IceServers(Fixed(())))
-        attach(component, Handler([]), [], IN_ALL + 8)
-    client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    client.addTrack(AudioStreamTrack())
-    client.createDataChannel("text")
-    try:
+    async with open_component([], IN_ALL + 8) as component, browser_client() as client:
         await asyncio.gather(*(component.offer(body(SOUND_OFFER)) for _ in range(40)))
         assert len(component.pcs) <= IN_ALL
-        await client.setLocalDescription(await client.createOffer())
-        answer = await component.offer(body(client.localDescription.sdp))
-        await client.setRemoteDescription(RTCSessionDescription(**answer))
+        await take_answer(client, await component.offer(body(await real_offer(client))))
         await until(lambda: client.connectionState == "connected")
-    finally:
-        await client.close()
-        await asyncio.gather(*(pc.close() for pc in list(component.pcs.values())))
-        await until(lambda: not (component.pcs or peers_closing))
 
 
 async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket():
     """aiortc opens sockets as it gathers candidates; one closed meanwhile would keep those opened later."""
-    with gr.Blocks(analytics_enabled=False):
-        component: Any = build_component(IN_ALL + 8, IceServers(Fixed(())))
-        attach(component, Handler([]), [], IN_ALL + 8)
     closed = asyncio.Event()
 
     async def close() -> None:
         closed.set()
 
     peer = SimpleNamespace(iceGatheringState="gathering", close=close)
-    component.pcs["pushed out"] = peer
-    await close_peer(component, "pushed out")
-    assert "pushed out" not in component.pcs
-    await asyncio.sleep(0.05)
-    assert not closed.is_set()
-    peer.iceGatheringState = "complete"
-    await until(closed.is_set)
+    async with open_component([]) as component:
+        component.pcs["pushed out"] = peer
+        await close_peer(component, "pushed out")
+        assert "pushed out" not in component.pcs
+        await asyncio.sleep(0.05)
+        assert not closed.is_set()
+        peer.iceGatheringState = "complete"
+        await until(closed.is_set)
 
 
 @pytest.mark.timeout(90)

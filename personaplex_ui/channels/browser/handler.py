@@ -1,24 +1,20 @@
 """The browser's transport: FastRTC hands in the microphone's sound and takes the assistant's.
 
-Knows FastRTC's handler interface; all that is peculiar about the component itself is in ``webrtc_component``.
+Knows FastRTC's handler interface; what it leaves undone is mended in ``compat.fastrtc``.
 """
 
 # Gradio and FastRTC are typed in part only:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from aiortc.exceptions import InvalidStateError
-from av import AudioFrame, AudioResampler
-from fastrtc import AsyncStreamHandler, CloseStream
-from fastrtc.utils import create_message
+from fastrtc import CloseStream
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
@@ -27,7 +23,8 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, PacketCounts, Phase
-from personaplex_ui.compat.aiortc_audio import InboundAudio
+from personaplex_ui.compat.aiortc import InboundAudio
+from personaplex_ui.compat.fastrtc import MendedStreamHandler
 from personaplex_ui.errors import CallOver, PersonaplexError
 from personaplex_ui.logs.call_context import ID_LETTERS, enter_call
 
@@ -35,7 +32,7 @@ log = logging.getLogger(__name__)
 
 ARGUMENTS_WITHIN_SEC = 10.0
 GOODBYE_ARRIVES_SEC = 1.0
-KEPT_ENDED = 10
+KEPT_OVER = 20
 SILENCE_SEC = 0.02
 SILENCE = np.zeros((1, int(SILENCE_SEC * SAMPLE_RATE_HZ)), dtype=np.int16)
 
@@ -49,45 +46,48 @@ ClosePeer = Callable[[str], Awaitable[None]]
 Sound = tuple[int, npt.NDArray[np.int16]]
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What became of one WebRTC connection: a call of ``owner``, or a refusal in words."""
+
+    call: LiveCall | None = None
+    owner: str = ""
+    refusal: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.call is None or self.call.over.is_set()
+
+
 class BrowserCalls:
-    """Which call, or which refusal, belongs to which WebRTC connection: how a page finds what to show."""
+    """The connections of pages, by their WebRTC ids: how a page finds what to show."""
 
     def __init__(self, call_manager: CallManager) -> None:
         self.call_manager = call_manager
-        self._calls: dict[str, LiveCall] = {}
-        self._owners: dict[str, str] = {}
-        self._refusals: dict[str, str] = {}
+        self._connections: dict[str, Connection] = {}
 
     def open(self, webrtc_id: str, settings: CallSettings, owner: str, address: str = "") -> LiveCall:
         """Raises TooManyCalls."""
-        self._forget_ended()
-        self._calls[webrtc_id] = call = self.call_manager.open(settings, owner, address=address)
-        self._owners[webrtc_id] = owner
+        call = self.call_manager.open(settings, owner, address=address)
+        self._note(webrtc_id, Connection(call, owner))
         return call
 
     def refuse(self, webrtc_id: str, sentence: str) -> None:
-        self._forget_ended()
-        self._refusals[webrtc_id] = sentence
+        self._note(webrtc_id, Connection(refusal=sentence))
 
-    def call_of(self, webrtc_id: str) -> LiveCall | None:
-        return self._calls.get(webrtc_id)
+    def of(self, webrtc_id: str) -> Connection:
+        """Of one that is not known, an empty one."""
+        return self._connections.get(webrtc_id, Connection())
 
-    def is_owner(self, webrtc_id: str, owner: str) -> bool:
-        return self._owners.get(webrtc_id) == owner
-
-    def refusal_of(self, webrtc_id: str) -> str:
-        return self._refusals.get(webrtc_id, "")
-
-    def _forget_ended(self) -> None:
-        # Pages ask within a second; what 10 later connections have pushed aside nobody will ask for.
-        ended = [key for key, call in self._calls.items() if call.over.is_set()]
-        for key in ended[:-KEPT_ENDED]:
-            del self._calls[key], self._owners[key]
-        for key in list(self._refusals)[:-KEPT_ENDED]:
-            del self._refusals[key]
+    def _note(self, webrtc_id: str, connection: Connection) -> None:
+        # Pages ask within a second; what 20 later connections have pushed aside nobody will ask for.
+        over = [known for known, connection in self._connections.items() if connection.over]
+        for known in over[:-KEPT_OVER]:
+            del self._connections[known]
+        self._connections[webrtc_id] = connection
 
 
-class BrowserCall(AsyncStreamHandler):
+class BrowserCall(MendedStreamHandler):
     """One WebRTC connection. FastRTC copies a prototype for each, so the constructor does nothing costly.
 
     ``start_up``, ``receive`` and ``emit`` run beside each other. Nothing here raises into FastRTC: it would
@@ -95,7 +95,7 @@ class BrowserCall(AsyncStreamHandler):
     """
 
     def __init__(self, calls: BrowserCalls, read_settings: ReadSettings, close_peer: ClosePeer) -> None:
-        super().__init__("mono", output_sample_rate=SAMPLE_RATE_HZ, input_sample_rate=SAMPLE_RATE_HZ)
+        super().__init__(SAMPLE_RATE_HZ)
         self._calls = calls
         self._read_settings = read_settings
         self._close_peer = close_peer
@@ -105,8 +105,6 @@ class BrowserCall(AsyncStreamHandler):
         self._pacer = Pacer()
         self.inbound: Sequence[InboundAudio] = ()
         """Where the caller's packets come in; given to each connection by the component."""
-        self._resampler: AudioResampler | None = None
-        self._resampled_kind = ("", "", 0)
 
     def copy(self) -> "BrowserCall":
         return BrowserCall(self._calls, self._read_settings, self._close_peer)
@@ -121,23 +119,22 @@ class BrowserCall(AsyncStreamHandler):
             self._call = self._calls.open(webrtc_id, settings, owner, address)
             self._call.packet_counts = self._packet_counts
             enter_call(self._call.call_id)
-            self._send("fetch_output")
+            self.send("fetch_output")
         except TimeoutError:
             self._refusal = "The page did not send its settings. Please reload it and call again."
         except PersonaplexError as error:
             self._refusal = str(error)
-            self._calls.refuse(str(self.latest_args[1]), self._refusal)
-            self._send("fetch_output")
+            self._calls.refuse(self.arguments[0], self._refusal)
+            self.send("fetch_output")
         except Exception:
             log.exception("A browser call could not begin.")
             self._give_up("Something failed on our side. Please reload the page and call again.")
 
     def _read_arguments(self) -> tuple[str, CallSettings, str, str]:
-        # latest_args is ["__webrtc_value__", webrtc_id, *inputs] in Blocks.
-        arguments: list[Any] = self.latest_args
-        return str(arguments[1]), *self._read_settings(arguments[2:])
+        webrtc_id, inputs = self.arguments
+        return webrtc_id, *self._read_settings(inputs)
 
-    def set_args(self, args: list[Any]) -> None:
+    def set_args(self, args: list[object]) -> None:
         """The page sends its inputs when the call begins, and again whenever one changes."""
         super().set_args(args)
         if self._call is None or self._call.phase is Phase.ENDED:
@@ -148,14 +145,6 @@ class BrowserCall(AsyncStreamHandler):
             return  # the page shows the sentence at the field; the call keeps its values
         if settings.sampling != self._call.settings.sampling:
             self._call.change_sampling(settings.sampling)
-
-    def resample(self, frame: AudioFrame) -> Generator[AudioFrame, None, None]:
-        """As FastRTC's, but in the packets' own 20 ms: it would wait for 40."""
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or kind != self._resampled_kind:  # a client may change its codec
-            self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-            self._resampled_kind = kind
-        yield from self._resampler.resample(frame)
 
     def _packet_counts(self) -> PacketCounts:
         counts = [each for inbound in self.inbound for each in inbound.counts]
@@ -228,16 +217,8 @@ class BrowserCall(AsyncStreamHandler):
             self._call.hang_up("You hung up.")
 
     async def _stop_asking(self) -> None:
-        # FastRTC asks for sound until the track is stopped, and where the connection failed it never is. A
-        # client that does not hang up when it is told to would hold its connection for ever.
+        # A client that does not hang up when it is told to would hold its connection for ever.
         await asyncio.sleep(GOODBYE_ARRIVES_SEC)
-        clear_queue: Any = self._clear_queue
-        track = getattr(clear_queue, "__self__", None)
-        if track is not None:
-            track.stop()
-            await self._close_peer(track.context.webrtc_id)
-
-    def _send(self, kind: str) -> None:
-        if self.channel is not None:
-            with contextlib.suppress(InvalidStateError):  # the page was left meanwhile
-                self.channel.send(create_message(kind, []))  # type: ignore[arg-type]
+        webrtc_id = self.stop_track()
+        if webrtc_id is not None:
+            await self._close_peer(webrtc_id)

@@ -6,18 +6,21 @@ wants a call, and FastRTC's component, are unknown here.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Annotated, Any, Self, TypeAlias, cast
 
 from aiortc import RTCConfiguration, RTCIceServer
 from fastrtc import (
     get_cloudflare_turn_credentials_async,  # pyright: ignore[reportUnknownVariableType]  its options are untyped
 )
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from personaplex_ui.compat.fastrtc import turn_failure_status
 from personaplex_ui.errors import PersonaplexError
 
 log = logging.getLogger(__name__)
@@ -150,7 +153,7 @@ class IceServers:
             except Exception as error:
                 # FastRTC raises bare Exception, httpx and JSON theirs. Their texts quote what the other side
                 # says, so neither log nor page gets them.
-                status = _http_status(error)
+                status = turn_failure_status(error)
                 log.warning(
                     "No TURN credentials: %s%s", type(error).__name__, f", HTTP {status}" if status else ""
                 )
@@ -169,37 +172,44 @@ def servers_in(answer: object) -> list[IceServer]:
     Raises:
         ValueError: there is no TURN server with credentials in it.
     """
-    entries = cast(dict[str, object], answer).get("iceServers") if isinstance(answer, dict) else None
-    if isinstance(entries, dict):
-        entries = [cast(object, entries)]
-    if not isinstance(entries, list):
-        raise ValueError("no iceServers in the answer")
-    servers = [server for entry in cast(list[object], entries) if (server := _server_of(entry))]
+    servers: list[IceServer] = []
+    for entry in _Answer.model_validate(answer).iceServers:
+        with contextlib.suppress(ValidationError):  # a browser would refuse this one; the others may do
+            servers.append(_Entry.model_validate(entry).model_dump(exclude_none=True))
     if not any("credential" in server for server in servers):
         raise ValueError("no TURN server in the answer")
     return servers
 
 
-def _server_of(entry: object) -> IceServer | None:
-    """One entry with only what is known of it; None when a browser would refuse it."""
-    if not isinstance(entry, dict):
-        return None
-    entry = cast(dict[str, object], entry)
-    urls = entry.get("urls")
-    urls = cast(list[object], urls) if isinstance(urls, list) else [urls]
-    usable = [url for url in urls if isinstance(url, str) and re.match(r"(stun|turn)s?:[^\s/]+$", url)]
-    if not usable:
-        return None
-    username, credential = entry.get("username"), entry.get("credential")
-    if isinstance(username, str) and isinstance(credential, str) and username and credential:
-        return {"urls": usable, "username": username, "credential": credential}
-    return None if any(url.startswith("turn") for url in usable) else {"urls": usable}
+class _Answer(BaseModel):
+    iceServers: list[object]  # noqa: N815  the service's spelling
+
+    @field_validator("iceServers", mode="before")
+    @classmethod
+    def _as_list(cls, value: object) -> object:
+        return [cast(object, value)] if isinstance(value, dict) else value
 
 
-def _http_status(error: Exception) -> int | None:
-    """The status of the service's answer, which FastRTC puts into a sentence."""
-    found = re.match(r"Failed to get TURN credentials: (\d{3})\b", str(error))
-    return int(found[1]) if found else None
+class _Entry(BaseModel):
+    """One entry with only what is known of it."""
+
+    urls: Annotated[list[str], Field(min_length=1)]
+    username: str | None = None
+    credential: str | None = None
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _usable(cls, value: object) -> list[str]:
+        urls = cast(list[object], value) if isinstance(value, list) else [value]
+        return [url for url in urls if isinstance(url, str) and re.match(r"(stun|turn)s?:[^\s/]+$", url)]
+
+    @model_validator(mode="after")
+    def _whole_or_no_credential(self) -> Self:
+        if not (self.username and self.credential):
+            if any(url.startswith("turn") for url in self.urls):
+                raise ValueError("a TURN server needs a username and a credential")
+            self.username = self.credential = None
+        return self
 
 
 async def _fetch_from_cloudflare(hf_token: str, lifetime_sec: int) -> object:

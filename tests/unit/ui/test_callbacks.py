@@ -146,7 +146,7 @@ async def test_a_role_is_counted_in_characters_while_there_is_no_model(tmp_path:
 async def test_the_page_says_in_words_why_a_call_was_refused(app: OpenApp, page: PageSession):
     call = await page.call(text_prompt=TOO_LONG)
     calls = app.callbacks.calls
-    [webrtc_id] = [key for key in vars(calls)["_calls"] if calls.call_of(key) is call]
+    [webrtc_id] = [known for known in vars(calls)["_connections"] if calls.of(known).call is call]
     status, *_ = await page.trigger("follow", webrtc_id, None)
     assert f"Ended: {call.reason}" in unescape(status)
 

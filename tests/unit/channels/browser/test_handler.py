@@ -3,14 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from aiortc import InvalidStateError
-from av import AudioFrame
 from fastrtc import CloseStream
 from fastrtc.utils import Context
 
@@ -98,7 +97,7 @@ class Caller:
 
     @property
     def call(self) -> LiveCall:
-        call = self.calls.call_of(self.id)
+        call = self.calls.of(self.id).call
         assert call is not None
         return call
 
@@ -149,18 +148,15 @@ def ramp(samples: int = 1_920) -> npt.NDArray[np.int16]:
 # Begin -----------------------------------------------------------------------------------------------
 
 
-async def test_it_asks_the_page_for_its_settings_and_opens_a_call_with_them(calls: BrowserCalls):
+async def test_it_asks_the_page_for_its_settings_and_opens_a_call_of_its_owner_with_them(calls: BrowserCalls):
     caller = Caller(calls)
     await caller.start(["VARM3", 1.2])
     assert caller.channel.sent == ["send_input", "fetch_output"]
     assert caller.call.settings.persona.voice == "VARM3"
     assert caller.call.settings.sampling.text_temperature == 1.2
-    assert list(calls.call_manager.calls.values()) == [caller.call]
-
-
-async def test_the_call_belongs_to_the_owner_that_the_page_names(calls: BrowserCalls):
-    caller = Caller(calls)
-    call = await caller.start_live()
+    call = caller.call
+    assert list(calls.call_manager.calls.values()) == [call]
+    await call.live.wait()
     await caller.handler.shutdown()
     await calls.call_manager.ended(call)
     assert [kept.call_id for kept in calls.call_manager.store.calls_of("an owner")] == [call.call_id]
@@ -180,17 +176,10 @@ async def test_settings_that_cannot_be_used_are_refused_with_the_sentence(calls:
     caller = Caller(calls)
     await caller.start(["NATF2", 0])
     assert caller.channel.sent == ["send_input", "fetch_output"]
-    assert "text temperature" in calls.refusal_of("one")
-    assert calls.call_of("one") is None
-    assert await caller.hear_end() == calls.refusal_of("one")
+    assert "text temperature" in calls.of("one").refusal
+    assert calls.of("one").call is None
+    assert await caller.hear_end() == calls.of("one").refusal
     assert calls.call_manager.calls == {}
-
-
-async def test_what_the_engine_refuses_is_told_too(calls: BrowserCalls):
-    caller = Caller(calls)
-    await caller.start(["nobody", 0.7])
-    assert "no voice" in await caller.hear_end()
-    await all_is_free(calls)
 
 
 async def test_a_fourth_caller_is_told_to_try_again(calls: BrowserCalls):
@@ -286,35 +275,6 @@ async def test_after_a_stall_quiet_sound_is_shortened_and_loud_sound_never(
     assert len(await caller.hear_answer()) == 960
 
 
-async def test_a_client_that_changes_its_codec_is_still_heard(calls: BrowserCalls):
-    handler = Caller(calls).handler
-    for layout, rate_hz in (("stereo", 48_000), ("mono", 8_000), ("mono", 16_000), ("stereo", 48_000)):
-        heard = 0
-        for number in range(10):
-            frame = AudioFrame(format="s16", layout=layout, samples=rate_hz // 50)
-            frame.sample_rate, frame.pts = rate_hz, number * rate_hz // 50
-            heard += sum(resampled.samples for resampled in handler.resample(frame))
-        assert heard == pytest.approx(4_800, abs=100)
-
-
-async def test_packets_are_resampled_as_they_come(calls: BrowserCalls):
-    """FastRTC's own gives chunks of 40 ms."""
-    handler = Caller(calls).handler
-    time_sec = np.arange(48_000) / 48_000
-    tone = (10_000 * np.sin(2 * np.pi * 440 * time_sec)).astype(np.int16)
-    chunks: list[npt.NDArray[np.int16]] = []
-    for packet in np.repeat(tone, 2).reshape(50, 1, 1_920):
-        frame = AudioFrame.from_ndarray(packet, format="s16", layout="stereo")
-        frame.sample_rate = 48_000
-        for resampled in handler.resample(frame):
-            assert (resampled.sample_rate, resampled.layout.name) == (24_000, "mono")
-            chunks.append(resampled.to_ndarray().astype(np.int16).reshape(-1))
-    assert max(map(len, chunks)) <= 480
-    sound = np.concatenate(chunks)
-    assert 23_900 <= len(sound) <= 24_000
-    assert np.argmax(np.abs(np.fft.rfft(sound, 24_000))) == 440
-
-
 # End -------------------------------------------------------------------------------------------------
 
 
@@ -381,23 +341,63 @@ async def test_a_connection_closed_before_the_settings_came_opens_no_call(calls:
     await caller.handler.shutdown()
     caller.handler.set_args([caller.id, *INPUTS])
     await starting
-    assert calls.call_of("one") is None
+    assert calls.of("one").call is None
     assert calls.call_manager.calls == {}
 
 
 # Faults ----------------------------------------------------------------------------------------------
 
 
+Fail = Callable[["Caller", pytest.MonkeyPatch, FakeModel], Awaitable[None]]
+
+
 def broken(*args: object) -> None:
     raise RuntimeError("a secret of ours")
 
 
-async def test_settings_that_cannot_even_be_read_end_it_with_a_sentence(calls: BrowserCalls):
-    caller = Caller(calls)
+async def fail_to_read(caller: Caller, patch: pytest.MonkeyPatch, model: FakeModel) -> None:
     await caller.start(["too", "many", "values"])
+
+
+async def fail_to_begin(caller: Caller, patch: pytest.MonkeyPatch, model: FakeModel) -> None:
+    patch.setattr(webrtc, "enter_call", broken)
+    await caller.start()
+
+
+async def fail_to_send(caller: Caller, patch: pytest.MonkeyPatch, model: FakeModel) -> None:
+    patch.setattr(await caller.start_live(), "next_answer", broken)
+
+
+async def fail_to_receive(caller: Caller, patch: pytest.MonkeyPatch, model: FakeModel) -> None:
+    patch.setattr(await caller.start_live(), "hear", broken)
+    await caller.say(ramp())
+
+
+async def fail_in_the_model(caller: Caller, patch: pytest.MonkeyPatch, model: FakeModel) -> None:
+    await caller.start_live()
+    model.fail_steps = 1
+    await caller.say(ramp())
+
+
+@pytest.mark.parametrize(
+    ("fail", "words"),
+    [
+        (fail_to_read, "failed on our side"),
+        (fail_to_begin, "failed on our side"),
+        (fail_to_send, "failed on our side"),
+        (fail_to_receive, "failed on our side"),
+        (fail_in_the_model, "call again"),
+    ],
+)
+async def test_a_fault_ends_the_call_with_a_sentence(
+    calls: BrowserCalls, monkeypatch: pytest.MonkeyPatch, model: FakeModel, fail: Fail, words: str
+):
+    caller = Caller(calls)
+    await fail(caller, monkeypatch, model)
     sentence = await caller.hear_end()
-    assert "failed on our side" in sentence
-    assert calls.call_manager.calls == {}
+    assert words in sentence
+    assert "secret" not in sentence
+    await all_is_free(calls)
 
 
 @pytest.mark.parametrize("inputs", [INPUTS, ["NATF2", -1]])
@@ -411,53 +411,6 @@ async def test_a_page_that_is_left_while_the_call_begins_raises_nothing(
     caller.handler.set_args([caller.id, *inputs])
     await starting
     await caller.handler.shutdown()
-    await all_is_free(calls)
-
-
-async def test_a_call_that_fails_to_begin_ends_with_a_sentence(
-    calls: BrowserCalls, monkeypatch: pytest.MonkeyPatch
-):
-    caller = Caller(calls)
-    monkeypatch.setattr(webrtc, "create_message", broken)
-    starting = asyncio.create_task(caller.handler.start_up())
-    await until(lambda: "send_input" in caller.channel.sent)
-    caller.handler.set_args([caller.id, *INPUTS])
-    await starting
-    assert "failed on our side" in await caller.hear_end()
-    await all_is_free(calls)
-
-
-async def test_a_fault_while_it_sends_ends_the_call_with_a_sentence(
-    calls: BrowserCalls, monkeypatch: pytest.MonkeyPatch
-):
-    caller = Caller(calls)
-    call = await caller.start_live()
-    monkeypatch.setattr(call, "next_answer", broken)
-    sentence = await caller.hear_end()
-    assert "failed on our side" in sentence
-    assert "secret" not in sentence
-    await all_is_free(calls)
-
-
-async def test_a_fault_while_it_receives_ends_the_call_with_a_sentence(
-    calls: BrowserCalls, monkeypatch: pytest.MonkeyPatch
-):
-    caller = Caller(calls)
-    call = await caller.start_live()
-    monkeypatch.setattr(call, "hear", broken)
-    await caller.say(ramp())
-    sentence = await caller.hear_end()
-    assert "failed on our side" in sentence
-    assert "secret" not in sentence
-    await all_is_free(calls)
-
-
-async def test_a_fault_of_the_model_ends_the_call_with_a_sentence(calls: BrowserCalls, model: FakeModel):
-    caller = Caller(calls)
-    await caller.start_live()
-    model.fail_steps = 1
-    await caller.say(ramp())
-    assert "call again" in await caller.hear_end()
     await all_is_free(calls)
 
 
@@ -487,7 +440,7 @@ async def test_copies_share_nothing_but_the_calls(calls: BrowserCalls):
     prototype = BrowserCall(calls, read_settings, closes_nothing)
     one, two = Caller(calls, "one", prototype), Caller(calls, "two", prototype)
     await one.start_live()
-    assert calls.call_of("two") is None
+    assert calls.of("two").call is None
     assert not two.handler.args_set.is_set()
     await two.start_live()
     assert one.call is not two.call
@@ -503,11 +456,11 @@ async def test_of_refusals_and_ended_calls_only_the_newest_are_remembered(calls:
         call = calls.open(f"ended {number}", SETTINGS, "")
         call.hang_up("bye")
         await calls.call_manager.ended(call)
-    assert calls.refusal_of("refused 119") == "No."
-    assert calls.refusal_of("refused 0") == ""
-    assert calls.call_of("ended 119") is not None
-    assert calls.call_of("ended 0") is None
+    assert calls.of("refused 119").refusal == "No."
+    assert calls.of("refused 0").refusal == ""
+    assert calls.of("ended 119").call is not None
+    assert calls.of("ended 0").call is None
     live = calls.open("live", SETTINGS, "")
     for number in range(120):
         calls.refuse(f"later {number}", "No.")
-    assert calls.call_of("live") is live
+    assert calls.of("live").call is live

@@ -266,7 +266,7 @@ def test_of_an_answer_only_what_browsers_take_is_used() -> None:
     [None, [], "", {}, {"iceServers": None}, {"iceServers": []}, {"iceServers": [STUN]}, {"error": "no"}],
 )
 def test_an_answer_without_a_relay_is_none(answer: object) -> None:
-    with pytest.raises(ValueError, match="in the answer"):
+    with pytest.raises(ValueError, match=r"in the answer|validation error"):
         servers_in(answer)
 
 

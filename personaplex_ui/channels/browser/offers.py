@@ -1,11 +1,16 @@
-"""What a WebRTC offer may hold, and how many offers may be there that have not become a connection.
+"""What a WebRTC offer must and may hold, and how many may be there that have not become a connection.
 
-Pure: told the time and what comes, it says what is too much. A half-open offer costs sockets and time of the
-event loop, and nobody has to show anything to make one.
+Pure: told the time and what comes, it says what is wrong or too much. A half-open offer costs sockets and
+time of the event loop, and nobody has to show anything to make one.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from typing import cast
+
+from aiortc.sdp import SessionDescription
+
+MAX_ID_CHARACTERS = 64
 
 MAX_SDP_CHARACTERS = 20_000
 """Browsers' offers of a microphone and a data channel have 2,000 to 8,000."""
@@ -21,13 +26,53 @@ IN_ALL = 20
 
 BURST = 6.0
 A_SECOND = 1.0
-"""Offers of one known address: so many at once, and then so many a second."""
+"""Offers of one known address: at once, and then each second."""
 
 MOST_ADDRESSES = 1_000
 
 
+def check_offer(body: object) -> str:
+    """Why this message of a browser cannot be taken, or an empty string. ``body`` is any JSON."""
+    if not isinstance(body, dict):
+        return "malformed_message"
+    body = cast(dict[str, object], body)
+    webrtc_id = body.get("webrtc_id")
+    if not isinstance(webrtc_id, str) or not 0 < len(webrtc_id) <= MAX_ID_CHARACTERS:
+        return "malformed_webrtc_id"
+    if body.get("type") == "ice-candidate":
+        return _check_candidate(body.get("candidate"))
+    sdp = body.get("sdp")
+    if body.get("type") != "offer" or not isinstance(sdp, str):
+        return "malformed_offer"
+    return rough_problem(sdp) or _check_sdp(sdp)
+
+
+def _check_candidate(candidate: object) -> str:
+    if not isinstance(candidate, dict):
+        return "malformed_candidate"
+    line = cast(dict[str, object], candidate).get("candidate") or ""
+    if not isinstance(line, str) or len(line) > MAX_CANDIDATE_CHARACTERS:
+        return "malformed_candidate"
+    return ""
+
+
+def _check_sdp(sdp: str) -> str:
+    try:
+        media = SessionDescription.parse(sdp).media
+    except Exception:
+        # aiortc's parser raises whatever its string handling raises (ValueError, IndexError, AssertionError).
+        return "malformed_sdp"
+    sends_audio = any(m.kind == "audio" and m.direction in ("sendrecv", "sendonly") for m in media)
+    if not sends_audio or not any(m.kind == "application" for m in media):
+        return "offer_without_microphone"
+    # Without these no connection can come about, yet aiortc would answer and wait for it.
+    secured = all(m.dtls and m.dtls.fingerprints for m in media)
+    known = all(m.ice and m.ice.usernameFragment and m.ice.password for m in media)
+    return "" if secured and known else "offer_without_keys"
+
+
 def rough_problem(sdp: str) -> str:
-    """Why this is no offer of a page, or an empty text. Costs next to nothing, unlike parsing it."""
+    """Why this is not an offer of a page, or an empty string. Costs next to nothing, unlike parsing it."""
     if len(sdp) > MAX_SDP_CHARACTERS or sdp.count("\n") > MAX_SDP_LINES:
         return "offer_too_large"
     if sum(line.startswith("m=") for line in sdp.splitlines()) > MAX_MEDIA:

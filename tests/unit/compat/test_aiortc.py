@@ -7,26 +7,30 @@ https://github.com/aiortc/aiortc/issues/543: its own buffer may do by now.
 import asyncio
 import logging
 import random
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiortc
 import numpy as np
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.codecs.opus import OpusDecoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from personaplex_ui.compat import aiortc_audio
-from personaplex_ui.compat.aiortc_audio import (
+from personaplex_ui.compat import aiortc as compat
+from personaplex_ui.compat.aiortc import (
     MOST_QUEUED_FRAMES,
     InboundAudio,
     replace_jitter_buffer,
     replace_jitter_buffers,
 )
+from tests.support.clients.offers import SOUND_OFFER
+from tests.support.running import until
 from tests.unit.audio.test_opus_packet import encode
 
 OPUS, PCMU, G722 = 96, 0, 9
@@ -84,7 +88,7 @@ def test_it_was_written_for_this_aiortc():
 
 
 async def test_the_buffer_it_replaces_is_the_one_that_lags(receiver: RTCRtpReceiver):
-    buffer: Any = getattr(receiver, aiortc_audio._BUFFER)  # pyright: ignore[reportPrivateUsage]
+    buffer: Any = getattr(receiver, compat._BUFFER)  # pyright: ignore[reportPrivateUsage]
     assert type(buffer) is JitterBuffer
     held: Any = buffer
     assert (held.capacity, held._prefetch) == (16, 4)
@@ -105,6 +109,44 @@ async def test_an_empty_packet_ends_aiortcs_own_decoder():
         decoder.decode(JitterFrame(packets[1], 0))
 
 
+async def gathering_peer() -> tuple[RTCPeerConnection, "asyncio.Task[None]"]:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    await peer.setRemoteDescription(RTCSessionDescription(SOUND_OFFER, "offer"))
+    answering = asyncio.create_task(peer.setLocalDescription(await peer.createAnswer()))
+    while peer.iceGatheringState != "gathering":
+        await asyncio.sleep(0)  # it takes a few milliseconds only
+    return peer, answering
+
+
+def sockets_of(peer: RTCPeerConnection) -> list[Any]:
+    hidden: Any = peer
+    transports = [hidden.sctp.transport.transport, hidden.getTransceivers()[0].receiver.transport.transport]
+    return [socket for each in transports for socket in each.iceGatherer._connection._protocols]
+
+
+async def test_a_peer_that_is_closed_while_it_gathers_keeps_its_sockets_in_aiortc_and_not_here():
+    peer, answering = await gathering_peer()
+    await peer.close()
+    await answering
+    assert sockets_of(peer) != [], "then it may be closed at once"
+    for protocol in sockets_of(peer):
+        await protocol.close()
+
+    peer, answering = await gathering_peer()
+    await compat.close_once_gathered(peer)
+    assert peer.connectionState != "closed"
+    await answering
+    await until(lambda: not compat.peers_closing)
+    assert (peer.connectionState, sockets_of(peer)) == ("closed", [])
+
+
+def test_aioice_notices_a_dead_peer_after_half_a_minute():
+    """In a process of its own: here it may be changed already."""
+    asked = "from aioice import ice; print(ice.CONSENT_INTERVAL * ice.CONSENT_FAILURES)"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
+    assert int(told.stdout) == 30 > compat.CONSENT_INTERVAL_SEC * compat.CONSENT_FAILURES
+
+
 async def test_each_m_line_of_sound_gets_one(receiver: RTCRtpReceiver):
     peer = RTCPeerConnection()
     peer.addTransceiver("audio", direction="sendonly")
@@ -115,7 +157,7 @@ async def test_each_m_line_of_sound_gets_one(receiver: RTCRtpReceiver):
 async def test_another_aiortc_keeps_its_buffer_and_the_log_says_so(
     receiver: RTCRtpReceiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(aiortc_audio, "_BUFFER", "_RTCRtpReceiver__buffer")
+    monkeypatch.setattr(compat, "_BUFFER", "_RTCRtpReceiver__buffer")
     with caplog.at_level(logging.WARNING):
         assert replace_jitter_buffer(receiver) is None
     assert "Install 1.16" in caplog.text

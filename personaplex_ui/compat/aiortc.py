@@ -1,24 +1,27 @@
-"""aiortc 1.16: a jitter buffer of our own for the sound that a peer connection receives.
+"""aiortc 1.16 and aioice 0.13: a jitter buffer of our own for received sound, and two smaller mends.
 
-aiortc's holds back four packets, and after a lost one it waits until sixteen have come, for the rest of the
-stream: each loss makes the delay grow, and it never shrinks (https://github.com/aiortc/aiortc/issues/543).
-Besides, an RTP packet without a payload ends its Opus decoder for good, and neither its decoder's queue nor
-the track's has a bound. There is no public way past all this.
+aiortc's jitter buffer holds back four packets, and after a lost one it waits until sixteen have come, for the
+rest of the stream: each loss makes the delay grow, and it never shrinks
+(https://github.com/aiortc/aiortc/issues/543). Besides, an RTP packet without a payload ends its Opus decoder
+for good, and neither its decoder's queue nor the track's has a bound. There is no public way past all this.
 
 So packets are taken where aiortc would put them into its buffer, ordered and concealed by ``JitterBuffer``,
 decoded on the event loop (0.03 ms a packet, less than waking the decoder's thread) and put into the track.
 The thread is left to tell that the track has ended.
 
-All that knows aiortc's private names for receiving sound is here. tests/unit/compat fails when they change.
+Everything that knows private names of aiortc is here. tests/unit/compat/test_aiortc.py fails when they
+change, and on the day a mend is not needed any more.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from aioice import ice
 from aiortc import RTCPeerConnection, RTCRtpReceiver
 from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import JitterFrame
@@ -32,6 +35,9 @@ from personaplex_ui.audio.network.packets import BufferCounts, Output, Packet
 
 log = logging.getLogger(__name__)
 
+CONSENT_INTERVAL_SEC = 2
+CONSENT_FAILURES = 3
+GATHERED_WITHIN_SEC = 10.0
 MOST_QUEUED_FRAMES = 25
 """Half a second that nobody has asked for yet; then the oldest is dropped."""
 
@@ -40,8 +46,39 @@ _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _CODECS = "_RTCRtpReceiver__codecs"
 
 
+def notice_dead_peers_soon() -> None:
+    """Closed tabs after 6 s (RFC 7675 consent checks), where aioice takes 30 and has no option for it."""
+    ice.CONSENT_INTERVAL = CONSENT_INTERVAL_SEC
+    ice.CONSENT_FAILURES = CONSENT_FAILURES
+
+
+peers_closing: set[asyncio.Task[None]] = set()
+"""Those that are waited for before they can be closed."""
+
+
+async def close_once_gathered(pc: RTCPeerConnection) -> None:
+    """Close ``pc`` now, or in the background where its own offer is being answered.
+
+    Closed while it gathers candidates, it would open sockets afterwards and never close them.
+    """
+    if pc.iceGatheringState != "gathering":
+        await pc.close()
+        return
+    task = asyncio.create_task(_close_later(pc))
+    peers_closing.add(task)
+    task.add_done_callback(peers_closing.discard)
+
+
+async def _close_later(pc: RTCPeerConnection) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GATHERED_WITHIN_SEC):
+            while pc.iceGatheringState == "gathering":  # noqa: ASYNC110  its events are FastRTC's
+                await asyncio.sleep(0.02)
+    await pc.close()
+
+
 def replace_jitter_buffers(peer: RTCPeerConnection) -> list["InboundAudio"]:
-    """One for each m-line of sound. To be called before a packet can come, so before the answer is sent."""
+    """One for each m-line of sound. To be called before a packet can come: before the answer is sent."""
     receivers = [each.receiver for each in peer.getTransceivers() if each.kind == "audio"]
     # One that only sends has no track, whatever the annotation says.
     receiving = [receiver for receiver in receivers if getattr(receiver, "track", None)]
