@@ -78,10 +78,9 @@ def _look_at_gpu(settings: Settings, probes: Probes) -> tuple[list[machine.Gpu],
     """PyTorch, which takes seconds, is asked only where the model is wanted and may run."""
     if settings.engine is EngineChoice.ECHO or settings.spaces_zero_gpu:
         return [], None
-    gpus = probes.gpus()
-    if settings.engine is EngineChoice.AUTO and (settings.device == "cpu" or not gpus):
-        return gpus, None
-    return gpus, probes.torch(settings, probes.survey(settings, ask_hub=False).config)
+    if settings.engine is EngineChoice.AUTO and (settings.device == "cpu" or not probes.has_gpu_driver()):
+        return [], None
+    return probes.gpus(), probes.torch(settings, probes.survey(settings, ask_hub=False).config)
 
 
 def _installed(probes: Probes) -> list[Check]:

@@ -76,9 +76,10 @@ def check_gpu(settings: Settings, gpus: Sequence[Gpu], torch: TorchFacts | None)
         return _check_seen(gpus, torch)
     if torch is not None and torch.trouble:
         return check_of("GPU", PROBLEM, torch.trouble)
-    if torch is not None and gpus and settings.device == "auto":
+    if torch is not None and (gpus or settings.engine is EngineChoice.AUTO) and settings.device == "auto":
         built = f"built for CUDA {torch.cuda}" if torch.cuda else "built without CUDA"
-        sentence = f"PyTorch {torch.version}, {built}, cannot use {gpus[0].name} (driver {gpus[0].driver})."
+        gpu = f"{gpus[0].name} (driver {gpus[0].driver})" if gpus else "a GPU, though its driver is here"
+        sentence = f"PyTorch {torch.version}, {built}, cannot use {gpu}."
         step = f"Update NVIDIA's driver, or install a PyTorch that fits it. {torch.warning}"
         return Check("GPU", PROBLEM, sentence, step.strip())
     if settings.engine is EngineChoice.PERSONAPLEX:

@@ -27,6 +27,7 @@ from personaplex_ui.config.settings import Quantize, Settings
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.errors import PersonaplexError, SettingsError
+from personaplex_ui.models.factory import has_gpu_driver
 from personaplex_ui.models.personaplex.gpu_probe import FACTS, WANTED, TorchFacts, Wanted
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.hub.survey import Survey, survey
@@ -71,8 +72,11 @@ class Probes:
             return f"A library cannot be imported: {error}. Install again what requirements.txt says."
         return ""
 
+    def has_gpu_driver(self) -> bool:
+        return has_gpu_driver()
+
     def gpus(self) -> list[Gpu]:
-        """Those that NVIDIA's driver lists."""
+        """Those that NVIDIA's driver lists; none where a container has the driver without its programs."""
         command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
         try:
             done = subprocess.run(command, capture_output=True, timeout=DRIVER_WITHIN_SEC, check=True)

@@ -44,13 +44,20 @@ def _has_gpu(settings: Settings) -> bool:
         return False
     if settings.spaces_zero_gpu:
         return True
-    try:
-        ctypes.CDLL(GPU_DRIVER)
-    except OSError:
+    if not has_gpu_driver():
         return False
     from personaplex_ui.models.personaplex.loading.load import choose_device
 
     return choose_device("auto").type == "cuda"
+
+
+def has_gpu_driver() -> bool:
+    """Whether NVIDIA's driver is here; there may be no GPU all the same, or one that torch cannot use."""
+    try:
+        ctypes.CDLL(GPU_DRIVER)
+    except OSError:
+        return False
+    return True
 
 
 def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -> SpeechModel:

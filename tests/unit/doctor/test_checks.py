@@ -94,6 +94,7 @@ def test_packages(installed: dict[str, str], verdict: Verdict, words: tuple[str,
             ("cannot use NVIDIA L4 (driver 550.54)", "Update NVIDIA's driver", "is too old"),
         ),
         ({}, [L4], TorchFacts("2.9.1"), PROBLEM, ("built without CUDA",)),
+        ({}, [], TorchFacts("2.9.1", "12.8"), PROBLEM, ("though its driver is here",)),
         (
             {"DEVICE": "cuda:3"},
             [L4],

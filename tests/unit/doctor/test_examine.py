@@ -45,8 +45,11 @@ class FakeProbes(Probes):
         self.asked.add("start")
         return ""
 
-    def gpus(self) -> list[Gpu]:
+    def has_gpu_driver(self) -> bool:
         self.asked.add("driver")
+        return self._gpus != []
+
+    def gpus(self) -> list[Gpu]:
         return self._gpus
 
     def torch(self, settings: Settings, config: str) -> TorchFacts:
@@ -108,9 +111,9 @@ async def test_offline_leaves_others_alone() -> None:
     [
         ({"ENGINE": "echo"}, 1, set[str]()),
         ({}, 0, {"driver"}),
-        ({"DEVICE": "cpu"}, 1, {"driver"}),
+        ({"DEVICE": "cpu"}, 1, set[str]()),
         ({}, 1, {"driver", "torch", "hub"}),
-        ({"ENGINE": "personaplex"}, 0, {"driver", "torch", "hub"}),
+        ({"ENGINE": "personaplex"}, 0, {"torch", "hub"}),
         ({"SPACES_ZERO_GPU": "1"}, 0, {"hub"}),
     ],
 )
