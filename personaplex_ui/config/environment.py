@@ -1,10 +1,12 @@
 """What the libraries need of the environment before they are imported: ``.env``, folders, usable proxies.
 
-Knows variables that Python and the libraries read, of ours ENV_FILE alone. Imports none of them but httpx.
+Depends on variables that Python and the libraries read, of ours on ENV_FILE alone. Imports none of the
+libraries but httpx.
 """
 
 import getpass
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, MutableMapping
@@ -13,18 +15,20 @@ from pathlib import Path
 import httpx
 
 from personaplex_ui.config.env_file import read_env_file
-from personaplex_ui.config.hub_environment import settle_hub_variables
 from personaplex_ui.config.values import shown
 from personaplex_ui.errors import SettingsError
 
 PROXY = "a proxy's address, as in http://proxy.example.org:3128 or socks5://localhost:1080"
-ALLOWED = {
+PROXIES_ALLOWED = {
     "ALL_PROXY": PROXY,
     "HTTPS_PROXY": PROXY,
     "HTTP_PROXY": PROXY,
     "NO_PROXY": "a list of hosts, as in localhost,.example.org,::1 (IPv6 networks cannot be read)",
 }
-VARIABLES = (*ALLOWED, *(name.lower() for name in ALLOWED))
+WHOLE_NUMBERS = ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_LOCAL_DIR_AUTO_SYMLINK_THRESHOLD")
+"""Gradio imports the hub's client, which reads them; one that is not a number would end the start."""
+
+PROXY_VARIABLES = (*PROXIES_ALLOWED, *(name.lower() for name in PROXIES_ALLOWED))
 
 
 def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
@@ -124,6 +128,21 @@ def _knows_home() -> bool:
     return True
 
 
+# The hub ---------------------------------------------------------------------------------------------
+
+
+def settle_hub_variables(environment: MutableMapping[str, str]) -> Iterator[str]:
+    """Take out of ``environment`` what is empty, as compose files leave it, and numbers that cannot be read.
+    Yields sentences for the log."""
+    for name in [name for name, value in environment.items() if name.startswith("HF_") and not value.strip()]:
+        del environment[name]  # the client would take it for a folder or an address
+    for name in WHOLE_NUMBERS:
+        value = environment.get(name)
+        if value is not None and not re.fullmatch(r"\s*\+?0*[1-9][0-9]{0,8}\s*", value):
+            del environment[name]
+            yield f"{name} is {value[:40]!r}, but it must be a whole number above 0. It is left aside."
+
+
 # Proxies ---------------------------------------------------------------------------------------------
 
 
@@ -134,7 +153,7 @@ def check_proxies(environment: MutableMapping[str, str]) -> None:
     Raises:
         SettingsError: the first variable that cannot be used, in a sentence.
     """
-    given = {name: environment.pop(name) for name in VARIABLES if environment.get(name)}
+    given = {name: environment.pop(name) for name in PROXY_VARIABLES if environment.get(name)}
     try:
         for name, value in given.items():
             environment[name] = value
@@ -142,7 +161,7 @@ def check_proxies(environment: MutableMapping[str, str]) -> None:
             del environment[name]
             if not usable:
                 raise SettingsError(
-                    f"{name} is {shown(value)}, but it must be {ALLOWED[name.upper()]}. "
+                    f"{name} is {shown(value)}, but it must be {PROXIES_ALLOWED[name.upper()]}. "
                     "Correct it or unset it, then start again."
                 )
     finally:

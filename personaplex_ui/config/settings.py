@@ -1,6 +1,6 @@
 """What can be configured, as one frozen object made from a mapping of variables.
 
-Knows names, defaults and allowed values; it reads neither the environment nor a file itself.
+Depends on names, defaults and allowed values; it reads neither the environment nor a file itself.
 """
 
 import enum
@@ -15,7 +15,6 @@ from personaplex_ui.config.values import (
     AnyCase,
     DeviceName,
     HttpsUrl,
-    IceServer,
     IceUrls,
     Networks,
     Origins,
@@ -135,8 +134,9 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(given)
         except ValidationError as refused:
-            sentences = [_sentence(given, error) for error in refused.errors(include_url=False)]
-            raise SettingsError("\n".join(sentences)) from None
+            errors = refused.errors(include_url=False)
+            sentences = "\n".join(_sentence(given, error) for error in errors)
+            raise SettingsError(sentences, _name_of(errors[0]) if len(errors) == 1 else "") from None
         settings._check_what_belongs_together()
         return settings
 
@@ -145,24 +145,21 @@ class Settings(BaseModel):
         if any(url.startswith("turn") for url in self.turn_urls) and not (
             self.turn_username and self.turn_credential
         ):
-            raise SettingsError(
-                "TURN_URLS names a TURN server, which needs TURN_USERNAME and TURN_CREDENTIAL."
-            )
+            needs = "TURN_URLS names a TURN server, which needs TURN_USERNAME and TURN_CREDENTIAL."
+            raise SettingsError(needs, "TURN_URLS")
         if self.twilio_account_sid and not self.twilio_auth_token:
-            raise SettingsError(
-                "TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN; both are on the first page of Twilio's console."
-            )
+            where = "both are on the first page of Twilio's console."
+            raise SettingsError(f"TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN; {where}", "TWILIO_AUTH_TOKEN")
         if self.twilio_phone_number and not self.twilio_auth_token:
-            raise SettingsError(
-                "TWILIO_PHONE_NUMBER needs TWILIO_AUTH_TOKEN, which is on the first page of Twilio's console."
-            )
+            where = "which is on the first page of Twilio's console."
+            raise SettingsError(f"TWILIO_PHONE_NUMBER needs TWILIO_AUTH_TOKEN, {where}", "TWILIO_AUTH_TOKEN")
 
     @property
-    def ice_servers(self) -> list[IceServer]:
+    def ice_servers(self) -> list[dict[str, Any]]:
         """``iceServers`` of an ``RTCConfiguration``, the credential in clear; empty without TURN_URLS."""
         if not self.turn_urls:
             return []
-        server: IceServer = {"urls": list(self.turn_urls)}
+        server: dict[str, Any] = {"urls": list(self.turn_urls)}
         if self.turn_username and self.turn_credential:
             server |= {"username": self.turn_username, "credential": self.turn_credential.get_secret_value()}
         return [server]
@@ -177,7 +174,7 @@ def bare(value: str) -> str:
 
 
 def _sentence(given: Mapping[str, str], error: ErrorDetails) -> str:
-    name = str(error["loc"][0]).upper()
+    name = _name_of(error)
     value = given[name]
     match error:
         case {"ctx": {"error": Unusable() as unusable}}:
@@ -191,13 +188,18 @@ def _sentence(given: Mapping[str, str], error: ErrorDetails) -> str:
     return f"{name} is {shown(value)}, but it must be {allowed}."
 
 
+def _name_of(error: ErrorDetails) -> str:
+    return str(error["loc"][0]).upper()
+
+
 def _range_of(constraints: list[Any]) -> str:
     """The words for a number within ``constraints``."""
-    bounds = {kind: bound for constraint in constraints for kind, bound in _bounds(constraint)}
+    bounds = {
+        kind: getattr(constraint, kind)
+        for constraint in constraints
+        for kind in ("ge", "le", "gt")
+        if hasattr(constraint, kind)
+    }
     if "ge" in bounds:
         return f"a whole number from {bounds['ge']} to {bounds['le']}"
     return f"a number above {bounds['gt']}"
-
-
-def _bounds(constraint: object) -> list[tuple[str, object]]:
-    return [(kind, getattr(constraint, kind)) for kind in ("ge", "le", "gt") if hasattr(constraint, kind)]
