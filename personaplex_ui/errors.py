@@ -30,6 +30,9 @@ class PersonaplexError(Exception):
 
     code: ClassVar[str] = "error"
 
+    def __init_subclass__(cls, code: str = "") -> None:
+        cls.code = code or cls.code
+
     def __init__(self, sentence: str = "", setting: str = "") -> None:
         super().__init__(sentence)
         self.setting = setting
@@ -42,81 +45,57 @@ class PersonaplexError(Exception):
         return _SETTING.sub(lambda found: name_setting(found[1], found[2] or ""), super().__str__())
 
 
-class InvalidInput(PersonaplexError):
+class InvalidInput(PersonaplexError, code="invalid_input"):
     """A value a user gave cannot be used.
 
     ``field`` names the input it belongs to (``text_prompt``, ``voice``, ``seed``, ...), so that a page
     or an API can show the sentence beside it.
     """
 
-    code = "invalid_input"
-
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
         self.field = field
 
 
-class SettingsError(PersonaplexError):
+class SettingsError(PersonaplexError, code="invalid_setting"):
     """An environment variable holds a value that cannot be used."""
 
-    code = "invalid_setting"
 
-
-class NoFreeSlot(PersonaplexError):
+class NoFreeSlot(PersonaplexError, code="busy"):
     """All slots of the engine are taken and the queue is full."""
 
-    code = "busy"
 
-
-class TooManyCalls(PersonaplexError):
+class TooManyCalls(PersonaplexError, code="too_many_calls"):
     """One network address has as many calls, or began as many just now, as it may."""
 
-    code = "too_many_calls"
 
-
-class ProtocolError(PersonaplexError):
+class ProtocolError(PersonaplexError, code="protocol"):
     """A peer sent what its protocol does not allow; the sentence says what."""
 
-    code = "protocol"
 
-
-class PhoneUnavailable(PersonaplexError):
+class PhoneUnavailable(PersonaplexError, code="phone_unavailable"):
     """The phone is not set up, or the service behind it refused; the sentence says what to do."""
 
-    code = "phone_unavailable"
 
-
-class CallOver(PersonaplexError):
+class CallOver(PersonaplexError, code="call_over"):
     """The call has ended, so what was asked of it can no longer be done."""
 
-    code = "call_over"
 
-
-class EngineUnavailable(PersonaplexError):
+class EngineUnavailable(PersonaplexError, code="engine_unavailable"):
     """The engine is loading, has failed or is shutting down; calls cannot be taken."""
 
-    code = "engine_unavailable"
 
-
-class EngineFailure(PersonaplexError):
+class EngineFailure(PersonaplexError, code="engine_failure"):
     """The speech model raised while it served a call; that call is over, the engine goes on."""
 
-    code = "engine_failure"
 
-
-class SpeakQueueFull(PersonaplexError):
+class SpeakQueueFull(PersonaplexError, code="speak_queue_full"):
     """Too many forced texts wait to be spoken in one call."""
 
-    code = "speak_queue_full"
 
-
-class RecordingFailed(PersonaplexError):
+class RecordingFailed(PersonaplexError, code="recording_failed"):
     """A recording could not be started or continued; the call goes on without it."""
 
-    code = "recording_failed"
 
-
-class StorageFailed(PersonaplexError):
+class StorageFailed(PersonaplexError, code="storage_failed"):
     """What is to outlive the process cannot be read or written; the process goes on with what it has."""
-
-    code = "storage_failed"

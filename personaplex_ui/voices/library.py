@@ -1,7 +1,7 @@
 """Which voices there are: those of the catalogue, files in folders, and recordings users uploaded.
 
-Knows names, files and recordings; not what is in a ``.pt`` file. A name is looked up in what the folders
-list and never becomes a path.
+Depends on names, files and recordings, not on what is in a ``.pt`` file. A name is looked up in what the
+folders list and never becomes a path.
 """
 
 import re
@@ -16,9 +16,8 @@ from personaplex_ui.audio.frames import Samples
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.folder import SUFFIXES, VoiceFolders
-from personaplex_ui.voices.kept_recordings import KeptRecordings
 from personaplex_ui.voices.names import canonical_voice_name, trouble_with_name
-from personaplex_ui.voices.recording import read_voice_recording
+from personaplex_ui.voices.recording import KeptRecordings, read_voice_recording
 
 MOST_UPLOADS = 100
 """Of 30 s each they take 290 MB; the oldest is forgotten for a new one."""
@@ -31,9 +30,6 @@ DROPPED_IN = "Dropped in"
 
 UPLOAD_PREFIX = "own-"
 UPLOAD_NAME = re.compile(r"own-[0-9a-f]{32}")
-
-
-CHOOSE_ONE = "Please choose one from the list."
 
 
 class VoiceLibrary:
@@ -122,7 +118,7 @@ class VoiceLibrary:
         return name.startswith(UPLOAD_PREFIX) and not self.is_upload(name) and name not in self._paths()
 
     def is_recording(self, name: str) -> bool:
-        """Whether ``name`` is a recording and no preset. Raises InvalidInput when no folder has it."""
+        """Whether ``name`` is a recording, not a preset. Raises InvalidInput when no folder has it."""
         return self.is_upload(name) or self.path_of(name).suffix.lower() != ".pt"
 
     def path_of(self, name: str) -> Path:
@@ -157,7 +153,7 @@ class VoiceLibrary:
             InvalidInput: there is no such file, or it is of another kind.
         """
         if path.suffix.lower() not in SUFFIXES:
-            raise InvalidInput("voice", f"{path} is no voice: its name must end in .pt or .wav.")
+            raise InvalidInput("voice", f"{path} is not a voice: its name must end in .pt or .wav.")
         if not path.is_file():
             raise InvalidInput("voice", f"There is no file {path}. Correct the path, or name a preset.")
         name = canonical_voice_name(str(path.resolve()))

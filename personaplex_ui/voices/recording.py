@@ -1,9 +1,12 @@
 """A recorded voice: whether it can be used, said in words, and the form in which Mimi is to encode it.
 
-Knows samples only. Source: NVIDIA's reference, ``lm.py`` (``load_audio``, ``normalize_audio``): mono, 24 kHz,
--24 LUFS, then whole frames.
+Depends on samples and files only. Source: NVIDIA's reference, ``lm.py`` (``load_audio``,
+``normalize_audio``): mono, 24 kHz, -24 LUFS, then whole frames.
 """
 
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,9 @@ LOUDNESS_LUFS = -24.0
 
 SHORTEST_SEC, LONGEST_SEC = 3.0, 30.0
 
+MOST_KEPT = 16
+"""Of 30 s each they take 46 MB."""
+
 LOUDEST_FRAMES = 5
 """Sound counts as loud as these frames (0.4 s) at least are: a click is shorter, a word is not."""
 
@@ -27,12 +33,47 @@ QUIETEST_DBFS = -40.0
 FULL_SCALE = 0.99
 CLIPPED_RUN_SAMPLES = 3
 CLIPPED_SHARE = 0.001
-"""So much of the samples may stand in runs at full scale: a loud syllable, but no distortion to imitate."""
+"""Share of samples that may stand in runs at full scale: a loud syllable, but no distortion to imitate."""
 
 SILENT_BELOW_LOUDEST_DB = 35.0
 SILENT_DBFS = -50.0
 SILENT_SHARE = 0.6
 """Pauses between sentences are a third of calm speech at most."""
+
+
+class KeptRecordings:
+    """Recordings kept decoded while their files stay as they are. However many ask for a file at once, it is
+    decoded once; what cannot be used is known as well. Blocks; for any thread."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Path, int, int, int, int], Future[Samples]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def samples_of(self, path: Path) -> Samples:
+        """Raises InvalidInput for ``voice``: the recording cannot be read or used."""
+        try:
+            found = path.stat()
+        except OSError:
+            return read_voice_recording(path, "voice")
+        version = (path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        with self._lock:
+            known = self._kept.get(version)
+            decoded = self._kept[version] = known or Future[Samples]()
+            self._kept.move_to_end(version)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        if known is None:
+            try:
+                decoded.set_result(read_voice_recording(path, "voice"))
+            except BaseException as error:
+                decoded.set_exception(error)
+                if not isinstance(error, InvalidInput):  # it is not the file's fault
+                    with self._lock:
+                        self._kept.pop(version, None)
+        try:
+            return decoded.result()
+        except InvalidInput as error:
+            raise InvalidInput(error.field, str(error)) from None
 
 
 def read_voice_recording(path: Path, field: str = "voice_file") -> Samples:

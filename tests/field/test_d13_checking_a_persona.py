@@ -24,7 +24,7 @@ from personaplex_ui.channels.twilio.personas import PhonePersona
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.speech_model import Persona, PromptSize
 from personaplex_ui.errors import InvalidInput, NoFreeSlot
-from personaplex_ui.voices import kept_recordings
+from personaplex_ui.voices import recording as recording_module
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.recording import read_voice_recording
@@ -178,7 +178,7 @@ class Decoder:
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
     decoder = Decoder()
-    monkeypatch.setattr(kept_recordings, "read_voice_recording", decoder)
+    monkeypatch.setattr(recording_module, "read_voice_recording", decoder)
     return decoder
 
 
@@ -206,7 +206,7 @@ def test_what_cannot_be_used_is_decoded_once_and_a_new_file_anew(tmp_path: Path,
 
 
 def test_what_is_kept_is_bounded(tmp_path: Path, decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_recordings, "MOST_KEPT", 2)
+    monkeypatch.setattr(recording_module, "MOST_KEPT", 2)
     for name in "abc":
         copyfile(RECORDING, tmp_path / f"{name}.wav")
     library = VoiceLibrary(folders=[tmp_path])
@@ -230,7 +230,7 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 async def test_a_voice_that_made_room_for_others_is_decoded_aside_again(
     app: OpenApp, tmp_path: Path, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_recordings, "MOST_KEPT", 1)
+    monkeypatch.setattr(recording_module, "MOST_KEPT", 1)
     page = PageSession(app)
     for name in ("anna", "bob", "anna"):
         await asyncio.to_thread(copyfile, RECORDING, tmp_path / "voices" / f"{name}.wav")
