@@ -14,6 +14,9 @@ from personaplex_ui.errors import InvalidInput
 MAX_TEMPERATURE = 2.0
 MAX_TEXT_TOP_K = 500
 MAX_AUDIO_TOP_K = 2_048
+MAX_TEXTS_WAITING = 10
+"""To be spoken, of one caller."""
+QUEUE_FULL = "Ten texts are waiting to be spoken already. Please wait until one has been said."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""A Moshi client of its own against the app, on both engines: what it hears, and what it may do wrong while
-another caller's call goes on."""
+"""A Moshi client against the app as a process, on both engines: what only the whole server can show. The rest
+is in tests/unit/channels/moshi."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import ClientConnection, connect
 
-from personaplex_ui.models.echo import model
-from personaplex_ui.models.personaplex.runtime import text
 from tests.support.app_process import ECHO, TINY, AppProcess, running_app
 from tests.support.clients.moshi import FRAME_SAMPLES, RATE_HZ, MoshiClient, Sound, chat, tone
 from tests.support.password import SENT
@@ -97,47 +95,6 @@ async def test_two_at_once_hear_their_own_words_in_their_own_voices(echo: AppPro
     await lines_free(echo)
 
 
-async def test_the_eleventh_text_finds_the_queue_full(echo: AppProcess):
-    """The greeting is being said, so all ten wait. Messages are read one by one: the answer to a broken one
-    comes when those before it were taken."""
-    assert model.MAX_TEXTS_WAITING == text.MAX_TEXTS_WAITING == 10
-    async with live(echo) as client:
-        for number in range(10):
-            await client.speak(f"This is text number {number}.")
-        await client.send(b"")
-        await client.until(lambda: bool(client.errors))
-        (unreadable,) = client.errors
-        assert unreadable != "TTS queue full"
-        await client.speak("This is one too many.")
-        await client.until(lambda: len(client.errors) > 1)
-        await client.send(b"")
-        await client.until(lambda: len(client.errors) > 2)
-        assert client.errors == [unreadable, "TTS queue full", unreadable]
-
-
-async def test_the_fifth_waits_is_told_its_place_and_gets_the_line(echo: AppProcess):
-    async with contextlib.AsyncExitStack() as stack:
-        talkers = [await stack.enter_async_context(live(echo)) for _ in range(LINES)]
-        fifth = await stack.enter_async_context(chat(echo.url))
-        await fifth.until(lambda: {"state": "waiting", "place": 1, "waiting": 1} in fifth.states)
-        sixth = await stack.enter_async_context(chat(echo.url))
-        await sixth.until(lambda: {"state": "waiting", "place": 2, "waiting": 2} in sixth.states)
-        await talkers[0].websocket.close()
-        await fifth.until(lambda: fifth.ready)
-        await sixth.until(lambda: sixth.states[-1]["place"] == 1)
-        await goes_on(fifth)
-        await goes_on(talkers[1])
-        assert not sixth.ready
-    await lines_free(echo)
-
-
-async def test_what_cannot_be_had_is_told_in_words(echo: AppProcess):
-    async with chat(echo.url, {"voice_prompt": "NOBODY.pt"}) as client:
-        await client.until(lambda: client.closed)
-    assert "no voice “NOBODY.pt”" in client.errors[0]
-    assert client.close_code == 4000
-
-
 async def test_personaplex_talks_to_two_and_says_what_it_is_told(tiny: AppProcess):
     async with (
         live(tiny, {"seed": "7"}) as one,
@@ -154,47 +111,7 @@ async def test_personaplex_talks_to_two_and_says_what_it_is_told(tiny: AppProces
         assert one.errors == other.errors == []
 
 
-async def test_a_role_too_long_for_the_model_is_told_in_words(tiny: AppProcess):
-    async with chat(tiny.url, {"text_prompt": "word, " * 330}) as client:
-        await client.until(lambda: client.closed or client.ready)
-    assert "too long" in client.errors[0]
-    assert client.close_code == 4000
-
-
 # What it may do wrong --------------------------------------------------------------------------------
-
-FAULTS: list[bytes | str] = [
-    b"",
-    "text for binary",
-    '{"type": "audio"}',
-    b"\x08unknown",
-    b"\xff",
-    b"\x02\xc3",
-    b"\x03",
-    b"\x04",
-    b'\x04{"state":',
-    b"\x05\xff",
-    b"\x07",
-    b"\x07\xff",
-    b"\x07" + b"a" * 8_193,
-    b"\x01junk",
-    b"\x01" + bytes(20_000),
-    b"\x01" + np.random.default_rng(3).bytes(20_000),
-    b"\x01OggS\x01\x02\x03\x04",
-    b"\x01RIFF\x00\x00\x00\x00WAVEfmt ",
-]
-
-
-async def test_messages_that_cannot_be_read_are_answered_and_both_calls_go_on(echo: AppProcess):
-    async with live(echo) as other, live(echo) as client:
-        for number, message in enumerate(FAULTS):
-            await client.send(message)
-            await client.until(lambda number=number: len(client.errors) > number)
-        assert len(client.errors) == len(FAULTS)
-        assert all(sentence.endswith(".") for sentence in client.errors)
-        client.errors.clear()
-        await goes_on(client)
-        await goes_on(other)
 
 
 async def test_sound_that_is_damaged_on_the_way_is_heard_again_afterwards(echo: AppProcess):
@@ -222,18 +139,6 @@ async def test_ten_megabytes_close_the_connection_that_sent_them(echo: AppProces
                 assert client.close_code == 1009
         await goes_on(other)
     await lines_free(echo)
-
-
-async def test_many_times_real_time_is_closed_with_words(echo: AppProcess):
-    async with live(echo) as other, chat(echo.url, microphone=False) as client:
-        await client.until(lambda: client.ready)
-        for _ in range(400):
-            await client.send(client.audio(np.zeros(FRAME_SAMPLES, dtype=np.float32)))
-        await client.until(lambda: client.closed)
-        assert client.close_code == 1008
-        assert client.errors == ["Far more was sent than live sound needs, so the connection was closed."]
-        assert client.close_reason == client.errors[0]
-        await goes_on(other)
 
 
 async def close_without_code(websocket: ClientConnection) -> None:

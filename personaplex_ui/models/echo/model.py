@@ -8,7 +8,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from personaplex_ui.audio.frames import Frame, silent_frame
-from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
+from personaplex_ui.engine.speech_model import (
+    MAX_TEXTS_WAITING,
+    QUEUE_FULL,
+    Answer,
+    Persona,
+    Preparation,
+    PreparedPersona,
+    Sampling,
+)
 from personaplex_ui.errors import SpeakQueueFull
 from personaplex_ui.models.echo.listener import Listener
 from personaplex_ui.models.echo.sentences import GREETING, describe, sound_of
@@ -16,8 +24,6 @@ from personaplex_ui.models.echo.voice import Saying, pitch_ratio
 
 INTERRUPTED_AFTER_FRAMES = 2
 """So many frames of speech in a row, and it falls silent: one alone may be a cough or a click."""
-
-MAX_TEXTS_WAITING = 10
 
 
 class EchoCaller:
@@ -32,7 +38,7 @@ class EchoCaller:
 
     def speak(self, text: str) -> None:
         if len(self._texts) >= MAX_TEXTS_WAITING:
-            raise SpeakQueueFull("Ten texts wait to be spoken already. Please wait until one was said.")
+            raise SpeakQueueFull(QUEUE_FULL)
         self._texts.append(text)
 
     def step(self, frame: Frame) -> Answer:

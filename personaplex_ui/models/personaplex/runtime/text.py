@@ -10,13 +10,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from personaplex_ui.engine.speech_model import MAX_TEXTS_WAITING, QUEUE_FULL
 from personaplex_ui.errors import SpeakQueueFull
 from personaplex_ui.models.personaplex.runtime.prompt import TEXT_PADDING
 
 END_OF_PADDING = 0
 """Said before a word begins (Moshi paper, section 3.4.4)."""
-
-MAX_TEXTS_WAITING = 10
 
 FRAMES_PER_CHARACTER = 0.85
 """12.5 frames a second at some 15 characters a second, the rate of calm speech."""
@@ -74,7 +73,7 @@ class ForcedSpeech:
             SpeakQueueFull: ten texts wait.
         """
         if len(self._waiting) >= MAX_TEXTS_WAITING:
-            raise SpeakQueueFull("Ten texts wait to be spoken already. Please wait until one was said.")
+            raise SpeakQueueFull(QUEUE_FULL)
         self._waiting.append(paced_tokens(self._tokenizer, text))
 
     def next_token(self) -> int | None:

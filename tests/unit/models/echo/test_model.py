@@ -9,9 +9,9 @@ import pytest
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples, pad_to_frames, silent_frame
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.calls import watchdog
-from personaplex_ui.engine.speech_model import Answer, Persona, PreparedPersona, Sampling
+from personaplex_ui.engine.speech_model import MAX_TEXTS_WAITING, Answer, Persona, PreparedPersona, Sampling
 from personaplex_ui.errors import SpeakQueueFull
-from personaplex_ui.models.echo.model import MAX_TEXTS_WAITING, EchoModel
+from personaplex_ui.models.echo.model import EchoModel
 from personaplex_ui.models.echo.sentences import GOODBYE, GREETING, WORDINGS
 from personaplex_ui.models.echo.voice import pitch_ratio
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
