@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.errors import PersonaplexError, as_variable
 from personaplex_ui.offline.arguments import read_request
 
 INTERRUPTED = 130
@@ -13,18 +13,16 @@ FULL = (
     "--cpu-offload helps too."
 )
 
-UNEXPECTED = "This failed in a way nobody thought of; please report it with these words:"
+UNEXPECTED = "Unexpected error; please report it with these words:"
 
-AS_OPTIONS = (
-    ("CPU_OFFLOAD=1", "--cpu-offload"),
-    ("QUANTIZE=", "--quantize "),
-    ("DEVICE=", "--device "),
-    ("DEVICE", "--device"),
-    ("HF_REPO", "--model"),
-    ("MAX_CALLS=", "--batch "),
-    ("tart the app again", "tart this again"),
-)
-"""The loader's sentences name the variables of the app."""
+OPTIONS = {
+    "CPU_OFFLOAD": "--cpu-offload",
+    "DEVICE": "--device",
+    "HF_REPO": "--model",
+    "HF_REVISION": "--revision",
+    "MAX_CALLS": "--batch",
+    "QUANTIZE": "--quantize",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,17 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except PersonaplexError as error:
-        sentence = str(error)
-    except Exception as error:  # whatever comes, nobody is to read a traceback
+        sentence = error.worded(_as_option)
+    except Exception as error:  # nobody is to read a traceback
         if _is_interrupt(error):
             return INTERRUPTED
         sentence = FULL if _is_full(error) else f"{UNEXPECTED} {type(error).__name__}: {error}"
     else:
         return 0
-    for variable, option in AS_OPTIONS:
-        sentence = sentence.replace(variable, option)
     print(sentence, file=sys.stderr)
     return 1
+
+
+def _as_option(name: str, value: str) -> str:
+    """How this command line calls a setting of the app."""
+    if name not in OPTIONS:
+        return as_variable(name, value)
+    is_flag = name == "CPU_OFFLOAD"
+    return f"{OPTIONS[name]} {value}" if value and not is_flag else OPTIONS[name]
 
 
 def _is_full(error: Exception) -> bool:

@@ -18,6 +18,7 @@ import soundfile
 import torch
 
 from personaplex_ui.audio.frames import Frame
+from personaplex_ui.errors import setting
 from personaplex_ui.models.personaplex.loading import load as loading
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable
 from personaplex_ui.models.personaplex.loading.preset_voices import unpack_voices
@@ -290,8 +291,14 @@ def test_a_role_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[
         (MemoryError(), 1, "The memory was full. Answer fewer recordings at once with --batch"),
         (torch.OutOfMemoryError("CUDA out of memory"), 1, "The memory was full."),
         (ZeroDivisionError("by zero"), 1, "please report it with these words: ZeroDivisionError: by zero"),
-        (CheckpointUnusable("What helps: MAX_CALLS=2, or CPU_OFFLOAD=1."), 1, "--batch 2, or --cpu-offload."),
-        (CheckpointUnusable("What helps: QUANTIZE=int8, which"), 1, "helps: --quantize int8, which"),
+        (
+            CheckpointUnusable(
+                f"Set {setting('MAX_CALLS', 2)}, {setting('CPU_OFFLOAD', 1)}, {setting('QUANTIZE', 'int8')}, "
+                f"{setting('HF_REPO')} or {setting('HF_TOKEN')}."
+            ),
+            1,
+            "Set --batch 2, --cpu-offload, --quantize int8, --model or HF_TOKEN.",
+        ),
     ],
 )
 def test_never_a_traceback(

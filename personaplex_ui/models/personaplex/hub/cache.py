@@ -26,7 +26,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
 
 log = logging.getLogger(__name__)
 
-FETCH_AGAIN = "Remove it and start the app again, so that it is fetched anew."
+FETCH_AGAIN = "Remove it and start again, so that it is fetched anew."
 
 
 def free_bytes(folder: Path) -> int:

@@ -36,6 +36,7 @@ from personaplex_ui.models.personaplex.hub.partial_file import PartialFile, disc
 from personaplex_ui.models.personaplex.hub.ranged_download import Location, RangedDownload, RangesUnsupported
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CONFIG,
+    HF_REPO,
     VOICES,
     CheckpointFiles,
     CheckpointUnusable,
@@ -85,7 +86,7 @@ def find_checkpoint(
     """
     folder = Path(repo).expanduser()
     if folder.is_dir():
-        remedy = "Copy the files of the whole repository there, or set HF_REPO to its name on the hub."
+        remedy = f"Copy the files of the whole repository there, or set {HF_REPO} to its name on the hub."
         note = "The licence of these weights is that of the place they were taken from."
         files = files_in(folder, repo, note, remedy)
         check_config(files.config)
@@ -94,7 +95,7 @@ def find_checkpoint(
         repository = _Repository(repo, revision or constants.DEFAULT_REVISION, hub)
     except HFValidationError as error:
         raise CheckpointUnusable(
-            f"HF_REPO is {repo}: there is no such folder, and it is not a repository's name, as in "
+            f"{HF_REPO} is {repo}: there is no such folder, and it is not a repository's name, as in "
             "owner/name. Correct it."
         ) from error
     return repository.find(report, check_config)
@@ -169,7 +170,7 @@ class _Repository:
         if absent:
             raise CheckpointUnusable(
                 f"{self._repo} lacks {listed(absent)}, so it is not a checkpoint of PersonaPlex. "
-                "Correct HF_REPO."
+                f"Correct {HF_REPO}."
             )
 
     def _fetch_missing(
@@ -209,7 +210,7 @@ class _Repository:
             remove(path)
             raise CheckpointUnusable(
                 f"{file.rfilename} of {self._repo} arrived damaged and was removed. "
-                "Start the app again to fetch it anew."
+                "Start again to fetch it anew."
             )
 
     def _fetch_in_parts(self, file: RepoSibling, blob: Path, commit: str) -> None:
@@ -221,7 +222,7 @@ class _Repository:
             found = get_hf_file_metadata(url, token=token, timeout=HUB_TIMEOUT_SEC)
             if found.etag != blob.name:
                 raise CheckpointUnusable(
-                    f"{name} of {self._repo} was changed on the hub meanwhile. Start the app again."
+                    f"{name} of {self._repo} was changed on the hub meanwhile. Start again."
                 )
             headers: dict[str, str] = build_hf_headers(token=token)
             if urlsplit(found.location).netloc != urlsplit(url).netloc:

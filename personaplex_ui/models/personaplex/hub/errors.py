@@ -18,6 +18,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from personaplex_ui.errors import setting
+from personaplex_ui.models.personaplex.loading.checkpoint_files import HF_REPO
+
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
 
@@ -57,7 +60,7 @@ def in_words(error: BaseException, asked: Asked) -> str:
     match error:
         case _ if is_misfit(error):
             return (
-                f"A file of {asked.repo} did not arrive as announced and was removed. Start the app again to "
+                f"A file of {asked.repo} did not arrive as announced and was removed. Start again to "
                 "fetch it anew; if that fails too, check the proxy and HF_ENDPOINT, if they are set."
             )
         case OfflineModeIsEnabled():
@@ -70,12 +73,12 @@ def in_words(error: BaseException, asked: Asked) -> str:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return (
                 f"The disk of {asked.cache} is full. Make room there, or set HF_HOME to a folder on a larger "
-                "disk, and start the app again: the download goes on from where it was."
+                "disk, and start again: the download goes on from where it was."
             )
         case OSError(errno=errno.EACCES | errno.EROFS | errno.EPERM):
             return f"{asked.cache} cannot be written. Allow that, or set HF_HOME to a folder that can be."
         case _:
-            return f"Fetching {asked.repo} failed; the log says why. Start the app again."
+            return f"Fetching {asked.repo} failed; the log says why. Start again."
 
 
 def _status(error: requests.HTTPError) -> int:
@@ -95,54 +98,52 @@ def _not_given(error: requests.HTTPError, asked: Asked) -> str:
     page = f"https://huggingface.co/{asked.repo}"
     match error:
         case RevisionNotFoundError():
+            revision = setting("HF_REVISION")
             return (
-                f"{asked.repo} has no revision {asked.revision}. Set HF_REVISION to one it has, or unset it."
+                f"{asked.repo} has no revision {asked.revision}. Set {revision} to one it has, or unset it."
             )
         case GatedRepoError() if status == 403:
             return (
                 f"{asked.repo} is given only to those who have accepted its licence. Accept it at {page} "
                 "with the account of HF_TOKEN, allow a fine-grained token to read gated repositories, "
-                "and start the app again."
+                "and start again."
             )
         case _ if status == 401 and asked.has_token:
             return (
                 "The hub does not accept HF_TOKEN: it is mistyped, expired or revoked. "
-                f"Make a new one at {TOKENS_PAGE}, set HF_TOKEN to it and start the app again."
+                f"Make a new one at {TOKENS_PAGE}, set HF_TOKEN to it and start again."
             )
         case GatedRepoError():
             return (
                 f"{asked.repo} is given only to those who sign in, and HF_TOKEN is not set. Accept the "
                 f"licence at {page}, make a token at {TOKENS_PAGE}, set HF_TOKEN to it "
-                "and start the app again."
+                "and start again."
             )
         case RepositoryNotFoundError() if not asked.has_token:
             return (
-                f"The hub has no public repository {asked.repo}. Correct HF_REPO, "
+                f"The hub has no public repository {asked.repo}. Correct {HF_REPO}, "
                 "or set HF_TOKEN to a token that may read it."
             )
         case RepositoryNotFoundError():
             return (
-                f"The hub has no repository {asked.repo} that HF_TOKEN may read. Correct HF_REPO, "
+                f"The hub has no repository {asked.repo} that HF_TOKEN may read. Correct {HF_REPO}, "
                 "or let the token's account read it."
             )
         case _ if status == 403 and asked.has_token:
-            return f"HF_TOKEN may not read {asked.repo}. Allow it at {TOKENS_PAGE} and start the app again."
+            return f"HF_TOKEN may not read {asked.repo}. Allow it at {TOKENS_PAGE} and start again."
         case _:
-            return (
-                f"The hub asks for a token. Make one at {TOKENS_PAGE}, set HF_TOKEN to it "
-                "and start the app again."
-            )
+            return f"The hub asks for a token. Make one at {TOKENS_PAGE}, set HF_TOKEN to it and start again."
 
 
 def _refused(error: requests.HTTPError, asked: Asked) -> str:
     """The hub has what was asked for, and answers with something else."""
     match _status(error):
         case 404:
-            return f"{asked.repo} lacks a file that the hub had listed. Start the app again."
+            return f"{asked.repo} lacks a file that the hub had listed. Start again."
         case _ if is_misfit(error):
             return (
                 f"A part of {asked.repo} that arrived earlier did not fit and was removed. "
-                "Start the app again to fetch it anew."
+                "Start again to fetch it anew."
             )
         case 429:
             return (
@@ -152,12 +153,10 @@ def _refused(error: requests.HTTPError, asked: Asked) -> str:
         case status if status >= 500:
             return (
                 f"The hub has trouble of its own (error {status}), and {asked.cache_lacks}. "
-                "Start the app again in some minutes."
+                "Start again in some minutes."
             )
         case status:
-            return (
-                f"The hub refuses what we ask (error {status}). Check HF_REPO, and HF_ENDPOINT if it is set."
-            )
+            return f"The hub refuses the request (error {status}). Check {HF_REPO}, and HF_ENDPOINT if it is set."
 
 
 def _unreachable(error: requests.RequestException, asked: Asked) -> str:
@@ -173,17 +172,16 @@ def _unreachable(error: requests.RequestException, asked: Asked) -> str:
         case _ if asked.has_parts:
             return (
                 f"The download of {asked.repo} broke off. What has arrived is kept: check the network and "
-                "start the app again, and it goes on from there."
+                "start again, and it goes on from there."
             )
         case requests.Timeout():
             return (
-                f"The hub did not answer in time, and {asked.cache_lacks}. "
-                "Check the network and start the app again."
+                f"The hub did not answer in time, and {asked.cache_lacks}. Check the network and start again."
             )
         case _:
             return (
                 f"The hub cannot be reached, and {asked.cache_lacks}. Check the network, and HF_ENDPOINT "
-                "if it is set; or set HF_REPO to a folder that holds the files."
+                f"if it is set; or set {HF_REPO} to a folder that holds the files."
             )
 
 

@@ -23,7 +23,9 @@ from torch.nn import Module
 from torch.overrides import TorchFunctionMode
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from personaplex_ui.errors import setting
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
+    HF_REPO,
     CheckpointFiles,
     CheckpointUnusable,
     Config,
@@ -112,17 +114,17 @@ def check_gpu_room(
     needed, (free, _) = here.total(max_calls), free_memory(device)
     if needed <= free:
         return
-    helps = [f"MAX_CALLS={here.fitting(free)}"] if here.fitting(free) > 0 else []
+    helps = [setting("MAX_CALLS", here.fitting(free))] if here.fitting(free) > 0 else []
     if not quantize and (fitting := needs(True, cpu_offload).fitting(free)) > 0:
-        still = f" and leaves room for MAX_CALLS={fitting}" if fitting < max_calls else ""
-        helps += [f"QUANTIZE=int8, which halves the weights{still}"]
+        still = f" and leaves room for {setting('MAX_CALLS', fitting)}" if fitting < max_calls else ""
+        helps += [f"{setting('QUANTIZE', 'int8')}, which halves the weights{still}"]
     if not cpu_offload and needs(quantize, True).total(max_calls) <= free:
-        helps += ["CPU_OFFLOAD=1, which is slow and for clips only"]
+        helps += [f"{setting('CPU_OFFLOAD', 1)}, which is slow and for clips only"]
     helps += ["ending what else uses this GPU", "a GPU with more memory"]
     raise CheckpointUnusable(
         f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(here.weights)} for the weights, "
-        f"{human_size(here.call)} for each of MAX_CALLS={max_calls} calls and {human_size(here.besides)} "
-        f"besides. {human_size(free)} are free. What helps: {', or '.join(helps)}."
+        f"{human_size(here.call)} for each of {setting('MAX_CALLS', max_calls)} calls and "
+        f"{human_size(here.besides)} besides. {human_size(free)} are free. What helps: {', or '.join(helps)}."
     )
 
 
@@ -198,7 +200,7 @@ def load_codec(files: CheckpointFiles, device: torch.device) -> MimiModel:
     if (mimi.sample_rate, mimi.frame_size) != (SAMPLE_RATE_HZ, FRAME_SAMPLES):
         raise CheckpointUnusable(
             f"Mimi's config gives frames of {mimi.frame_size} samples at {mimi.sample_rate:g} Hz, but "
-            f"PersonaPlex speaks in frames of {FRAME_SAMPLES} at {SAMPLE_RATE_HZ}. Correct HF_REPO."
+            f"PersonaPlex speaks in frames of {FRAME_SAMPLES} at {SAMPLE_RATE_HZ}. Correct {HF_REPO}."
         )
     with SafetensorsFile(files.mimi) as file:
         state = {name: file.read(name, device, torch.float32) for name in file.shapes}
@@ -226,7 +228,7 @@ def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
     except (RuntimeError, OSError) as error:
         raise CheckpointUnusable(
             f"{name} is no tokenizer of SentencePiece, or it is damaged. Remove {files.tokenizer.resolve()} "
-            "and start the app again to fetch it anew, or copy it again."
+            "and start again to fetch it anew, or copy it again."
         ) from error
     known = language_model_sizes(files.config).text_card
     if pieces > known:
@@ -349,12 +351,12 @@ def _check_names(file: str, kind: str, missing: Iterable[str], unexpected: Itera
     missing, unexpected = sorted(set(missing)), sorted(unexpected)
     if len(unexpected) > total // 2:
         raise CheckpointUnusable(
-            f"{file} is that of another model than a {kind}: it holds {_some(unexpected)}. Correct HF_REPO."
+            f"{file} is that of another model than a {kind}: it holds {_some(unexpected)}. Correct {HF_REPO}."
         )
     if missing:
         raise CheckpointUnusable(
             f"{file} lacks {len(missing)} tensors of a {kind}: {_some(missing)}. "
-            "Fetch it again, or correct HF_REPO."
+            f"Fetch it again, or correct {HF_REPO}."
         )
     if unexpected:  # the reference ignores them too
         log.warning("%s holds tensors that are not used: %s.", file, _some(unexpected))

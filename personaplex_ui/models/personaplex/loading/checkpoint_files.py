@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias, cast
 
-from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.errors import PersonaplexError, setting
 
 Report: TypeAlias = Callable[[str, float], None]
 """Called with a sentence and the progress of one stage in [0, 1]."""
 
 Config: TypeAlias = dict[str, object]
+
+HF_REPO = setting("HF_REPO")
+"""As a sentence of an error names it."""
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -33,6 +36,8 @@ LICENCE_NOTES = {
 
 class CheckpointUnusable(PersonaplexError):
     """A checkpoint cannot be found, fetched or loaded, or there is no room for it."""
+
+    code = "checkpoint_unusable"
 
 
 @dataclass(frozen=True, slots=True)

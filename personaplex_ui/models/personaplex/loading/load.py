@@ -16,7 +16,7 @@ import torch
 
 from personaplex_ui.audio.frames import silent_frame
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
-from personaplex_ui.errors import InvalidInput
+from personaplex_ui.errors import InvalidInput, setting
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint import (
     check_gpu_room,
@@ -83,13 +83,14 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise CheckpointUnusable(
-            "DEVICE asks for a GPU, but PyTorch finds none. Check it with nvidia-smi, or set DEVICE=cpu."
+            f"{setting('DEVICE')} asks for a GPU, but PyTorch finds none. Check it with nvidia-smi, or set "
+            f"{setting('DEVICE', 'cpu')}."
         )
     device = torch.device(name)
     if ":" in name and device.index >= torch.cuda.device_count():
         raise CheckpointUnusable(
-            f"DEVICE is {name}, but PyTorch finds {torch.cuda.device_count()} GPU(s), counted from cuda:0. "
-            "Set it to one of them, or to cuda."
+            f"{setting('DEVICE')} is {name}, but PyTorch finds {torch.cuda.device_count()} GPU(s), counted "
+            "from cuda:0. Set it to one of them, or to cuda."
         )
     return device
 
@@ -109,7 +110,7 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
     except torch.OutOfMemoryError as error:
         raise CheckpointUnusable(
             f"The memory of {device} was full when the weights were there. End what else uses it, lower "
-            "MAX_CALLS, or take a larger one."
+            f"{setting('MAX_CALLS')}, or take a larger one."
         ) from error
 
 

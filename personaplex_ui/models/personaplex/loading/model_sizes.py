@@ -11,7 +11,12 @@ from moshi.models.loaders import (
     _lm_kwargs,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
 )
 
-from personaplex_ui.models.personaplex.loading.checkpoint_files import CONFIG, CheckpointUnusable, Config
+from personaplex_ui.models.personaplex.loading.checkpoint_files import (
+    CONFIG,
+    HF_REPO,
+    CheckpointUnusable,
+    Config,
+)
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, DELAYS
 
 PERSONAPLEX_7B: dict[str, Any] = {**_lm_kwargs, "dep_q": 2 * CODEBOOKS, "delays": DELAYS.tolist()}
@@ -82,12 +87,12 @@ def language_model_sizes(config: Config) -> Sizes:
         if key not in {*WHOLE_NUMBERS, *NUMBERS, FEEDFORWARD} and value != wanted:
             raise CheckpointUnusable(
                 f"{CONFIG} says {key} = {value}, but PersonaPlex has {wanted}: this is another model. "
-                "Correct HF_REPO."
+                f"Correct {HF_REPO}."
             )
     if arguments["dep_q"] < CODEBOOKS:
         raise CheckpointUnusable(
             f"{CONFIG} says dep_q = {arguments['dep_q']}, but PersonaPlex has at least {CODEBOOKS}: "
-            "this is another model. Correct HF_REPO."
+            f"this is another model. Correct {HF_REPO}."
         )
     for prefix in ("", "depformer_"):
         size, heads = arguments[f"{prefix}dim"], arguments[f"{prefix}num_heads"]

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable
+from personaplex_ui.models.personaplex.loading.checkpoint_files import HF_REPO, CheckpointUnusable
 
 USABLE_KINDS = ("BF16", "F16", "F32", "F64")
 
@@ -68,7 +68,7 @@ class SafetensorsFile:
         if self._kinds[name] not in USABLE_KINDS:
             raise CheckpointUnusable(
                 f"{self.name} holds numbers of the kind {self._kinds[name]} ({name}): it is quantized, and "
-                "only weights in BF16, F16 or F32 can be used. Set HF_REPO to a repository that has them."
+                f"only weights in BF16, F16 or F32 can be used. Set {HF_REPO} to a repository that has them."
             )
         if self._path.stat().st_size != self._size:  # to read mapped pages that are gone ends the process
             raise self._unusable(b"", "it has changed while it was read")
@@ -79,14 +79,14 @@ class SafetensorsFile:
 
     def _unusable(self, start: bytes, why: str) -> CheckpointUnusable:
         """``start``: the first 9 bytes, of which the last opens the description in a file that was right."""
-        remedy = f"emove {self._path.resolve()} and start the app again to fetch it anew, or copy it again."
+        remedy = f"emove {self._path.resolve()} and start again to fetch it anew, or copy it again."
         if start.startswith(b"version "):
             return CheckpointUnusable(
                 f"{self._path} is only the pointer that Git leaves without Git LFS. Run `git lfs pull` there."
             )
         if start and start[8:] != b"{":
             return CheckpointUnusable(
-                f"{self.name} is not a safetensors file. Correct HF_REPO; or if it should be one, r{remedy}"
+                f"{self.name} is not a safetensors file. Correct {HF_REPO}; or if it should be one, r{remedy}"
             )
         why = why.removeprefix("Error while deserializing header: ")
         return CheckpointUnusable(
