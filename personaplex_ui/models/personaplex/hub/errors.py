@@ -98,9 +98,9 @@ def _not_given(error: requests.HTTPError, asked: Asked) -> str:
     page = f"https://huggingface.co/{asked.repo}"
     match error:
         case RevisionNotFoundError():
-            revision = setting("HF_REVISION")
             return (
-                f"{asked.repo} has no revision {asked.revision}. Set {revision} to one it has, or unset it."
+                f"{asked.repo} has no revision {asked.revision}. Set {setting('HF_REVISION')} to one that "
+                "it has, or unset it."
             )
         case GatedRepoError() if status == 403:
             return (
@@ -156,7 +156,7 @@ def _refused(error: requests.HTTPError, asked: Asked) -> str:
                 "Start again in some minutes."
             )
         case status:
-            return f"The hub refuses the request (error {status}). Check {HF_REPO}, and HF_ENDPOINT if it is set."
+            return f"The hub refuses the request (error {status}). Check {HF_REPO}, and HF_ENDPOINT if set."
 
 
 def _unreachable(error: requests.RequestException, asked: Asked) -> str:
