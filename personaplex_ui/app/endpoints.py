@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from personaplex_ui.app.open_files import most_requests, raise_limit
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.channels.fastrtc_phone.app import build_telephone_app
+from personaplex_ui.channels.fastrtc_phone.app import build_lent_number_app
 from personaplex_ui.channels.fastrtc_phone.number import FastRtcNumber
 from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
 from personaplex_ui.channels.fastrtc_phone.tunnel import GradioTunnel
@@ -23,7 +23,6 @@ from personaplex_ui.channels.moshi.client_page import MoshiClient, MoshiClientAs
 from personaplex_ui.channels.moshi.routes import build_moshi_router
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
-from personaplex_ui.channels.twilio.daily_count import DailyCount
 from personaplex_ui.channels.twilio.personas import PhonePersonas
 from personaplex_ui.channels.twilio.routes import build_twilio_router
 from personaplex_ui.channels.twilio.service import PhoneService
@@ -62,8 +61,8 @@ class Endpoints:
         )
         self.metrics = Metrics(call_manager)
         self.personas = PhonePersonas.from_text(settings.phone_personas, voices)
-        self.desk = self._build_desk(self.personas)
-        self.number = self._build_number(self.personas)
+        self.phone = self._build_phone(self.personas)
+        self.number = self._build_number()
         self._moshi_client = MoshiClient(settings.static_path, _model_folder(settings))
 
     def add_to(self, app: FastAPI) -> None:
@@ -75,7 +74,7 @@ class Endpoints:
         )
         app.include_router(
             build_twilio_router(
-                self.desk, self._call_manager, public_url, is_machine, self.credentials.has_api_key
+                self.phone, self._call_manager, public_url, is_machine, self.credentials.has_api_key
             )
         )
         app.include_router(build_client_router(self._moshi_client))
@@ -106,53 +105,44 @@ class Endpoints:
         if key and len(key) < SHORT_KEY_LETTERS:
             log.warning("API_KEY is so short that it can be guessed. Make one with: openssl rand -hex 24")
         await asyncio.to_thread(self._moshi_client.open)
-        await self.desk.open()
+        await self.phone.open()
         if self._settings.fastrtc_phone and self.number is not None:
             self._opening = asyncio.create_task(_open_number(self.number))
 
     async def close(self) -> None:
-        """Give the phone number back, take back calls that ring, and remove what was unpacked. A second time
+        """Give the phone number back, cancel calls that ring, and remove what was unpacked. A second time
         changes nothing."""
-        await asyncio.gather(self.desk.close(), *([self.number.close()] if self.number is not None else []))
+        await asyncio.gather(self.phone.close(), *([self.number.close()] if self.number is not None else []))
         if self._opening is not None:
             await asyncio.wait([self._opening])
         await asyncio.to_thread(self._moshi_client.close)
 
-    def _build_desk(self, personas: PhonePersonas) -> PhoneService:
+    def _build_phone(self, personas: PhonePersonas) -> PhoneService:
         settings = self._settings
         account = PhoneAccount(
             settings.twilio_account_sid or "",
             _revealed(settings.twilio_auth_token) or "",
             settings.twilio_phone_number or "",
         )
-        twilio_client = None
-        if account.can_dial:
-            count = DailyCount(settings.recordings_dir, settings.outbound_daily_limit)
-            twilio_client = TwilioClient(account.account_sid, account.auth_token, account.phone_number, count)
         return PhoneService(
             self._call_manager,
             self._voices,
             settings.default_text_prompt,
             account,
-            personas,
-            twilio_client,
-            settings.phone_record,
-            settings.phone_announcement,
+            settings.recordings_dir,
+            personas=personas,
+            twilio_client=TwilioClient(account) if account.can_dial else None,
+            daily_limit=settings.outbound_daily_limit,
+            record=settings.phone_record,
+            announcement=settings.phone_announcement,
         )
 
-    def _build_number(self, personas: PhonePersonas) -> FastRtcNumber | None:
-        settings = self._settings
-        token = _revealed(settings.hf_token)
-        if not (token or settings.fastrtc_phone):
+    def _build_number(self) -> FastRtcNumber | None:
+        token = _revealed(self._settings.hf_token)
+        if not (token or self._settings.fastrtc_phone):
             return None
-        build = functools.partial(
-            build_telephone_app,
-            self._call_manager,
-            self._voices,
-            settings.default_text_prompt,
-            persona=personas.of(""),
-        )
-        return FastRtcNumber(build, GradioTunnel(), FastRtcService(token), self._call_manager)
+        build_app = functools.partial(build_lent_number_app, self._call_manager, self.phone)
+        return FastRtcNumber(build_app, GradioTunnel(), FastRtcService(token), self._call_manager)
 
 
 async def _open_number(number: FastRtcNumber) -> None:

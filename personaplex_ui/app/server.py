@@ -131,7 +131,7 @@ def _build_page(settings: Settings, parts: AppParts) -> gr.Blocks:
     report = KeptReport(lambda: examine_server(settings, probes, doors.metrics.status()))
     return build_page(
         PageCallbacks(BrowserCalls(call_manager), parts.previews, voices, parts.load_model, parts.load_echo),
-        PhoneCallbacks(doors.desk, doors.number, doors.credentials, settings.phone_record),
+        PhoneCallbacks(doors.phone, doors.number, doors.credentials, settings.phone_record),
         PageApi(call_manager, voices, settings.max_call_seconds),
         StatusSources(
             doors.metrics.status, report.get, doors.credentials.are_needed, settings.server_url is not None

@@ -22,7 +22,6 @@ from personaplex_ui.app.sockets import listen
 from personaplex_ui.channels.browser.ice_servers import IceServers, RelayUnavailable, choose_source
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
-from personaplex_ui.channels.twilio.daily_count import DailyCount
 from personaplex_ui.config.settings import Quantize, Settings
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
@@ -170,9 +169,8 @@ class Probes:
             return str(error)
 
     def twilio(self, account: PhoneAccount) -> TwilioFacts:
-        keys = (account.account_sid, account.auth_token, account.phone_number)
         try:
-            status, webhook = asyncio.run(TwilioClient(*keys, DailyCount(Path(), 0)).look())
+            status, webhook = asyncio.run(TwilioClient(account).look())
         except PersonaplexError as error:
             return TwilioFacts(refusal=str(error))
         return TwilioFacts("", status, webhook)

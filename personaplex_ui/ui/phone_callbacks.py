@@ -39,30 +39,30 @@ class PhoneCallbacks:
     """One object for all visitors. ``record``: telephone calls are recorded."""
 
     def __init__(
-        self, desk: PhoneService, number: FastRtcNumber | None, keys: Credentials, record: bool
+        self, phone: PhoneService, number: FastRtcNumber | None, keys: Credentials, record: bool
     ) -> None:
         self.number = number
-        self._desk = desk
+        self._phone = phone
         self._keys = keys
         self._record = record
 
     @property
     def can_dial(self) -> bool:
-        return self._desk.account.can_dial
+        return self._phone.account.can_dial
 
     def show_setup(self, request: gr.Request) -> str:
         """When the page opens."""
         public_url = page_request.public_url(request)
         return phone_view.setup_html(
-            self._desk.configured,
-            self._desk.webhook_url(public_url) if public_url else None,
-            self._desk.account.phone_number,
+            self._phone.configured,
+            self._phone.webhook_url(public_url) if public_url else None,
+            self._phone.account.phone_number,
             self._record,
-            self._desk.account.missing,
+            self._phone.account.missing,
         )
 
     def show_left(self) -> str:
-        return phone_view.left_today_html(self._desk.left_today)
+        return phone_view.left_today_html(self._phone.left_today)
 
     async def call(
         self, key: str, number: str, voice: str, role: str, request: gr.Request
@@ -73,7 +73,7 @@ class PhoneCallbacks:
             public_url = page_request.public_url(request)
             if public_url is None:
                 raise InvalidInput("server_url", NO_ADDRESS)
-            call = await self._desk.dial(number, voice, role, public_url)
+            call = await self._phone.dial(number, voice, role, public_url)
         except PersonaplexError as error:
             yield "", phone_view.call_html(None, str(error)), self.show_left()
             return
@@ -96,7 +96,7 @@ class PhoneCallbacks:
             return unchanged
         try:
             self._check_key(key, request)
-            await self._desk.hang_up(call_sid)
+            await self._phone.hang_up(call_sid)
         except PersonaplexError as error:
             return phone_view.call_html(None, str(error))
         return unchanged

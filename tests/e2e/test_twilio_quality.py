@@ -22,7 +22,7 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.calls.store import CallStore
-from personaplex_ui.channels.twilio.session import PhoneGrant, serve_stream
+from personaplex_ui.channels.twilio.session import Lobby, PhoneGrant, serve_stream
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.speech_model import Persona
 from tests.support.clients.twilio import TwilioPeer, twilio_peer
@@ -55,8 +55,8 @@ async def answering_machine(folder: Path) -> AsyncGenerator[tuple[str, CallManag
 
     @app.websocket("/twilio/media-stream")
     async def stream(websocket: WebSocket) -> None:
-        grant = PhoneGrant(CallSettings(Persona("NATF2", ""), record=True), OWNER, "", Transport.TWILIO)
-        await serve_stream(websocket, call_manager, lambda start: grant)
+        grant = PhoneGrant(CallSettings(Persona("NATF2", ""), record=True), Transport.TWILIO, OWNER)
+        await serve_stream(websocket, call_manager, lambda start: grant, Lobby())
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws_max_size=1 << 20))
     await engine.start()

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from personaplex_ui.channels.twilio import protocol as twilio
 from personaplex_ui.channels.twilio.protocol import Media, Negligible, Start, UnusableStart, parse
 from personaplex_ui.errors import ProtocolError
 from tests.support.fake_model import FakeModel
@@ -15,8 +14,7 @@ from tests.support.running import running_call_manager, running_engine, until
 from tests.support.twilio_rig import LOUD, SID, TOKEN, Dial, dialling, media, started
 
 FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
-TIMES: list[Any] = ["", " ", 20.5, "20.5", -1, "-1", "soon", True, None, [], {}, "²", "9" * 400, 1e300]
-ANY: list[Any] = [*TIMES, 7, "7", 7.0]
+ANY: list[Any] = ["", 20.5, "20.5", -1, "soon", True, None, [], {}, "²", "9" * 400, 1e300, 7, "7", 7.0]
 
 MORE_THAN_ARE_FORGIVEN = 150
 """Faults end a call after 100."""
@@ -44,64 +42,43 @@ def media_with(**values: Any) -> str:
     return json.dumps(message)
 
 
-@pytest.mark.parametrize("timestamp", TIMES, ids=repr)
-def test_sound_counts_whatever_its_timestamp_is(timestamp: Any) -> None:
-    event = parse(media_with(timestamp=timestamp))
-    assert isinstance(event, Media)
-    assert (event.track, event.payload) == (twilio.INBOUND, LOUD)
-
-
-@pytest.mark.parametrize(("timestamp", "read_ms"), [("20", 20), (20, 20), (20.4, 20), ("20.4", 20), ("", 0)])
-def test_a_timestamp_is_read_where_it_is_one(timestamp: Any, read_ms: int) -> None:
-    event = parse(media_with(timestamp=timestamp))
-    assert isinstance(event, Media)
-    assert event.timestamp_ms == read_ms
-
-
 @pytest.mark.parametrize("value", ANY, ids=repr)
 @pytest.mark.parametrize("name", ["sequenceNumber", "streamSid", "protocol", "anything"])
 def test_fields_that_nothing_depends_on_are_not_looked_at(name: str, value: Any) -> None:
     for message in (media(), {"event": "stop"}, {"event": "mark", "mark": {"name": "7"}}, started()):
         assert type(parse(json.dumps({**message, name: value}))) is type(parse(json.dumps(message)))
-    assert parse(media_with(chunk=value, **{name: value})) == parse(json.dumps(media()))
+    assert parse(media_with(chunk=value, timestamp=value, **{name: value})) == Media("inbound", LOUD)
 
 
 @pytest.mark.parametrize(
-    "told",
+    ("told", "is_known"),
     [
-        None,
-        {},
-        {"sampleRate": "8000"},
-        {"sampleRate": 8000.0, "channels": 1.0},
-        {"sampleRate": " 8000 ", "channels": "1"},
-        {"sampleRate": "8000.0"},
-        {"encoding": "audio/X-MULAW "},
-        {"encoding": None, "sampleRate": None, "channels": None},
-        {"bitDepth": 8, "sampleRate": ""},
+        (None, True),
+        ({}, True),
+        ({"sampleRate": "8000"}, True),
+        ({"sampleRate": 8000.0, "channels": 1.0}, True),
+        ({"sampleRate": " 8000 ", "channels": "1"}, True),
+        ({"sampleRate": "8000.0"}, True),
+        ({"encoding": "audio/X-MULAW "}, True),
+        ({"encoding": None, "sampleRate": None, "channels": None}, True),
+        ({"bitDepth": 8, "sampleRate": ""}, True),
+        ({"sampleRate": "16000"}, False),
+        ({"sampleRate": "8 kHz"}, False),
+        ({"sampleRate": [8000]}, False),
+        ({"channels": "2"}, False),
+        ({"channels": True}, False),
+        ({"encoding": "audio/l16"}, False),
+        ({"encoding": 7}, False),
     ],
     ids=repr,
 )
-def test_the_format_may_be_told_in_other_ways(told: dict[str, Any] | None) -> None:
-    given = None if told is None else FORMAT | told
-    assert isinstance(parse(start_with(mediaFormat=given)), Start)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"sampleRate": "16000"},
-        {"sampleRate": "8 kHz"},
-        {"sampleRate": [8000]},
-        {"channels": "2"},
-        {"channels": True},
-        {"encoding": "audio/l16"},
-        {"encoding": 7},
-    ],
-    ids=repr,
-)
-def test_another_format_is_refused_however_it_is_told(told: dict[str, Any]) -> None:
-    with pytest.raises(UnusableStart, match="8000 Hz"):
-        parse(start_with(mediaFormat=FORMAT | told))
+def test_the_format_may_be_told_in_other_ways(told: dict[str, Any] | None, is_known: bool) -> None:
+    message = start_with(mediaFormat=None if told is None else FORMAT | told)
+    if is_known:
+        assert isinstance(parse(message), Start)
+    else:
+        with pytest.raises(UnusableStart, match="8000 Hz"):
+            parse(message)
 
 
 def test_null_is_as_good_as_missing() -> None:
@@ -118,39 +95,28 @@ def test_null_is_as_good_as_missing() -> None:
     [("inbound", "inbound"), ("inbound_track", "inbound"), ("", "inbound"), ("outbound", "outbound")],
 )
 def test_tracks(track: str, read: str) -> None:
-    event = parse(media_with(track=track))
-    assert isinstance(event, Media)
-    assert event.track == read
+    assert parse(media_with(track=track)) == Media(read, LOUD)
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "is_fault"),
     [
-        *[{"event": "mark", "mark": mark} for mark in (None, {}, {"name": None}, {"name": 7}, {"name": ""})],
-        *[
-            {"event": "dtmf", "dtmf": dtmf}
-            for dtmf in (None, {}, {"digit": None}, {"digit": 5}, {"digit": "w"})
-        ],
+        *[(f'{{"event": "mark", "mark": {mark}}}', False) for mark in ("null", "{}", '{"name": 7}')],
+        *[(f'{{"event": "dtmf", "dtmf": {dtmf}}}', False) for dtmf in ("null", "{}", '{"digit": "w"}')],
+        *[(message, True) for message in ("nonsense", "[]", "{}", '{"event": "media"}')],
     ],
-    ids=repr,
 )
-def test_a_mark_or_a_key_that_says_nothing_is_told_from_faults(message: dict[str, Any]) -> None:
-    with pytest.raises(Negligible):
-        parse(json.dumps(message))
-
-
-def test_what_is_no_message_is_still_a_fault() -> None:
-    for message in ["nonsense", "[]", "{}", '{"event": "media"}', media_with(payload="never base64!")]:
-        with pytest.raises(ProtocolError) as fault:
-            parse(message)
-        assert not isinstance(fault.value, Negligible)
+def test_a_mark_or_a_key_that_says_nothing_is_told_from_faults(message: str, is_fault: bool) -> None:
+    with pytest.raises(ProtocolError) as fault:
+        parse(message)
+    assert isinstance(fault.value, Negligible) is not is_fault
 
 
 VARIATIONS: list[str | bytes] = [
     b"",
     b"\x00\xff" * 40,
     json.dumps(media()).encode(),
-    *[media_with(timestamp=timestamp, payload="") for timestamp in TIMES],
+    *[media_with(timestamp=timestamp, payload="") for timestamp in ANY],
     json.dumps({**media(track="outbound"), "sequenceNumber": ""}),
     json.dumps({"event": "dtmf", "streamSid": SID, "dtmf": {"track": "inbound_track", "digit": None}}),
     json.dumps({"event": "mark", "streamSid": SID, "mark": {"name": 7}}),

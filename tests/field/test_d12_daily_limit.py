@@ -1,4 +1,4 @@
-"""OUTBOUND_DAILY_LIMIT holds across restarts and processes."""
+"""OUTBOUND_DAILY_LIMIT holds across restarts and processes; who rings meanwhile is not forgotten."""
 
 import subprocess
 import sys
@@ -6,25 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twilio.rest import Client
 
-from personaplex_ui.channels.twilio.client import DailyLimitReached, TwilioClient
-from personaplex_ui.channels.twilio.daily_count import DAY_SEC, FILE, DailyCount
+from personaplex_ui.channels.twilio import pending_dials
+from personaplex_ui.channels.twilio.call_log import FILE
+from personaplex_ui.channels.twilio.pending_dials import DAY_SEC, KEPT_SEC, DailyLimitReached, PendingDials
+from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import PhoneUnavailable
 from tests.support.app_process import ROOT
 from tests.support.clock import Clock
-from tests.support.phone_app import phone_app
-from tests.support.twilio_rest import (
-    ACCOUNT_SID,
-    AUTH_TOKEN,
-    PHONE_NUMBER,
-    TwilioRest,
-    client_of,
-    twilio_rest,
-)
+from tests.support.phone_app import PhoneApp, phone_app
+from tests.support.twilio_rest import TwilioRest, client_of, twilio_rest
 
 TO = "+15551234567"
-URLS = ("https://example.org/answered?key=k", "https://example.org/status")
+PERSONA = Persona("NATM1", "You are “Tom”.")
 NOON = 20_000.5 * DAY_SEC
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOON)
 
 
 @pytest.fixture
@@ -33,84 +34,122 @@ def rest() -> Iterator[TwilioRest]:
         yield rest
 
 
-async def test_a_restart_does_not_begin_the_day_anew(rest: TwilioRest, tmp_path: Path) -> None:
-    clock = Clock(NOON)
+@pytest.fixture
+def client(rest: TwilioRest) -> Iterator[Client]:
+    with client_of(rest) as client:
+        yield client
+
+
+async def dial(app: PhoneApp) -> str:
+    call = await app.phone.dial(TO, "NATM1", PERSONA.text_prompt, "https://example.org")
+    return call.call_sid
+
+
+async def test_a_restart_neither_begins_the_day_anew_nor_forgets_who_rings(
+    rest: TwilioRest, client: Client, tmp_path: Path
+) -> None:
     for left in (1, 0):  # a process for each call
-        with client_of(rest) as client:
-            twilio_client = TwilioClient(
-                ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client
-            )
-            await twilio_client.open()
-            assert twilio_client.left_today == left + 1
-            await twilio_client.dial(TO, *URLS)
-            assert twilio_client.left_today == left
-    with client_of(rest) as client:
-        twilio_client = TwilioClient(
-            ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 2, clock), client
-        )
+        async with phone_app(tmp_path, client=client, daily_limit=2) as app:
+            await app.phone.open()
+            assert app.phone.left_today == left + 1
+            call_sid = await dial(app)
+            assert app.phone.left_today == left
+            app.phone.call_log.flush()
+    async with phone_app(tmp_path, client=client, daily_limit=2) as app:
+        await app.phone.open()
         with pytest.raises(DailyLimitReached, match="2 calls a day"):
-            await twilio_client.dial(TO, *URLS)
-        assert len(rest.asked) == 2
-        clock.now += DAY_SEC / 2
-        assert twilio_client.left_today == 2
-        await twilio_client.dial(TO, *URLS)
+            await dial(app)
+        assert len(rest.calls) == 2
+        key = rest.calls[-1]["Url"].partition("?key=")[2]
+        assert PERSONA.text_prompt in await app.phone.answer_outbound(
+            call_sid, TO, key, "https://example.org"
+        )
+        rings = app.phone.call_log.get(call_sid)
+        assert rings is not None
+        assert (rings.direction, rings.number) == ("outbound", "+15…4567")
+        app.clock.now += DAY_SEC
+        assert app.phone.left_today == 2
+        await dial(app)
 
 
-async def test_an_attempt_given_back_is_given_back_on_the_disk(rest: TwilioRest, tmp_path: Path) -> None:
-    rest.refuse = (400, 21211)
-    with client_of(rest) as client:
-        twilio_client = TwilioClient(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 1), client)
-        with pytest.raises(PhoneUnavailable):
-            await twilio_client.dial(TO, *URLS)
-    count = DailyCount(tmp_path, 1)
-    count.look()
-    assert count.left_today == 1
-
-
-async def test_what_cannot_be_counted_is_not_dialled(rest: TwilioRest, tmp_path: Path) -> None:
+async def test_what_cannot_be_counted_is_not_dialled(
+    rest: TwilioRest, client: Client, tmp_path: Path
+) -> None:
     (tmp_path / FILE).mkdir()
-    with client_of(rest) as client:
-        twilio_client = TwilioClient(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(tmp_path, 5), client)
-        await twilio_client.open()
+    async with phone_app(tmp_path, client=client) as app:
+        await app.phone.open()
         with pytest.raises(PhoneUnavailable, match="check that RECORDINGS_DIR can"):
-            await twilio_client.dial(TO, *URLS)
+            await dial(app)
+        assert "not answered in time" in await app.phone.answer_outbound(
+            "CA1", TO, "a key", "https://example.org"
+        )
     assert rest.asked == []
 
 
-async def test_the_page_knows_after_a_restart(rest: TwilioRest, tmp_path: Path) -> None:
-    with client_of(rest) as client:
-        async with phone_app(tmp_path, client=client, daily_limit=3) as app:
-            await app.desk.dial(TO, None, None, "https://example.org")
-        async with phone_app(tmp_path, client=client, daily_limit=3) as app:
-            await app.desk.open()
-            assert app.desk.left_today == 2
-
-
-def test_processes_share_the_limit(tmp_path: Path) -> None:
+def test_processes_share_the_limit(tmp_path: Path, clock: Clock) -> None:
     taking = f"""
 import sys
 from pathlib import Path
-from personaplex_ui.channels.twilio.daily_count import DailyCount
-count = DailyCount(Path({str(tmp_path)!r}), 25, lambda: {NOON})
-print(sum(count.take() is not None for _ in range(20)))
+from personaplex_ui.channels.twilio.pending_dials import DailyLimitReached, PendingDials
+from personaplex_ui.engine.speech_model import Persona
+dials, made = PendingDials(Path({str(tmp_path)!r}), 25, lambda: {NOON}), 0
+for _ in range(20):
+    try:
+        dials.begin(Persona("NATF2", ""))
+        made += 1
+    except DailyLimitReached:
+        pass
+print(made)
 """
     command = [sys.executable, "-c", taking]
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert sum(int(process.communicate(timeout=50)[0]) for process in processes) == 25
-    count = DailyCount(tmp_path, 25, Clock(NOON))
-    count.look()
-    assert count.left_today == 0
+    dials = PendingDials(tmp_path, 25, clock)
+    dials.load()
+    assert dials.left_today == 0
 
 
-def test_yesterday_does_not_count_and_old_days_go(tmp_path: Path) -> None:
-    clock = Clock(NOON)
-    count = DailyCount(tmp_path, 1, clock)
-    day = count.take()
-    assert day is not None
-    assert count.take() is None
+def test_an_attempt_given_back_counts_on_its_day_no_more(tmp_path: Path, clock: Clock) -> None:
+    dials = PendingDials(tmp_path, 1, clock)
+    for _ in range(3):
+        dial = dials.begin(PERSONA)
+        with pytest.raises(DailyLimitReached):
+            dials.begin(PERSONA)
+        dials.give_back(dial)
+        assert dials.take(dial.key) is None
+    again = PendingDials(tmp_path, 1, clock)
+    again.load()
+    assert again.left_today == dials.left_today == 1
+    late = dials.begin(PERSONA)
     clock.now += DAY_SEC
-    assert count.left_today == 1
-    count.give_back(day)  # an answer that came after midnight
-    assert count.left_today == 1
-    assert count.take() is not None
-    assert count.left_today == 0
+    assert dials.left_today == 1
+    dials.give_back(late)  # an answer that came after midnight
+    assert dials.left_today == 1
+    dials.begin(PERSONA)
+    assert dials.left_today == 0
+
+
+def test_a_persona_is_kept_for_one_answer_and_for_five_minutes(tmp_path: Path, clock: Clock) -> None:
+    dials = PendingDials(tmp_path, 20, clock)
+    first, late = dials.begin(PERSONA), dials.begin(PERSONA)
+    assert dials.take("") is None
+    assert [dials.take(first.key) for _ in range(2)] == [PERSONA, None]
+    clock.now += KEPT_SEC + 1
+    assert dials.take(late.key) is None
+
+
+def test_only_so_many_may_ring(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_dials, "MOST_RINGING", 2)
+    dials = PendingDials(tmp_path, 20, clock)
+    for _ in range(2):
+        dials.begin(PERSONA)
+    with pytest.raises(PhoneUnavailable, match="ring already"):
+        dials.begin(PERSONA)
+    assert dials.left_today == 18
+    clock.now += KEPT_SEC + 1
+    dials.begin(PERSONA)
+
+
+def test_a_limit_of_none_makes_no_call(tmp_path: Path) -> None:
+    with pytest.raises(DailyLimitReached, match="is 0"):
+        PendingDials(tmp_path, 0).begin(PERSONA)

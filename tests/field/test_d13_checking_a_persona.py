@@ -18,9 +18,6 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.persona_check import MOST_ASKERS, TOO_MANY, check_persona_aside
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.channels.clips.answer import converse
-from personaplex_ui.channels.fastrtc_phone.app import TelephoneDesk
-from personaplex_ui.channels.twilio.availability import Availability
-from personaplex_ui.channels.twilio.personas import PhonePersona
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.speech_model import Persona, PromptSize
 from personaplex_ui.errors import InvalidInput, NoFreeSlot
@@ -33,6 +30,7 @@ from tests.support.fake_model import FakeModel
 from tests.support.moshi_server import moshi_server
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 from tests.support.running import running_call_manager, running_engine, until
+from tests.support.telephone_rig import phone_service
 from tests.support.voice_recordings import RECORDING, speech
 
 TINY = Path(__file__).parents[1] / "data/tiny"
@@ -87,18 +85,18 @@ async def by_moshi(call_manager: CallManager) -> None:
         await client.until(lambda: client.ready)
 
 
-async def by_telephone(call_manager: CallManager) -> None:
-    desk = TelephoneDesk(call_manager, VOICES, "Be kind.", "localhost", PhonePersona())
-    assert "<Connect>" in await desk.answer()
+async def by_lent_number(call_manager: CallManager) -> None:
+    phone = phone_service(call_manager, Path(os.devnull))
+    assert "<Connect>" in await phone.answer_lent("localhost")
 
 
 async def by_twilio(call_manager: CallManager) -> None:
-    settings = await Availability(call_manager, VOICES, "Be kind.").checked_settings()
-    assert settings.persona == SETTINGS.persona
+    phone = phone_service(call_manager, Path(os.devnull))
+    assert "<Connect " in await phone.answer("CA1", "", "", "https://example.org")
 
 
 Door = Callable[[CallManager], Coroutine[object, object, None]]
-DOORS: list[Door] = [by_call, by_clip, by_moshi, by_telephone, by_twilio]
+DOORS: list[Door] = [by_call, by_clip, by_moshi, by_lent_number, by_twilio]
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -19,7 +19,6 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
-from personaplex_ui.channels.twilio.daily_count import DailyCount
 from personaplex_ui.channels.twilio.personas import PhonePersonas
 from personaplex_ui.channels.twilio.protocol import Start
 from personaplex_ui.channels.twilio.routes import build_twilio_router
@@ -43,17 +42,17 @@ DEFAULT_ROLE = "You enjoy having a good conversation."
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a webhook's TwiML tells Twilio to do."""
+    """What a webhook's TwiML tells Twilio to do. ``farewell``: said when the stream is over."""
 
-    said: str = ""
-    stream_url: str = ""
-    action: str = ""
-    parameters: Mapping[str, str] | None = None
-    hangs_up: bool = False
+    said: str
+    stream_url: str
+    action: str
+    parameters: Mapping[str, str]
+    hangs_up: bool
+    farewell: str
 
     def start(self, call_sid: str = CALL_SID, **changed: str) -> Start:
         """The message with which Twilio begins the stream."""
-        assert self.parameters is not None
         return Start("MZ1", call_sid, {**self.parameters, **changed})
 
 
@@ -61,16 +60,18 @@ def read_twiml(response: Response) -> Answered:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("application/xml")
     root = ElementTree.fromstring(response.content)
-    say, connection, stream = root.find("Say"), root.find("Connect"), root.find("Connect/Stream")
-    assert [element.tag for element in root] == sorted(
-        (element.tag for element in root), key=["Say", "Connect", "Hangup"].index
-    )
+    tags = [element.tag for element in root]
+    before, after = (tags, []) if "Connect" not in tags else (tags[: tags.index("Connect")], tags[-1:])
+    assert tags in ([*before, "Connect"], [*before, "Connect", "Say"], ["Say", "Hangup"], ["Hangup"])
+    assert before in ([], ["Say"], ["Say", "Hangup"], ["Hangup"])
+    connection, stream = root.find("Connect"), root.find("Connect/Stream")
     return Answered(
-        said=(say.text or "") if say is not None else "",
+        said=root[0].text or "" if before[:1] == ["Say"] else "",
         stream_url=str(stream.get("url")) if stream is not None else "",
-        action=str(connection.get("action")) if connection is not None else "",
+        action=str(connection.get("action", "")) if connection is not None else "",
         parameters={str(p.get("name")): str(p.get("value")) for p in root.iter("Parameter")},
-        hangs_up=root.find("Hangup") is not None,
+        hangs_up="Hangup" in tags,
+        farewell=root[-1].text or "" if after == ["Say"] else "",
     )
 
 
@@ -78,12 +79,12 @@ class PhoneApp:
     """``twilio`` posts as Twilio does, ``http`` as anybody. The Host header of both is a stranger's."""
 
     def __init__(
-        self, model: FakeModel, engine: Engine, call_manager: CallManager, desk: PhoneService
+        self, model: FakeModel, engine: Engine, call_manager: CallManager, phone: PhoneService
     ) -> None:
         self.model = model
         self.engine = engine
         self.call_manager = call_manager
-        self.desk = desk
+        self.phone = phone
         self.http: AsyncClient
         self.clock: Clock
 
@@ -137,24 +138,21 @@ async def phone_app(
     lines: int = 1,
     **options: Any,
 ) -> AsyncGenerator[PhoneApp]:
-    """``loaded`` False: the model is still being loaded. ``options`` go to the desk."""
+    """``loaded`` False: the model is still being loaded. ``options`` go to the service."""
     model, clock = FakeModel(), Clock(time.time())
     engine = Engine(lambda report: model, max_calls=lines, max_waiting=2)
     call_manager = CallManager(engine, CallStore(folder / "recordings", 3600.0, time.time), 600.0)
     voices = VoiceLibrary([Voice("NATF2", "Female", "NATF2"), Voice("NATM1", "Male", "NATM1")], (), "NATF2")
     account = PhoneAccount(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER) if account is None else account
-    twilio_client = (
-        TwilioClient(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER, DailyCount(folder, daily_limit, clock), client)
-        if client is not None
-        else None
-    )
-    desk = PhoneService(
+    phone = PhoneService(
         call_manager,
         voices,
         DEFAULT_ROLE,
         account,
-        PhonePersonas.from_text(personas, voices),
-        twilio_client,
+        folder,
+        personas=PhonePersonas.from_text(personas, voices),
+        twilio_client=TwilioClient(account, client) if client is not None else None,
+        daily_limit=daily_limit,
         clock=clock,
         **options,
     )
@@ -163,14 +161,14 @@ async def phone_app(
         return connection.headers.get("authorization") == f"Bearer {API_KEY}"
 
     app = FastAPI()
-    app.include_router(build_twilio_router(desk, call_manager, public_url, is_machine, has_api_key))
+    app.include_router(build_twilio_router(phone, call_manager, public_url, is_machine, has_api_key))
     if loaded:
         await engine.start()
         await until(lambda: engine.state is EngineState.READY)
     await call_manager.start()
     transport = ASGITransport(ProxyHeaders(app, server_url, ["127.0.0.1"]))
     async with AsyncClient(transport=transport, base_url="http://stranger.example:8000") as http:
-        opened = PhoneApp(model, engine, call_manager, desk)
+        opened = PhoneApp(model, engine, call_manager, phone)
         opened.http, opened.clock = http, clock
         yield opened
     await call_manager.close()

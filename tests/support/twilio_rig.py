@@ -29,12 +29,6 @@ LOUD = mu_law.encode(np.full(160, 0.25, dtype=np.float32))
 QUIET = mu_law.encode(np.zeros(160, dtype=np.float32))
 
 
-def admit(start: Start) -> PhoneGrant:
-    if start.parameters.get("token") != TOKEN:
-        raise InvalidInput("token", "This call was not announced.")
-    return PhoneGrant(SETTINGS, "", "192.0.2.7", Transport.TWILIO)
-
-
 def started(token: str = TOKEN) -> dict[str, Any]:
     start = {"streamSid": SID, "callSid": "CA1", "customParameters": {"token": token}}
     return {"event": "start", "start": start}
@@ -60,11 +54,7 @@ class Peer:
         self._to_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_server.put_nowait({"type": "websocket.connect"})
         websocket = WebSocket({"type": "websocket"}, self._to_server.get, self._take)
-        self.serving = asyncio.create_task(
-            serve_stream(
-                websocket, call_manager, admit, lambda start, call: self.calls.append(call), lobby, address
-            )
-        )
+        self.serving = asyncio.create_task(serve_stream(websocket, call_manager, self._admit, lobby, address))
 
     def send(self, message: dict[str, Any] | str | bytes) -> None:
         match message:
@@ -114,6 +104,11 @@ class Peer:
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [message for message in self.received if message["event"] == event]
+
+    def _admit(self, start: Start) -> PhoneGrant:
+        if start.parameters.get("token") != TOKEN:
+            raise InvalidInput("token", "This call was not announced.")
+        return PhoneGrant(SETTINGS, Transport.TWILIO, on_call=self.calls.append)
 
     def _put(self, **content: str | bytes) -> None:
         self._to_server.put_nowait({"type": "websocket.receive", **content})

@@ -54,7 +54,6 @@ async def serving(app: Any, listener: socket.socket) -> AsyncGenerator[asyncio.T
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        date_header=False,
         limit_concurrency=MOST_CONNECTIONS,
         ws_max_size=WS_MAX_BYTES,
         ws_ping_interval=WS_PING_SEC,
@@ -66,25 +65,12 @@ async def serving(app: Any, listener: socket.socket) -> AsyncGenerator[asyncio.T
     try:
         yield task
     finally:
-        server.end()
+        server.should_exit = True
         if not (await asyncio.wait([task], timeout=ENDS_WITHIN_SEC))[0]:
             task.cancel()
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but it is told to end, where the original looks ten times a second whether it should. Looking
-    also renews the date header, which is off here."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ending = asyncio.Event()
-
-    def end(self) -> None:
-        self._ending.set()
-
-    async def main_loop(self) -> None:
-        await self._ending.wait()
-
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield  # they are the first server's

@@ -4,16 +4,17 @@ Knows the service's two questions and answers; neither tunnel nor call. What the
 and logs, so nothing of it is passed on that has not been checked. The token goes nowhere but to the service.
 """
 
+import asyncio
 import logging
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, Any
 
 import httpx
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler
+from pydantic.functional_validators import WrapValidator
 
-from personaplex_ui.channels.bounded_http import Reply, ask
 from personaplex_ui.errors import PhoneUnavailable
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ SERVICE_URLS = ("https://api.fastrtc.org", "https://fastrtc-fastphone.hf.space")
 
 REGISTERS_WITHIN_SEC = 15.0
 UNREGISTERS_WITHIN_SEC = 3.0
+MOST_BYTES = 65_536
+"""Longer answers are given up: the service has not as much to say."""
+
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
 NO_TOKEN = (
@@ -58,6 +62,31 @@ class Registration:
     service_url: str
 
 
+def _or_nothing(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        return None
+
+
+def _text(pattern: str) -> Any:
+    return StringConstraints(strip_whitespace=True, pattern=pattern)
+
+
+class _Minutes(BaseModel):
+    """What is not as it should be counts as not told."""
+
+    time_remaining: Annotated[
+        float | None, Field(strict=True, allow_inf_nan=False), WrapValidator(_or_nothing)
+    ] = None
+    reset_date: Annotated[str | None, _text(r"^[\w ,.:+/-]{1,40}$"), WrapValidator(_or_nothing)] = None
+
+
+class _Lent(_Minutes, coerce_numbers_to_str=True):
+    phone: Annotated[str, _text(r"^\+?[0-9(][0-9 ().-]{2,30}$")]
+    code: Annotated[str, _text(r"^[0-9A-Za-z-]{1,16}$")]
+
+
 class FastRtcService:
     """Asks the service. ``hf_token``: a Hugging Face token, by which it counts the minutes."""
 
@@ -89,68 +118,70 @@ class FastRtcService:
         self.check_token()
         for url in self._urls:
             try:
-                reply = await self._ask(url, "/register", {"url": host}, REGISTERS_WITHIN_SEC)
+                status, content = await self._ask(url, "/register", {"url": host}, REGISTERS_WITHIN_SEC)
             except (httpx.RequestError, TimeoutError) as error:
                 log.warning("%s does not answer: %s", url, type(error).__name__)
                 continue
-            if reply.status >= 500 or reply.status == 404:
-                log.warning("%s is out of order: HTTP %d", url, reply.status)
+            if status >= 500 or status == 404:
+                log.warning("%s is out of order: HTTP %d", url, status)
                 continue
-            return registration_in(reply, url)
+            return registration_in(status, content, url)
         raise PhoneUnavailable(UNREACHABLE)
 
     async def unregister(self, host: str, registration: Registration) -> None:
         """Give the number back, if the service can be told within 3 s."""
         body = {"url": host, "code": registration.code}
         try:
-            reply = await self._ask(registration.service_url, "/unregister", body, UNREGISTERS_WITHIN_SEC)
+            url = registration.service_url
+            status, _ = await self._ask(url, "/unregister", body, UNREGISTERS_WITHIN_SEC)
         except (httpx.RequestError, TimeoutError) as error:
             log.warning("The phone number could not be given back: %s", type(error).__name__)
             return
-        if reply.status >= 400:
-            log.warning("The phone number could not be given back: HTTP %d", reply.status)
+        if status >= 400:
+            log.warning("The phone number could not be given back: HTTP %d", status)
 
-    async def _ask(self, url: str, path: str, body: dict[str, str], within_sec: float) -> Reply:
-        async with self._make_client() as client:
-            headers = {"Authorization": self._token}
-            return await ask(client, "POST", url + path, within_sec, body, headers)
+    async def _ask(self, url: str, path: str, body: dict[str, str], within_sec: float) -> tuple[int, bytes]:
+        """Status and content of the answer. Redirects are not followed, so the token goes nowhere else."""
+        # Unpacked, a few packets could become gigabytes before they can be counted.
+        headers = {"Authorization": self._token, "Accept-Encoding": "identity"}
+        content = bytearray()
+        async with (
+            asyncio.timeout(within_sec),
+            self._make_client() as client,
+            client.stream("POST", url + path, json=body, headers=headers, timeout=within_sec) as response,
+        ):
+            async for chunk in response.aiter_raw():
+                content += chunk
+                if len(content) > MOST_BYTES:
+                    return response.status_code, b""
+        return response.status_code, bytes(content)
 
 
-def registration_in(reply: Reply, service_url: str) -> Registration:
+def registration_in(status: int, content: bytes, service_url: str) -> Registration:
     """What ``/register`` answered.
 
     Raises:
-        PhoneUnavailable: it is no number, or it cannot be understood.
+        PhoneUnavailable: it is not a number, or it cannot be understood.
     """
-    body = cast(dict[str, object], reply.body) if isinstance(reply.body, dict) else {}
-    reset_date = _short_text(body.get("reset_date"), r"[\w ,.:+/-]{1,40}")
-    if reply.status == 202:
-        until = f" until {reset_date}" if reset_date else ""
+    if status == 202:
         raise PhoneUnavailable(
-            f"The minutes of FastRTC's phone service are used up{until} for this HF_TOKEN. Try again after "
-            "that, or use a number of Twilio's."
+            f"The minutes of FastRTC's phone service are used up{_until(content)} for this HF_TOKEN. Try "
+            "again after that, or use a number of Twilio's."
         )
-    if reply.status in (401, 403):
+    if status in (401, 403):
         raise PhoneUnavailable(WRONG_TOKEN)
-    number = _short_text(body.get("phone"), r"\+?[0-9(][0-9 ().-]{2,30}")
-    code = _short_text(body.get("code"), r"[0-9A-Za-z-]{1,16}")
-    if not 200 <= reply.status < 300 or not number or not code:
-        log.warning("FastRTC's phone service is not understood: HTTP %d", reply.status)
-        raise PhoneUnavailable(NOT_UNDERSTOOD)
-    return Registration(number, code, _seconds(body.get("time_remaining")), reset_date, service_url)
-
-
-def _short_text(value: object, pattern: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    text = str(value).strip()
-    return text if re.fullmatch(pattern, text) else ""
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
     try:
-        return max(0.0, float(value)) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+        lent = _Lent.model_validate_json(content if 200 <= status < 300 else b"")
+    except ValueError:
+        log.warning("FastRTC's phone service is not understood: HTTP %d", status)
+        raise PhoneUnavailable(NOT_UNDERSTOOD) from None
+    remaining_sec = None if lent.time_remaining is None else max(0.0, lent.time_remaining)
+    return Registration(lent.phone, lent.code, remaining_sec, lent.reset_date or "", service_url)
+
+
+def _until(content: bytes) -> str:
+    try:
+        reset_date = _Minutes.model_validate_json(content).reset_date
+    except ValueError:
+        return ""
+    return f" until {reset_date}" if reset_date else ""

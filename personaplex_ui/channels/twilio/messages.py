@@ -13,6 +13,9 @@ UNANSWERED = {
     "busy": "The number was busy.",
     "no-answer": "Nobody answered.",
     "failed": "The call could not be connected.",
-    "canceled": "The call was taken back before it was answered.",
+    "canceled": "The call was cancelled before it was answered.",
 }
 LOST = "The connection was lost. Please call again."
+LENT_GREETING = "Connecting to the AI assistant."
+LENT_FAREWELL = "The call has been disconnected."
+"""FastRTC's own words before and after. Twilio says the second one when we end the stream, not the caller."""

@@ -9,10 +9,12 @@ and a field that nothing depends on may be anything.
 import base64
 import binascii
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, TypeAlias, cast
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
 
 from personaplex_ui.errors import ProtocolError
 
@@ -26,11 +28,8 @@ LONGEST_MESSAGE = 1 << 20
 LONGEST_PAYLOAD_BYTES = 64 << 10
 """8 s of sound; Twilio sends 20 ms."""
 
-LONGEST_TEXT = 256
-"""Of identifiers, names and names of events."""
-
-LATEST_MS = 1 << 53
-_NUMBER = re.compile(r" *[0-9]{1,16}(\.[0-9]{1,16})? *")
+Text = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""Identifiers, names and names of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Sound. ``payload``: mu-law, a byte a sample, maybe none. ``timestamp_ms``: since the stream's start; 0
-    where it is not told."""
+    """Sound. ``payload``: mu-law, a byte a sample, maybe none."""
 
     track: str
     payload: bytes = field(repr=False)
-    timestamp_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,39 @@ class UnusableStart(ProtocolError):
 
 
 Event: TypeAlias = Connected | Start | Media | Mark | Dtmf | Stop | Unknown
-Fields: TypeAlias = dict[str, object]
+
+
+class _Wire(BaseModel, alias_generator=to_camel):
+    """Names and values as they come; what is not named here is not looked at."""
+
+
+class _Message(_Wire):
+    event: Text
+    stream_sid: Any = None
+    start: Any = None
+    media: Any = None
+    mark: Any = None
+    dtmf: Any = None
+
+
+class _Start(_Wire):
+    stream_sid: Text
+    call_sid: Text | None = None
+    media_format: dict[str, Any] | None = None
+    custom_parameters: dict[str, str | None] | None = None
+
+
+class _Media(_Wire):
+    track: Annotated[str, StringConstraints(max_length=256)] | None = None
+    payload: str
+
+
+class _Mark(_Wire):
+    name: Text
+
+
+class _Dtmf(_Wire):
+    digit: Annotated[str, StringConstraints(pattern=r"^[0-9A-D*#]$")]
 
 
 def parse(message: str | bytes) -> Event:
@@ -108,25 +137,23 @@ def parse(message: str | bytes) -> Event:
     """
     if isinstance(message, bytes):
         raise ProtocolError("The message is binary. Send JSON as text.")
-    fields = _fields_of(message)
-    event = _text(fields, "event")
-    match event:
+    if len(message) > LONGEST_MESSAGE:
+        raise ProtocolError("The message is longer than 1 MiB. Send sound in pieces of 20 ms.")
+    fields = _message_in(message)
+    match fields.event:
         case "connected":
             return Connected()
         case "start":
-            try:
-                return _start(fields)
-            except ProtocolError as error:
-                raise UnusableStart(str(error)) from None
+            return _start(fields)
         case "media":
-            return _media(_part(fields, "media"))
+            return _media(_read(_Media, "media", fields.media))
         case "mark":
-            return _negligible(_mark, fields)
+            return Mark(_read(_Mark, "mark", fields.mark, Negligible).name)
         case "dtmf":
-            return _negligible(_dtmf, fields)
+            return Dtmf(_read(_Dtmf, "dtmf", fields.dtmf, Negligible).digit)
         case "stop":
             return Stop()
-        case _:
+        case event:
             return Unknown(event)
 
 
@@ -146,133 +173,64 @@ def clear_message(stream_sid: str) -> str:
     return json.dumps({"event": "clear", "streamSid": stream_sid})
 
 
-def _fields_of(message: str) -> Fields:
-    if not message.strip():
-        raise ProtocolError("The message is empty. Send a JSON object.")
-    if len(message) > LONGEST_MESSAGE:
-        raise ProtocolError("The message is longer than 1 MiB. Send sound in pieces of 20 ms.")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _message_in(text: str) -> _Message:
     try:
-        value: object = json.loads(message, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ProtocolError("The message is nested too deeply. Send a JSON object.") from None
-    except ValueError:  # also of a whole number with thousands of digits
+        return _Message.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        if fault["type"] == "json_invalid":
+            raise ProtocolError("The message is not valid JSON. Send a JSON object.") from None
+        if not fault["loc"]:
+            raise ProtocolError("The message is JSON, but not an object. Send a JSON object.") from None
+        raise ProtocolError(
+            "The name of the event is missing, or not a text of 1 to 256 characters."
+        ) from None
+    except ValueError:  # half of a character
         raise ProtocolError("The message is not valid JSON. Send a JSON object.") from None
-    if not isinstance(value, dict):
-        raise ProtocolError("The message is JSON, but not an object. Send a JSON object.")
-    return cast(Fields, value)
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def _read(
+    model: type[_Model], name: str, part: object, refused: type[ProtocolError] = ProtocolError
+) -> _Model:
+    """``part`` of a message, which it calls ``name``. Raises ``refused``."""
+    try:
+        return model.model_validate(part)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        # What comes deeper in its place may be the peer's own words.
+        where = ".".join([name, *map(str, fault["loc"][:1])])
+        raise refused(f"A part is missing or wrong: {where}. {fault['msg']}.") from None
 
 
-def _start(fields: Fields) -> Start:
-    start = _part(fields, "start")
-    _check_format(start)
-    stream_sid = _text(fields if start.get("streamSid") is None else start, "streamSid")
-    call_sid = "" if start.get("callSid") is None else _text(start, "callSid")
-    return Start(stream_sid, call_sid, _parameters(start))
-
-
-def _check_format(start: Fields) -> None:
-    """Twilio has one format only, so where it is not told it is taken for granted."""
-    if start.get("mediaFormat") is None:
-        return
-    told = _part(start, "mediaFormat")
-    known = {"encoding": ENCODING, "sampleRate": SAMPLE_RATE_HZ, "channels": 1}
+def _start(fields: _Message) -> Start:
+    part = fields.start
+    if isinstance(part, dict):
+        given = {name: value for name, value in cast(dict[str, Any], part).items() if value is not None}
+        part = {"streamSid": fields.stream_sid} | given
+    start = _read(_Start, "start", part, UnusableStart)
+    told, known = (
+        start.media_format or {},
+        {"encoding": ENCODING, "sampleRate": SAMPLE_RATE_HZ, "channels": 1},
+    )
     if not all(_says(told.get(name), value) for name, value in known.items()):
-        raise ProtocolError("The stream's format is not known. Send audio/x-mulaw, 8000 Hz, 1 channel.")
+        raise UnusableStart("The stream's format is not known. Send audio/x-mulaw, 8000 Hz, 1 channel.")
+    parameters = {name: value for name, value in (start.custom_parameters or {}).items() if value is not None}
+    return Start(start.stream_sid, start.call_sid or "", parameters)
 
 
 def _says(told: object, value: str | int) -> bool:
-    """Whether ``told`` is ``value`` in some writing, or nothing."""
-    match told:
-        case None | "":
-            return True
-        case str() if isinstance(value, str):
-            return told.strip().lower() == value
-        case _:
-            return _number(told) == value
+    """Whether ``told`` is ``value`` in some writing, or nothing: Twilio has one format only."""
+    return told in (None, "") or str(told).strip().lower().removesuffix(".0") == str(value)
 
 
-def _number(told: object) -> float | None:
-    """A number, also one that is written as text."""
-    if isinstance(told, str) and _NUMBER.fullmatch(told):
-        return float(told)
-    return told if isinstance(told, int | float) and not isinstance(told, bool) else None
-
-
-def _parameters(start: Fields) -> Mapping[str, str]:
-    if start.get("customParameters") is None:
-        return {}
-    found: dict[str, str] = {}
-    for name, value in _part(start, "customParameters").items():
-        if value is None:
-            continue
-        if not isinstance(value, str) or not _is_whole(name) or not _is_whole(value):
-            raise ProtocolError("A custom parameter is not text. Send names and values as text.")
-        found[name] = value
-    return found
-
-
-def _media(media: Fields) -> Media:
-    track = INBOUND if media.get("track") in (None, "") else _text(media, "track").removesuffix("_track")
-    payload = media.get("payload")
-    if not isinstance(payload, str):
-        raise ProtocolError("The sound is missing: media.payload should be base64 text.")
-    if len(payload) > LONGEST_PAYLOAD_BYTES * 4 // 3 + 4:
-        raise ProtocolError("The sound of one message is longer than 64 KiB. Send pieces of 20 ms.")
+def _media(media: _Media) -> Media:
     try:
-        sound = base64.b64decode(payload, validate=True)
+        sound = base64.b64decode(media.payload, validate=True)
     except (binascii.Error, ValueError):
         raise ProtocolError("The sound is not valid base64.") from None
     if len(sound) > LONGEST_PAYLOAD_BYTES:
         raise ProtocolError("The sound of one message is longer than 64 KiB. Send pieces of 20 ms.")
-    return Media(track, sound, _milliseconds(media))
-
-
-def _milliseconds(media: Fields) -> int:
-    """Twilio sends it as text; nothing depends on it, so it may be anything."""
-    number = _number(media.get("timestamp"))
-    return int(number) if number is not None and 0 <= number <= LATEST_MS else 0
-
-
-def _negligible(read: Callable[[Fields], Event], fields: Fields) -> Event:
-    try:
-        return read(fields)
-    except ProtocolError as error:
-        raise Negligible(str(error)) from None
-
-
-def _mark(fields: Fields) -> Event:
-    return Mark(_text(_part(fields, "mark"), "name"))
-
-
-def _dtmf(fields: Fields) -> Event:
-    digit = _text(_part(fields, "dtmf"), "digit")
-    if len(digit) != 1 or digit not in "0123456789ABCD*#":
-        raise ProtocolError("The key is none of a telephone: dtmf.digit.")
-    return Dtmf(digit)
-
-
-def _part(fields: Fields, name: str) -> Fields:
-    value = fields.get(name)
-    if not isinstance(value, dict):
-        raise ProtocolError(f"A part is missing: {name} should be an object.")
-    return cast(Fields, value)
-
-
-def _text(fields: Fields, name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not _is_whole(value):
-        raise ProtocolError(f"A part is missing: {name} should be text of 1 to {LONGEST_TEXT} characters.")
-    return value
-
-
-def _is_whole(text: str) -> bool:
-    """Whether it can be written as UTF-8: JSON can name half of a character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return Media((media.track or INBOUND).removesuffix("_track"), sound)

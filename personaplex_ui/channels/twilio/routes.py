@@ -1,4 +1,4 @@
-"""Twilio's webhooks and the websocket of its media streams: what is signed goes to the desk, no other."""
+"""Twilio's webhooks and the websocket of its media streams. Only what Twilio has signed is passed on."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.twilio import service as paths
-from personaplex_ui.channels.twilio.api import IsMachine, add_machine_routes
+from personaplex_ui.channels.twilio.api import IsMachine, PhoneApi
 from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.channels.twilio.session import Lobby, serve_stream
 from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, TwilioSignatures
@@ -41,7 +41,7 @@ ANSWERS_TWIML: dict[str, Any] = SIGNED | {
 
 
 def build_twilio_router(
-    desk: PhoneService,
+    phone: PhoneService,
     call_manager: CallManager,
     public_url: PublicUrl,
     is_machine: IsMachine,
@@ -49,51 +49,48 @@ def build_twilio_router(
 ) -> APIRouter:
     """``is_machine``: whether a request carries the API key; ``has_api_key``: whether there is one."""
     router = APIRouter(tags=["Telephone"])
+    _add_webhooks(router, phone, TwilioSignatures(phone.account.auth_token, public_url))
     lobby = Lobby()
-    signatures = TwilioSignatures(desk.account.auth_token, public_url)
 
+    @router.websocket(paths.STREAM_PATH)
+    async def media_stream(websocket: WebSocket) -> None:
+        if not phone.configured:
+            await websocket.close(POLICY_VIOLATION, NOT_SET_UP)
+            return
+        await serve_stream(websocket, call_manager, phone.admit, lobby, client_address(websocket))
+
+    PhoneApi(phone, call_manager.store, public_url, is_machine, has_api_key).add_to(router)
+    return router
+
+
+def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSignatures) -> None:
     @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in", **ANSWERS_TWIML)
     async def inbound(request: Request) -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
-        return _twiml(await desk.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url))
+        return _twiml(
+            await phone.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url)
+        )
 
     @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered", **ANSWERS_TWIML)
     async def answered(request: Request, key: str = "") -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
-        return _twiml(desk.answer_outbound(_call_sid(fields), fields.get("To", ""), key, url))
+        return _twiml(await phone.answer_outbound(_call_sid(fields), fields.get("To", ""), key, url))
 
     @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over", **ANSWERS_TWIML)
     async def ended(request: Request) -> Response:
         """Answers TwiML: why the call ended. Only with Twilio's signature."""
         fields, _ = await signatures.read(request)
-        return _twiml(desk.end(_call_sid(fields), fields.get("CallStatus", "")))
+        return _twiml(phone.end(_call_sid(fields), fields.get("CallStatus", "")))
 
     @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204, **SIGNED)
     async def status(request: Request) -> Response:
         """Only with Twilio's signature."""
         fields, _ = await signatures.read(request)
-        desk.note_status(
-            _call_sid(fields),
-            fields.get("CallStatus", ""),
-            fields.get("Direction", ""),
-            fields.get("From", ""),
-            fields.get("To", ""),
-        )
+        told = [fields.get(name, "") for name in ("CallStatus", "Direction", "From", "To")]
+        phone.note_status(_call_sid(fields), *told)
         return Response(status_code=204)
-
-    @router.websocket(paths.STREAM_PATH)
-    async def media_stream(websocket: WebSocket) -> None:
-        if not desk.configured:
-            await websocket.close(POLICY_VIOLATION, NOT_SET_UP)
-            return
-        await serve_stream(
-            websocket, call_manager, desk.admit, desk.note_call, lobby, client_address(websocket)
-        )
-
-    add_machine_routes(router, desk, call_manager.store, public_url, is_machine, has_api_key)
-    return router
 
 
 def _call_sid(fields: dict[str, str]) -> str:

@@ -1,7 +1,8 @@
-"""The telephone desk: what is answered to those who call, who may come in by the stream, and calls we make.
+"""What is answered to who calls, who may come in by a stream, and calls we make: for both kinds of numbers.
 
-Knows Twilio's TwiML and statuses; no HTTP requests, no signatures, no sound. Everything happens on the
-event loop.
+One's own number at Twilio, whose webhooks are signed, and one that FastRTC lends, which has nothing but a
+token for each call. Knows TwiML and statuses; no HTTP requests, no signatures, no sound. Everything happens
+on the event loop.
 """
 
 import asyncio
@@ -9,33 +10,30 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.calls.persona_check import check_persona_aside
+from personaplex_ui.calls.settings import CallSettings, check_settings
 from personaplex_ui.calls.snapshot import End, Transport
-from personaplex_ui.channels.twilio import twiml
+from personaplex_ui.channels.twilio import messages, twiml
 from personaplex_ui.channels.twilio.account import PhoneAccount
-from personaplex_ui.channels.twilio.availability import Availability
 from personaplex_ui.channels.twilio.call_log import OVER, PhoneCall, PhoneCallLog
 from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
-from personaplex_ui.channels.twilio.client import TwilioClient
-from personaplex_ui.channels.twilio.messages import (
-    BUSY_AFTER_ALL,
-    CANNOT_BE_USED,
-    CUT_OFF,
-    FORGOTTEN,
-    LOST,
-    NOT_CONNECTED,
-    RECORDED,
-    UNANSWERED,
-)
+from personaplex_ui.channels.twilio.client import NobodyCalled, TwilioClient
 from personaplex_ui.channels.twilio.numbers import check_number, masked
 from personaplex_ui.channels.twilio.pending_dials import PendingDials
-from personaplex_ui.channels.twilio.personas import PhonePersonas, check_announcement
+from personaplex_ui.channels.twilio.personas import PhonePersona, PhonePersonas, check_announcement
 from personaplex_ui.channels.twilio.protocol import Start
 from personaplex_ui.channels.twilio.session import PhoneGrant
-from personaplex_ui.errors import InvalidInput, PersonaplexError, PhoneUnavailable
+from personaplex_ui.errors import (
+    EngineUnavailable,
+    InvalidInput,
+    NoFreeSlot,
+    PersonaplexError,
+    PhoneUnavailable,
+)
 from personaplex_ui.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)
@@ -48,14 +46,16 @@ ENDED_PATH = "/twilio/ended"
 STATUS_PATH = "/twilio/status"
 ANSWERED_PATH = "/twilio/outbound/answered"
 STREAM_PATH = "/twilio/media-stream"
+LENT_STREAM_PATH = "/telephone/handler"
 
-TAKEN_BACK_WITHIN_SEC = 1.5
+CANCELLED_WITHIN_SEC = 1.5
 
 
 class PhoneService:
     """``personas``: as whom to answer; what they leave open is ``voices``' default and ``text_prompt``.
-    ``announcement``: said before every call whose persona has none of its own; None: a sentence about the
-    recording where ``record`` is on. ``twilio_client``: None where no calls are made.
+    ``directory``: where calls are remembered. ``twilio_client``: None where no calls are made; of these
+    ``daily_limit`` may be tried in a day. ``announcement``: said before every call whose persona has none of
+    its own; None: a sentence about the recording where ``record`` is on.
 
     Raises:
         SettingsError: the announcement cannot be said.
@@ -67,24 +67,28 @@ class PhoneService:
         voices: VoiceLibrary,
         text_prompt: str,
         account: PhoneAccount,
+        directory: Path,
+        *,
         personas: PhonePersonas | None = None,
         twilio_client: TwilioClient | None = None,
+        daily_limit: int = 0,
         record: bool = False,
         announcement: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.account = account
-        self.call_log = PhoneCallLog(clock)
+        self.call_log = PhoneCallLog(directory, clock)
         self._call_manager = call_manager
-        self._readiness = Availability(call_manager, voices, text_prompt, record)
+        self._voices = voices
+        self._text_prompt = text_prompt
         self._personas = personas or PhonePersonas()
         self._twilio_client = twilio_client
-        self._announcement = RECORDED if record else ""
+        self._record = record
+        self._announcement = messages.RECORDED if record else ""
         if announcement is not None:
             self._announcement = check_announcement(announcement, "PHONE_ANNOUNCEMENT")
         self._tokens = CallTokens(secrets.token_bytes(32), clock)
-        self._pending_dials = PendingDials(clock)
-        self._live: dict[str, Call] = {}
+        self._pending_dials = PendingDials(directory, daily_limit, clock)
         call_manager.on_end.append(self._note_end)
 
     @property
@@ -94,13 +98,32 @@ class PhoneService:
 
     @property
     def left_today(self) -> int:
-        """So many calls may still be made today; 0 where none can be made at all."""
-        return self._twilio_client.left_today if self._twilio_client is not None else 0
+        """Calls that may still be made today; 0 where none can be made at all."""
+        return self._pending_dials.left_today if self._twilio_client is not None else 0
 
     @staticmethod
     def webhook_url(public_url: str) -> str:
         """What to paste into Twilio's console, under "A call comes in"."""
         return public_url + INBOUND_PATH
+
+    async def open(self) -> None:
+        """Look up what earlier runs knew."""
+        await asyncio.to_thread(self.call_log.load)
+        await asyncio.to_thread(self._pending_dials.load)
+
+    async def close(self) -> None:
+        """Cancel the calls of ours that still ring: nobody would talk with those who answer."""
+        if self._twilio_client is not None:
+            calls = self.call_log.newest_first
+            ringing = [c for c in calls if c.direction == "outbound" and not (c.over or c.call_id)]
+            asked = [asyncio.create_task(self._twilio_client.hang_up(call.call_sid)) for call in ringing]
+            if asked:
+                await asyncio.wait(asked, timeout=CANCELLED_WITHIN_SEC)
+            for task in asked:
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    log.warning("A call that rings could not be cancelled: %s", task.exception())
+                task.cancel()
+        await asyncio.to_thread(self.call_log.flush)
 
     # Calls to us -----------------------------------------------------------------------------------
 
@@ -109,67 +132,83 @@ class PhoneService:
         entry = self.call_log.begin(call_sid, "inbound", masked(caller), "ringing")
         log.info("A telephone call from %s to %s comes in.", masked(caller), masked(called))
         persona = self._personas.of(called)
-        announcement = self._announcement if persona.announcement is None else persona.announcement
         try:
-            self._readiness.check()
-            settings = await self._readiness.checked_settings(persona.voice, persona.text_prompt)
-        except InvalidInput as error:
-            log.warning("The persona of %s cannot be used: %s", masked(called), error)
-            return self._refuse(entry, CANNOT_BE_USED)
+            settings = await self._settings_of(persona, masked(called), self._record)
         except PersonaplexError as error:
             return self._refuse(entry, str(error))
+        announcement = self._announcement if persona.announcement is None else persona.announcement
         return self._connect(call_sid, settings, announcement, public_url)
 
-    def answer_outbound(self, call_sid: str, called: str, key: str, public_url: str) -> str:
+    async def answer_outbound(self, call_sid: str, called: str, key: str, public_url: str) -> str:
         """TwiML for a call of ours that was answered; ``key`` is what ``dial`` put into the webhook's URL."""
         entry = self.call_log.begin(call_sid, "outbound", masked(called), "in-progress")
-        settings = self._pending_dials.take(key)
-        if settings is None:
-            return self._refuse(entry, FORGOTTEN)
+        persona = await asyncio.to_thread(self._pending_dials.take, key)
+        if persona is None:
+            return self._refuse(entry, messages.FORGOTTEN)
         try:
-            self._readiness.check()
+            self._check_available()
+            settings = self._settings(persona.voice, persona.text_prompt, self._record)
         except PersonaplexError:
-            return self._refuse(entry, BUSY_AFTER_ALL)
+            return self._refuse(entry, messages.BUSY_AFTER_ALL)
         return self._connect(call_sid, settings, self._announcement, public_url)
+
+    async def answer_lent(self, host: str) -> str:
+        """TwiML for a call to the number that was lent for ``host``. It is neither noted nor recorded."""
+        persona = self._personas.of("")
+        try:
+            settings = await self._settings_of(persona, "the lent number", record=False)
+        except PersonaplexError as error:
+            self._call_manager.turn_away(Transport.FASTRTC_PHONE)
+            return twiml.hang_up(str(error))
+        greeting = messages.LENT_GREETING if persona.announcement is None else persona.announcement
+        values = self._parameters(settings, host=host)
+        url = f"wss://{host}{LENT_STREAM_PATH}"
+        return twiml.connect(url, values, greeting, farewell=messages.LENT_FAREWELL)
 
     def admit(self, start: Start) -> PhoneGrant:
         """The call that a stream may begin. Raises PersonaplexError: it may not; the text says why."""
-        values = twiml.join_parameters(start.parameters)
-        self._tokens.redeem(values.get("token", ""), persona_of(values) | {"call_sid": start.call_sid})
+        values = self._redeem(start, call_sid=start.call_sid)
         try:
-            self._readiness.check()
-            settings = self._readiness.settings(values.get("voice_prompt", ""), values.get("text_prompt", ""))
+            self._check_available()
+            settings = self._settings(
+                values.get("voice_prompt", ""), values.get("text_prompt", ""), self._record
+            )
         except PersonaplexError as error:
             if entry := self.call_log.get(start.call_sid):
-                entry.reason, entry.end = str(error), End.REFUSED
+                self.call_log.explain(entry, str(error), End.REFUSED)
             self._call_manager.turn_away(Transport.TWILIO)
             raise
-        return PhoneGrant(settings, owner_of(start.call_sid), "", Transport.TWILIO)
+        call_sid = start.call_sid
+        return PhoneGrant(
+            settings, Transport.TWILIO, owner_of(call_sid), lambda call: self.note_call(call_sid, call)
+        )
 
-    def note_call(self, start: Start, call: Call) -> None:
-        """The stream of ``start`` has become ``call``."""
-        entry = self.call_log.begin(start.call_sid, "inbound", "unknown", "in-progress")
-        entry.call_id = call.call_id
-        self._live[start.call_sid] = call
+    def admit_lent(self, host: str, start: Start) -> PhoneGrant:
+        """As ``admit``, for the number that was lent for ``host``."""
+        values = self._redeem(start, host=host)
+        self._check_available()
+        settings = self._settings(values.get("voice_prompt", ""), values.get("text_prompt", ""), record=False)
+        return PhoneGrant(settings, Transport.FASTRTC_PHONE)
+
+    def note_call(self, call_sid: str, call: Call) -> None:
+        """The stream of that telephone call has become ``call``."""
+        entry = self.call_log.begin(call_sid, "inbound", "unknown", "in-progress")
+        self.call_log.attach(entry, call.call_id)
 
     def end(self, call_sid: str, status: str = "") -> str:
         """TwiML for a call whose stream is over: why, unless the caller's end hung up, and the end.
         ``status``: Twilio's, of the call itself."""
-        call = self._live.get(call_sid)
+        entry = self.call_log.get(call_sid)
+        if entry is None:
+            return twiml.hang_up(messages.CUT_OFF)
+        call = self._live(entry)
         if call is not None and status in OVER:
             call.hang_up("The caller hung up.")  # and this overtook what the stream says of it
         elif call is not None:
-            call.hang_up(LOST, End.LOST)
-        entry = self.call_log.get(call_sid)
-        if entry is not None:
-            self.call_log.finish(entry)
-        if call is not None:
-            end, reason = call.end, call.reason
-        elif entry is not None:
-            end, reason = entry.end, entry.reason or NOT_CONNECTED
-        else:
-            end, reason = None, CUT_OFF
-        return twiml.hang_up() if end is End.HUNG_UP else twiml.say_and_hang_up(reason)
+            call.hang_up(messages.LOST, End.LOST)
+        self.call_log.finish(entry)
+        ended = call or entry
+        return twiml.hang_up("" if ended.end is End.HUNG_UP else ended.reason or messages.NOT_CONNECTED)
 
     def note_status(self, call_sid: str, status: str, direction: str, caller: str, called: str) -> None:
         """Twilio tells how a call goes."""
@@ -178,8 +217,8 @@ class PhoneService:
         entry = self.call_log.begin(call_sid, "inbound" if inbound else "outbound", number, status)
         if not entry.over:
             return
-        entry.reason = entry.reason or UNANSWERED.get(status, "")
-        if call := self._live.get(call_sid):
+        self.call_log.explain(entry, entry.reason or messages.UNANSWERED.get(status, ""))
+        if call := self._live(entry):
             call.hang_up("The telephone call is over.")
 
     # Calls we make ---------------------------------------------------------------------------------
@@ -197,21 +236,17 @@ class PhoneService:
             missing = ", ".join(self.account.missing)
             raise PhoneUnavailable(f"No calls can be made: please set {missing or 'up a Twilio account'}.")
         number = check_number(to)
-        self._readiness.check()
-        settings = await self._readiness.checked_settings(voice, text_prompt)
-        key = self._pending_dials.keep(settings)
+        self._check_available()
+        settings = await self._checked_settings(voice, text_prompt, self._record)
+        dial = await asyncio.to_thread(self._pending_dials.begin, settings.persona)
+        url = f"{public_url}{ANSWERED_PATH}?key={dial.key}"
         try:
-            call_sid = await self._twilio_client.dial(
-                number, f"{public_url}{ANSWERED_PATH}?key={key}", public_url + STATUS_PATH
-            )
-        except PhoneUnavailable:
-            self._pending_dials.take(key)
+            call_sid = await self._twilio_client.dial(number, url, public_url + STATUS_PATH)
+        except NobodyCalled:
+            await asyncio.to_thread(self._pending_dials.give_back, dial)
             raise
         log.info("A call to %s is queued.", masked(number))
         return self.call_log.begin(call_sid, "outbound", masked(number), "queued")
-
-    def status(self, call_sid: str) -> PhoneCall | None:
-        return self.call_log.get(call_sid)
 
     async def hang_up(self, call_sid: str) -> PhoneCall | None:
         """End a call, ringing or live; None when there is none of that SID. Twilio is told each time until
@@ -223,60 +258,89 @@ class PhoneService:
         entry = self.call_log.get(call_sid)
         if entry is None or entry.over:
             return entry
-        if call := self._live.get(call_sid):
+        if call := self._live(entry):
             call.hang_up("The server's owner ended this call.")
         if self._twilio_client is not None:
             status = await self._twilio_client.hang_up(call_sid)
             self.call_log.begin(call_sid, entry.direction, entry.number, status)
         return entry
 
-    async def open(self) -> None:
-        if self._twilio_client is not None:
-            await self._twilio_client.open()
+    # Availability and settings -------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """Take back the calls of ours that still ring: nobody would talk with those who answer."""
-        if self._twilio_client is None:
-            return
-        ringing = [
-            c for c in self.call_log.newest_first if c.direction == "outbound" and not (c.over or c.call_id)
-        ]
-        asked = [asyncio.create_task(self._twilio_client.hang_up(call.call_sid)) for call in ringing]
-        if asked:
-            await asyncio.wait(asked, timeout=TAKEN_BACK_WITHIN_SEC)
-        for task in asked:
-            if task.done() and not task.cancelled() and task.exception() is not None:
-                log.warning("A call that rings could not be taken back: %s", task.exception())
-            task.cancel()
+    def _check_available(self) -> None:
+        """Raises EngineUnavailable or NoFreeSlot when no call can be taken."""
+        engine = self._call_manager.engine
+        if self._call_manager.closed_because:
+            raise EngineUnavailable(messages.NOT_READY)
+        try:
+            model = engine.model
+        except EngineUnavailable:
+            raise EngineUnavailable(messages.NOT_READY) from None
+        if model.clips_only:
+            raise EngineUnavailable(messages.CLIPS_ONLY)
+        # Nobody waits for a line on the telephone: the minutes cost both sides, and nobody there sees how
+        # many are before them.
+        if not engine.slots.free:
+            raise NoFreeSlot(messages.BUSY)
+
+    def _settings(self, voice: object, text_prompt: object, record: bool) -> CallSettings:
+        """The settings of a call; None stands for the default. Whether the model can be this persona is left
+        to ``_checked_settings``, or to the call. Raises InvalidInput."""
+        return check_settings(
+            self._voices,
+            voice=self._voices.default if voice is None else voice,
+            text_prompt=self._text_prompt if text_prompt is None else text_prompt,
+            record=record,
+        )
+
+    async def _checked_settings(self, voice: object, text_prompt: object, record: bool) -> CallSettings:
+        settings = self._settings(voice, text_prompt, record)
+        await check_persona_aside(self._call_manager.engine.model, settings.persona)
+        return settings
+
+    async def _settings_of(self, persona: PhonePersona, number: str, record: bool) -> CallSettings:
+        """Raises PersonaplexError, whose text can be said aloud: no call can be taken as ``persona`` now."""
+        self._check_available()
+        try:
+            return await self._checked_settings(persona.voice, persona.text_prompt, record)
+        except InvalidInput as error:
+            log.warning("The persona of %s cannot be used: %s", number, error)
+            raise PhoneUnavailable(messages.CANNOT_BE_USED) from error
 
     # Answers -----------------------------------------------------------------------------------------
 
     def _connect(self, call_sid: str, settings: CallSettings, announcement: str, public_url: str) -> str:
-        values = {
-            "voice_prompt": settings.persona.voice,
-            "text_prompt": settings.persona.text_prompt,
-        }
-        values["token"] = self._tokens.issue(persona_of(values) | {"call_sid": call_sid})
         stream_url = public_url.replace("http", "ws", 1) + STREAM_PATH
+        values = self._parameters(settings, call_sid=call_sid)
         return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
 
+    def _parameters(self, settings: CallSettings, **bound: str) -> dict[str, str]:
+        """Persona and token of a stream, which is admitted with the same ``bound`` values only."""
+        persona = settings.persona
+        values = {"voice_prompt": persona.voice, "text_prompt": persona.text_prompt}
+        return values | {"token": self._tokens.issue(persona_of(values) | bound)}
+
+    def _redeem(self, start: Start, **bound: str) -> dict[str, str]:
+        values = twiml.join_parameters(start.parameters)
+        self._tokens.redeem(values.get("token", ""), persona_of(values) | bound)
+        return values
+
     def _refuse(self, entry: PhoneCall, sentence: str) -> str:
-        entry.reason, entry.end = sentence, End.REFUSED
+        self.call_log.explain(entry, sentence, End.REFUSED)
         self.call_log.finish(entry)
         self._call_manager.turn_away(Transport.TWILIO)
         log.info("It was turned away: %s", sentence)
-        return twiml.say_and_hang_up(sentence)
+        return twiml.hang_up(sentence)
+
+    def _live(self, entry: PhoneCall) -> Call | None:
+        return self._call_manager.calls.get(entry.call_id)
 
     def _note_end(self, call: Call) -> None:
-        for call_sid in [call_sid for call_sid, live in self._live.items() if live is call]:
-            del self._live[call_sid]
-        if call.transport is not Transport.TWILIO or (entry := self.call_log.of_call(call.call_id)) is None:
-            return
-        entry.end, entry.reason = call.end, call.reason
-        self.call_log.leave(entry)
+        if call.transport is Transport.TWILIO and (entry := self.call_log.of_call(call.call_id)):
+            self.call_log.leave(entry, call.reason, call.end)
 
 
 def owner_of(call_sid: str) -> str:
-    """Whose a telephone call is in the archive: each its own, so that it is found by its SID, also after a
+    """Whose a telephone call is in the store: each its own, so that it is found by its SID, also after a
     restart."""
     return OWNER_PREFIX + call_sid

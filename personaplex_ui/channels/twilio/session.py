@@ -1,8 +1,8 @@
 """Twilio's media stream as a transport: one websocket is one call, at the pace of a telephone.
 
-Knows the websocket, and how a stream begins and ends. What the messages mean is in ``protocols.twilio``, what
-was heard of what was sent in ``phone_playout``. Whether a stream may have a call, and with which persona, is
-decided by whoever serves it (``Admit``).
+Knows the websocket, and how a stream begins and ends. What the messages mean is in ``protocol``, what was
+heard of what was sent in ``playout``. Whether a stream may have a call, and with which persona, is decided by
+whoever serves it (``Admit``).
 """
 
 import asyncio
@@ -56,14 +56,19 @@ TOO_MANY_FAULTS = "Too many messages of this stream could not be read."
 OUR_FAULT = "Something failed on our side. Please call again."
 
 
+def tell_nobody(call: LiveCall) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneGrant:
-    """What an admitted stream is given. ``owner``: the key of who may fetch the recording, if anybody."""
+    """What an admitted stream is given. ``owner``: the key of who may fetch the recording, if anybody.
+    ``on_call`` is told the call once it was opened."""
 
     settings: CallSettings
-    owner: str
-    address: str
     transport: Transport
+    owner: str = ""
+    on_call: Callable[[LiveCall], None] = tell_nobody
 
 
 Admit = Callable[[twilio.Start], PhoneGrant]
@@ -95,28 +100,18 @@ class Lobby:
             del self._from[address]
 
 
-def tell_nobody(start: twilio.Start, call: LiveCall) -> None:
-    pass
-
-
 async def serve_stream(
-    websocket: WebSocket,
-    call_manager: CallManager,
-    admit: Admit,
-    on_call: Callable[[twilio.Start, LiveCall], None] = tell_nobody,
-    lobby: Lobby | None = None,
-    address: str = "",
+    websocket: WebSocket, call_manager: CallManager, admit: Admit, lobby: Lobby, address: str = ""
 ) -> None:
     """Accept one websocket and serve its call until it is over. Never raises for what a peer does.
 
-    ``on_call`` is told once, when the call was opened. ``lobby``: shared by all streams of an app.
-    ``address``: where the connection comes from, if that is known.
+    ``lobby``: shared by all streams of an app. ``address``: where the connection comes from, if it is known.
     """
-    stream = TwilioStream(websocket, call_manager, admit, on_call)
+    stream = TwilioStream(websocket, call_manager, admit)
     code, reason = FAILED, OUR_FAULT
     try:
         await websocket.accept()
-        code, reason = await stream.serve(lobby or Lobby(), address)
+        code, reason = await stream.serve(lobby, address)
     except WebSocketDisconnect:
         pass
     except asyncio.CancelledError:
@@ -135,17 +130,10 @@ async def serve_stream(
 class TwilioStream:
     """One accepted websocket."""
 
-    def __init__(
-        self,
-        websocket: WebSocket,
-        call_manager: CallManager,
-        admit: Admit,
-        on_call: Callable[[twilio.Start, LiveCall], None],
-    ) -> None:
+    def __init__(self, websocket: WebSocket, call_manager: CallManager, admit: Admit) -> None:
         self._websocket = websocket
         self._call_manager = call_manager
         self._admit = admit
-        self._on_call = on_call
         self._call: LiveCall | None = None
         self._stream_sid = ""
         self._sound = PhoneSound()
@@ -188,12 +176,10 @@ class TwilioStream:
 
     def _open(self, start: twilio.Start) -> LiveCall:
         grant = self._admit(start)
-        call = self._call = self._call_manager.open(
-            grant.settings, grant.owner, transport=grant.transport, address=grant.address
-        )
+        call = self._call = self._call_manager.open(grant.settings, grant.owner, transport=grant.transport)
         enter_call(call.call_id)
         self._stream_sid = start.stream_sid
-        self._on_call(start, call)
+        grant.on_call(call)
         return call
 
     async def _converse(self, call: LiveCall) -> None:

@@ -23,11 +23,17 @@ MOST_PIECES = 99
 _NUMBERED = re.compile(r"(.+)_([1-9][0-9]?)")
 
 
-def connect(stream_url: str, parameters: Mapping[str, str], announcement: str = "", action: str = "") -> str:
+def connect(
+    stream_url: str,
+    parameters: Mapping[str, str],
+    announcement: str = "",
+    action: str = "",
+    farewell: str = "",
+) -> str:
     """Say ``announcement``, then connect the call to the websocket ``stream_url`` (``wss``, without a query).
 
     ``parameters`` arrive in the stream's ``start`` message. An empty one is left out. ``action``: the webhook
-    that Twilio asks what to do when the stream is over; without one the call ends there.
+    that Twilio asks what to do when the stream is over; without one it says ``farewell``, and the call ends.
     """
     response = VoiceResponse()
     if announcement:
@@ -39,18 +45,16 @@ def connect(stream_url: str, parameters: Mapping[str, str], announcement: str = 
             stream.parameter(name=name if number == 1 else f"{name}_{number}", value=piece)
     connection.append(stream)
     response.append(connection)
+    if farewell:
+        response.say(farewell)
     return str(response)
 
 
-def say_and_hang_up(sentence: str) -> str:
+def hang_up(sentence: str = "") -> str:
+    """Say ``sentence``, if there is one, and end the call."""
     response = VoiceResponse()
-    response.say(sentence)
-    response.hangup()
-    return str(response)
-
-
-def hang_up() -> str:
-    response = VoiceResponse()
+    if sentence:
+        response.say(sentence)
     response.hangup()
     return str(response)
 

@@ -82,12 +82,12 @@ async def page(tmp_path: Path, rest: TwilioRest) -> AsyncIterator[PageSession]:
 async def test_a_call_is_made_with_the_key_followed_and_counted(tmp_path: Path, rest: TwilioRest) -> None:
     async with open_app(tmp_path, **TWILIO) as app:
         page = await ready(app)
-        desk = app.doors.desk
+        phone = app.doors.phone
 
         async def busy() -> None:
-            await until(lambda: bool(desk.call_log.newest_first))
-            call_sid = desk.call_log.newest_first[0].call_sid
-            desk.note_status(call_sid, "busy", "outbound-api", PHONE_NUMBER, TO)
+            await until(lambda: bool(phone.call_log.newest_first))
+            call_sid = phone.call_log.newest_first[0].call_sid
+            phone.note_status(call_sid, "busy", "outbound-api", PHONE_NUMBER, TO)
 
         (_, html, left), _ = await asyncio.gather(dial(page), busy())
         assert rest.calls[0]["To"] == TO

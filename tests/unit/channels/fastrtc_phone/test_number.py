@@ -16,19 +16,20 @@ from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.channels.fastrtc_phone import loopback_server
 from personaplex_ui.channels.fastrtc_phone import number as fastrtc_number
 from personaplex_ui.channels.fastrtc_phone import service as fastrtc_service
-from personaplex_ui.channels.fastrtc_phone.app import build_telephone_app
+from personaplex_ui.channels.fastrtc_phone.app import build_lent_number_app
 from personaplex_ui.channels.fastrtc_phone.number import FastRtcNumber, NumberState, NumberView, in_minutes
 from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
 from personaplex_ui.errors import PhoneUnavailable
 from tests.support.answering_machine import AnsweringMachine, answering_machine
 from tests.support.running import until
 from tests.support.telephone_rig import (
-    VOICES,
     ForwardingTunnel,
+    closed,
+    one_slot,
+    phone_service,
     picked_up,
     plain_client,
     ring,
-    running_call_manager,
 )
 
 TOKEN = "hf_a-token-of-nobody"
@@ -44,7 +45,7 @@ def service() -> Iterator[AnsweringMachine]:
 
 @pytest.fixture
 async def call_manager(tmp_path: Path) -> AsyncIterator[CallManager]:
-    async with running_call_manager(tmp_path) as call_manager:
+    async with one_slot(tmp_path) as call_manager:
         yield call_manager
 
 
@@ -56,7 +57,8 @@ async def tunnel() -> ForwardingTunnel:
 def number_of(
     call_manager: CallManager, tunnel: ForwardingTunnel, *urls: str, token: str | None = TOKEN
 ) -> FastRtcNumber:
-    build_app = functools.partial(build_telephone_app, call_manager, VOICES, "Be kind.")
+    phone = phone_service(call_manager, call_manager.store.recording_path("x" * 22).parent)
+    build_app = functools.partial(build_lent_number_app, call_manager, phone)
     return FastRtcNumber(build_app, tunnel, FastRtcService(token, urls, plain_client), call_manager)
 
 
@@ -72,11 +74,10 @@ async def number(
 @pytest.fixture(autouse=True)
 async def nothing_left(call_manager: CallManager, tunnel: ForwardingTunnel) -> AsyncIterator[None]:
     """Neither tasks nor an open port nor a listener, whatever the test was about."""
-    before, listeners = asyncio.all_tasks(), list(call_manager.on_end)
+    before = asyncio.all_tasks()
     yield
     await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
     assert not tunnel.is_open
-    assert call_manager.on_end == listeners
     for port in tunnel.ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), 1.0)
@@ -289,9 +290,9 @@ async def test_calls_use_up_the_minutes_and_end_with_the_number(
     await number.open()
     host = registered_host(service)
     answer = await ring(host)
-    async with picked_up(answer.stream_url) as telephone:
+    async with picked_up(answer) as telephone:
         await telephone.start(answer.parameters)
-        await telephone.talk(0.7)
+        await telephone.listen_for(0.7)
         [call] = call_manager.calls.values()
         assert call.transport is Transport.FASTRTC_PHONE
         while_it_goes_on = number.view().remaining
@@ -300,13 +301,13 @@ async def test_calls_use_up_the_minutes_and_end_with_the_number(
     assert "01:00" < while_it_goes_on < "01:40"
     assert "01:00" < number.view().remaining <= while_it_goes_on
     answer = await ring(host)
-    async with picked_up(answer.stream_url) as telephone:
+    async with picked_up(answer) as telephone:
         await telephone.start(answer.parameters)
         await until(lambda: bool(call_manager.calls))
         [call] = call_manager.calls.values()
         await call.live.wait()
         closing = asyncio.create_task(number.close())
-        assert await telephone.closed() == (1001, fastrtc_number.GOODBYE)
+        assert await closed(telephone) == (1001, fastrtc_number.GOODBYE)
         await closing
     assert (call.end, call.reason) == (End.SHUTDOWN, fastrtc_number.GOODBYE)
     assert call_manager.calls == {}

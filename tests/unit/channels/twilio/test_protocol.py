@@ -1,6 +1,7 @@
-"""Twilio's messages: what it documents, what may be missing, and anything else that could come."""
+"""Twilio's messages: what it documents, and anything else that could come. What may vary: field case A13."""
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from personaplex_ui.channels.twilio import protocol as twilio
 from personaplex_ui.channels.twilio.protocol import (
     Connected,
     Dtmf,
@@ -27,17 +27,19 @@ from personaplex_ui.channels.twilio.protocol import (
 from personaplex_ui.errors import ProtocolError
 
 SID = "MZ18ad3ab5a668481ce02b83e7395059f0"
+CALL = "CA0123456789abcdef0123456789abcdef"
 FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+PARAMETERS = {"token": "shibboleth", "voice_prompt": "NATF2"}
 START: dict[str, Any] = {
     "event": "start",
     "sequenceNumber": "1",
     "start": {
         "accountSid": "AC0123456789abcdef0123456789abcdef",
         "streamSid": SID,
-        "callSid": "CA0123456789abcdef0123456789abcdef",
+        "callSid": CALL,
         "tracks": ["inbound"],
         "mediaFormat": FORMAT,
-        "customParameters": {"token": "shibboleth", "voice_prompt": "NATF2"},
+        "customParameters": PARAMETERS,
     },
     "streamSid": SID,
 }
@@ -60,13 +62,10 @@ def changed(message: dict[str, Any], part: str, **values: Any) -> str:
     ("message", "event"),
     [
         ({"event": "connected", "protocol": "Call", "version": "1.0.0"}, Connected()),
-        (
-            START,
-            Start(
-                SID, "CA0123456789abcdef0123456789abcdef", {"token": "shibboleth", "voice_prompt": "NATF2"}
-            ),
-        ),
-        (MEDIA, Media("inbound", b"\x7f\xff", 5)),
+        (START, Start(SID, CALL, PARAMETERS)),
+        ({**START, "start": {"callSid": CALL, "customParameters": {}}}, Start(SID, CALL)),
+        (MEDIA, Media("inbound", b"\x7f\xff")),
+        ({"event": "media", "media": {"track": "outbound", "payload": ""}}, Media("outbound", b"")),
         ({"event": "mark", "sequenceNumber": "4", "streamSid": SID, "mark": {"name": "7"}}, Mark("7")),
         ({"event": "dtmf", "streamSid": SID, "dtmf": {"track": "inbound_track", "digit": "#"}}, Dtmf("#")),
         ({"event": "stop", "sequenceNumber": "5", "streamSid": SID, "stop": {"callSid": "CA"}}, Stop()),
@@ -78,73 +77,42 @@ def test_what_twilio_documents_is_understood(message: dict[str, Any], event: Eve
 
 
 @pytest.mark.parametrize(
-    ("message", "event"),
-    [
-        (changed(START, "start", streamSid=None, callSid=None, customParameters=None), Start(SID)),
-        (json.dumps({"event": "start", "start": {"streamSid": SID}}), Start(SID)),
-        (json.dumps({"event": "start", "start": {"streamSid": SID, "mediaFormat": {}}}), Start(SID)),
-        (changed(MEDIA, "media", track=None, timestamp=None), Media("inbound", b"\x7f\xff")),
-        (changed(MEDIA, "media", track="outbound", payload=""), Media("outbound", b"", 5)),
-        (changed(MEDIA, "media", timestamp=160), Media("inbound", b"\x7f\xff", 160)),
-        ('{"event": "stop"}', Stop()),
-    ],
-)
-def test_what_is_not_needed_may_be_missing(message: str, event: Event) -> None:
-    assert parse(message) == event
-
-
-@pytest.mark.parametrize(
     ("message", "told"),
     [
         (b'{"event": "stop"}', "binary"),
-        (b"", "binary"),
-        ("", "empty"),
-        (" \n", "empty"),
+        ("", "not valid JSON"),
         ("nonsense", "not valid JSON"),
         ('{"event": "stop"', "not valid JSON"),
-        ('{"event": "stop", "n": NaN}', "not valid JSON"),
-        ('{"event": "stop", "n": -Infinity}', "not valid JSON"),
-        ('{"event": "stop", "n": ' + "9" * 5000 + "}", "not valid JSON"),
+        ('{"event": "\\ud800"}', "not valid JSON"),
         ("[" * 200_000, "JSON"),
         ('{"event":' * 100_000, "JSON"),
         ("null", "not an object"),
         ('["event"]', "not an object"),
-        ('"stop"', "not an object"),
-        ("{}", "event"),
-        ('{"event": null}', "event"),
-        ('{"event": 7}', "event"),
-        ('{"event": ""}', "event"),
-        ('{"event": "\\ud800"}', "event"),
-        (json.dumps({"event": "x" * 257}), "event"),
+        ("{}", "name of the event"),
+        ('{"event": null}', "name of the event"),
+        ('{"event": 7}', "name of the event"),
+        ('{"event": ""}', "name of the event"),
+        (json.dumps({"event": "x" * 257}), "name of the event"),
         ('{"event": "start"}', "start"),
         ('{"event": "start", "start": "MZ"}', "start"),
-        (json.dumps({"event": "start", "start": {}}), "streamSid"),
-        (changed(START, "start", streamSid=7), "streamSid"),
-        (changed(START, "start", callSid=["CA"]), "callSid"),
-        (changed(START, "start", mediaFormat="mulaw"), "mediaFormat"),
-        (changed(START, "start", mediaFormat={**FORMAT, "encoding": "audio/l16"}), "format"),
-        (changed(START, "start", mediaFormat={**FORMAT, "sampleRate": 16000}), "format"),
-        (changed(START, "start", mediaFormat={**FORMAT, "channels": 2}), "format"),
-        (changed(START, "start", customParameters=["token"]), "customParameters"),
-        (changed(START, "start", customParameters={"token": 7}), "parameter"),
-        (changed(START, "start", customParameters={"token": "\ud800"}), "parameter"),
+        (json.dumps({"event": "start", "start": {}}), r"start\.streamSid"),
+        (changed(START, "start", streamSid=7), r"start\.streamSid"),
+        (changed(START, "start", callSid=["CA"]), r"start\.callSid"),
+        (changed(START, "start", mediaFormat="mulaw"), r"start\.mediaFormat"),
+        (changed(START, "start", customParameters=["token"]), r"start\.customParameters"),
+        (changed(START, "start", customParameters={"never this": 7}), r"start\.customParameters"),
         ('{"event": "media"}', "media"),
         ('{"event": "media", "media": []}', "media"),
-        (changed(MEDIA, "media", payload=None), "payload"),
-        (changed(MEDIA, "media", payload=[255]), "payload"),
+        (changed(MEDIA, "media", payload=None), r"media\.payload"),
+        (changed(MEDIA, "media", payload=[255]), r"media\.payload"),
         (changed(MEDIA, "media", payload="f/8"), "base64"),
         (changed(MEDIA, "media", payload="f/8=\n"), "base64"),
         (changed(MEDIA, "media", payload="§§§§"), "base64"),
         (changed(MEDIA, "media", payload="A" * 87_388), "64 KiB"),
-        (changed(MEDIA, "media", payload="A" * 500_000), "64 KiB"),
-        (changed(MEDIA, "media", track=3), "track"),
+        (changed(MEDIA, "media", track=3), r"media\.track"),
         ('{"event": "mark"}', "mark"),
-        ('{"event": "mark", "mark": {}}', "name"),
-        ('{"event": "mark", "mark": {"name": 7}}', "name"),
-        ('{"event": "dtmf", "dtmf": {"digit": "12"}}', "key"),
-        ('{"event": "dtmf", "dtmf": {"digit": 1}}', "digit"),
+        ('{"event": "dtmf", "dtmf": {"digit": "12"}}', r"dtmf\.digit"),
         (" " * (1 << 20) + "{}", "1 MiB"),
-        (json.dumps({"event": "x" * 10_000_000}), "1 MiB"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else None,
 )
@@ -152,12 +120,15 @@ def test_what_is_wrong_is_told_in_a_sentence_without_its_content(message: str | 
     with pytest.raises(ProtocolError, match=told) as error:
         parse(message)
     assert len(str(error.value)) < 120
+    assert "never this" not in str(error.value)
+    is_start = isinstance(message, str) and '"event": "start"' in message
+    assert isinstance(error.value, UnusableStart) is is_start
 
 
 def test_the_longest_payload_is_taken() -> None:
     sound = bytes(range(256)) * 256
     message = changed(MEDIA, "media", payload=base64.b64encode(sound).decode())
-    assert parse(message) == Media("inbound", sound, 5)
+    assert parse(message) == Media("inbound", sound)
 
 
 def test_what_may_be_secret_is_not_printed() -> None:
@@ -165,9 +136,15 @@ def test_what_may_be_secret_is_not_printed() -> None:
     assert not any(secret in printed for secret in ["shibboleth", "NATF2", "#", "sound"])
 
 
+def parse_or_refuse(message: str | bytes) -> None:
+    with contextlib.suppress(ProtocolError):
+        assert isinstance(parse(message), Event)
+
+
 @given(st.one_of(st.text(), st.binary(), st.text(alphabet='{}[]":,0123456789eE.-+\\u dEvnt')))
 @example("\ud800")
 @example('{"event": "mark", "mark": {"name": "\ud800"}}')
+@example('{"event": "stop", "n": ' + "9" * 5000 + "}")
 def test_any_message_is_an_event_or_a_protocol_error(message: str | bytes) -> None:
     parse_or_refuse(message)
 
@@ -191,14 +168,6 @@ def test_any_truncated_message_is_an_event_or_a_protocol_error(message: str, dat
     parse_or_refuse(message[: data.draw(st.integers(0, len(message)))])
 
 
-def parse_or_refuse(message: str | bytes) -> None:
-    try:
-        event = parse(message)
-    except ProtocolError:
-        return
-    assert isinstance(event, Event)
-
-
 @given(st.binary(max_size=2000), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256))
 def test_what_is_sent_is_what_is_read(sound: bytes, name: str) -> None:
     assert parse(media_message(SID, sound)) == Media("inbound", sound)
@@ -207,19 +176,9 @@ def test_what_is_sent_is_what_is_read(sound: bytes, name: str) -> None:
 
 
 def test_what_is_sent_has_the_fields_that_twilio_documents() -> None:
-    assert json.loads(media_message(SID, b"\x7f\xff")) == {
-        "event": "media",
-        "streamSid": SID,
-        "media": {"payload": "f/8="},
-    }
-    assert json.loads(mark_message(SID, "7")) == {"event": "mark", "streamSid": SID, "mark": {"name": "7"}}
+    sent = [json.loads(text) for text in (media_message(SID, b"\x7f\xff"), mark_message(SID, "7"))]
+    assert sent == [
+        {"event": "media", "streamSid": SID, "media": {"payload": "f/8="}},
+        {"event": "mark", "streamSid": SID, "mark": {"name": "7"}},
+    ]
     assert json.loads(clear_message(SID)) == {"event": "clear", "streamSid": SID}
-    assert twilio.SAMPLE_RATE_HZ == 8000
-
-
-def test_a_start_that_cannot_be_used_is_told_from_other_faults() -> None:
-    with pytest.raises(UnusableStart, match="customParameters"):
-        parse(changed(START, "start", customParameters=[]))
-    with pytest.raises(ProtocolError) as fault:
-        parse(changed(MEDIA, "media", payload=7))
-    assert not isinstance(fault.value, UnusableStart)

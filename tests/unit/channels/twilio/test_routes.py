@@ -33,11 +33,9 @@ NASTY = "You are <b>\"Tom\" & 'Jerry'</b>; a > b\n\tGrüße, 你好 👋 "
 
 def begin_call(app: PhoneApp, start: Start) -> LiveCall:
     """What the stream does once it is admitted."""
-    grant = app.desk.admit(start)
-    call = app.call_manager.open(
-        grant.settings, grant.owner, transport=grant.transport, address=grant.address
-    )
-    app.desk.note_call(start, call)
+    grant = app.phone.admit(start)
+    call = app.call_manager.open(grant.settings, grant.owner, transport=grant.transport)
+    grant.on_call(call)
     return call
 
 
@@ -56,7 +54,7 @@ async def test_a_signed_call_is_connected(tmp_path: Path) -> None:
         assert answered.said == ""
         assert answered.stream_url == "wss://phone.example.org/twilio/media-stream"
         assert answered.action == "https://phone.example.org/twilio/ended"
-        values = join_parameters(answered.parameters or {})
+        values = join_parameters(answered.parameters)
         assert values.keys() == {"voice_prompt", "text_prompt", "token"}
         assert (values["voice_prompt"], values["text_prompt"]) == ("NATF2", DEFAULT_ROLE)
 
@@ -78,7 +76,7 @@ async def test_what_twilio_did_not_sign_is_refused(tmp_path: Path, path: str) ->
         ]
         assert {response.status_code for response in refused} == {403}
         assert all("SERVER_URL" in response.json()["detail"] for response in refused)
-        assert app.desk.call_log.newest_first == []
+        assert app.phone.call_log.newest_first == []
 
 
 async def test_the_query_is_signed_as_it_came(tmp_path: Path) -> None:
@@ -93,7 +91,7 @@ async def test_the_address_may_have_a_path_and_a_port(tmp_path: Path) -> None:
     async with phone_app(tmp_path, server_url=url) as app:
         answered = read_twiml(await app.twilio(INBOUND, signed_url=url + INBOUND))
         assert answered.stream_url == "wss://example.org:8443/telephone/twilio/media-stream"
-        assert app.desk.webhook_url(url) == url + INBOUND
+        assert app.phone.webhook_url(url) == url + INBOUND
 
 
 async def test_without_server_url_a_trusted_proxy_tells_the_address(tmp_path: Path) -> None:
@@ -121,7 +119,7 @@ async def test_without_a_token_nothing_is_believed(tmp_path: Path, path: str) ->
         response = await app.twilio(path)
         assert response.status_code == 503
         assert "TWILIO_AUTH_TOKEN" in response.json()["detail"]
-        assert not app.desk.configured
+        assert not app.phone.configured
 
 
 async def test_a_body_that_is_too_large_is_not_read(tmp_path: Path) -> None:
@@ -142,11 +140,11 @@ async def test_each_number_has_its_persona(tmp_path: Path) -> None:
     }
     async with phone_app(tmp_path, personas=json.dumps(personas), announcement="Hello.") as app:
         shop = await app.inbound(To="+15550002222")
-        values = join_parameters(shop.parameters or {})
+        values = join_parameters(shop.parameters)
         assert (values["voice_prompt"], values["text_prompt"]) == ("NATM1", NASTY.strip())
         assert shop.said == "Shop & <more>."
         other = await app.inbound(To="+15550003333")
-        assert join_parameters(other.parameters or {})["text_prompt"] == "Be brief."
+        assert join_parameters(other.parameters)["text_prompt"] == "Be brief."
         assert other.said == "Hello."
 
 
@@ -160,14 +158,14 @@ async def test_who_is_recorded_is_told_first(
     async with phone_app(tmp_path, record=record, announcement=announcement) as app:
         answered = await app.inbound()
         assert answered.said == said
-        assert app.desk.admit(answered.start()).settings.record is record
+        assert app.phone.admit(answered.start()).settings.record is record
 
 
 async def test_when_all_lines_are_taken_it_says_so(tmp_path: Path) -> None:
     async with phone_app(tmp_path) as app:
         call = await live_call(app)
         second = await app.inbound("CA2")
-        refused = app.desk.status("CA2")
+        refused = app.phone.call_log.get("CA2")
         assert refused is not None
         assert (refused.status, refused.reason) == ("completed", second.said)
         assert second.said == "All lines are busy. Please call again in a few minutes."
@@ -209,15 +207,10 @@ async def test_a_stream_has_what_the_webhook_gave_it(tmp_path: Path) -> None:
     personas = json.dumps({"*": {"voice": "NATM1", "text_prompt": role}})
     async with phone_app(tmp_path, personas=personas) as app:
         answered = await app.inbound()
-        assert answered.parameters is not None
         assert all(len(name + value) < 500 for name, value in answered.parameters.items())
-        grant = app.desk.admit(answered.start())
+        grant = app.phone.admit(answered.start())
         assert (grant.settings.persona.voice, grant.settings.persona.text_prompt) == ("NATM1", role)
-        assert (grant.owner, grant.address, grant.transport) == (
-            owner_of(answered.start().call_sid),
-            "",
-            Transport.TWILIO,
-        )
+        assert (grant.owner, grant.transport) == (owner_of(CALL_SID), Transport.TWILIO)
 
 
 @pytest.mark.parametrize(
@@ -234,23 +227,23 @@ async def test_a_stream_that_changes_them_is_refused(tmp_path: Path, changed: di
     async with phone_app(tmp_path) as app:
         answered = await app.inbound()
         with pytest.raises(TokenRefused):
-            app.desk.admit(answered.start(**changed))
-        app.desk.admit(answered.start())
+            app.phone.admit(answered.start(**changed))
+        app.phone.admit(answered.start())
 
 
 async def test_a_token_is_for_one_call_once_and_for_a_minute(tmp_path: Path) -> None:
     async with phone_app(tmp_path) as app:
         answered, late = await app.inbound(), await app.inbound()
         with pytest.raises(TokenRefused, match="does not fit"):
-            app.desk.admit(answered.start("CA2"))
-        app.desk.admit(answered.start())
+            app.phone.admit(answered.start("CA2"))
+        app.phone.admit(answered.start())
         with pytest.raises(TokenRefused, match="used before"):
-            app.desk.admit(answered.start())
+            app.phone.admit(answered.start())
         app.clock.now += 61.0
         with pytest.raises(TokenRefused, match="over a minute"):
-            app.desk.admit(late.start())
+            app.phone.admit(late.start())
         with pytest.raises(TokenRefused, match="no valid token"):
-            app.desk.admit(Start("MZ1", CALL_SID))
+            app.phone.admit(Start("MZ1", CALL_SID))
 
 
 async def test_white_space_may_be_changed_on_the_way(tmp_path: Path) -> None:
@@ -258,7 +251,7 @@ async def test_white_space_may_be_changed_on_the_way(tmp_path: Path) -> None:
         tmp_path, personas=json.dumps({"*": {"text_prompt": "Be kind.\n\nBe brief."}})
     ) as app:
         answered = await app.inbound()
-        grant = app.desk.admit(answered.start(text_prompt="Be kind.  Be brief. "))
+        grant = app.phone.admit(answered.start(text_prompt="Be kind.  Be brief. "))
         assert grant.settings.persona.text_prompt == "Be kind.  Be brief."
 
 
@@ -290,7 +283,7 @@ async def test_why_a_call_ended_is_said_unless_the_caller_hung_up(
         await (app.call_manager.ended(call) if is_archived else call.over.wait())
         assert await ended(app) == (said, True)
         await app.call_manager.ended(call)
-        entry = app.desk.status(CALL_SID)
+        entry = app.phone.call_log.get(CALL_SID)
         assert entry is not None
         assert (entry.end, entry.reason, entry.call_id) == (end, "Why.", call.call_id)
         assert entry.status == "completed"
@@ -308,7 +301,7 @@ async def test_whoever_came_too_late_for_the_line_hears_so(tmp_path: Path) -> No
         late = await app.inbound("CA2")
         await live_call(app)
         with pytest.raises(NoFreeSlot):
-            app.desk.admit(late.start("CA2"))
+            app.phone.admit(late.start("CA2"))
         assert await ended(app, "CA2") == ("All lines are busy. Please call again in a few minutes.", True)
 
 
@@ -316,7 +309,7 @@ async def test_a_stream_that_never_came_is_told(tmp_path: Path) -> None:
     async with phone_app(tmp_path) as app:
         await app.inbound()
         with pytest.raises(PersonaplexError):
-            app.desk.admit(Start("MZ1", CALL_SID, {"token": "forged"}))
+            app.phone.admit(Start("MZ1", CALL_SID, {"token": "forged"}))
         assert await ended(app) == ("The call could not be connected. Please call again.", True)
 
 
@@ -336,20 +329,20 @@ async def test_the_status_ends_a_call_that_is_still_on(tmp_path: Path) -> None:
             await call.over.wait()
         assert call.end is End.HUNG_UP
         await until(lambda: not app.call_manager.calls)
-        entry = app.desk.status(CALL_SID)
+        entry = app.phone.call_log.get(CALL_SID)
         assert entry is not None
         assert (entry.direction, entry.number, entry.status) == ("inbound", "+49…5678", "completed")
 
 
-async def test_other_calls_do_not_concern_the_desk(tmp_path: Path) -> None:
+async def test_other_calls_are_not_noted(tmp_path: Path) -> None:
     async with phone_app(tmp_path, lines=2) as app:
         await live_call(app)
-        grant = app.desk.admit((await app.inbound("CA2")).start("CA2"))
+        grant = app.phone.admit((await app.inbound("CA2")).start("CA2"))
         browser = app.call_manager.open(grant.settings)
         await browser.live.wait()
         browser.hang_up("Bye.")
         await app.call_manager.ended(browser)
-        entry = app.desk.status(CALL_SID)
+        entry = app.phone.call_log.get(CALL_SID)
         assert entry is not None
         assert entry.end is None
 

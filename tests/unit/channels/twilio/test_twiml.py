@@ -9,7 +9,6 @@ from personaplex_ui.channels.twilio.twiml import (
     connect,
     hang_up,
     join_parameters,
-    say_and_hang_up,
 )
 
 NASTY = "You are <b>\"Tom\" & 'Jerry'</b>; a > b\n\tGrüße, 你好 👋 "
@@ -35,10 +34,11 @@ def test_it_connects_the_stream_after_the_announcement() -> None:
     assert parameters_of(document) == {"voice": "NATF2"}
 
 
-def test_without_announcement_and_action_there_is_neither() -> None:
-    root = ElementTree.fromstring(connect("wss://example.org/stream", {}).encode())
-    (connection,) = list(root)
+def test_without_announcement_and_action_there_is_neither_and_a_farewell_follows() -> None:
+    root = ElementTree.fromstring(connect("wss://example.org/stream", {}, farewell="Bye & <bye>.").encode())
+    (connection, farewell) = list(root)
     assert connection.attrib == {}
+    assert (farewell.tag, farewell.text) == ("Say", "Bye & <bye>.")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_only_pieces_that_follow_each_other_are_joined(given: dict[str, str], jo
 
 
 def test_a_sentence_is_said_before_the_end() -> None:
-    root = ElementTree.fromstring(say_and_hang_up("Busy & <sorry>.").encode())
+    root = ElementTree.fromstring(hang_up("Busy & <sorry>.").encode())
     assert [(verb.tag, verb.text) for verb in root] == [("Say", "Busy & <sorry>."), ("Hangup", None)]
 
 
