@@ -25,7 +25,7 @@ WRONG_KEY = "This is not the API_KEY of this server."
 NO_ADDRESS = "Twilio must reach this server: set SERVER_URL to its public address, as in https://example.org."
 NOT_FROM_HERE = (
     "A number can be asked for here by whoever has the API_KEY, and none is set. "
-    "Set one, or start the app with: python app.py --phone"
+    "Set one, or start the app with: personaplex-ui serve --phone"
 )
 
 NumberShown = tuple[object, str]

@@ -91,7 +91,7 @@ def test_it_tells_its_version_and_its_commands(
     program = (programs / command[0], *command[1:])
     assert run(*program, "--version", cwd=folder) == f"personaplex-ui {__version__}\n"
     told = run(*program, "--help", cwd=folder)
-    for name in ("serve", "offline"):
+    for name in ("serve", "offline", "doctor"):
         assert re.search(rf"^ +{name} ", told, re.MULTILINE)
         assert f"usage: personaplex-ui {name} " in run(*program, name, "--help", cwd=folder)
 

@@ -168,9 +168,9 @@ async def test_only_the_owner_gets_a_number(tmp_path: Path, service: AnsweringMa
     async with open_app(tmp_path, **variables) as app:
         app.http.headers.update(FAR_AWAY)
         _, html = await (await ready(app)).trigger("get_number", "")
-        assert "python app.py --phone" in html
+        assert "personaplex-ui serve --phone" in html
         _, html = await PageSession(app).trigger("give_back", "")
-        assert "python app.py --phone" in html
+        assert "personaplex-ui serve --phone" in html
     async with open_app(tmp_path, **variables, API_KEY=KEY) as app:
         _, html = await (await ready(app)).trigger("get_number", "a wrong one")
         assert "not the API_KEY" in html
