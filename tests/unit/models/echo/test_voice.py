@@ -42,12 +42,7 @@ def test_no_two_of_the_eighteen_voices_sound_alike():
     assert len(ratios) == 18
     semitones = sorted(12 * np.log2(ratio) for ratio in ratios)
     assert min(np.diff(semitones)) > 0.9
-    assert 0.0 not in semitones
-
-
-def test_women_are_higher_and_men_lower_than_the_caller():
-    for name in VOICES:
-        assert (pitch_ratio(name) > 1) == (name[:4] in ("NATF", "VARF"))
+    assert all((pitch_ratio(name) > 1) == (name[:4] in ("NATF", "VARF")) for name in VOICES)
 
 
 @pytest.mark.parametrize("name", ["", "NATF", "NATF22", "natf2", "my own voice"])
@@ -63,19 +58,6 @@ def test_a_tone_comes_back_in_the_pitch_of_the_voice_at_its_own_level(voice: str
     assert peak_hz(spoken) == pytest.approx(440.0 * ratio, rel=0.001)
     assert rms_dbfs(spoken) == pytest.approx(rms_dbfs(tone(2.0)), abs=0.1)
     assert abs(len(sound) - 2.0 / ratio * SAMPLE_RATE_HZ) <= FRAME_SAMPLES
-
-
-def test_at_pitch_one_the_sound_is_what_it_was():
-    samples = tone(1.0)
-    sound, _ = say(Saying(samples, "", 1.0))
-    assert np.allclose(sound[: len(samples)], samples, atol=1e-4)
-    assert not np.any(np.abs(sound[len(samples) :]) > 1e-4)
-
-
-@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.5])
-def test_silence_stays_silent(ratio: float):
-    sound, _ = say(Saying(np.zeros(SAMPLE_RATE_HZ, dtype=np.float32), "nothing", ratio))
-    assert not np.any(sound)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 1_919, 1_920, 1_921])
