@@ -73,18 +73,6 @@ class Engine:
         return self.health.state
 
     @property
-    def message(self) -> str:
-        return self.health.message
-
-    @property
-    def progress(self) -> float:
-        return self.health.progress
-
-    @property
-    def failure(self) -> str:
-        return self.health.failure
-
-    @property
     def model(self) -> SpeechModel:
         """The loaded model, for its name and memory.
 
@@ -115,7 +103,7 @@ class Engine:
         first one can be tried again."""
         former = self._thread
         idle = self.health.takes_calls and self.slots.free == self.slots.capacity
-        if former is None or not (self.state is EngineState.FAILED or (self.failure and idle)):
+        if former is None or not (self.state is EngineState.FAILED or (self.health.failure and idle)):
             return
         self.has_started_anew = False  # somebody is there
         self.health.load(instead)
@@ -191,7 +179,7 @@ class Engine:
             return
         has_model = thread.model is not None
         verdict = self._supervisor.look(
-            self._clock(), thread.pulse, not thread.died, thread.waiting_commands, has_model
+            self._clock(), thread.pulse, not thread.died, len(thread.commands), has_model
         )
         if verdict is not None:
             self._help(thread, verdict)

@@ -17,6 +17,7 @@ class Slot:
 
     def __init__(self, thread: ModelThread, caller: Caller) -> None:
         self._thread = thread
+        self._submit = thread.commands.submit
         self._caller = caller
 
     async def join(self, persona: Persona) -> None:
@@ -26,7 +27,7 @@ class Slot:
             InvalidInput: the persona cannot be prepared.
             EngineFailure: the model raised while it prepared, or is being restarted.
         """
-        await asyncio.wrap_future(self._thread.submit(lambda runner: runner.begin(self._caller, persona)))
+        await asyncio.wrap_future(self._submit(lambda runner: runner.begin(self._caller, persona)))
         await asyncio.wrap_future(self._caller.joined)
 
     def hear(self, frame: Frame) -> None:
@@ -42,7 +43,7 @@ class Slot:
         return self._thread.waiting_frames(self._caller.slot)
 
     def change_sampling(self, sampling: Sampling) -> None:
-        self._thread.submit(lambda runner: runner.model.change_sampling(self._caller.slot, sampling))
+        self._submit(lambda runner: runner.model.change_sampling(self._caller.slot, sampling))
 
     async def speak(self, text: str) -> None:
         """Have the voice say ``text``.
@@ -51,13 +52,11 @@ class Slot:
             SpeakQueueFull: ten texts wait already.
             EngineFailure: the model is being restarted.
         """
-        await asyncio.wrap_future(
-            self._thread.submit(lambda runner: runner.model.speak(self._caller.slot, text))
-        )
+        await asyncio.wrap_future(self._submit(lambda runner: runner.model.speak(self._caller.slot, text)))
 
     async def leave(self) -> None:
         """Free the slot; returns when the model has let go of it, or when nobody waits for the model any
         more. A second time changes nothing. Who is cancelled meanwhile has left nevertheless."""
-        left = self._thread.submit(lambda runner: runner.leave(self._caller))
+        left = self._submit(lambda runner: runner.leave(self._caller))
         with contextlib.suppress(EngineFailure), anyio.CancelScope(shield=True):
             await asyncio.shield(asyncio.wrap_future(left))

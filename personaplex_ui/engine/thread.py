@@ -9,8 +9,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.command_queue import Command, CommandQueue
@@ -23,8 +22,6 @@ from personaplex_ui.engine.supervisor import Pulse, Work
 from personaplex_ui.errors import PersonaplexError
 
 log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 LETS_GO_WITHIN_SEC = 5.0
 """How long a thread may take to end that is to leave its model to another one."""
@@ -66,7 +63,7 @@ class ModelThread:
         self._keep = keep
         self._scheduler = Scheduler()
         self._wake = threading.Condition(threading.RLock())
-        self._commands = CommandQueue[ModelRunner](self._wake)
+        self.commands = CommandQueue[ModelRunner](self._wake)
         self._runner: ModelRunner | None = None
         self._stopping = False
         self._abandoned = False
@@ -87,10 +84,6 @@ class ModelThread:
         """It has ended, and nobody meant it to."""
         return not self._thread.is_alive() and not self._ended
 
-    @property
-    def waiting_commands(self) -> int:
-        return len(self._commands)
-
     def join(self, within_sec: float) -> bool:
         """Whether it has ended."""
         self._thread.join(within_sec)
@@ -107,12 +100,8 @@ class ModelThread:
         returns the callers it had."""
         self._abandoned = True
         self.stop()
-        self._commands.close(because)
+        self.commands.close(because)
         return self.callers
-
-    def submit(self, command: Callable[[ModelRunner], Result]) -> "Future[Result]":
-        """Have ``command`` run before the next action; see ``CommandQueue``."""
-        return self._commands.submit(command)
 
     def hear(self, slot: int, frame: Frame) -> None:
         with self._wake:
@@ -204,7 +193,7 @@ class ModelThread:
     def _next(self) -> Command[ModelRunner] | Action:
         """What to do now, after a wait if there is nothing."""
         with self._wake:
-            action = self._commands.take() or self._scheduler.next_action(self._clock())
+            action = self.commands.take() or self._scheduler.next_action(self._clock())
             if isinstance(action, Wait) and not self._stopping:
                 self._wake.wait(action.sec)
             return action

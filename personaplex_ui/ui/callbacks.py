@@ -93,12 +93,15 @@ class PageCallbacks:
         engine = self._call_manager.engine
         while engine.state in (EngineState.LOADING, EngineState.DEGRADED):
             kind = "loading" if engine.state is EngineState.LOADING else "failed"
-            yield talk_view.engine_html(kind, NAME, engine.message, engine.progress), HIDDEN
+            yield talk_view.engine_html(kind, NAME, engine.health.message, engine.health.progress), HIDDEN
             await asyncio.sleep(ENGINE_WATCHED_EVERY_SEC)
         if engine.state is not EngineState.READY:
-            yield talk_view.engine_html("failed", NAME, engine.message), SHOWN
+            yield talk_view.engine_html("failed", NAME, engine.health.message), SHOWN
         elif engine.model.name == "echo":
-            yield talk_view.engine_html("echo", NAME, engine.failure), SHOWN if engine.failure else HIDDEN
+            yield (
+                talk_view.engine_html("echo", NAME, engine.health.failure),
+                SHOWN if engine.health.failure else HIDDEN,
+            )
         else:
             model = engine.model
             note = " ".join(note for note in (model.clips_only, model.licence_note) if note)

@@ -127,7 +127,7 @@ class Metrics(Collector):
         lines, times = self._engine.slots, self._tick_times
         return ServerStats(
             state=self._engine.state,
-            message=self._engine.message,
+            message=self._engine.health.message,
             model=model.name if model else "",
             device=model.device if model else "",
             lines=lines.capacity,

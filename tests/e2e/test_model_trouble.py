@@ -234,7 +234,7 @@ async def troubled(place: Place, trouble: Trouble) -> AsyncGenerator[tuple[OpenA
     trouble(place)
     async with place.open() as app:
         assert await app.loaded() is EngineState.FAILED
-        yield app, app.engine.message
+        yield app, app.engine.health.message
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
@@ -314,7 +314,7 @@ async def test_tried_again_it_loads_once_the_trouble_is_over(place: Place, troub
         page = PageSession(app)
         await page.trigger("try_again")
         assert await app.loaded() is EngineState.FAILED
-        assert app.engine.message == sentence
+        assert app.engine.health.message == sentence
         mend(place)
         await page.trigger("try_again")
         banner, help_row = await page.trigger("watch_engine")

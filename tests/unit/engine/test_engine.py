@@ -168,7 +168,7 @@ async def test_while_it_loads_calls_are_refused_with_the_progress():
     with pytest.raises(EngineUnavailable):
         _ = rig.engine.model
     await rig.engine.start()
-    await until(lambda: rig.engine.progress > 0)
+    await until(lambda: rig.engine.health.progress > 0)
     with pytest.raises(EngineUnavailable, match="Loading the weights"):
         await rig.take()
     going.set()
@@ -186,8 +186,8 @@ async def test_a_model_that_cannot_be_loaded_is_told_in_words(error: BaseExcepti
     engine = Engine(load, 1)
     await engine.start()
     await until(lambda: engine.state is EngineState.FAILED)
-    assert engine.message
-    assert "secret" not in engine.message
+    assert engine.health.message
+    assert "secret" not in engine.health.message
     with pytest.raises(EngineUnavailable):
         _ = engine.model
     await engine.close()
@@ -206,7 +206,7 @@ async def test_after_a_failure_another_model_may_answer_until_the_first_can_be_l
     for _ in range(2):  # pressed twice
         engine.load_again(lambda report: substitute, instead=True)
     await rig.ready()
-    assert (engine.model, engine.failure) == (substitute, "The hub is away.")
+    assert (engine.model, engine.health.failure) == (substitute, "The hub is away.")
 
     request = engine.slots.request(lambda: None)
     engine.load_again(lambda report: model)  # not while somebody is on
@@ -214,7 +214,7 @@ async def test_after_a_failure_another_model_may_answer_until_the_first_can_be_l
     engine.slots.release(request)
     engine.load_again(lambda report: model)
     await rig.ready()
-    assert (engine.model, engine.failure) == (model, "")
+    assert (engine.model, engine.health.failure) == (model, "")
     await rig.can_be_used()
     engine.load_again(fail)  # it is the one that was wanted
     assert engine.model is model

@@ -194,7 +194,7 @@ async def test_else_it_stays_up_and_says_why(rig: EngineRig, asked: bool) -> Non
         rig.engine.start_anew = lambda why: "It was started anew 3 times."
     await break_down(rig)
     await until(lambda: rig.engine.state is EngineState.FAILED)
-    assert "A restart did not help" in rig.engine.message
+    assert "A restart did not help" in rig.engine.health.message
     await rig.watch_for(30)  # and leaves it at that
     assert len(rig.models) == 2
     # Somebody presses the button.
@@ -258,7 +258,7 @@ async def test_a_loading_that_makes_no_progress_may_go_on_or_be_tried_again(
         clock.now += 1
         engine.look()
     assert engine.state is EngineState.FAILED
-    assert "no progress" in engine.message
+    assert "no progress" in engine.health.message
     assert sum("no progress" in record.message for record in caplog.records) == 1
     if tried_again:
         engine.load_again(lambda report: second)
