@@ -25,7 +25,7 @@ from personaplex_ui.app.uvicorn_protocol import MAX_HEAD_BYTES, limited_protocol
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.browser.handler import BrowserCalls
-from personaplex_ui.channels.browser.ice_servers import IceServers, choose_source
+from personaplex_ui.channels.browser.ice_servers import choose_ice_servers
 from personaplex_ui.channels.clips.routes import build_preview_router
 from personaplex_ui.compat.gradio import forget_idle_sessions
 from personaplex_ui.compat.library_output import log_what_libraries_print
@@ -125,7 +125,7 @@ def _build_page(settings: Settings, parts: AppParts) -> gr.Blocks:
         voices,
         settings.default_text_prompt,
         settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
-        IceServers(choose_source(settings.ice_servers, settings.space_id, hf_token)),
+        choose_ice_servers(settings.ice_servers, settings.space_id, hf_token),
     )
     probes = Probes()
     report = KeptReport(lambda: examine_server(settings, probes, doors.metrics.status()))

@@ -19,7 +19,7 @@ from aiortc.rtcicetransport import connection_kwargs
 
 import personaplex_ui
 from personaplex_ui.app.sockets import listen
-from personaplex_ui.channels.browser.ice_servers import IceServers, RelayUnavailable, choose_source
+from personaplex_ui.channels.browser.ice_servers import RelayUnavailable, choose_ice_servers
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
 from personaplex_ui.config.settings import Quantize, Settings
@@ -152,7 +152,7 @@ class Probes:
 
     def relay_trouble(self, settings: Settings) -> str:
         """Why no call can be relayed, or an empty text. Asks the TURN server, or who lends one to a Space."""
-        servers = IceServers(choose_source(settings.ice_servers, settings.space_id, _token(settings)))
+        servers = choose_ice_servers(settings.ice_servers, settings.space_id, _token(settings))
 
         async def ask() -> str:
             options = connection_kwargs((await servers.for_server()).iceServers or [])

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
@@ -32,6 +33,10 @@ from personaplex_ui.web.security.session_cookie import session_key
 ENGINE_WATCHED_EVERY_SEC = 0.5
 NAME = "PersonaPlex"
 NOT_LOADED = "The page was not ready yet. Please wait a second and call again, or reload it."
+SAMPLING_INPUTS = ("text_temperature", "audio_temperature", "text_top_k", "audio_top_k", "seed", "greedy")
+CALL_INPUTS: tuple[Any, ...] = ("voice", "text_prompt", *SAMPLING_INPUTS, "record")
+"""What the page's inputs are to ``check_settings``, in their order."""
+
 SHOWN, HIDDEN = gr.update(visible=True), gr.update(visible=False)
 
 CallView = tuple[str, str, object, object]
@@ -59,27 +64,15 @@ class PageCallbacks:
         self._load_echo = load_echo
 
     def read_settings(self, values: Sequence[object]) -> tuple[CallSettings, str, str]:
-        """Settings, owner and address of a call, from the page's inputs in the order of
-        ``blocks.call_inputs``.
+        """Settings, owner and address of a call, from the owner, the address and ``CALL_INPUTS``.
 
         Raises:
             InvalidInput: a value cannot be used.
         """
-        owner, address, voice, prompt, text_temp, audio_temp, text_k, audio_k, seed, greedy, record = values
+        owner, address, *chosen = values
         if not isinstance(address, str):  # nobody calls without ``load``: it tells whose limits count
             raise InvalidInput("page", NOT_LOADED)
-        settings = check_settings(
-            self._voices,
-            voice=voice,
-            text_prompt=prompt,
-            text_temperature=text_temp,
-            audio_temperature=audio_temp,
-            text_top_k=text_k,
-            audio_top_k=audio_k,
-            seed=seed,
-            greedy=greedy,
-            record=record,
-        )
+        settings = check_settings(self._voices, **dict(zip(CALL_INPUTS, chosen, strict=True)))
         return settings, str(owner), address
 
     def load(self, request: gr.Request) -> tuple[str, str, str]:
@@ -190,22 +183,10 @@ class PageCallbacks:
         return engine.model.prompt_size(persona)
 
     @staticmethod
-    def check_sampling(
-        text_temperature: object,
-        audio_temperature: object,
-        text_top_k: object,
-        audio_top_k: object,
-        seed: object,
-    ) -> str:
-        """Message beside the advanced settings."""
+    def check_sampling(*values: object) -> str:
+        """Message beside the advanced settings, whose values these are."""
         try:
-            check_sampling(
-                text_temperature=text_temperature,
-                audio_temperature=audio_temperature,
-                text_top_k=text_top_k,
-                audio_top_k=audio_top_k,
-                seed=seed,
-            )
+            check_sampling(**dict(zip(SAMPLING_INPUTS, values, strict=False)))
         except InvalidInput as error:
             return talk_view.field_message_html(str(error))
         return talk_view.field_message_html("")

@@ -15,7 +15,7 @@ from fastrtc import AsyncStreamHandler, WebRTC
 from fastrtc.tracks import EmitType
 
 from personaplex_ui.channels.browser.component import attach, build_component
-from personaplex_ui.channels.browser.ice_servers import Fixed, IceServers
+from personaplex_ui.channels.browser.ice_servers import IceServers
 from personaplex_ui.compat.aiortc import peers_closing
 from tests.support.running import until
 
@@ -49,7 +49,7 @@ async def open_component(diary: list[str], max_connections: int = 20) -> AsyncGe
     """A component whose peers are closed at the end: left open, their sockets would be the next test's."""
     consent = ice.CONSENT_INTERVAL, ice.CONSENT_FAILURES
     with gr.Blocks(analytics_enabled=False):
-        component = build_component(max_connections, IceServers(Fixed(())))
+        component = build_component(max_connections, IceServers())
         attach(component, DiaryHandler(diary), [], max_connections)
     try:
         yield component

@@ -11,7 +11,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Self, TypeAlias, cast
 
 from aiortc import RTCConfiguration, RTCIceServer
@@ -60,49 +59,11 @@ class RelayUnavailable(PersonaplexError):
     """Calls need a TURN server, and there is none to be had now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class IceServers:
     """Always the same servers; none at all is fine wherever browsers reach this server directly."""
 
-    servers: tuple[IceServer, ...] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class FromCloudflare:
-    """Cloudflare's TURN servers, as FastRTC gives them to owners of a Hugging Face token."""
-
-    hf_token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A Space without any: no browser could reach it."""
-
-
-Source: TypeAlias = Fixed | FromCloudflare | Missing
-
-
-def choose_source(given: Sequence[IceServer], space_id: str | None, hf_token: str | None) -> Source:
-    """Where ICE servers come from. ``given``: those of TURN_URLS, which win; only a Space has an id."""
-    if given or not space_id:
-        return Fixed(tuple(given))
-    return FromCloudflare(hf_token) if hf_token else Missing()
-
-
-class IceServers:
-    """The ICE servers of the moment, for pages and for the server's own ends of calls."""
-
-    def __init__(
-        self, source: Source, fetch: Fetch | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._source = source
-        self._fetch = fetch or _fetch_from_cloudflare
-        self._clock = clock
-        self._one_at_a_time = asyncio.Lock()
-        self._servers: list[IceServer] = []
-        self._fetched_at: float | None = None
-        self._failure = ""
-        self._failed_at: float | None = None
+    def __init__(self, servers: Sequence[IceServer] = ()) -> None:
+        self._servers = list(servers)
 
     async def for_page(self) -> dict[str, Any]:
         """A browser's ``RTCConfiguration``.
@@ -120,33 +81,46 @@ class IceServers:
             RelayUnavailable: with the words for the page.
         """
         # An empty list, since without one aiortc would ask Google's STUN server.
-        return RTCConfiguration(
-            iceServers=[
-                RTCIceServer(
-                    urls=server["urls"], username=server.get("username"), credential=server.get("credential")
-                )
-                for server in await self._current()
-            ]
-        )
+        return RTCConfiguration(iceServers=[RTCIceServer(**server) for server in await self._current()])
 
     async def _current(self) -> list[IceServer]:
-        match self._source:
-            case Fixed(servers):
-                return list(servers)
-            case Missing():
-                raise RelayUnavailable(NO_TOKEN)
-            case FromCloudflare(hf_token):
-                async with self._one_at_a_time:
-                    if not self._is_younger(self._fetched_at, KEPT_SEC):
-                        await self._renew(hf_token)
-                    return list(self._servers)
+        return list(self._servers)
 
-    async def _renew(self, hf_token: str) -> None:
+
+class NoIceServers(IceServers):
+    """A Space without any: no browser could reach it."""
+
+    async def _current(self) -> list[IceServer]:
+        raise RelayUnavailable(NO_TOKEN)
+
+
+class CloudflareIceServers(IceServers):
+    """Cloudflare's TURN servers, as FastRTC gives them to owners of a Hugging Face token."""
+
+    def __init__(
+        self, hf_token: str, fetch: Fetch | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._hf_token = hf_token
+        self._fetch = fetch or _fetch_from_cloudflare
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._fetched_at: float | None = None
+        self._failure = ""
+        self._failed_at: float | None = None
+
+    async def _current(self) -> list[IceServer]:
+        async with self._one_at_a_time:
+            if not self._is_younger(self._fetched_at, KEPT_SEC):
+                await self._renew()
+            return list(self._servers)
+
+    async def _renew(self) -> None:
         """Fetch, or make do with what there is."""
         if not self._is_younger(self._failed_at, RETRY_AFTER_SEC):
             try:
                 async with asyncio.timeout(FETCH_WITHIN_SEC):
-                    answer = await self._fetch(hf_token, LIFETIME_SEC)
+                    answer = await self._fetch(self._hf_token, LIFETIME_SEC)
                 self._servers = servers_in(answer)
                 self._fetched_at, self._failed_at = self._clock(), None
                 return
@@ -164,6 +138,13 @@ class IceServers:
 
     def _is_younger(self, moment: float | None, age_sec: float) -> bool:
         return moment is not None and self._clock() - moment < age_sec
+
+
+def choose_ice_servers(given: Sequence[IceServer], space_id: str | None, hf_token: str | None) -> IceServers:
+    """Where ICE servers come from. ``given``: those of TURN_URLS, which win; only a Space has an id."""
+    if given or not space_id:
+        return IceServers(given)
+    return CloudflareIceServers(hf_token) if hf_token else NoIceServers()
 
 
 def servers_in(answer: object) -> list[IceServer]:

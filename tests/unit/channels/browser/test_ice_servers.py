@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -12,7 +11,7 @@ from aiortc.rtcicetransport import connection_kwargs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_ui.channels.browser import ice_servers as turn
+from personaplex_ui.channels.browser import ice_servers
 from personaplex_ui.channels.browser.ice_servers import (
     FETCH_WITHIN_SEC,
     KEPT_SEC,
@@ -22,13 +21,12 @@ from personaplex_ui.channels.browser.ice_servers import (
     TOKEN_REFUSED,
     UNREACHABLE,
     USABLE_SEC,
-    Fixed,
-    FromCloudflare,
+    CloudflareIceServers,
     IceServer,
     IceServers,
-    Missing,
+    NoIceServers,
     RelayUnavailable,
-    choose_source,
+    choose_ice_servers,
     servers_in,
 )
 
@@ -44,13 +42,14 @@ ANSWER = {"iceServers": [STUN, RELAY]}
 
 
 class Service:
-    """A TURN service of the test's own, and the clock beside it."""
+    """A TURN service of the test's own, the clock beside it, and the servers that it gives."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.asked: list[tuple[str, int]] = []
         self.answer: object = ANSWER
         self.down: Exception | None = None
+        self.servers = CloudflareIceServers(TOKEN, self.fetch, lambda: self.now)
 
     async def fetch(self, hf_token: str, lifetime_sec: int) -> object:
         self.asked.append((hf_token, lifetime_sec))
@@ -59,52 +58,51 @@ class Service:
             raise self.down
         return self.answer
 
-    def servers(self) -> IceServers:
-        return IceServers(FromCloudflare(TOKEN), self.fetch, lambda: self.now)
-
 
 @pytest.fixture
 def service() -> Service:
     return Service()
 
 
+async def refusal_of(servers: IceServers) -> str:
+    """The sentence that both ends of a call are refused with."""
+    with pytest.raises(RelayUnavailable) as at_the_page:
+        await servers.for_page()
+    with pytest.raises(RelayUnavailable) as at_the_server:
+        await servers.for_server()
+    assert str(at_the_page.value) == str(at_the_server.value)
+    return str(at_the_page.value)
+
+
 # Where they come from --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("given_servers", "space_id", "hf_token", "source"),
+    ("given_servers", "space_id", "hf_token", "kind"),
     [
-        ([], None, None, Fixed(())),
-        ([], None, TOKEN, Fixed(())),  # a token is for the model's weights, too
-        ([], "", TOKEN, Fixed(())),
-        ([], "ann/talk", TOKEN, FromCloudflare(TOKEN)),
-        ([], "ann/talk", None, Missing()),
-        ([], "ann/talk", "", Missing()),
-        (OWN, None, None, Fixed(tuple(OWN))),
-        (OWN, "ann/talk", TOKEN, Fixed(tuple(OWN))),
-        (OWN, "ann/talk", None, Fixed(tuple(OWN))),
+        ([], None, None, IceServers),
+        ([], "", TOKEN, IceServers),  # a token is for the model's weights, too
+        ([], "ann/talk", TOKEN, CloudflareIceServers),
+        ([], "ann/talk", None, NoIceServers),
+        ([], "ann/talk", "", NoIceServers),
+        (OWN, None, None, IceServers),
+        (OWN, "ann/talk", TOKEN, IceServers),
+        (OWN, "ann/talk", None, IceServers),
     ],
 )
 def test_the_source(
-    given_servers: list[IceServer], space_id: str | None, hf_token: str | None, source: turn.Source
+    given_servers: list[IceServer], space_id: str | None, hf_token: str | None, kind: type[IceServers]
 ) -> None:
-    assert choose_source(given_servers, space_id, hf_token) == source
+    assert type(choose_ice_servers(given_servers, space_id, hf_token)) is kind
 
 
-def test_a_source_keeps_its_secrets_when_printed() -> None:
-    assert TOKEN not in repr(FromCloudflare(TOKEN))
-    assert "hunter2" not in repr(Fixed(tuple(OWN)))
+async def test_at_home_there_are_none() -> None:
+    assert await IceServers().for_page() == {}
+    assert (await IceServers().for_server()).iceServers == []  # and not None, which would mean Google's
 
 
-async def test_at_home_there_are_none_and_nobody_is_asked(service: Service) -> None:
-    servers = IceServers(Fixed(()), service.fetch)
-    assert await servers.for_page() == {}
-    assert (await servers.for_server()).iceServers == []  # and not None, which would mean Google's
-    assert service.asked == []
-
-
-async def test_given_servers_go_to_both_ends(service: Service) -> None:
-    servers = IceServers(Fixed(tuple(OWN)), service.fetch)
+async def test_given_servers_go_to_both_ends() -> None:
+    servers = IceServers(OWN)
     assert await servers.for_page() == {"iceServers": OWN}
     used = connection_kwargs((await servers.for_server()).iceServers or [])
     assert (used["turn_server"], used["turn_username"], used["turn_password"]) == (
@@ -112,22 +110,18 @@ async def test_given_servers_go_to_both_ends(service: Service) -> None:
         "ann",
         "hunter2",
     )
-    assert service.asked == []
 
 
 async def test_a_space_without_token_says_what_it_needs() -> None:
-    servers = IceServers(Missing())
-    for ask in (servers.for_page, servers.for_server):
-        with pytest.raises(RelayUnavailable, match="secret HF_TOKEN") as refused:
-            await ask()
-        assert str(refused.value) == NO_TOKEN
+    assert await refusal_of(NoIceServers()) == NO_TOKEN
+    assert "secret HF_TOKEN" in NO_TOKEN
 
 
 # Fetched and kept ------------------------------------------------------------------------------------
 
 
 async def test_a_fetch_asks_for_long_calls_and_serves_both_ends(service: Service) -> None:
-    servers = service.servers()
+    servers = service.servers
     assert await servers.for_page() == ANSWER
     configuration = await servers.for_server()
     assert service.asked == [(TOKEN, LIFETIME_SEC)]
@@ -138,7 +132,7 @@ async def test_a_fetch_asks_for_long_calls_and_serves_both_ends(service: Service
 
 
 async def test_credentials_are_kept_for_a_part_of_their_lifetime(service: Service) -> None:
-    servers = service.servers()
+    servers = service.servers
     await servers.for_page()
     service.now += KEPT_SEC - 1
     await servers.for_page()
@@ -149,27 +143,21 @@ async def test_credentials_are_kept_for_a_part_of_their_lifetime(service: Servic
     assert len(service.asked) == 2
 
 
-async def test_many_pages_at_once_share_one_fetch(service: Service) -> None:
-    servers = service.servers()
-    pages = await asyncio.gather(*(servers.for_page() for _ in range(20)))
-    assert all(page == ANSWER for page in pages)
+async def test_many_pages_at_once_share_one_fetch_and_no_list(service: Service) -> None:
+    pages = await asyncio.gather(*(service.servers.for_page() for _ in range(20)))
     assert len(service.asked) == 1
+    pages[0]["iceServers"].clear()
+    assert pages[1:] == [ANSWER] * 19
 
 
 async def test_a_page_that_leaves_in_the_middle_hinders_nobody(service: Service) -> None:
-    servers = service.servers()
+    servers = service.servers
     first = asyncio.create_task(servers.for_page())
     second = asyncio.create_task(servers.for_page())
     await asyncio.sleep(0)
     first.cancel()
     assert await second == ANSWER
     assert first.cancelled()
-
-
-async def test_what_a_page_does_with_its_list_stays_there(service: Service) -> None:
-    servers = service.servers()
-    (await servers.for_page())["iceServers"].clear()
-    assert await servers.for_page() == ANSWER
 
 
 # When it fails ---------------------------------------------------------------------------------------
@@ -190,11 +178,7 @@ async def test_a_failure_is_words_without_the_token(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     service.down = error
-    servers = service.servers()
-    for ask in (servers.for_page, servers.for_server):
-        with pytest.raises(RelayUnavailable) as refused:
-            await ask()
-        assert str(refused.value) == sentence
+    assert await refusal_of(service.servers) == sentence
     assert len(service.asked) == 1  # the page's offer follows at once
     assert type(error).__name__ in caplog.text
     assert TOKEN not in caplog.text
@@ -202,7 +186,7 @@ async def test_a_failure_is_words_without_the_token(
 
 async def test_a_failure_is_tried_again_after_a_while(service: Service) -> None:
     service.down = OSError()
-    servers = service.servers()
+    servers = service.servers
     with pytest.raises(RelayUnavailable):
         await servers.for_page()
     service.down = None
@@ -214,7 +198,7 @@ async def test_a_failure_is_tried_again_after_a_while(service: Service) -> None:
 
 
 async def test_older_credentials_bridge_a_failure(service: Service) -> None:
-    servers = service.servers()
+    servers = service.servers
     await servers.for_page()
     service.down = OSError()
     service.now += KEPT_SEC
@@ -228,13 +212,13 @@ async def test_older_credentials_bridge_a_failure(service: Service) -> None:
 
 async def test_a_silent_service_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FETCH_WITHIN_SEC < 12, "page.js gives up after 12 s"
-    monkeypatch.setattr(turn, "FETCH_WITHIN_SEC", 0.01)
+    monkeypatch.setattr(ice_servers, "FETCH_WITHIN_SEC", 0.01)
 
     async def silence(_token: str, _lifetime_sec: int) -> object:
         return await asyncio.Event().wait()
 
     with pytest.raises(RelayUnavailable, match="cannot be reached now"):
-        await IceServers(FromCloudflare(TOKEN), silence).for_page()
+        await CloudflareIceServers(TOKEN, silence).for_page()
 
 
 # What a service answers ------------------------------------------------------------------------------
@@ -288,45 +272,32 @@ def test_any_json_gives_servers_or_a_value_error(answer: object) -> None:
 # FastRTC's own helper, against a service in this process ----------------------------------------------
 
 
-@pytest.fixture
-def cloudflare(monkeypatch: pytest.MonkeyPatch) -> Callable[[httpx.Response], list[httpx.Request]]:
-    def answer_with(response: httpx.Response) -> list[httpx.Request]:
-        requests: list[httpx.Request] = []
+async def test_the_real_helper_is_asked_as_it_wants_and_its_failures_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "of someone else")
+    requests: list[httpx.Request] = []
 
+    async def told(response: httpx.Response) -> str | dict[str, object]:
         def answer(request: httpx.Request) -> httpx.Response:
             requests.append(request)
             return response
 
-        client = functools.partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
-        monkeypatch.setattr(httpx, "AsyncClient", client)
-        return requests
+        with monkeypatch.context() as patch:
+            transport = httpx.MockTransport(answer)
+            patch.setattr(httpx, "AsyncClient", functools.partial(httpx.AsyncClient, transport=transport))
+            try:
+                return await CloudflareIceServers(TOKEN).for_page()
+            except RelayUnavailable as refused:
+                return str(refused)
 
-    return answer_with
-
-
-async def test_the_real_helper_is_asked_as_it_wants(
-    cloudflare: Callable[[httpx.Response], list[httpx.Request]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", "of someone else")
-    requests = cloudflare(httpx.Response(200, json=ANSWER))
-    assert await IceServers(FromCloudflare(TOKEN)).for_page() == ANSWER
+    assert await told(httpx.Response(200, json=ANSWER)) == ANSWER
     assert requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
     assert requests[0].url.params["ttl"] == str(LIFETIME_SEC)
-
-
-@pytest.mark.parametrize(
-    ("response", "sentence"),
-    [
-        (httpx.Response(401, text=f"bad token {TOKEN}"), TOKEN_REFUSED),
-        (httpx.Response(503, text="later"), UNREACHABLE),
-        (httpx.Response(200, text="<html>"), UNREACHABLE),
-        (httpx.Response(200, json={"error": "quota"}), UNREACHABLE),
-    ],
-)
-async def test_the_real_helpers_failures_are_told_apart(
-    cloudflare: Callable[[httpx.Response], list[httpx.Request]], response: httpx.Response, sentence: str
-) -> None:
-    cloudflare(response)
-    with pytest.raises(RelayUnavailable) as refused:
-        await IceServers(FromCloudflare(TOKEN)).for_page()
-    assert str(refused.value) == sentence
+    assert await told(httpx.Response(401, text=f"bad token {TOKEN}")) == TOKEN_REFUSED
+    for useless in (
+        httpx.Response(503, text="later"),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={"error": "quota"}),
+    ):
+        assert await told(useless) == UNREACHABLE
