@@ -77,7 +77,7 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
         voices=voices,
         needed_voices=(voice,),
         cpu_offload=request.cpu_offload,
-        quantize=request.quantize,
+        quantize=request.quantize == "int8",
     )
     with tqdm(total=100, bar_format="{desc} {percentage:3.0f}%|{bar}|", disable=None, leave=False) as bar:
 

@@ -22,7 +22,7 @@ def test_what_is_not_said_is_as_in_the_app():
     assert request.sampling == Sampling(0.7, 0.8, 25, 250, None, False)
     assert (request.device, request.dtype, request.revision) == ("auto", None, None)
     assert (request.voice_folder, request.cpu_offload, request.batch) == (None, False, 8)
-    assert not request.quantize
+    assert request.quantize == "none"
     [clip] = request.clips
     assert (clip.input, clip.tokens) == (Path("in.wav"), None)
     assert clip.outputs == (Path("out.wav"), Path("out.json"))
@@ -37,7 +37,7 @@ def test_everything_said():
     request = read_request([*ONE, *said.split(), "--text-prompt", " Be brief. "])
     assert (request.model, request.revision, request.device) == ("there", "v2", "cpu")
     assert (request.dtype, request.cpu_offload, request.batch) == ("bfloat16", True, 3)
-    assert request.quantize
+    assert request.quantize == "int8"
     assert (request.voice, request.voice_folder) == ("NATM1.pt", Path("more"))
     assert request.text_prompt == "Be brief."
     assert request.sampling == Sampling(1.0, 0.9, 500, 2048, 7, True)
