@@ -96,9 +96,9 @@ def build_pair(setup: Setup, folder: Path) -> Pair:
     reserved = (_used_bytes(device) - before) / slots
     sound = np.random.default_rng(seed).normal(0.0, 0.1, (SOUND_FRAMES, FRAME_SAMPLES)).astype(np.float32)
     full = _full(ours, setup)
-    primed = complete(ours.prepare(PERSONA))
-    assert isinstance(primed, PrefillState)
-    ours.join(0, primed, Sampling(seed=seed))
+    prefill = complete(ours.prepare(PERSONA))
+    assert isinstance(prefill, PrefillState)
+    ours.join(0, prefill, Sampling(seed=seed))
     ours.step({0: sound[0]})  # What PyTorch allocates once is no part of a slot.
     ours.leave(0)
     before = _used_bytes(device)
@@ -114,10 +114,10 @@ def build_pair(setup: Setup, folder: Path) -> Pair:
         mimi_mb=megabytes(mimi),
         slot_mb=sizes.key_value_bytes(setup.dtype) / 2**20,
         slot_growth_mb=slot_growth / 2**20,
-        persona_mb=primed.size_bytes / 2**20,
+        persona_mb=prefill.size_bytes / 2**20,
     )
     prompt = voice.frames(tokenizer, ROLE)
-    assert prompt.shape[1] == primed.positions
+    assert prompt.shape[1] == prefill.positions
     counts = parameters(lm), parameters(reference_lm), parameters(mimi)
     return Pair(setup, ours, reference, prompt, full, sound, memory, *counts)
 

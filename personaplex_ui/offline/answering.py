@@ -100,6 +100,6 @@ def _answer(
         def count(done: int, total: int) -> None:
             bar.update(done - bar.n)
 
-        for number, said in clip_batch.each_answer(model, clips, count):
-            samples = said.samples[: recordings[number].length_samples]
-            write_answer(request.clips[number], samples, said.tokens, said.pieces)
+        for number, answer in clip_batch.each_answer(model, clips, count):
+            samples = answer.samples[: recordings[number].length_samples]
+            write_answer(request.clips[number], samples, answer.tokens, answer.pieces)

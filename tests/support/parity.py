@@ -55,26 +55,26 @@ class Conversation:
     def __init__(self, case: Case, slot: int) -> None:
         self.case = case
         self.slot = slot
-        self._said: list[StepOutput] = []
+        self._outputs: list[StepOutput] = []
 
     @property
     def over(self) -> bool:
-        return len(self._said) == len(self.case.user)
+        return len(self._outputs) == len(self.case.user)
 
     @property
     def next_frame(self) -> Samples:
-        return self.case.user[len(self._said)]
+        return self.case.user[len(self._outputs)]
 
-    def hear(self, said: Mapping[int, StepOutput]) -> None:
-        if self.slot in said:
-            self._said.append(said[self.slot])
+    def hear(self, outputs: Mapping[int, StepOutput]) -> None:
+        if self.slot in outputs:
+            self._outputs.append(outputs[self.slot])
 
     def assert_parity(self) -> None:
         """Every token of every expected frame, and the sound within 1e-3."""
         expected = self.case.tokens
-        tokens = np.array([said.tokens for said in self._said])[: len(expected)]
+        tokens = np.array([output.tokens for output in self._outputs])[: len(expected)]
         assert np.array_equal(tokens, expected), f"{self.case.name}: first at {_first(tokens, expected)}"
-        sound = np.concatenate([said.frame for said in self._said])[: len(self.case.pcm)]
+        sound = np.concatenate([output.frame for output in self._outputs])[: len(self.case.pcm)]
         assert np.max(np.abs(sound - self.case.pcm)) < 1e-3
 
 

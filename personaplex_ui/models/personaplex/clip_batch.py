@@ -37,7 +37,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClipSaid:
+class ClipAnswer:
     """The answer to a clip: ``samples``, as many as the clip has, in [-1, 1]; ``tokens`` int32 ``[frames,
     9]`` (text, then the assistant's 8 codebooks); ``pieces``: number of a frame, and the text that became
     known with it."""
@@ -49,15 +49,15 @@ class ClipSaid:
 
 def answer_clips(
     model: PersonaPlexModel, clips: Sequence[Clip], on_progress: OnProgress = lambda done, total: None
-) -> list[ClipSaid]:
+) -> list[ClipAnswer]:
     """The answers to ``clips`` in their order. See ``each_answer``."""
-    said = dict(each_answer(model, clips, on_progress))
-    return [said[number] for number in range(len(clips))]
+    answers = dict(each_answer(model, clips, on_progress))
+    return [answers[number] for number in range(len(clips))]
 
 
 def each_answer(
     model: PersonaPlexModel, clips: Sequence[Clip], on_progress: OnProgress = lambda done, total: None
-) -> Generator[tuple[int, ClipSaid]]:
+) -> Generator[tuple[int, ClipAnswer]]:
     """The number of each clip and its answer as soon as it is whole, the shortest first.
 
     All slots of ``model`` must be free; they are again afterwards, also when this is closed half-way. A slot
@@ -78,15 +78,15 @@ def each_answer(
                     playing[slot] = _Playing(*waiting.popleft())
                     playing[slot].join(model, slot)
             heard = {slot: clip.next_frame for slot, clip in playing.items() if not clip.over}
-            for slot, said in model.step_tokens(heard).items() if heard else ():
-                answer = model.answer(slot, said)
-                playing[slot].hear(said.tokens, answer.frame, answer.text)
+            for slot, output in model.step_tokens(heard).items() if heard else ():
+                answer = model.answer(slot, output)
+                playing[slot].add(output.tokens, answer.frame, answer.text)
             done += len(heard)
             on_progress(done, total)
             for slot in [slot for slot, clip in playing.items() if clip.over]:
                 model.leave(slot)
                 clip = playing.pop(slot)
-                yield clip.number, clip.said()
+                yield clip.number, clip.answer()
     finally:
         for slot in range(model.slots):
             model.leave(slot)
@@ -116,13 +116,13 @@ class _Playing:
         start = len(self._frames) * FRAME_SAMPLES
         return pad_to_frames(self.clip.samples[start : start + FRAME_SAMPLES])
 
-    def hear(self, tokens: Tokens, frame: Frame, text: str) -> None:
+    def add(self, tokens: Tokens, frame: Frame, text: str) -> None:
         if text:
             self._pieces.append((len(self._frames), text))
         self._tokens.append(tokens)
         self._frames.append(frame)
 
-    def said(self) -> ClipSaid:
+    def answer(self) -> ClipAnswer:
         sound = np.concatenate([*self._frames, np.zeros(0, dtype=np.float32)])
         tokens = np.array(self._tokens, dtype=np.int32).reshape(-1, 1 + CODEBOOKS)
-        return ClipSaid(sound[: len(self.clip.samples)], tokens, tuple(self._pieces))
+        return ClipAnswer(sound[: len(self.clip.samples)], tokens, tuple(self._pieces))

@@ -95,11 +95,11 @@ class PersonaPlexModel:
         if kept is not None:
             self._kept.move_to_end(persona)
             return kept
-        primed = yield from self._prime(persona)
-        self._keep(persona, primed)
-        return primed
+        prefill = yield from self._prefill(persona)
+        self._keep(persona, prefill)
+        return prefill
 
-    def _prime(self, persona: Persona) -> Generator[float, None, PrefillState]:
+    def _prefill(self, persona: Persona) -> Generator[float, None, PrefillState]:
         self.prompt_size(persona).check()
         temporal = self.stepper.temporal
         voice, embeddings = yield from self._voice(persona.voice)
@@ -130,10 +130,10 @@ class PersonaPlexModel:
         nothing = torch.zeros(1, 0, self._lm.dim, device=temporal.device, dtype=temporal.dtype)
         return RecordedVoice(np.asarray(torch.stack(codes).cpu(), dtype=np.int64)), nothing
 
-    def _keep(self, persona: Persona, primed: PrefillState) -> None:
-        if self.voices.is_lost_upload(persona.voice) or primed.size_bytes > self._cache_bytes:
+    def _keep(self, persona: Persona, prefill: PrefillState) -> None:
+        if self.voices.is_lost_upload(persona.voice) or prefill.size_bytes > self._cache_bytes:
             return
-        self._kept[persona] = primed
+        self._kept[persona] = prefill
         while sum(kept.size_bytes for kept in self._kept.values()) > self._cache_bytes and self._kept:
             self._kept.popitem(last=False)
 
@@ -159,12 +159,12 @@ class PersonaPlexModel:
         self._speeches[slot] = ForcedSpeech(self._tokenizer)
 
     def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
-        return {slot: self.answer(slot, said) for slot, said in self.step_tokens(heard).items()}
+        return {slot: self.answer(slot, output) for slot, output in self.step_tokens(heard).items()}
 
-    def answer(self, slot: int, said: StepOutput) -> Answer:
-        """What was ``said`` in ``slot``, as its caller gets it. To be asked once for each, in their order,
+    def answer(self, slot: int, output: StepOutput) -> Answer:
+        """``output`` of ``slot`` as its caller gets it. To be asked once for each, in their order,
         since a letter can come in parts."""
-        return Answer(np.clip(said.frame, -1.0, 1.0), self._readers[slot].push(int(said.tokens[0])))
+        return Answer(np.clip(output.frame, -1.0, 1.0), self._readers[slot].push(int(output.tokens[0])))
 
     def step_tokens(self, heard: Mapping[int, Frame]) -> Mapping[int, StepOutput]:
         """As ``step``, but the tokens with their sound."""

@@ -52,12 +52,12 @@ class ZeroGpuModel(PersonaPlexModel):
             if is_elsewhere and recording is not None:
                 self.voices.put_upload(persona.voice, recording)
             try:
-                [said] = answer_clips(self, [Clip(samples, persona, sampling)])
+                [answer] = answer_clips(self, [Clip(samples, persona, sampling)])
             finally:
                 if is_elsewhere and recording is not None:
                     self.voices.forget_upload(persona.voice)
                     self.forget_lost_voices()
-            return said.samples, said.pieces
+            return answer.samples, answer.pieces
 
         # Its arguments cross to the other process, the model is there already.
         self._answer_clip = spaces.GPU(duration=gpu_sec)(answer_clip)

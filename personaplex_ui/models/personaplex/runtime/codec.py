@@ -27,32 +27,32 @@ class Codec:
         self.device: torch.device = next(mimi.parameters()).device
         self.rows = 0
         mimi.set_num_codebooks(CODEBOOKS)
-        self._primed: State | None = None
+        self._initial: State | None = None
 
     def add_row(self) -> None:
         """A new last row, as at the start of a call."""
-        self._lay_out([*range(self.rows), None])
+        self._rearrange([*range(self.rows), None])
 
     def remove_row(self, row: int) -> None:
         """Remove ``row``; the last row takes its place."""
         kept: list[int | None] = list(range(self.rows - 1))
         if row < self.rows - 1:
             kept[row] = self.rows - 1
-        self._lay_out(kept)
+        self._rearrange(kept)
 
     def encode(self, sound: Tensor) -> Tensor:
         """Frames ``[rows, 1920]`` to codes ``[rows, 8]``."""
-        with _as_it_is():
+        with _eager():
             return self._mimi.encode(sound[:, None])[:, :, 0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes ``[rows, 8]`` to frames ``[rows, 1920]``."""
-        with _as_it_is():
+        with _eager():
             return self._mimi.decode(codes[:, :, None])[:, 0]
 
     def set_active(self, active: Tensor) -> None:
         """Only rows with True in ``active`` ``[rows]`` change their state from now on."""
-        with _as_it_is():
+        with _eager():
             self._mimi.set_exec_mask(active)
 
     def encode_recording(self, frames: Tensor) -> Iterator[Tensor]:
@@ -67,11 +67,11 @@ class Codec:
                 self._use(live)
             yield codes
 
-    def _lay_out(self, sources: list[int | None]) -> None:
+    def _rearrange(self, sources: list[int | None]) -> None:
         old = list(_batched(self._mimi.get_streaming_state())) if self.rows else []
         state = self._new_state(len(sources)) if sources else None
         if state is not None:
-            first = list(_batched(self._primed_state()))
+            first = list(_batched(self._initial_state()))
             for number, (tensor, dim) in enumerate(_batched(state)):
                 for row, source in enumerate(sources):
                     origin = (
@@ -92,10 +92,10 @@ class Codec:
         finally:
             self._use(current)
 
-    def _primed_state(self) -> State:
+    def _initial_state(self) -> State:
         """One row at the start of a call, for every persona. The reference decodes the prompt's last silence
         before it, and so do we: then even the sound is the same."""
-        if self._primed is None:
+        if self._initial is None:
             live = self._mimi.get_streaming_state() if self.rows else None
             state = self._new_state(1)
             try:
@@ -103,8 +103,8 @@ class Codec:
                 self.decode(torch.from_numpy(SILENCE_CODES).to(self.device)[None])
             finally:
                 self._use(live)
-            self._primed = state
-        return self._primed
+            self._initial = state
+        return self._initial
 
     def _use(self, state: State | None) -> None:
         if state is None:
@@ -114,7 +114,7 @@ class Codec:
 
 
 @contextmanager
-def _as_it_is() -> Generator[None]:
+def _eager() -> Generator[None]:
     """moshi would compile, which takes half a minute for the first frame, and capture CUDA graphs, which
     belong to one layout of the rows: each caller who joins or leaves would have them all captured anew."""
     with no_compile(), no_cuda_graph():

@@ -26,7 +26,7 @@ class Depth:
         self._head_dim: int = attention.embed_dim // attention.num_heads
 
     def forward(
-        self, text: Tensor, hidden: Tensor, noise: Tensor, draw: SamplingBatch, codebooks: int = CODEBOOKS
+        self, text: Tensor, hidden: Tensor, noise: Tensor, sampling: SamplingBatch, codebooks: int = CODEBOOKS
     ) -> Tensor:
         """Codes ``[n, codebooks]`` for the ``text`` tokens ``[n]`` and ``hidden`` states ``[n, dim]``.
 
@@ -43,7 +43,7 @@ class Depth:
                 x = self._lm.depformer_in[step](hidden) + embedding(previous)
                 x = self._through_layers(x[:, None], step, cache)
                 logits = self._lm.linears[step](self._lm.depformer_norms[step](x))[:, 0]
-                previous = sample(logits, noise[:, step], draw)
+                previous = sample(logits, noise[:, step], sampling)
                 codes.append(previous)
         return torch.stack(codes, dim=1)
 

@@ -1,4 +1,4 @@
-"""How a token is drawn: each caller with temperature, top-k, seed and random numbers of its own.
+"""Sampling of tokens: each caller with temperature, top-k, seed and random numbers of its own.
 
 Everything is a tensor with one row a caller, so that one batch serves callers with different settings, and
 none of it depends on who else is in the batch.
@@ -41,7 +41,7 @@ def new_sampling_batch(rows: int, largest_k: int, device: torch.device) -> Sampl
     )
 
 
-def sample(logits: Tensor, noise: Tensor, draw: SamplingBatch) -> Tensor:
+def sample(logits: Tensor, noise: Tensor, sampling: SamplingBatch) -> Tensor:
     """One token a row: ``logits`` ``[n, card]``, ``noise`` ``[n, card]`` exponential(1); returns int64
     ``[n]``.
 
@@ -50,10 +50,10 @@ def sample(logits: Tensor, noise: Tensor, draw: SamplingBatch) -> Tensor:
     """
     logits = logits.float()
     best = logits.argmax(dim=-1)
-    k = min(draw.largest_k, logits.shape[-1])
-    candidates, tokens = torch.topk(logits / draw.temperature[:, None], k, dim=-1)
+    k = min(sampling.largest_k, logits.shape[-1])
+    candidates, tokens = torch.topk(logits / sampling.temperature[:, None], k, dim=-1)
     rank = torch.arange(k, device=logits.device)
-    candidates = candidates.masked_fill(rank >= draw.top_k[:, None], float("-inf"))
+    candidates = candidates.masked_fill(rank >= sampling.top_k[:, None], float("-inf"))
     scores = torch.softmax(candidates, dim=-1) / noise.gather(-1, tokens)
     drawn = tokens.gather(-1, scores.argmax(dim=-1, keepdim=True))[:, 0]
-    return torch.where(draw.greedy, best, drawn)
+    return torch.where(sampling.greedy, best, drawn)

@@ -65,8 +65,8 @@ class Stepper:
         self._slots: list[int] = []
         self._key_values = self.temporal.new_key_values(slots)
         self._device = device = self.temporal.device
-        self._text_draw = new_sampling_batch(slots, MAX_TEXT_TOP_K, device)
-        self._audio_draw = new_sampling_batch(slots, MAX_AUDIO_TOP_K, device)
+        self._text_sampling = new_sampling_batch(slots, MAX_TEXT_TOP_K, device)
+        self._audio_sampling = new_sampling_batch(slots, MAX_AUDIO_TOP_K, device)
         self._generators: list[torch.Generator] = []
         self._text_noise = torch.ones(slots, lm.text_card, device=device)
         self._audio_noise = torch.ones(slots, CODEBOOKS, lm.card, device=device)
@@ -78,31 +78,31 @@ class Stepper:
         self._sine = torch.from_numpy(SINE_CODES).to(device)
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
-    def join(self, slot: int, primed: PrefillState, sampling: Sampling) -> None:
+    def join(self, slot: int, prefill: PrefillState, sampling: Sampling) -> None:
         """Put a caller into ``slot``. Draws what the model needs to know before the first frame is heard:
         so the answer to frame k is there when frame k is, one frame earlier than the reference gives it."""
         row = len(self._slots)
-        primed_places = primed.key_values.tensor
-        self._key_values.tensor[:, :, row : row + 1, :, : primed_places.shape[4]].copy_(primed_places)
-        self._positions[row] = primed.positions
+        prefilled = prefill.key_values.tensor
+        self._key_values.tensor[:, :, row : row + 1, :, : prefilled.shape[4]].copy_(prefilled)
+        self._positions[row] = prefill.positions
         seed = torch.seed() if sampling.seed is None else sampling.seed
         generator = torch.Generator(self._device).manual_seed(seed)
-        self._set_draws(row, sampling)
+        self._set_sampling(row, sampling)
         self._draw_noise(row, generator)
         one = slice(row, row + 1)
         text = sample(
-            primed.text_logits,
+            prefill.text_logits,
             self._text_noise[one],
-            self._text_draw.rows(row, row + 1),
+            self._text_sampling.rows(row, row + 1),
         )
         first = self._depth.forward(
-            text, primed.hidden, self._audio_noise[one], self._audio_draw.rows(row, row + 1), codebooks=1
+            text, prefill.hidden, self._audio_noise[one], self._audio_sampling.rows(row, row + 1), codebooks=1
         )
         self._read[row] = torch.cat([text, first[0], self._silence[1:], self._sine])
         self.codec.add_row()
         # Last, so that a caller who could not join left nothing behind.
         self._slots.append(slot)
-        self._lengths.append(primed.positions)
+        self._lengths.append(prefill.positions)
         self._generators.append(generator)
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
@@ -115,14 +115,14 @@ class Stepper:
             places[:, :, row, :, :filled] = places[:, :, last, :, :filled]
             self._positions[row] = self._positions[last]
             self._read[row] = self._read[last]
-            self._text_draw.copy_row(last, row)
-            self._audio_draw.copy_row(last, row)
+            self._text_sampling.copy_row(last, row)
+            self._audio_sampling.copy_row(last, row)
         for values in (self._slots, self._lengths, self._generators):
             values[row] = values[last]  # type: ignore[call-overload]
             values.pop()
 
     def change_sampling(self, slot: int, sampling: Sampling) -> None:
-        self._set_draws(self._slots.index(slot), sampling)
+        self._set_sampling(self._slots.index(slot), sampling)
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def step(self, heard: Mapping[int, Frame], forced_text: Mapping[int, int]) -> Mapping[int, StepOutput]:
@@ -144,29 +144,29 @@ class Stepper:
         filled = min(self._key_values.window, max(self._lengths) + 1)
         inputs = self.temporal.embed(read[:, :, None])
         hidden = self.temporal.forward(inputs, self._key_values.rows(0, n), self._positions[:n], filled)[:, 0]
-        text = sample(self.temporal.text_logits(hidden), self._text_noise[:n], self._text_draw.rows(0, n))
+        text = sample(self.temporal.text_logits(hidden), self._text_noise[:n], self._text_sampling.rows(0, n))
         for slot, token in forced_text.items():
             text[self._slots.index(slot)] = token
-        codes = self._depth.forward(text, hidden, self._audio_noise[:n], self._audio_draw.rows(0, n))
+        codes = self._depth.forward(text, hidden, self._audio_noise[:n], self._audio_sampling.rows(0, n))
 
-        said = torch.cat([read[:, 1:2], codes[:, 1:]], dim=1)
-        frames: Samples = to_numpy(self.codec.decode(said).float())
+        spoken = torch.cat([read[:, 1:2], codes[:, 1:]], dim=1)
+        frames: Samples = to_numpy(self.codec.decode(spoken).float())
         following = torch.cat([text[:, None], codes, torch.zeros_like(caller[:, :1]), caller[:, 1:]], dim=1)
         self._read[:n] = torch.where(active[:, None], following, self._read[:n])
         self._positions[:n] += active
-        tokens = to_numpy(torch.cat([read[:, :1], said], dim=1).int())
+        tokens = to_numpy(torch.cat([read[:, :1], spoken], dim=1).int())
         for row in active_rows:
             self._lengths[row] += 1
         return {self._slots[row]: StepOutput(tokens[row], frames[row]) for row in active_rows}
 
-    def _set_draws(self, row: int, sampling: Sampling) -> None:
-        for draw, temperature, top_k in (
-            (self._text_draw, sampling.text_temperature, sampling.text_top_k),
-            (self._audio_draw, sampling.audio_temperature, sampling.audio_top_k),
+    def _set_sampling(self, row: int, sampling: Sampling) -> None:
+        for batch, temperature, top_k in (
+            (self._text_sampling, sampling.text_temperature, sampling.text_top_k),
+            (self._audio_sampling, sampling.audio_temperature, sampling.audio_top_k),
         ):
-            draw.temperature[row] = temperature
-            draw.top_k[row] = min(top_k, draw.largest_k)
-            draw.greedy[row] = sampling.greedy
+            batch.temperature[row] = temperature
+            batch.top_k[row] = min(top_k, batch.largest_k)
+            batch.greedy[row] = sampling.greedy
 
     def _draw_noise(self, row: int, generator: torch.Generator) -> None:
         self._text_noise[row].exponential_(generator=generator)

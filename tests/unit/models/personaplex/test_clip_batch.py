@@ -48,39 +48,39 @@ def steps(model: PersonaPlexModel, monkeypatch: pytest.MonkeyPatch) -> list[set[
 
 def test_the_cases_in_one_batch(model: PersonaPlexModel):
     answers = answer_clips(model, [clip_of(name) for name in CASES])
-    for name, said in zip(CASES, answers, strict=True):
+    for name, answer in zip(CASES, answers, strict=True):
         case = read_case(name)
-        assert said.tokens.dtype == np.int32
-        assert said.tokens.shape == (len(case.user), 9)
-        assert np.array_equal(said.tokens[: len(case.tokens)], case.tokens), name
-        assert said.samples.dtype == np.float32
-        assert len(said.samples) == case.user.size
+        assert answer.tokens.dtype == np.int32
+        assert answer.tokens.shape == (len(case.user), 9)
+        assert np.array_equal(answer.tokens[: len(case.tokens)], case.tokens), name
+        assert answer.samples.dtype == np.float32
+        assert len(answer.samples) == case.user.size
         expected = case.pcm.ravel()
-        assert np.max(np.abs(said.samples[: len(expected)] - np.clip(expected, -1, 1))) < 1e-3
+        assert np.max(np.abs(answer.samples[: len(expected)] - np.clip(expected, -1, 1))) < 1e-3
     assert model.stepper.codec.rows == 0
 
 
 def test_the_text_is_that_of_a_call(model: PersonaPlexModel):
     clip = clip_of("voice_preset")
-    [said] = answer_clips(model, [clip])
+    [answer] = answer_clips(model, [clip])
     model.join(0, complete(model.prepare(clip.persona)), GREEDY)
     frames = clip.samples.reshape(-1, FRAME_SAMPLES)
     texts = [model.step({0: frame})[0].text for frame in frames]
-    assert said.pieces == tuple((number, text) for number, text in enumerate(texts) if text)
-    assert len(said.pieces) > 10
+    assert answer.pieces == tuple((number, text) for number, text in enumerate(texts) if text)
+    assert len(answer.pieces) > 10
 
 
 @pytest.mark.parametrize("samples", [1, 1919, 1920, 1921, 5 * 1920 + 7])
 def test_an_answer_is_as_long_as_its_clip(model: PersonaPlexModel, samples: int):
-    [said] = answer_clips(model, [short(samples)])
-    assert said.samples.shape == (samples,)
-    assert said.tokens.shape == (-(-samples // 1920), 9)
+    [answer] = answer_clips(model, [short(samples)])
+    assert answer.samples.shape == (samples,)
+    assert answer.tokens.shape == (-(-samples // 1920), 9)
 
 
 def test_an_empty_clip_has_an_empty_answer(model: PersonaPlexModel, steps: list[set[int]]):
     progress: list[tuple[int, int]] = []
-    said = answer_clips(model, [short(0), short(0)], lambda done, total: progress.append((done, total)))
-    for answer in said:
+    answers = answer_clips(model, [short(0), short(0)], lambda done, total: progress.append((done, total)))
+    for answer in answers:
         assert answer.samples.shape == (0,)
         assert answer.samples.dtype == np.float32
         assert answer.tokens.shape == (0, 9)
@@ -106,10 +106,10 @@ def test_more_clips_than_slots(model: PersonaPlexModel, steps: list[set[int]]):
     assert progress[-1] == (sum(lengths), sum(lengths))
     assert progress == sorted(progress)
     answers = answer_clips(model, clips)
-    for number, (clip, said) in enumerate(zip(clips, answers, strict=True)):
+    for number, (clip, answer) in enumerate(zip(clips, answers, strict=True)):
         [alone] = answer_clips(model, [clip])
-        assert np.array_equal(said.tokens, alone.tokens), f"clip {number}"
-        assert len(said.samples) == len(clip.samples)
+        assert np.array_equal(answer.tokens, alone.tokens), f"clip {number}"
+        assert len(answer.samples) == len(clip.samples)
 
 
 def test_each_clip_is_drawn_by_its_own_settings(model: PersonaPlexModel):
@@ -128,9 +128,9 @@ def test_loud_answers_are_clipped(model: PersonaPlexModel, monkeypatch: pytest.M
         return decode(codes) * 1e6
 
     monkeypatch.setattr(model.stepper.codec, "decode", loud)
-    [said] = answer_clips(model, [short(3 * 1920)])
-    assert np.max(said.samples) == 1.0
-    assert np.min(said.samples) == -1.0
+    [answer] = answer_clips(model, [short(3 * 1920)])
+    assert np.max(answer.samples) == 1.0
+    assert np.min(answer.samples) == -1.0
 
 
 def test_slots_are_free_after_a_fault(model: PersonaPlexModel):
@@ -141,8 +141,8 @@ def test_slots_are_free_after_a_fault(model: PersonaPlexModel):
     with pytest.raises(OSError, match="full"):
         answer_clips(model, [short(10 * 1920), short(10 * 1920)], fail)
     assert model.stepper.codec.rows == 0
-    [said] = answer_clips(model, [clip_of("voice_preset")])
-    assert np.array_equal(said.tokens[:83], read_case("voice_preset").tokens[:83])
+    [answer] = answer_clips(model, [clip_of("voice_preset")])
+    assert np.array_equal(answer.tokens[:83], read_case("voice_preset").tokens[:83])
 
 
 def test_slots_are_free_when_nobody_waits_for_the_rest(model: PersonaPlexModel):
@@ -170,8 +170,8 @@ def test_a_persona_that_cannot_be_is_refused_before_anything_is_answered(
 
 def test_clips_and_answers_go_from_process_to_process(model: PersonaPlexModel):
     clip = pickle.loads(pickle.dumps(short(4000)))
-    [said] = answer_clips(model, [clip])
-    copy = pickle.loads(pickle.dumps(said))
-    assert np.array_equal(copy.samples, said.samples)
-    assert np.array_equal(copy.tokens, said.tokens)
-    assert copy.pieces == said.pieces
+    [answer] = answer_clips(model, [clip])
+    copy = pickle.loads(pickle.dumps(answer))
+    assert np.array_equal(copy.samples, answer.samples)
+    assert np.array_equal(copy.tokens, answer.tokens)
+    assert copy.pieces == answer.pieces

@@ -244,10 +244,10 @@ def model(request: pytest.FixtureRequest) -> PersonaPlexModel:
 def tokens_of(model: PersonaPlexModel, sampling: Sampling, others: int = 0) -> list[list[int]]:
     """What is said to the caller in slot 3 in 25 frames, while ``others`` are on."""
     case = read_case("voice_preset")
-    primed = complete(model.prepare(case.persona))
+    prefill = complete(model.prepare(case.persona))
     for slot in range(others):
-        model.join(slot, primed, Sampling(seed=slot))
-    model.join(3, primed, sampling)
+        model.join(slot, prefill, Sampling(seed=slot))
+    model.join(3, prefill, sampling)
     said: list[list[int]] = []
     for number in range(25):
         heard = {slot: case.user[number + slot + 1] for slot in range(others)}

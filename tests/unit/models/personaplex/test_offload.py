@@ -64,9 +64,9 @@ def test_the_same_tokens_of_two_in_a_batch(model: PersonaPlexModel):
     recorded, preset = Conversation(case, 0), join(model, "voice_preset", 1)
     while not preset.over:
         heard = {c.slot: c.next_frame for c in (recorded, preset) if not c.over}
-        said = model.step_tokens(heard)
-        recorded.hear(said)
-        preset.hear(said)
+        outputs = model.step_tokens(heard)
+        recorded.hear(outputs)
+        preset.hear(outputs)
     assert recorded.over
     recorded.assert_parity()
     preset.assert_parity()

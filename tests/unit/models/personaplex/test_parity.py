@@ -14,10 +14,10 @@ GREEDY = Sampling(greedy=True)
 
 def join(model: PersonaPlexModel, name: str, slot: int) -> Conversation:
     case = read_case(name)
-    primed = complete(model.prepare(case.persona))
-    assert isinstance(primed, PrefillState)
-    assert primed.positions == case.prompt_positions
-    model.join(slot, primed, GREEDY)
+    prefill = complete(model.prepare(case.persona))
+    assert isinstance(prefill, PrefillState)
+    assert prefill.positions == case.prompt_positions
+    model.join(slot, prefill, GREEDY)
     return Conversation(case, slot)
 
 
@@ -66,10 +66,10 @@ def test_three_in_one_batch_with_a_guest_who_comes_and_goes(model: PersonaPlexMo
         heard = {c.slot: c.next_frame for c in conversations if not c.over and (tick + c.slot) % 11}
         if guest_from <= tick < guest_until:
             heard[guest_slot] = rng.normal(0, 0.1, 1920).astype(np.float32)
-        said = model.step_tokens(heard)
-        assert set(said) == set(heard)
+        outputs = model.step_tokens(heard)
+        assert set(outputs) == set(heard)
         for conversation in conversations:
-            conversation.hear(said)
+            conversation.hear(outputs)
             if conversation.over:
                 model.leave(conversation.slot)
         if tick == guest_until:
@@ -102,13 +102,13 @@ def test_a_persona_that_is_prepared_while_others_are_live_disturbs_nobody(model:
 
 def test_a_seed_gives_the_same_tokens_whoever_else_is_on(model: PersonaPlexModel):
     case = read_case("voice_preset")
-    primed = complete(model.prepare(case.persona))
+    prefill = complete(model.prepare(case.persona))
     frames = case.user[:30]
 
     def tokens_of(others: int) -> list[list[int]]:
         for slot in range(others):
-            model.join(slot, primed, Sampling(seed=slot))
-        model.join(3, primed, Sampling(seed=77, text_temperature=0.9))
+            model.join(slot, prefill, Sampling(seed=slot))
+        model.join(3, prefill, Sampling(seed=77, text_temperature=0.9))
         said = [
             model.step_tokens(
                 {3: frame} | {slot: frames[(number + slot + 1) % 30] for slot in range(others)}
@@ -122,5 +122,5 @@ def test_a_seed_gives_the_same_tokens_whoever_else_is_on(model: PersonaPlexModel
     alone = tokens_of(0)
     assert tokens_of(0) == alone
     assert tokens_of(2) == alone
-    model.join(3, primed, Sampling(seed=78, text_temperature=0.9))
+    model.join(3, prefill, Sampling(seed=78, text_temperature=0.9))
     assert [model.step_tokens({3: frame})[3].tokens.tolist() for frame in frames] != alone
