@@ -1,10 +1,12 @@
-"""For tests against the app as a process: its log beside each failure."""
+"""For tests against the app: one for each module in this process, and logs of processes beside failures."""
 
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
+import pytest_asyncio
 
 from tests.support.app_process import add_logs
+from tests.support.page_session import OpenApp, open_app
 
 
 @pytest.hookimpl(wrapper=True)
@@ -12,3 +14,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     add_logs(report)
     return report
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def app(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[OpenApp]:
+    """The echo engine's, loaded, with the module's ``VARIABLES`` and those of an indirect parameter."""
+    variables: dict[str, str] = getattr(request.module, "VARIABLES", {}) | getattr(request, "param", {})
+    async with open_app(tmp_path_factory.mktemp("app"), ENGINE="echo", **variables) as app:
+        await app.loaded()
+        yield app

@@ -1,19 +1,18 @@
 """Whoever opens any page of a closed server in a browser is shown where to log in, and led back."""
 
 import re
-from collections.abc import AsyncIterator
 from html import unescape
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from httpx import AsyncClient
 
-from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
 PASSWORD = "a long password for tests"
+VARIABLES = {"APP_PASSWORD": PASSWORD, "API_KEY": "a-key"}
+
 BROWSER = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "Sec-Fetch-Mode": "navigate",
@@ -31,13 +30,6 @@ ADDRESSES = (
     "/calls/x/transcript.txt",
     "/a%20b/%C3%A9?q=%2F%3F",
 )
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    folder: Path = tmp_path_factory.mktemp("app")
-    async with open_app(folder, ENGINE="echo", APP_PASSWORD=PASSWORD, API_KEY="a-key") as app:
-        yield app
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """HEAD is answered as GET, and methods that an address lacks with 405, with a password and without."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -10,6 +9,8 @@ from personaplex_ui.web.security.credentials import COOKIE
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
+
+VARIABLES = {"API_KEY": "a-key-for-machines", "APP_PASSWORD": ""}
 
 PASSWORD = "a long password for tests"
 KEY = {"Authorization": "Bearer a-key-for-machines"}
@@ -37,17 +38,9 @@ GETS = (
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    folder: Path = tmp_path_factory.mktemp("open")
-    async with open_app(folder, ENGINE="echo", API_KEY="a-key-for-machines", APP_PASSWORD="") as app:
-        await app.loaded()
-        yield app
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def closed_app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    folder: Path = tmp_path_factory.mktemp("closed")
-    async with open_app(folder, ENGINE="echo", API_KEY="a-key-for-machines", APP_PASSWORD=PASSWORD) as app:
+    closed = VARIABLES | {"APP_PASSWORD": PASSWORD}
+    async with open_app(tmp_path_factory.mktemp("closed"), ENGINE="echo", **closed) as app:
         await app.loaded()
         yield app
 

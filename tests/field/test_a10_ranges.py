@@ -2,31 +2,21 @@
 
 import re
 import time
-from collections.abc import AsyncIterator
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from personaplex_ui.audio.files.clip_file import wav_header
 from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.web.byte_ranges import NotSatisfiable, parse_range
 from personaplex_ui.web.security.session_cookie import COOKIE
-from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession
 
 pytestmark = LIBRARIES_WARN
 
 OWNER = {"Cookie": f"{COOKIE}={'o' * 43}"}
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    folder: Path = tmp_path_factory.mktemp("app")
-    async with open_app(folder, ENGINE="echo") as app:
-        await app.loaded()
-        yield app
 
 
 @pytest.fixture(scope="module")

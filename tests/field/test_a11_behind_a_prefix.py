@@ -18,6 +18,7 @@ pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
 PUBLIC = "https://talk.example.org/voice"
 PASSWORD = "a long password for tests"
+VARIABLES = {"SERVER_URL": PUBLIC, "APP_PASSWORD": PASSWORD}
 
 
 class Nginx:
@@ -50,14 +51,6 @@ class Nginx:
             "client": ("127.0.0.1", 4711),
         }
         await self._app(inner, receive, send)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    folder: Path = tmp_path_factory.mktemp("app")
-    async with open_app(folder, ENGINE="echo", SERVER_URL=PUBLIC, APP_PASSWORD=PASSWORD) as app:
-        await app.loaded()
-        yield app
 
 
 @pytest_asyncio.fixture(loop_scope="module", params=["told", "plain"])

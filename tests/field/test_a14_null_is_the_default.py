@@ -1,15 +1,13 @@
 """Values of /converse that are null or left out: what JavaScript's client sends is the default."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 import soundfile
 
-from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -29,13 +27,6 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    async with open_app(tmp_path_factory.mktemp("app"), ENGINE="echo") as app:
-        await app.loaded()
-        yield app
-
-
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     path = tmp_path / "clip.wav"
@@ -53,13 +44,13 @@ async def test_the_settings_of_the_call_are_the_defaults(
     app: OpenApp, clip: Path, monkeypatch: pytest.MonkeyPatch
 ):
     opened: list[Any] = []
-    open_call = app.call_manager.open
+    open_call = app.call_manager.open_clip
 
     def noting(settings: Any, *arguments: Any, **options: Any) -> Any:
         opened.append(settings)
         return open_call(settings, *arguments, **options)
 
-    monkeypatch.setattr(app.call_manager, "open", noting)
+    monkeypatch.setattr(app.call_manager, "open_clip", noting)
     for values in (DEFAULTS, dict.fromkeys(NAMES)):
         await PageSession(app).converse(clip, **values)
     assert opened[0] == opened[1]

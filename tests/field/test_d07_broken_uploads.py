@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
@@ -15,16 +14,10 @@ from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
+VARIABLES = {"APP_PASSWORD": "", "MAX_UPLOAD_MB": "1"}
+
 HEAD = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
 FORM = "multipart/form-data; boundary=x"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    async with open_app(
-        tmp_path_factory.mktemp("app"), ENGINE="echo", APP_PASSWORD="", MAX_UPLOAD_MB="1"
-    ) as app:
-        yield app
 
 
 @pytest.fixture
@@ -100,6 +93,19 @@ async def test_nor_by_one_that_is_cancelled(app: OpenApp, temporary: Path):
     task.cancel()
     await asyncio.wait([task])
     assert os.listdir(temporary) == []
+
+
+async def test_nor_by_one_that_is_over_the_limit(tmp_path: Path, temporary: Path):
+    async def body() -> AsyncIterator[bytes]:
+        yield HEAD
+        for _ in range(60):
+            yield bytes(50_000)
+
+    variables = {"ENGINE": "echo", "UPLOAD_MB_PER_HOUR": "1", "TRUSTED_PROXIES": "127.0.0.1"}
+    async with open_app(tmp_path, **variables) as app:
+        headers = {"Content-Type": FORM, "X-Forwarded-For": "203.0.113.5"}
+        answer = await app.http.post("/gradio_api/upload", content=body(), headers=headers)
+    assert (answer.status_code, os.listdir(temporary)) == (429, [])
 
 
 async def test_a_whole_upload_is_kept(app: OpenApp, temporary: Path):

@@ -1,11 +1,9 @@
 """What pages of other sites, and other names for this machine, cannot do."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
@@ -13,16 +11,13 @@ from tests.support.protected_app import ProtectedApp, cookie, open_websocket
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
+VARIABLES = {
+    "APP_PASSWORD": "",
+    "SERVER_URL": "https://talk.example.org",
+    "ALLOWED_ORIGINS": "https://friend.example",
+}
+
 REBOUND = "evil.example:7860"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    folder: Path = tmp_path_factory.mktemp("app")
-    told = {"SERVER_URL": "https://talk.example.org", "ALLOWED_ORIGINS": "https://friend.example"}
-    async with open_app(folder, ENGINE="echo", APP_PASSWORD="", **told) as app:
-        await app.loaded()
-        yield app
 
 
 # DNS rebinding ---------------------------------------------------------------------------------------

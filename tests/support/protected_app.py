@@ -143,9 +143,8 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 async def log_in(protected: ProtectedApp, password: str = PASSWORD, **headers: str) -> Response:
-    return await ask(
-        protected, "/login", "POST", data={"username": "x", "password": password}, headers=headers
-    )
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await ask(protected, "/login", "POST", data={"username": "x", "password": password}, headers=named)
 
 
 async def cookie(protected: ProtectedApp) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The figures for Prometheus and for the status view, with real calls on the fake model."""
+"""Metrics for Prometheus and for the status view, with real calls on the fake model."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
 CHUNK = np.full(480, 0.25, dtype=np.float32)
 
 
-class Place(NamedTuple):
+class Rig(NamedTuple):
     call_manager: CallManager
     metrics: Metrics
     client: AsyncClient
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def place_of(folder: Path, load: Callable[[FakeModel], None] = lambda model: None):
+async def rig_of(folder: Path, load: Callable[[FakeModel], None] = lambda model: None):
     model = FakeModel()
 
     def load_model(report: object) -> FakeModel:
@@ -55,17 +55,17 @@ async def place_of(folder: Path, load: Callable[[FakeModel], None] = lambda mode
     app.include_router(build_metrics_router(metrics))
     await engine.start()
     async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
-        yield Place(call_manager, metrics, client, model)
+        yield Rig(call_manager, metrics, client, model)
     model.going.set()
     await call_manager.close()
     await engine.close()
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_of(tmp_path) as place:
-        await until(lambda: place.call_manager.engine.state is EngineState.READY)
-        yield place
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig_of(tmp_path) as rig:
+        await until(lambda: rig.call_manager.engine.state is EngineState.READY)
+        yield rig
 
 
 class Series(dict[tuple[str, frozenset[tuple[str, str]]], float]):
@@ -84,8 +84,8 @@ def parsed(text: str) -> Series:
     return series
 
 
-async def scrape(place: Place) -> Series:
-    answer = await place.client.get("/metrics")
+async def scrape(rig: Rig) -> Series:
+    answer = await rig.client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return parsed(answer.text)
@@ -100,15 +100,15 @@ async def talk(call: LiveCall, frames: int) -> None:
             await call.next_answer(0.08)
 
 
-async def test_a_call_changes_the_figures(place: Place) -> None:
-    before = await scrape(place)
+async def test_a_call_is_counted(rig: Rig) -> None:
+    before = await scrape(rig)
     assert before("calls_live", transport="browser") == before("tick_seconds_count") == 0
     assert ("personaplex_real_time_factor", frozenset[tuple[str, str]]()) not in before
 
-    call = place.call_manager.open(SETTINGS)
+    call = rig.call_manager.open(SETTINGS)
     await call.live.wait()
     await talk(call, 5)
-    during = await scrape(place)
+    during = await scrape(rig)
     assert during("calls_live", transport="browser") == 1
     assert (during("lines"), during("lines_free"), during("callers_waiting")) == (2, 1, 0)
     assert during("tick_seconds_count") == during("tick_callers_sum") >= 4
@@ -117,8 +117,8 @@ async def test_a_call_changes_the_figures(place: Place) -> None:
     assert during("calls_ended_total", transport="browser", end="hung_up") == 0
 
     call.hang_up("You hung up.")
-    await place.call_manager.ended(call)
-    after = await scrape(place)
+    await rig.call_manager.ended(call)
+    after = await scrape(rig)
     assert after("calls_live", transport="browser") == 0
     assert after("lines_free") == 2
     assert after("calls_ended_total", transport="browser", end="hung_up") == 1
@@ -128,22 +128,22 @@ async def test_a_call_changes_the_figures(place: Place) -> None:
     assert after("tick_seconds_count") >= during("tick_seconds_count")
 
 
-async def test_calls_are_told_apart_by_transport_and_end(place: Place) -> None:
+async def test_calls_are_told_apart_by_transport_and_end(rig: Rig) -> None:
     async def end_of(
         transport: Transport, voice: str, hang_up: Callable[[LiveCall], None] | None = None
     ) -> None:
-        call = place.call_manager.open(CallSettings(Persona(voice, "")), transport=transport)
+        call = rig.call_manager.open(CallSettings(Persona(voice, "")), transport=transport)
         if hang_up:
             await call.live.wait()
             hang_up(call)
-        await place.call_manager.ended(call)
+        await rig.call_manager.ended(call)
 
     await end_of(Transport.MOSHI, "NATF2", lambda call: call.hang_up("Nothing came.", End.LOST))
     await end_of(Transport.TWILIO, "NATF2", lambda call: call.hang_up("Time is up.", End.TIME_LIMIT))
     await end_of(Transport.TWILIO, "nobody")
     ended = {
         tuple(sorted(labels)): value
-        for (name, labels), value in (await scrape(place)).items()
+        for (name, labels), value in (await scrape(rig)).items()
         if name == "personaplex_calls_ended_total" and value
     }
     assert ended == {
@@ -151,32 +151,32 @@ async def test_calls_are_told_apart_by_transport_and_end(place: Place) -> None:
         (("end", "time_limit"), ("transport", "twilio")): 1,
         (("end", "refused"), ("transport", "twilio")): 1,
     }
-    assert (await scrape(place))("call_duration_seconds_count", transport="twilio") == 1
-    assert place.metrics.status().ended == {End.LOST: 1, End.TIME_LIMIT: 1, End.REFUSED: 1}
+    assert (await scrape(rig))("call_duration_seconds_count", transport="twilio") == 1
+    assert rig.metrics.status().ended == {End.LOST: 1, End.TIME_LIMIT: 1, End.REFUSED: 1}
 
 
-async def test_who_waits_and_who_is_in_one_step_is_counted(place: Place) -> None:
-    calls = [place.call_manager.open(SETTINGS) for _ in range(3)]
+async def test_who_waits_and_who_is_in_one_step_is_counted(rig: Rig) -> None:
+    calls = [rig.call_manager.open(SETTINGS) for _ in range(3)]
     await until(lambda: sum(call.live.is_set() for call in calls) == 2)
     await asyncio.gather(*(talk(call, 3) for call in calls[:2]))
-    series = await scrape(place)
+    series = await scrape(rig)
     assert (series("lines_free"), series("callers_waiting")) == (0, 1)
     assert series("calls_live", transport="browser") == 2
     assert series("tick_callers_bucket", le="2.0") == series("tick_callers_count")
-    status = place.metrics.status()
+    status = rig.metrics.status()
     assert (status.lines, status.lines_free, status.waiting) == (2, 0, 1)
     assert status.live == {Transport.BROWSER: 2}
     assert status.tick_mean_sec is not None
     assert status.real_time_factor == pytest.approx(status.tick_mean_sec / 0.08)
 
 
-async def test_what_was_dropped_never_goes_back(place: Place) -> None:
+async def test_what_was_dropped_never_goes_back(rig: Rig) -> None:
     async def dropped() -> tuple[float, float]:
-        series = await scrape(place)
+        series = await scrape(rig)
         heard, said = (series("frames_dropped_total", direction=way) for way in ("heard", "said"))
         return heard, said
 
-    call = place.call_manager.open(SETTINGS, owner="an owner")
+    call = rig.call_manager.open(SETTINGS, owner="an owner")
     await call.live.wait()
     async with asyncio.timeout(10.0):
         while not call.snapshot().stats.dropped_said:  # nobody listens to the answers
@@ -189,36 +189,36 @@ async def test_what_was_dropped_never_goes_back(place: Place) -> None:
     while not call.over.is_set():
         seen.append(await dropped())
         await asyncio.sleep(0)
-    await place.call_manager.ended(call)
+    await rig.call_manager.ended(call)
     figures = call.snapshot().stats
     seen += [await dropped(), await dropped()]
     assert all(list(way) == sorted(way) for way in zip(*seen, strict=True))
     assert seen[-1] == (figures.dropped_heard, figures.dropped_said)
-    status = place.metrics.status()
+    status = rig.metrics.status()
     assert (status.dropped_heard, status.dropped_said) == seen[-1]
 
 
-async def test_lost_packets_are_counted_while_the_call_lasts_and_after_it(place: Place) -> None:
+async def test_lost_packets_are_counted_while_the_call_lasts_and_after_it(rig: Rig) -> None:
     async def packets() -> list[float]:
-        series = await scrape(place)
+        series = await scrape(rig)
         return [series("inbound_packets_total", outcome=name) for name in ("lost", "late", "concealed")]
 
     assert await packets() == [0, 0, 0]
-    call = place.call_manager.open(SETTINGS, owner="an owner")
+    call = rig.call_manager.open(SETTINGS, owner="an owner")
     await call.live.wait()
     counts = PacketCounts(lost=5, late=2, concealed=7)
     call.packet_counts = lambda: counts
     assert await packets() == [5, 2, 7]
     counts = PacketCounts(lost=6, late=2, concealed=9)
     call.hang_up("You hung up.")
-    await place.call_manager.ended(call)
+    await rig.call_manager.ended(call)
     assert await packets() == [6, 2, 9]
-    status = place.metrics.status()
+    status = rig.metrics.status()
     assert (status.lost_packets, status.late_packets, status.concealed_packets) == (6, 2, 9)
 
 
-async def test_every_series_is_there_before_the_first_call(place: Place) -> None:
-    series = await scrape(place)
+async def test_every_series_is_there_before_the_first_call(rig: Rig) -> None:
+    series = await scrape(rig)
     assert sum(name == "personaplex_calls_ended_total" for name, _ in series) == len(Transport) * len(End)
     assert sum(name == "personaplex_call_duration_seconds_count" for name, _ in series) == len(Transport)
     assert not any(name.endswith("_created") for name, _ in series)
@@ -235,56 +235,56 @@ async def test_the_model_loads_meanwhile(tmp_path: Path) -> None:
     def load(model: FakeModel) -> None:
         assert go_on.wait(10)
 
-    async with place_of(tmp_path, load) as place:
-        series = await scrape(place)
+    async with rig_of(tmp_path, load) as rig:
+        series = await scrape(rig)
         assert series("engine_state", state="loading") == 1
         assert not any(name == "personaplex_model_info" for name, _ in series)
-        status = place.metrics.status()
+        status = rig.metrics.status()
         assert (status.state, status.model, status.lines) == (EngineState.LOADING, "", 2)
         assert status.message
         assert status.tick_mean_sec is status.tick_p95_sec is status.real_time_factor is None
-        call = place.call_manager.open(SETTINGS)
-        await place.call_manager.ended(call)
-        assert (await scrape(place))("calls_ended_total", transport="browser", end="refused") == 1
+        call = rig.call_manager.open(SETTINGS)
+        await rig.call_manager.ended(call)
+        assert (await scrape(rig))("calls_ended_total", transport="browser", end="refused") == 1
         go_on.set()
-        await until(lambda: place.call_manager.engine.state is EngineState.READY)
-        assert (await scrape(place))("engine_state", state="ready") == 1
+        await until(lambda: rig.call_manager.engine.state is EngineState.READY)
+        assert (await scrape(rig))("engine_state", state="ready") == 1
 
 
 async def test_a_model_that_failed_is_told(tmp_path: Path) -> None:
     def fail(model: FakeModel) -> None:
         raise EngineUnavailable("There is no GPU.")
 
-    async with place_of(tmp_path, fail) as place:
-        await until(lambda: place.call_manager.engine.state is EngineState.FAILED)
-        assert (await scrape(place))("engine_state", state="failed") == 1
-        assert place.metrics.status().message == "There is no GPU."
+    async with rig_of(tmp_path, fail) as rig:
+        await until(lambda: rig.call_manager.engine.state is EngineState.FAILED)
+        assert (await scrape(rig))("engine_state", state="failed") == 1
+        assert rig.metrics.status().message == "There is no GPU."
 
 
-async def test_two_apps_have_their_own_figures(place: Place, tmp_path: Path) -> None:
-    async with place_of(tmp_path / "other") as other:
-        await place.call_manager.ended(place.call_manager.open(CallSettings(Persona("nobody", ""))))
-        mine, theirs = await scrape(place), await scrape(other)
+async def test_two_apps_count_for_themselves(rig: Rig, tmp_path: Path) -> None:
+    async with rig_of(tmp_path / "other") as other:
+        await rig.call_manager.ended(rig.call_manager.open(CallSettings(Persona("nobody", ""))))
+        mine, theirs = await scrape(rig), await scrape(other)
         assert mine("calls_ended_total", transport="browser", end="refused") == 1
         assert theirs("calls_ended_total", transport="browser", end="refused") == 0
 
 
-async def test_nothing_of_a_caller_becomes_a_label(place: Place) -> None:
+async def test_nothing_of_a_caller_becomes_a_label(rig: Rig) -> None:
     settings = CallSettings(Persona("VoiceOfMine", "RoleOfMine"))
-    call = place.call_manager.open(settings, owner="OwnerOfMine", address="192.0.2.77")
+    call = rig.call_manager.open(settings, owner="OwnerOfMine", address="192.0.2.77")
     await call.live.wait()
     await talk(call, 2)
     call.hang_up("ReasonOfMine")
-    for text in ((await place.client.get("/metrics")).text, str(place.metrics.status())):
+    for text in ((await rig.client.get("/metrics")).text, str(rig.metrics.status())):
         assert not any(word in text for word in ("OfMine", "192.0.2.77", call.call_id[:6]))
-    labels = {name for _, pairs in await scrape(place) for name, _ in pairs}
+    labels = {name for _, pairs in await scrape(rig) for name, _ in pairs}
     assert labels == {"transport", "end", "le", "direction", "outcome", "state", "name", "device", "version"}
 
 
-async def test_steps_are_counted(place: Place) -> None:
+async def test_steps_are_counted(rig: Rig) -> None:
     for _ in range(5_000):
-        place.call_manager.engine.stepped(0.05, 3)
-    series = await scrape(place)
+        rig.call_manager.engine.stepped(0.05, 3)
+    series = await scrape(rig)
     assert series("tick_seconds_bucket", le="0.04") == 0
     assert series("tick_seconds_count") == series("tick_seconds_bucket", le="0.05") == 5_000
     assert series("tick_seconds_sum") == pytest.approx(250)
@@ -292,12 +292,12 @@ async def test_steps_are_counted(place: Place) -> None:
     assert series("real_time_factor") == pytest.approx(0.625)
 
 
-async def test_the_ended_call_is_not_held_in_memory(place: Place) -> None:
-    call = place.call_manager.open(SETTINGS)
+async def test_the_ended_call_is_not_held_in_memory(rig: Rig) -> None:
+    call = rig.call_manager.open(SETTINGS)
     await call.live.wait()
-    await scrape(place)
+    await scrape(rig)
     call.hang_up("You hung up.")
-    await place.call_manager.ended(call)
+    await rig.call_manager.ended(call)
     kept = weakref.ref(call)
     del call
 
@@ -309,12 +309,12 @@ async def test_the_ended_call_is_not_held_in_memory(place: Place) -> None:
 
 
 async def test_callers_who_are_turned_away_before_a_call_are_counted_as_refused(tmp_path: Path):
-    async with place_of(tmp_path) as place:
-        await until(lambda: place.call_manager.engine.state is EngineState.READY)
-        place.call_manager.turn_away(Transport.TWILIO)
-        await place.call_manager.close("The server is shutting down.")
+    async with rig_of(tmp_path) as rig:
+        await until(lambda: rig.call_manager.engine.state is EngineState.READY)
+        rig.call_manager.turn_away(Transport.TWILIO)
+        await rig.call_manager.close("The server is shutting down.")
         with pytest.raises(EngineUnavailable, match="shutting down"):
-            place.call_manager.open(SETTINGS, transport=Transport.MOSHI)
-        series = await scrape(place)
+            rig.call_manager.open(SETTINGS, transport=Transport.MOSHI)
+        series = await scrape(rig)
         assert series("calls_ended_total", transport="twilio", end="refused") == 1
         assert series("calls_ended_total", transport="moshi", end="refused") == 1
