@@ -1,6 +1,7 @@
 """For tests against the app: one for each module in this process, and logs of processes beside failures."""
 
 from collections.abc import AsyncIterator, Generator
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -20,8 +21,9 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 async def app(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[OpenApp]:
-    """The echo engine's, loaded, with the module's ``VARIABLES`` and those of an indirect parameter."""
-    variables: dict[str, str] = getattr(request.module, "VARIABLES", {}) | getattr(request, "param", {})
+    """The echo engine's, loaded, with the module's ``VARIABLES``."""
+    module = cast(Any, request).module
+    variables: dict[str, str] = getattr(module, "VARIABLES", {})
     async with open_app(tmp_path_factory.mktemp("app"), ENGINE="echo", **variables) as app:
         await app.loaded()
         yield app

@@ -151,10 +151,8 @@ async def test_other_faults_are_not_hidden():
     async def never(*_: object) -> Any:
         raise AssertionError
 
-    for scope in (
-        {"type": "http", "path": UPLOAD, "headers": [], "query_string": b""},
-        {"type": "websocket"},
-    ):
+    request: Scope = {"type": "http", "path": UPLOAD, "headers": [], "query_string": b""}
+    for scope in (request, {"type": "websocket"}):
         with pytest.raises(ZeroDivisionError):
             await UploadLimit(app, 1)(scope, never, never)
 
