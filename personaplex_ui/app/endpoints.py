@@ -18,7 +18,7 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.fastrtc_phone.app import build_lent_number_app
 from personaplex_ui.channels.fastrtc_phone.number import FastRtcNumber
 from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
-from personaplex_ui.channels.fastrtc_phone.tunnel import GradioTunnel
+from personaplex_ui.channels.fastrtc_phone.tunnel import gradio_tunnel
 from personaplex_ui.channels.moshi.client_page import MoshiClient, MoshiClientAssets, build_client_router
 from personaplex_ui.channels.moshi.routes import build_moshi_router
 from personaplex_ui.channels.twilio.account import PhoneAccount
@@ -142,7 +142,7 @@ class Endpoints:
         if not (token or self._settings.fastrtc_phone):
             return None
         build_app = functools.partial(build_lent_number_app, self._call_manager, self.phone)
-        return FastRtcNumber(build_app, GradioTunnel(), FastRtcService(token), self._call_manager)
+        return FastRtcNumber(build_app, gradio_tunnel, FastRtcService(token), self._call_manager)
 
 
 async def _open_number(number: FastRtcNumber) -> None:

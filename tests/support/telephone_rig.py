@@ -10,6 +10,7 @@ from typing import cast
 import httpx
 
 from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.channels.fastrtc_phone.tunnel import Tunnel
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.personas import PhonePersona, PhonePersonas
 from personaplex_ui.channels.twilio.service import PhoneService
@@ -52,47 +53,42 @@ class ForwardingTunnel:
         self.going = asyncio.Event()
         self.going.set()
         self.broken = asyncio.Event()
-        self.opened = 0
+        self.is_open = False
         self.ports: list[int] = []
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def is_open(self) -> bool:
-        return self._server is not None
-
-    async def open(self, port: int) -> str:
-        self.opened += 1
+    @asynccontextmanager
+    async def open(self, port: int) -> AsyncGenerator[Tunnel]:
         self.ports.append(port)
         await self.going.wait()
         if self.failure:
             raise PhoneUnavailable(self.failure)
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        tasks: set[asyncio.Task[None]] = set()
 
-    async def lost(self) -> str:
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.add(cast("asyncio.Task[None]", asyncio.current_task()))
+            try:
+                inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+                await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+            except asyncio.CancelledError:
+                pass  # the tunnel is closed; asyncio would log it
+            finally:
+                writer.transport.abort()
+
+        server = await asyncio.start_server(forward, "127.0.0.1", 0)
+        lost = asyncio.create_task(self._lost())
+        self.is_open = True
+        try:
+            yield Tunnel(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", lost)
+        finally:
+            self.is_open = False
+            server.close()
+            for task in (*tasks, lost):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _lost(self) -> str:
         await self.broken.wait()
         return "The tunnel broke."
-
-    async def close(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._tasks.add(task)
-        try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.ports[-1])
-            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
-        except asyncio.CancelledError:
-            pass  # close; asyncio would log it
-        finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

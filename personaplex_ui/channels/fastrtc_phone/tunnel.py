@@ -12,8 +12,8 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 
 from personaplex_ui.channels.fastrtc_phone import tunnel_process
 from personaplex_ui.errors import PhoneUnavailable
@@ -56,90 +56,70 @@ SENTENCES = {"RuntimeError": NO_RELAY, "ChecksumMismatchError": WRONG_PROGRAM, "
 """By the exception that Gradio raised; all others come from fetching or starting the program."""
 
 
-class Tunnel(Protocol):
-    """Makes one local port reachable under a public host name. Can be opened again after ``close``."""
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """``host``: the public one (with its port, if it is not 443). ``lost``: its result is the sentence that
+    says so, once the host leads here no more."""
 
-    async def open(self, port: int) -> str:
-        """The public host (and port, if it is not 443) that now leads to ``port`` of 127.0.0.1.
-
-        Raises:
-            PhoneUnavailable: with the words for whoever runs the server. Nothing is left then, nor after a
-                cancellation.
-        """
-        ...
-
-    async def lost(self) -> str:
-        """Returns when the open tunnel leads here no more, with the sentence that says so."""
-        ...
-
-    async def close(self) -> None:
-        """The host leads nowhere any more. Closing twice, or what was never open, changes nothing."""
-        ...
+    host: str
+    lost: "asyncio.Task[str]"
 
 
-class GradioTunnel:
-    """A ``Tunnel`` through ``*.gradio.live``. ``command``: the child's program, without the port."""
+@contextlib.asynccontextmanager
+async def gradio_tunnel(
+    port: int,
+    command: Sequence[str] = (sys.executable, "-P", tunnel_process.__file__),
+    within_sec: float = OPENS_WITHIN_SEC,
+) -> AsyncGenerator[Tunnel]:
+    """Makes ``port`` of 127.0.0.1 reachable under ``*.gradio.live``. ``command``: the child's program.
 
-    def __init__(
-        self,
-        command: Sequence[str] = (sys.executable, "-P", tunnel_process.__file__),
-        within_sec: float = OPENS_WITHIN_SEC,
-    ) -> None:
-        self._command = command
-        self._within_sec = within_sec
-        self._process: asyncio.subprocess.Process | None = None
-        self._held = contextlib.ExitStack()
-
-    async def open(self, port: int) -> str:
-        """As the protocol says."""
+    Raises:
+        PhoneUnavailable: with the words for whoever runs the server.
+    """
+    async with contextlib.AsyncExitStack() as held:
         try:
-            async with asyncio.timeout(self._within_sec):
-                return _host_in(await self._start(port))
-        except BaseException as error:
-            await self.close()
-            match error:
-                case TimeoutError():
-                    raise PhoneUnavailable(TOO_LATE) from None
-                case OSError():
-                    raise PhoneUnavailable(NO_PROCESS) from error
-                case _:
-                    raise
+            async with asyncio.timeout(within_sec):
+                # Its folder is new: Gradio leaves the relay's certificate there.
+                folder = held.enter_context(tempfile.TemporaryDirectory(prefix="tunnel-"))
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    str(port),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    cwd=folder,
+                    start_new_session=True,  # frpc is of its group, and the terminal's Ctrl-C is not for it
+                )
+                held.push_async_callback(_end, process)
+                host = _host_in(await _first_line(process))
+        except TimeoutError:
+            raise PhoneUnavailable(TOO_LATE) from None
+        except OSError as error:
+            raise PhoneUnavailable(NO_PROCESS) from error
+        lost = asyncio.create_task(_lost(process))
+        held.callback(lost.cancel)
+        yield Tunnel(host, lost)
 
-    async def lost(self) -> str:
-        """As the protocol says."""
-        assert self._process is not None, "the tunnel is not open"
-        await self._process.wait()
-        return LOST
 
-    async def close(self) -> None:
-        """As the protocol says. Takes 2 s at most."""
-        process, self._process = self._process, None
-        held, self._held = self._held, contextlib.ExitStack()
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), ENDS_WITHIN_SEC)
-        with contextlib.suppress(OSError):
-            held.close()
+async def _first_line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    try:
+        return (await process.stdout.readline()).decode("utf-8", "replace").strip()
+    except ValueError:
+        return ""  # a line without an end
 
-    async def _start(self, port: int) -> str:
-        """The child's first line. In its folder, which is new, Gradio leaves the relay's certificate."""
-        folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="tunnel-"))
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            str(port),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=folder,
-            start_new_session=True,  # frpc is of its group, and the terminal's Ctrl-C is not for it
-        )
-        assert self._process.stdout is not None
-        try:
-            return (await self._process.stdout.readline()).decode("utf-8", "replace").strip()
-        except ValueError:
-            return ""  # a line without an end
+
+async def _lost(process: asyncio.subprocess.Process) -> str:
+    await process.wait()
+    return LOST
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), ENDS_WITHIN_SEC)
 
 
 def _host_in(line: str) -> str:

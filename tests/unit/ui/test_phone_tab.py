@@ -59,7 +59,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringMachine]:
         service.answers = {"/register": (200, LENT), "/unregister": (200, {})}
         lender = functools.partial(FastRtcService, urls=(service.url,), make_client=plain_client)
         monkeypatch.setattr(endpoints, "FastRtcService", lender)
-        monkeypatch.setattr(endpoints, "GradioTunnel", ForwardingTunnel)
+        monkeypatch.setattr(endpoints, "gradio_tunnel", ForwardingTunnel().open)
         yield service
 
 

@@ -79,13 +79,13 @@ async def lent_number_app(
     call_manager: CallManager, folder: Path, persona: PhonePersona | None = None
 ) -> AsyncGenerator[str]:
     """Gives the public host."""
-    tunnel = ForwardingTunnel()
+    phone = phone_service(call_manager, folder, persona)
     with listening() as listener:
-        host = await tunnel.open(listener.getsockname()[1])
-        phone = phone_service(call_manager, folder, persona)
-        async with serving(build_lent_number_app(call_manager, phone, host), listener):
-            yield host
-        await tunnel.close()
+        async with (
+            ForwardingTunnel().open(listener.getsockname()[1]) as tunnel,
+            serving(build_lent_number_app(call_manager, phone, tunnel.host), listener),
+        ):
+            yield tunnel.host
 
 
 @pytest.fixture

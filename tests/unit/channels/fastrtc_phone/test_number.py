@@ -34,6 +34,7 @@ from tests.support.telephone_rig import (
 
 TOKEN = "hf_a-token-of-nobody"
 LENT = {"phone": "+1 (555) 010-0042", "code": 7421, "time_remaining": 1205.5, "reset_date": "2025-12-01"}
+NO_NUMBER = NumberView(NumberState.OFF, fastrtc_number.OFF)
 
 
 @pytest.fixture
@@ -54,38 +55,23 @@ async def tunnel() -> ForwardingTunnel:
     return ForwardingTunnel()
 
 
-def number_of(
-    call_manager: CallManager, tunnel: ForwardingTunnel, *urls: str, token: str | None = TOKEN
-) -> FastRtcNumber:
-    phone = phone_service(call_manager, call_manager.store.recording_path("x" * 22).parent)
-    build_app = functools.partial(build_lent_number_app, call_manager, phone)
-    return FastRtcNumber(build_app, tunnel, FastRtcService(token, urls, plain_client), call_manager)
-
-
 @pytest.fixture
 async def number(
-    call_manager: CallManager, tunnel: ForwardingTunnel, service: AnsweringMachine
+    call_manager: CallManager, tunnel: ForwardingTunnel, service: AnsweringMachine, tmp_path: Path
 ) -> AsyncIterator[FastRtcNumber]:
-    number = number_of(call_manager, tunnel, service.url)
+    """Of which nothing is left in the end: neither tasks nor a tunnel nor an open port."""
+    before = asyncio.all_tasks()
+    build_app = functools.partial(build_lent_number_app, call_manager, phone_service(call_manager, tmp_path))
+    lender = FastRtcService(TOKEN, (service.url,), plain_client)
+    number = FastRtcNumber(build_app, tunnel.open, lender, call_manager)
     yield number
     await number.close()
-
-
-@pytest.fixture(autouse=True)
-async def nothing_left(call_manager: CallManager, tunnel: ForwardingTunnel) -> AsyncIterator[None]:
-    """Neither tasks nor an open port nor a listener, whatever the test was about."""
-    before = asyncio.all_tasks()
-    yield
+    assert number.view() == NO_NUMBER
     await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
     assert not tunnel.is_open
     for port in tunnel.ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), 1.0)
-
-
-class NoPort(socket.socket):
-    def bind(self, address: object, /) -> None:
-        raise OSError("none left")
 
 
 def registered_host(service: AnsweringMachine) -> str:
@@ -103,69 +89,48 @@ async def fails(number: FastRtcNumber, sentence: str) -> None:
 # Lent and given back -----------------------------------------------------------------------------------
 
 
-async def test_a_number_is_shown_and_given_back(
-    number: FastRtcNumber,
-    service: AnsweringMachine,
-    tunnel: ForwardingTunnel,
-    caplog: pytest.LogCaptureFixture,
-):
+async def test_a_number_is_shown_and_given_back_and_can_be_had_again(
+    number: FastRtcNumber, service: AnsweringMachine, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    assert number.view() == NumberView(NumberState.OFF, fastrtc_number.OFF)
+    signals = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    assert number.view() == NO_NUMBER
+    await number.open()
     await number.open()
     sentence = "Call +1 (555) 010-0042 and enter the code 7421."
-    assert number.view() == NumberView(
-        NumberState.READY, sentence, "+1 (555) 010-0042", "7421", "20:05", "2025-12-01"
-    )
-    assert number.state is NumberState.READY
-    [registered] = service.asked
+    ready = NumberView(NumberState.READY, sentence, "+1 (555) 010-0042", "7421", "20:05", "2025-12-01")
+    assert number.view() == ready
     host = registered_host(service)
-    assert (registered.method, registered.path) == ("POST", "/register")
-    assert registered.headers["Authorization"] == TOKEN
     assert (await ring(host)).stream_url == f"wss://{host}/telephone/handler"
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == signals
     await number.close()
-    assert service.asked[1].path == "/unregister"
+    assert service.paths() == ["/register", "/unregister"]
     assert service.asked[1].body == {"url": host, "code": "7421"}
-    assert service.asked[1].headers["Authorization"] == TOKEN
-    assert number.view() == NumberView(NumberState.OFF, fastrtc_number.OFF)
+    assert [asked.headers["Authorization"] for asked in service.asked] == [TOKEN, TOKEN]
     await number.close()
-    assert len(service.asked) == 2
     assert sum("+1 (555) 010-0042" in record.getMessage() for record in caplog.records) == 1
     assert TOKEN not in caplog.text
-
-
-async def test_a_number_can_be_had_again(
-    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
-):
-    for _ in range(2):
-        await number.open()
-        await number.open()
-        await number.close()
-    assert service.paths() == ["/register", "/unregister"] * 2
-    assert tunnel.opened == 2
+    await number.open()
+    assert number.view() == ready
+    assert len(service.asked) == 3
 
 
 async def test_who_asks_twice_gets_one_number(
     number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
-):
+) -> None:
     tunnel.going.clear()
     opening = [asyncio.create_task(number.open()) for _ in range(3)]
-    await until(lambda: tunnel.opened == 1)
+    await until(lambda: len(tunnel.ports) == 1)
     assert number.view() == NumberView(NumberState.OPENING, fastrtc_number.OPENING_TUNNEL)
+    opening[0].cancel()  # the others wait on
     tunnel.going.set()
-    await asyncio.gather(*opening)
+    await asyncio.gather(*opening[1:])
     assert service.paths() == ["/register"]
 
 
-async def test_signals_stay_the_first_servers(number: FastRtcNumber):
-    def handlers() -> list[object]:
-        return [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
-
-    before = handlers()
-    await number.open()
-    assert handlers() == before
-
-
-async def test_minutes_that_are_not_told_are_not_shown(number: FastRtcNumber, service: AnsweringMachine):
+async def test_minutes_that_are_not_told_are_not_shown(
+    number: FastRtcNumber, service: AnsweringMachine
+) -> None:
     service.answers["/register"] = (200, {"phone": "+15550100", "code": "1"})
     await number.open()
     view = number.view()
@@ -175,15 +140,13 @@ async def test_minutes_that_are_not_told_are_not_shown(number: FastRtcNumber, se
 # Not lent ----------------------------------------------------------------------------------------------
 
 
-async def test_without_a_token_nothing_is_asked(
-    call_manager: CallManager, tunnel: ForwardingTunnel, service: AnsweringMachine
-):
-    await fails(number_of(call_manager, tunnel, service.url, token=None), fastrtc_service.NO_TOKEN)
-    assert service.asked == []
-    assert tunnel.opened == 0
+async def test_without_a_token_nothing_is_asked(call_manager: CallManager, tunnel: ForwardingTunnel) -> None:
+    lender = FastRtcService(None, (), plain_client)
+    await fails(FastRtcNumber(lambda host: None, tunnel.open, lender, call_manager), fastrtc_service.NO_TOKEN)
+    assert tunnel.ports == []
 
 
-async def test_what_the_service_refuses_is_told(number: FastRtcNumber, service: AnsweringMachine):
+async def test_what_the_service_refuses_is_told(number: FastRtcNumber, service: AnsweringMachine) -> None:
     service.answers["/register"] = (202, {"reset_date": "2025-12-01"})
     await fails(number, "used up until 2025-12-01")
     assert service.paths() == ["/register"]
@@ -192,44 +155,44 @@ async def test_what_the_service_refuses_is_told(number: FastRtcNumber, service: 
     assert number.state is NumberState.READY
 
 
-async def test_no_tunnel(number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel):
+async def test_without_a_tunnel_nothing_is_asked(
+    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
+) -> None:
     tunnel.failure = "The tunnel to Hugging Face could not be opened."
     await fails(number, tunnel.failure)
     assert service.asked == []
-    await number.close()
-    assert number.state is NumberState.OFF
 
 
-async def test_no_port(number: FastRtcNumber, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loopback_server.socket, "socket", NoPort)
-    await fails(number, loopback_server.NO_PORT)
+async def test_no_port(number: FastRtcNumber, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoPort(socket.socket):
+        def bind(self, address: object, /) -> None:
+            raise OSError("none left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loopback_server.socket, "socket", NoPort)
+        await fails(number, loopback_server.NO_PORT)
 
 
 # Broken off --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closes", [True, False])
-async def test_broken_off_while_the_tunnel_opens(
-    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel, closes: bool
-):
+async def test_switched_off_while_the_tunnel_opens(
+    number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
+) -> None:
     tunnel.going.clear()
     opening = [asyncio.create_task(number.open()) for _ in range(2)]
-    await until(lambda: tunnel.opened == 1)
-    if closes:
-        await number.close()
-    else:
-        opening[0].cancel()
+    await until(lambda: len(tunnel.ports) == 1)
+    await number.close()
     results = await asyncio.gather(*opening, return_exceptions=True)
-    assert isinstance(results[0], PhoneUnavailable if closes else asyncio.CancelledError)
-    assert isinstance(results[1], PhoneUnavailable)
-    assert number.view() == NumberView(NumberState.OFF, fastrtc_number.OFF)
+    assert [str(result) for result in results] == [fastrtc_number.SWITCHED_OFF] * 2
+    assert number.view() == NO_NUMBER
     assert service.asked == []
 
 
 @pytest.mark.parametrize("answers", [True, False])
-async def test_broken_off_while_the_service_is_asked(
+async def test_switched_off_while_the_service_is_asked(
     number: FastRtcNumber, service: AnsweringMachine, monkeypatch: pytest.MonkeyPatch, answers: bool
-):
+) -> None:
     monkeypatch.setattr(fastrtc_number, "LATE_ANSWER_WITHIN_SEC", 5.0 if answers else 0.05)
     service.going.clear()
     opening = asyncio.create_task(number.open())
@@ -242,13 +205,12 @@ async def test_broken_off_while_the_service_is_asked(
     with pytest.raises(PhoneUnavailable):
         await opening
     await closing
-    assert number.state is NumberState.OFF
     assert service.paths() == (["/register", "/unregister"] if answers else ["/register"])
 
 
 async def test_a_service_that_does_not_take_its_number_back_keeps_nobody_waiting(
     number: FastRtcNumber, service: AnsweringMachine, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(fastrtc_service, "UNREGISTERS_WITHIN_SEC", 0.1)
     await number.open()
     service.going.clear()
@@ -256,20 +218,26 @@ async def test_a_service_that_does_not_take_its_number_back_keeps_nobody_waiting
     assert number.state is NumberState.OFF
 
 
-async def test_a_cancelled_close_still_closes(number: FastRtcNumber, service: AnsweringMachine):
+async def test_a_cancelled_close_still_closes_and_who_asks_meanwhile_gets_another(
+    number: FastRtcNumber, service: AnsweringMachine
+) -> None:
     await number.open()
     service.going.clear()
     closing = asyncio.create_task(number.close())
     await until(lambda: service.paths()[-1] == "/unregister")
     closing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await closing
-    assert number.state is NumberState.OFF
+    opening = asyncio.create_task(number.open())
+    await asyncio.sleep(0.02)
+    assert number.state is NumberState.CLOSING
+    service.going.set()
+    await opening
+    assert service.paths() == ["/register", "/unregister", "/register"]
+    assert number.state is NumberState.READY
 
 
 async def test_a_tunnel_that_breaks_takes_the_number_with_it(
     number: FastRtcNumber, service: AnsweringMachine, tunnel: ForwardingTunnel
-):
+) -> None:
     await number.open()
     tunnel.broken.set()
     await until(lambda: number.state is NumberState.FAILED)
@@ -285,13 +253,13 @@ async def test_a_tunnel_that_breaks_takes_the_number_with_it(
 
 async def test_calls_use_up_the_minutes_and_end_with_the_number(
     number: FastRtcNumber, service: AnsweringMachine, call_manager: CallManager
-):
+) -> None:
     service.answers["/register"] = (200, LENT | {"time_remaining": 100.5})
     await number.open()
     host = registered_host(service)
-    answer = await ring(host)
-    async with picked_up(answer) as telephone:
-        await telephone.start(answer.parameters)
+    answered = await ring(host)
+    async with picked_up(answered) as telephone:
+        await telephone.start(answered.parameters)
         await telephone.listen_for(0.7)
         [call] = call_manager.calls.values()
         assert call.transport is Transport.FASTRTC_PHONE
@@ -300,12 +268,11 @@ async def test_calls_use_up_the_minutes_and_end_with_the_number(
         await call_manager.ended(call)
     assert "01:00" < while_it_goes_on < "01:40"
     assert "01:00" < number.view().remaining <= while_it_goes_on
-    answer = await ring(host)
-    async with picked_up(answer) as telephone:
-        await telephone.start(answer.parameters)
-        await until(lambda: bool(call_manager.calls))
+    answered = await ring(host)
+    async with picked_up(answered) as telephone:
+        await telephone.start(answered.parameters)
+        await until(lambda: any(call.live.is_set() for call in call_manager.calls.values()))
         [call] = call_manager.calls.values()
-        await call.live.wait()
         closing = asyncio.create_task(number.close())
         assert await closed(telephone) == (1001, fastrtc_number.GOODBYE)
         await closing
@@ -313,6 +280,6 @@ async def test_calls_use_up_the_minutes_and_end_with_the_number(
     assert call_manager.calls == {}
 
 
-def test_minutes():
+def test_minutes() -> None:
     shown = [in_minutes(sec) for sec in (-1.0, 0.0, 59.99, 60.0, 3_599.0, 6_000.0)]
     assert shown == ["00:00", "00:00", "00:59", "01:00", "59:59", "100:00"]

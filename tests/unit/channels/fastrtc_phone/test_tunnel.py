@@ -9,13 +9,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from gradio import tunneling
 
 from personaplex_ui.channels.fastrtc_phone import tunnel, tunnel_process
-from personaplex_ui.channels.fastrtc_phone.tunnel import GradioTunnel
+from personaplex_ui.channels.fastrtc_phone.tunnel import Tunnel, gradio_tunnel
 from personaplex_ui.errors import PhoneUnavailable
 from tests.support.running import until
 
@@ -66,29 +67,22 @@ async def test_the_public_host_leads_to_the_port_until_it_is_closed(
     frpc: Callable[[str], Path], work: Path, tmp_path: Path
 ) -> None:
     arguments = frpc(OPENS + "trap '' TERM\nwhile :; do sleep 0.02; done\n")
-    opened = GradioTunnel()
-    for port in ("4321", "4322"):
-        assert await opened.open(int(port)) == "abc123.gradio.live"
+    async with gradio_tunnel(4321) as opened:
+        assert opened.host == "abc123.gradio.live"
         given = arguments.read_text().split()
-        assert given[given.index("-l") + 1] == port
+        assert given[given.index("-l") + 1] == "4321"
         assert given[given.index("-i") + 1] == "127.0.0.1"
         assert given[given.index("--server_addr") + 1] == "relay.example.org:7000"
         assert is_running(tmp_path / "pid")
-        await opened.close()
-        await until(lambda: not is_running(tmp_path / "pid"))
-    await opened.close()
+        assert not opened.lost.done()
+    await until(lambda: not is_running(tmp_path / "pid"))
 
 
 async def test_a_tunnel_that_ends_is_told(frpc: Callable[[str], Path], work: Path, tmp_path: Path) -> None:
     frpc(f"{OPENS}while [ ! -e {tmp_path}/break ]; do sleep 0.01; done\n")
-    opened = GradioTunnel()
-    await opened.open(4321)
-    lost = asyncio.create_task(opened.lost())
-    await asyncio.sleep(0.05)
-    assert not lost.done()
-    (tmp_path / "break").touch()
-    assert await lost == tunnel.LOST
-    await opened.close()
+    async with gradio_tunnel(4321) as opened:
+        (tmp_path / "break").touch()
+        assert await opened.lost == tunnel.LOST
 
 
 def opened_by_one_that_is_gone(folder: Path) -> str:
@@ -110,9 +104,8 @@ async def test_why_gradio_opened_none_is_told(frpc: Callable[[str], Path], work:
     arguments = frpc(script)
     if script == "chmod":
         (arguments.parent / "hub/gradio/frpc" / tunneling.BINARY_FILENAME).chmod(0o644)
-    with pytest.raises(PhoneUnavailable) as caught:
-        await GradioTunnel().open(4321)
-    assert str(caught.value) == (tunnel.NO_PROGRAM if script == "chmod" else tunnel.REFUSED)
+    sentence = tunnel.NO_PROGRAM if script == "chmod" else tunnel.REFUSED
+    assert await refusal(gradio_tunnel(4321)) == sentence
 
 
 @pytest.mark.parametrize(
@@ -133,26 +126,23 @@ def test_a_tunnel_that_leads_here_no_more_is_noticed_behind_any_noise(break_off:
 # What a child can say -----------------------------------------------------------------------------------
 
 
-def stub(script: str, within_sec: float = 20.0) -> GradioTunnel:
-    return GradioTunnel(("sh", "-c", script), within_sec)
+def stub(script: str, within_sec: float = 20.0) -> AbstractAsyncContextManager[Tunnel]:
+    return gradio_tunnel(4321, ("sh", "-c", script), within_sec)
+
+
+async def refusal(opening: AbstractAsyncContextManager[Tunnel]) -> str:
+    with pytest.raises(PhoneUnavailable) as caught:
+        async with opening:
+            pass
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("line", "host"),
-    [
-        (URL, "abc123.gradio.live"),
-        ("http://127.0.0.1:8080/x", "127.0.0.1:8080"),
-        *dict.fromkeys(["http:", "https://", "https://a b", 'https://a"/', "https://a@b"], "").items(),
-    ],
+    ("line", "host"), [(URL, "abc123.gradio.live"), ("http://127.0.0.1:8080/x", "127.0.0.1:8080")]
 )
-async def test_only_a_host_is_taken(work: Path, line: str, host: str) -> None:
-    opened = stub(f"echo '{line}'; {STAYS}")
-    if host:
-        assert await opened.open(4321) == host
-    else:
-        with pytest.raises(PhoneUnavailable, match="did not let it in"):
-            await opened.open(4321)
-    await opened.close()
+async def test_the_host_is_taken(work: Path, line: str, host: str) -> None:
+    async with stub(f"echo '{line}'; {STAYS}") as opened:
+        assert opened.host == host
 
 
 @pytest.mark.parametrize(
@@ -164,25 +154,26 @@ async def test_only_a_host_is_taken(work: Path, line: str, host: str) -> None:
         ("echo ConnectError: no network", tunnel.NO_PROGRAM),
         ("exit 1", tunnel.NO_PROGRAM),
         ("head -c 300000 /dev/zero; sleep 60", tunnel.NO_PROGRAM),
+        *[
+            (f"echo '{url}'", tunnel.REFUSED)
+            for url in ("https://", "https://a b", 'https://a"/', "https://a@b")
+        ],
     ],
 )
 async def test_what_failed_is_told(
     work: Path, script: str, sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(PhoneUnavailable) as caught:
-        await stub(script).open(4321)
-    assert str(caught.value) == sentence
+    assert await refusal(stub(script)) == sentence
     assert "The tunnel's process said" in caplog.text
 
 
 async def test_one_that_hangs_is_given_up(work: Path, tmp_path: Path) -> None:
-    with pytest.raises(PhoneUnavailable, match="in time"):
-        await stub(f"echo $$ > {tmp_path}/pid; {STAYS}", 0.4).open(4321)
+    assert await refusal(stub(f"echo $$ > {tmp_path}/pid; {STAYS}", 0.4)) == tunnel.TOO_LATE
     assert not is_running(tmp_path / "pid")
 
 
 async def test_a_cancelled_opening_leaves_nothing(work: Path, tmp_path: Path) -> None:
-    opening = asyncio.create_task(stub(f"echo $$ > {tmp_path}/pid; {STAYS}").open(4321))
+    opening = asyncio.create_task(refusal(stub(f"echo $$ > {tmp_path}/pid; {STAYS}")))
     await until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -191,5 +182,4 @@ async def test_a_cancelled_opening_leaves_nothing(work: Path, tmp_path: Path) ->
 
 
 async def test_no_process_at_all(work: Path) -> None:
-    with pytest.raises(PhoneUnavailable, match="no process"):
-        await GradioTunnel((str(work / "nothing"),)).open(4321)
+    assert await refusal(gradio_tunnel(4321, (str(work / "nothing"),))) == tunnel.NO_PROCESS
