@@ -1,4 +1,4 @@
-"""How many calls one address may have: at once, within a minute, and that nobody is remembered for ever."""
+"""The limits of one address: at once, within a minute, and that nobody is remembered for ever."""
 
 import pytest
 
@@ -7,23 +7,20 @@ from personaplex_ui.errors import TooManyCalls
 from tests.support.clock import Clock
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(0.0)
-
-
-def test_so_many_at_once_and_no_more(clock: Clock) -> None:
-    limits = AddressLimits(2, 0, clock)
-    limits.admit("a")
-    limits.admit("a")
-    limits.admit("b")
-    with pytest.raises(TooManyCalls, match=r"at once \(2\)"):
-        limits.admit("a")
+def test_only_as_many_at_once() -> None:
+    limits = AddressLimits(2, 0, Clock())
+    for address in "aab":
+        limits.check(address)  # counts nothing
+        limits.admit(address)
+    for refuse in (limits.admit, limits.check):
+        with pytest.raises(TooManyCalls, match=r"at once \(2\)"):
+            refuse("a")
     limits.release("a")
     limits.admit("a")
 
 
-def test_so_many_a_minute_and_no_more(clock: Clock) -> None:
+def test_only_as_many_a_minute() -> None:
+    clock = Clock(0.0)
     limits = AddressLimits(0, 3, clock)
     for second in (0.0, 10.0, 20.0):
         clock.now = second
@@ -38,8 +35,8 @@ def test_so_many_a_minute_and_no_more(clock: Clock) -> None:
         limits.admit("a")
 
 
-def test_a_refused_call_does_not_count(clock: Clock) -> None:
-    limits = AddressLimits(1, 2, clock)
+def test_a_refused_call_does_not_count() -> None:
+    limits = AddressLimits(1, 2, Clock())
     limits.admit("a")
     for _ in range(5):
         with pytest.raises(TooManyCalls, match="at once"):
@@ -48,24 +45,9 @@ def test_a_refused_call_does_not_count(clock: Clock) -> None:
     limits.admit("a")
 
 
-def test_an_unknown_address_is_not_limited(clock: Clock) -> None:
-    limits = AddressLimits(1, 1, clock)
-    for _ in range(20):
-        limits.admit("")
-    limits.release("")
-
-
-def test_zero_is_no_limit(clock: Clock) -> None:
-    limits = AddressLimits(0, 0, clock)
+@pytest.mark.parametrize(("limit", "address"), [(1, ""), (0, "a")])
+def test_an_unknown_address_is_not_limited_and_zero_is_no_limit(limit: int, address: str) -> None:
+    limits = AddressLimits(limit, limit, Clock())
     for _ in range(200):
-        limits.admit("a")
-
-
-def test_a_check_counts_nothing(clock: Clock) -> None:
-    limits = AddressLimits(1, 1, clock)
-    for _ in range(5):
-        limits.check("a")
-    limits.admit("a")
-    with pytest.raises(TooManyCalls):
-        limits.check("a")
-    limits.check("")
+        limits.admit(address)
+    limits.release(address)

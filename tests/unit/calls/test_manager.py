@@ -1,4 +1,4 @@
-"""Calls from their opening to the archive, on a fake model that says back what it hears; time is real."""
+"""Calls from their opening to the store, on a fake model that says back what it hears; time is real."""
 
 import asyncio
 import errno
@@ -24,15 +24,15 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, EndedCall, Phase, Transport
-from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import CallOver, TooManyCalls
 from personaplex_ui.logs.call_context import current_call
 from tests.support.fake_model import FakeModel
-from tests.support.running import running_engine, until
+from tests.support.running import running_call_manager, running_engine, until
 
-SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
+PERSONA = Persona("NATF2", "Be kind.")
+SETTINGS = CallSettings(PERSONA)
 OWNER = "an owner"
 CHUNK_SEC = 0.02
 
@@ -55,14 +55,16 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def call_manager(engine: Engine, folder: Path) -> AsyncIterator[CallManager]:
-    call_manager = call_manager_of(engine, folder)
-    await call_manager.start()
-    yield call_manager
-    await call_manager.close()
+    async with running_call_manager(engine, folder) as call_manager:
+        yield call_manager
 
 
-def call_manager_of(engine: Engine, folder: Path) -> CallManager:
-    return CallManager(engine, CallStore(folder, 3600.0, time.time), 600.0)
+async def open_live(
+    call_manager: CallManager, owner: str = OWNER, settings: CallSettings = SETTINGS
+) -> LiveCall:
+    call = call_manager.open(settings, owner)
+    await call.live.wait()
+    return call
 
 
 async def talk(call: LiveCall, sec: float, amplitude: float = 0.25) -> int:
@@ -85,20 +87,23 @@ async def talk(call: LiveCall, sec: float, amplitude: float = 0.25) -> int:
     return answers
 
 
-async def held(call_manager: CallManager, settings: CallSettings = SETTINGS, sec: float = 0.5) -> EndedCall:
-    """A whole call of ``sec`` seconds of talk, as it was kept."""
-    call = call_manager.open(settings, OWNER)
-    await call.live.wait()
-    await talk(call, sec)
-    return await hung_up(call_manager, call)
-
-
-async def hung_up(call_manager: CallManager, call: LiveCall) -> EndedCall:
+async def hang_up(call_manager: CallManager, call: LiveCall) -> None:
     call.hang_up("You hung up.")
     await call_manager.ended(call)
+
+
+async def kept_of(call_manager: CallManager, call: LiveCall) -> EndedCall:
+    await hang_up(call_manager, call)
     kept = call_manager.store.get(OWNER, call.call_id)
     assert kept is not None
     return kept
+
+
+async def held(call_manager: CallManager, settings: CallSettings = SETTINGS, sec: float = 0.5) -> EndedCall:
+    """A whole call of ``sec`` seconds of talk, as it was kept."""
+    call = await open_live(call_manager, settings=settings)
+    await talk(call, sec)
+    return await kept_of(call_manager, call)
 
 
 def sound_of(call_manager: CallManager, kept: EndedCall) -> npt.NDArray[np.float32]:
@@ -117,7 +122,9 @@ def files_in(folder: Path, pattern: str = "*") -> list[Path]:
 # Kept calls ------------------------------------------------------------------------------------------
 
 
-async def test_an_ended_call_is_kept_for_its_owner_with_a_recording_of_its_length(call_manager: CallManager):
+async def test_an_ended_call_is_kept_for_its_owner_with_transcript_levels_and_recording(
+    engine: Engine, call_manager: CallManager, folder: Path
+):
     before = time.time()
     kept = await held(call_manager)
     assert call_manager.store.calls_of(OWNER) == (kept,)
@@ -127,24 +134,24 @@ async def test_an_ended_call_is_kept_for_its_owner_with_a_recording_of_its_lengt
     assert kept.duration_sec >= 0.5
     sound = sound_of(call_manager, kept)
     assert len(sound) == pytest.approx(kept.duration_sec * 24_000, abs=1)
-    assert np.max(sound[:, 0]) == pytest.approx(0.25, abs=0.001)
-    assert np.max(sound[:, 1]) == pytest.approx(0.25, abs=0.001)
-    assert call_manager.calls == {}
-
-
-async def test_transcript_and_levels_are_kept_on_the_calls_clock(call_manager: CallManager):
-    kept = await held(call_manager)
-    words = " ".join(line.text for line in kept.utterances).split()
+    assert np.max(sound, axis=0) == pytest.approx([0.25, 0.25], abs=0.001)
+    words = " ".join(each.text for each in kept.utterances).split()
     assert len(words) >= 4
     assert set(words) == {"word"}
     assert kept.utterances[-1].end_sec <= kept.duration_sec + 0.08
     frames = round(kept.duration_sec / 0.08)
     assert (len(kept.caller_levels_dbfs), len(kept.assistant_levels_dbfs)) == (frames, frames)
     assert max(kept.caller_levels_dbfs) == max(kept.assistant_levels_dbfs) == -12.0
+    assert call_manager.calls == {}
+    for _ in range(2):  # closing twice changes nothing
+        await call_manager.close()
+    async with running_call_manager(engine, folder) as restarted:
+        assert restarted.store.calls_of(OWNER) == (kept,)
+        assert len(sound_of(restarted, kept)) == len(sound)
 
 
 async def test_what_was_not_to_be_recorded_is_not(call_manager: CallManager, folder: Path):
-    kept = await held(call_manager, CallSettings(Persona("NATF2", "Be kind."), record=False))
+    kept = await held(call_manager, CallSettings(PERSONA, record=False))
     assert not kept.recorded
     assert kept.utterances
     assert call_manager.store.recording_of(OWNER, kept.call_id) is None
@@ -152,22 +159,17 @@ async def test_what_was_not_to_be_recorded_is_not(call_manager: CallManager, fol
 
 
 async def test_two_calls_at_once_do_not_mix(call_manager: CallManager):
-    calls = [call_manager.open(SETTINGS, OWNER) for _ in range(2)]
-    for call in calls:
-        await call.live.wait()
+    calls = [await open_live(call_manager) for _ in range(2)]
     await asyncio.gather(talk(calls[0], 0.6, 0.25), talk(calls[1], 0.6, 0.5))
-    sounds = [sound_of(call_manager, await hung_up(call_manager, call)) for call in calls]
-    for sound, amplitude in zip(sounds, (0.25, 0.5), strict=True):
-        for side in (0, 1):
-            assert np.max(sound[:, side]) == pytest.approx(amplitude, abs=0.001)
+    for call, amplitude in zip(calls, (0.25, 0.5), strict=True):
+        sound = sound_of(call_manager, await kept_of(call_manager, call))
+        assert np.max(sound, axis=0) == pytest.approx([amplitude] * 2, abs=0.001)
 
 
 async def test_a_call_of_nobody_is_not_kept(call_manager: CallManager, folder: Path):
-    call = call_manager.open(SETTINGS)
-    await call.live.wait()
+    call = await open_live(call_manager, owner="")
     await talk(call, 0.4)
-    call.hang_up("You hung up.")
-    await call_manager.ended(call)
+    await hang_up(call_manager, call)
     assert call_manager.store.calls_of("") == ()
     assert call_manager.store.get("", call.call_id) is None
     assert files_in(folder) == []
@@ -180,38 +182,36 @@ async def test_a_call_that_never_was_live_is_not_kept(call_manager: CallManager,
     model.chunks = 10**9
     left = call_manager.open(SETTINGS, OWNER)
     await until(lambda: left.phase is Phase.PREPARING)
-    left.hang_up("You hung up.")
-    await call_manager.ended(left)
+    await hang_up(call_manager, left)
+    await call_manager.ended(left)  # who waits for an ended call returns at once
     assert call_manager.store.calls_of(OWNER) == ()
     assert call_manager.calls == {}
 
 
-async def test_who_waits_for_an_ended_call_returns_at_once(call_manager: CallManager):
-    call = call_manager.open(SETTINGS, OWNER)
-    await call.live.wait()
-    await asyncio.gather(hung_up(call_manager, call), call_manager.ended(call))
-    await call_manager.ended(call)
+async def test_what_the_caller_heard_later_is_recorded_where_it_was_heard(call_manager: CallManager):
+    call = await open_live(call_manager)
+    for amplitude in (0.25, 0.5):  # nobody ever heard the first answer
+        call.hear(np.full(1920, amplitude, dtype=np.float32))
+        answer = await call.next_answer(heard=False)
+        assert answer is not None
+    await asyncio.sleep(0.4)
+    call.heard(answer)
+    heard_at = call.elapsed_sec
+    right = sound_of(call_manager, await kept_of(call_manager, call))[:, 1]
+    loud = np.flatnonzero(np.abs(right) > 0.2)
+    assert len(loud) == pytest.approx(1920, abs=100)
+    assert loud[-1] / 24_000 == pytest.approx(heard_at, abs=0.02)
+    assert right[loud].mean() == pytest.approx(0.5, abs=0.01)
 
 
-async def test_calls_come_back_after_a_restart(engine: Engine, call_manager: CallManager, folder: Path):
-    kept = await held(call_manager)
-    await call_manager.close()
-    restarted = call_manager_of(engine, folder)
-    await restarted.start()
-    assert restarted.store.calls_of(OWNER) == (kept,)
-    assert len(sound_of(restarted, kept)) == len(sound_of(call_manager, kept))
-    await restarted.close()
-
-
-# Closing ---------------------------------------------------------------------------------------------
+# Opening and closing ---------------------------------------------------------------------------------
 
 
 async def test_closing_ends_all_calls_with_words_and_closes_their_recordings(
     engine: Engine, call_manager: CallManager, folder: Path
 ):
-    calls = [call_manager.open(SETTINGS, OWNER) for _ in range(3)]
-    for call in calls[:2]:
-        await call.live.wait()
+    calls = [await open_live(call_manager) for _ in range(2)]
+    calls.append(call_manager.open(SETTINGS, OWNER))
     await asyncio.gather(*[talk(call, 0.6) for call in calls[:2]])
     assert len(files_in(folder, "*.part.wav")) == 2
     assert calls[2].phase is Phase.WAITING
@@ -226,21 +226,46 @@ async def test_closing_ends_all_calls_with_words_and_closes_their_recordings(
     assert all(len(sound_of(call_manager, call)) >= 0.5 * 24_000 for call in kept)
 
 
-async def test_closing_twice_changes_nothing(call_manager: CallManager):
-    kept = await held(call_manager)
-    await call_manager.close()
-    await call_manager.close()
-    assert call_manager.store.calls_of(OWNER) == (kept,)
-
-
 async def test_no_task_is_left_after_closing(engine: Engine, folder: Path):
     before = asyncio.all_tasks()
-    call_manager = call_manager_of(engine, folder)
-    await call_manager.start()
-    call = call_manager.open(SETTINGS, OWNER)
-    await call.live.wait()
-    await call_manager.close()
+    async with running_call_manager(engine, folder) as call_manager:
+        await open_live(call_manager)
     await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_an_address_has_its_limit_and_may_call_again_after_a_call(engine: Engine, folder: Path):
+    ended: list[tuple[Transport, End | None]] = []
+    async with running_call_manager(engine, folder, AddressLimits(1, 0, time.monotonic)) as call_manager:
+        call_manager.on_end.append(lambda call: ended.append((call.transport, call.end)))
+        first = call_manager.open(SETTINGS, transport=Transport.MOSHI, address="192.0.2.1")
+        with pytest.raises(TooManyCalls):
+            call_manager.open(SETTINGS, address="192.0.2.1")
+        call_manager.open(SETTINGS, address="192.0.2.2")
+        await hang_up(call_manager, first)
+        assert ended == [(Transport.MOSHI, End.HUNG_UP)]
+        call_manager.open(SETTINGS, address="192.0.2.1")
+    assert ended[1:] == [(Transport.BROWSER, End.SHUTDOWN)] * 2
+
+
+async def test_every_record_of_the_log_within_a_call_knows_its_call(
+    call_manager: CallManager, caplog: pytest.LogCaptureFixture
+):
+    seen: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(current_call.get())
+
+    listener, log = Listener(), logging.getLogger("personaplex_ui.calls.manager")
+    log.addHandler(listener)
+    caplog.set_level(logging.INFO)
+    try:
+        call = await open_live(call_manager, owner="")
+        await hang_up(call_manager, call)
+    finally:
+        log.removeHandler(listener)
+    assert seen == [call.call_id[:6]] * 2
+    assert current_call.get() == ""
 
 
 # The disk --------------------------------------------------------------------------------------------
@@ -270,37 +295,32 @@ async def test_a_full_disk_ends_the_recording_with_a_note_and_not_the_call(
 ):
     open_file = functools.partial(opens_full_disk, room_bytes=44 + int(room_sec * 24_000) * 4)
     monkeypatch.setattr(call_manager_module, "RecordingWriter", lambda: RecordingWriter(open_file))
-    call_manager = call_manager_of(engine, folder)
-    call = call_manager.open(SETTINGS, OWNER)
-    await call.live.wait()
-    await talk(call, 1.4)
-    await until(lambda: bool(call.snapshot().notes))
-    [note] = call.snapshot().notes
-    assert "the disk is full" in note
-    assert "The call goes on" in note
-    assert call.phase is Phase.LIVE
-    assert await talk(call, 0.4) >= 2
-    kept = await hung_up(call_manager, call)
-    assert (kept.notes, kept.recorded) == ((note,), recorded)
-    assert kept.duration_sec >= 1.8
-    if recorded:
-        assert 0.2 <= len(sound_of(call_manager, kept)) / 24_000 <= room_sec
-    await call_manager.close()
+    async with running_call_manager(engine, folder) as call_manager:
+        call = await open_live(call_manager)
+        await talk(call, 1.4)
+        await until(lambda: bool(call.snapshot().notes))
+        [note] = call.snapshot().notes
+        assert "the disk is full" in note
+        assert "The call goes on" in note
+        assert call.phase is Phase.LIVE
+        assert await talk(call, 0.4) >= 2
+        kept = await kept_of(call_manager, call)
+        assert (kept.notes, kept.recorded) == ((note,), recorded)
+        assert kept.duration_sec >= 1.8
+        if recorded:
+            assert 0.2 <= len(sound_of(call_manager, kept)) / 24_000 <= room_sec
 
 
 async def test_a_folder_that_cannot_be_made_breaks_no_call(engine: Engine, tmp_path: Path):
     (tmp_path / "file").write_text("in the way of the folder")
-    call_manager = call_manager_of(engine, tmp_path / "file" / "recordings")
-    await call_manager.start()
-    call = call_manager.open(SETTINGS, OWNER)
-    await call.live.wait()
-    assert await talk(call, 0.6) >= 3
-    await until(lambda: bool(call.snapshot().notes))
-    kept = await hung_up(call_manager, call)
-    assert not kept.recorded
-    assert "recording stopped" in kept.notes[0]
-    assert call_manager.store.calls_of(OWNER) == (kept,)
-    await call_manager.close()
+    async with running_call_manager(engine, tmp_path / "file" / "recordings") as call_manager:
+        call = await open_live(call_manager)
+        assert await talk(call, 0.6) >= 3
+        await until(lambda: bool(call.snapshot().notes))
+        kept = await kept_of(call_manager, call)
+        assert not kept.recorded
+        assert "recording stopped" in kept.notes[0]
+        assert call_manager.store.calls_of(OWNER) == (kept,)
 
 
 async def test_a_disk_that_hangs_keeps_nobody_waiting_and_may_finish_later(
@@ -312,85 +332,15 @@ async def test_a_disk_that_hangs_keeps_nobody_waiting_and_may_finish_later(
         going.wait(30.0)
         return create_file(path)
 
-    monkeypatch.setattr(call_manager_module, "RECORDING_CLOSES_WITHIN_SEC", 0.05)
     monkeypatch.setattr(call_manager_module, "RecordingWriter", lambda: RecordingWriter(open_file))
-    call_manager = call_manager_of(engine, folder)
-    call = call_manager.open(SETTINGS, OWNER)
-    await call.live.wait()
-    assert await talk(call, 0.6) >= 3
-    kept = await hung_up(call_manager, call)
-    assert call_manager.calls == {}
-    assert engine.slots.free == 2
-    assert call_manager.store.recording_of(OWNER, kept.call_id) is None
-    going.set()
-    monkeypatch.undo()
-    await call_manager.close()
+    async with running_call_manager(engine, folder) as call_manager:
+        call = await open_live(call_manager)
+        assert await talk(call, 0.6) >= 3
+        with monkeypatch.context() as hurried:
+            hurried.setattr(call_manager_module, "RECORDING_CLOSES_WITHIN_SEC", 0.05)
+            kept = await kept_of(call_manager, call)
+        assert call_manager.calls == {}
+        assert engine.slots.free == 2
+        assert call_manager.store.recording_of(OWNER, kept.call_id) is None
+        going.set()
     assert len(sound_of(call_manager, kept)) == pytest.approx(kept.duration_sec * 24_000, abs=1)
-
-
-async def test_what_the_caller_heard_later_is_recorded_where_it_was_heard(
-    call_manager: CallManager, folder: Path
-):
-    call = call_manager.open(SETTINGS, OWNER)
-    await call.live.wait()
-    call.hear(np.full(1920, 0.25, dtype=np.float32))
-    never_heard = await call.next_answer(heard=False)
-    call.hear(np.full(1920, 0.5, dtype=np.float32))
-    answer = await call.next_answer(heard=False)
-    assert never_heard is not None
-    assert answer is not None
-    await asyncio.sleep(0.4)
-    call.heard(answer)
-    heard_at = call.elapsed_sec
-    kept = await hung_up(call_manager, call)
-    right = sound_of(call_manager, kept)[:, 1]
-    loud = np.flatnonzero(np.abs(right) > 0.2)
-    assert len(loud) == pytest.approx(1920, abs=100)
-    assert loud[-1] / 24_000 == pytest.approx(heard_at, abs=0.02)
-    assert right[loud].mean() == pytest.approx(0.5, abs=0.01)
-
-
-async def test_an_address_has_its_limit_and_gets_its_line_back(engine: Engine, folder: Path):
-    limits = AddressLimits(1, 0, time.monotonic)
-    call_manager = CallManager(engine, CallStore(folder, 3600.0, time.time), 600.0, limits)
-    await call_manager.start()
-    ended: list[tuple[Transport, End | None]] = []
-    call_manager.on_end.append(lambda call: ended.append((call.transport, call.end)))
-    first = call_manager.open(SETTINGS, transport=Transport.MOSHI, address="192.0.2.1")
-    with pytest.raises(TooManyCalls):
-        call_manager.open(SETTINGS, address="192.0.2.1")
-    call_manager.open(SETTINGS, address="192.0.2.2")
-    first.hang_up("bye")
-    await call_manager.ended(first)
-    assert ended == [(Transport.MOSHI, End.HUNG_UP)]
-    call_manager.open(SETTINGS, address="192.0.2.1")
-    await call_manager.close()
-    assert ended[1:] == [(Transport.BROWSER, End.SHUTDOWN)] * 2
-
-
-async def test_every_line_of_the_log_within_a_call_knows_its_call(
-    call_manager: CallManager, caplog: pytest.LogCaptureFixture
-):
-    seen: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            seen.append(current_call.get())
-
-    listener = Listener()
-    log = logging.getLogger("personaplex_ui.calls.manager")
-    log.addHandler(listener)
-    caplog.set_level(logging.INFO)
-    try:
-        call = call_manager.open(SETTINGS)
-        await call.live.wait()
-        await hung_up_unkept(call_manager, call)
-    finally:
-        log.removeHandler(listener)
-    assert seen == [call.call_id[:6]] * 2
-    assert current_call.get() == ""
-
-
-async def hung_up_unkept(call_manager: CallManager, call: LiveCall) -> None:
-    call.hang_up("You hung up.")
-    await call_manager.ended(call)
