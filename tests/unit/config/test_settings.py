@@ -18,51 +18,14 @@ TURN = {"TURN_URLS": "turn:a.example:3478", "TURN_USERNAME": "ann", "TURN_CREDEN
 
 def test_an_empty_mapping_gives_the_defaults() -> None:
     settings = Settings.from_mapping({})
-    assert settings == Settings(
-        engine=EngineChoice.AUTO,
-        port=7860,
-        host="0.0.0.0",
-        device="auto",
-        hf_token=None,
-        hf_repo="nvidia/personaplex-7b-v1",
-        hf_revision=None,
-        cpu_offload=False,
-        quantize=Quantize.NONE,
-        persona_cache_mb=512,
-        max_calls=4,
-        max_waiting=20,
-        max_call_seconds=600,
-        recordings_dir=Path("recordings"),
-        recordings_keep_hours=24.0,
-        voices_dir=None,
-        default_voice_prompt="NATF2",
-        default_text_prompt="You enjoy having a good conversation.",
-        max_upload_mb=64,
-        app_password=None,
-        api_key=None,
-        trusted_proxies=("127.0.0.1", "::1"),
-        allowed_origins=(),
-        max_calls_per_address=3,
-        calls_per_minute=12,
-        upload_mb_per_hour=512,
-        server_url=None,
-        static_path=None,
-        twilio_account_sid=None,
-        twilio_auth_token=None,
-        twilio_phone_number=None,
-        phone_personas=None,
-        phone_record=False,
-        phone_announcement=None,
-        outbound_daily_limit=20,
-        fastrtc_phone=False,
-        turn_urls=(),
-        turn_username=None,
-        turn_credential=None,
-        space_id=None,
-        spaces_zero_gpu=False,
-        log_level=LogLevel.INFO,
-        log_format=LogFormat.TEXT,
-    )
+    assert settings == Settings()
+    assert (settings.engine, settings.port, settings.host) == (EngineChoice.AUTO, 7860, "0.0.0.0")
+    assert (settings.max_calls, settings.max_waiting, settings.max_call_seconds) == (4, 20, 600)
+    assert (settings.max_calls_per_address, settings.calls_per_minute) == (3, 12)
+    assert (settings.recordings_keep_hours, settings.outbound_daily_limit) == (24.0, 20)
+    assert settings.trusted_proxies == ("127.0.0.1", "::1")
+    secrets = (settings.hf_token, settings.app_password, settings.api_key, settings.twilio_auth_token)
+    assert secrets == (None, None, None, None)
     assert settings.ice_servers == []
 
 

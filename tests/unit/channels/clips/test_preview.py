@@ -11,35 +11,28 @@ import soundfile
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.calls.store import CallStore
 from personaplex_ui.channels.clips.preview import PREVIEW_SEC, PREVIEW_SEED, Previews
-from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.fake_model import FakeModel
-from tests.support.running import until
+from tests.support.running import running_call_manager, running_engine, until
 
 VOICES = VoiceLibrary([Voice(name, "Natural", name) for name in ("NATF2", "NATM1", "nobody")])
 PREVIEW_FRAMES = 75
 
 
 @pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
 async def call_manager(model: FakeModel, tmp_path: Path) -> AsyncIterator[CallManager]:
-    engine = Engine(lambda report: model, max_calls=1, max_waiting=0)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
-    call_manager = CallManager(engine, CallStore(tmp_path, 3600.0, lambda: 0.0), 600.0)
-    yield call_manager
-    await call_manager.close()
-    model.going.set()
-    await engine.close()
+    """With one slot and no queue, so that a second call would be refused."""
+    async with (
+        running_engine(model, max_calls=1, max_waiting=0) as engine,
+        running_call_manager(engine, tmp_path) as call_manager,
+    ):
+        yield call_manager
+        model.going.set()
+        await all_is_free(call_manager)
 
 
 @pytest.fixture
@@ -67,20 +60,16 @@ async def test_a_preview_is_six_seconds_of_the_voice(previews: Previews, model: 
     assert not np.any(samples)
 
 
-async def test_it_is_made_once_and_kept(previews: Previews, call_manager: CallManager, model: FakeModel):
-    first = await previews.wav_of("NATF2")
+async def test_many_who_ask_at_once_get_it_from_one_call_and_it_is_kept(
+    previews: Previews, call_manager: CallManager, model: FakeModel
+):
+    first, *others = await asyncio.gather(*[previews.wav_of("NATF2") for _ in range(8)])
+    assert set(others) == {first}
     assert await previews.wav_of("NATF2.pt") == first
     assert len(model.steps) == PREVIEW_FRAMES
     await all_is_free(call_manager)
     await previews.wav_of("NATM1")
     assert len(model.steps) == 2 * PREVIEW_FRAMES
-
-
-async def test_many_who_ask_at_once_get_it_from_one_call(previews: Previews, model: FakeModel):
-    """There is one line and no queue, so a second call would be refused."""
-    wavs = await asyncio.gather(*[previews.wav_of("NATF2") for _ in range(8)])
-    assert set(wavs) == {wavs[0]}
-    assert len(model.steps) == PREVIEW_FRAMES
 
 
 @pytest.mark.parametrize("voice", ["", "NATF9", "../../etc/passwd", "natf2"])
@@ -89,6 +78,11 @@ async def test_an_unknown_voice_is_refused_without_a_call(previews: Previews, mo
         await previews.wav_of(voice)
     assert refused.value.field == "voice"
     assert model.steps == []
+
+
+async def test_a_voice_the_model_refuses_is_told_in_its_words(previews: Previews):
+    with pytest.raises(PersonaplexError, match="no voice"):
+        await previews.wav_of("nobody")
 
 
 async def test_what_failed_once_is_tried_again(
@@ -101,12 +95,7 @@ async def test_what_failed_once_is_tried_again(
     assert (await previews.wav_of("NATF2"))[:4] == b"RIFF"
 
 
-async def test_a_voice_the_model_refuses_is_told_in_its_words(previews: Previews):
-    with pytest.raises(PersonaplexError, match="no voice"):
-        await previews.wav_of("nobody")
-
-
-async def test_who_stops_waiting_frees_the_line(
+async def test_who_stops_waiting_frees_the_slot(
     previews: Previews, call_manager: CallManager, model: FakeModel
 ):
     model.going.clear()
