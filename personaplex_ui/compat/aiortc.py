@@ -39,7 +39,7 @@ CONSENT_INTERVAL_SEC = 2
 CONSENT_FAILURES = 3
 GATHERED_WITHIN_SEC = 10.0
 MOST_QUEUED_FRAMES = 25
-"""Half a second that nobody has asked for yet; then the oldest is dropped."""
+"""Half a second that was not asked for yet; beyond it the oldest is dropped."""
 
 LONGEST_PACKET_SEC = 0.12
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
@@ -86,7 +86,7 @@ def replace_jitter_buffers(peer: RTCPeerConnection) -> list["InboundAudio"]:
 
 
 def replace_jitter_buffer(receiver: RTCRtpReceiver) -> "InboundAudio | None":
-    """None, and a line in the log, where this aiortc is not what was expected: then its own buffer stays."""
+    """None, and a warning in the log, where aiortc is not what was expected: then its own buffer stays."""
     codecs: Any = getattr(receiver, _CODECS, None)
     queue: Any = getattr(receiver.track, "_queue", None)
     known = hasattr(receiver, _BUFFER) and isinstance(codecs, dict) and isinstance(queue, asyncio.Queue)
@@ -111,16 +111,11 @@ class InboundAudio:
         self._codec: RTCRtpCodecParameters | None = None
         self._decoder: SoundDecoder | None = None
         self._buffer = JitterBuffer(opus_packet.RATE_HZ)
-        self._earlier: list[BufferCounts] = []
-        """Of streams in other codecs."""
-
-    @property
-    def counts(self) -> list[BufferCounts]:
-        """One for each codec that was in use, the newest last."""
-        return [*self._earlier, self._buffer.counts]
+        self.counts: BufferCounts = self._buffer.counts
+        """Of all streams, whichever codec they were in."""
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        """Called by aiortc for each packet of a codec it knows. What it does with the answer is nothing."""
+        """Called by aiortc for each packet of a codec it knows; the result: it has nothing to decode."""
         try:
             self._receive(packet)
         except Exception:
@@ -140,10 +135,9 @@ class InboundAudio:
         self._set_timer()
 
     def _begin(self, codec: RTCRtpCodecParameters) -> None:
-        if self._codec is not None:
-            self._earlier = [_sum_of([*self._earlier, self._buffer.counts])]
         self._codec, self._decoder = codec, SoundDecoder(codec)
         self._buffer = JitterBuffer(codec.clockRate)
+        self._buffer.counts = self.counts
 
     def _set_timer(self) -> None:
         """One that comes too early is not worth cancelling: it is set anew when it comes."""
@@ -193,7 +187,7 @@ class SoundDecoder:
         self._samples = 0
 
     def duration_of(self, payload: bytes) -> int:
-        """In ticks of the codec's clock; 0 when ``payload`` is no sound."""
+        """In ticks of the codec's clock; 0 when ``payload`` is not sound."""
         if self._is_opus:
             return opus_packet.samples_of(payload)
         # A byte of G.711 and of G.722 is a tick.
@@ -240,9 +234,3 @@ class SoundDecoder:
         frame.time_base = Fraction(1, frame.sample_rate)
         self._samples += frame.samples
         return frame
-
-
-def _sum_of(counts: list[BufferCounts]) -> BufferCounts:
-    return BufferCounts(
-        **{name: sum(getattr(each, name) for each in counts) for name in BufferCounts.__slots__}
-    )

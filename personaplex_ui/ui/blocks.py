@@ -1,4 +1,4 @@
-"""The page: left who speaks, right the call. Layout and wiring only; what happens is in ``callbacks``."""
+"""The page: the persona form beside the call panel. Layout and wiring only; ``callbacks`` does the work."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from personaplex_ui.channels.browser.ice_servers import IceServers
 from personaplex_ui.compat.fastrtc import hide_internal_functions
 from personaplex_ui.ui import talk_view
 from personaplex_ui.ui.api import PageApi
-from personaplex_ui.ui.call_panel import CallPanel, build_call_panel, connect_calls
+from personaplex_ui.ui.call_panel import CallPanel
 from personaplex_ui.ui.callbacks import PageCallbacks
-from personaplex_ui.ui.loading_banner import build_loading_banner, watch_engine
+from personaplex_ui.ui.loading_banner import LoadingBanner
 from personaplex_ui.ui.persona_form import QUIET, PersonaForm, build_persona_form
 from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.phone_tab import build_phone_tab
@@ -52,10 +52,10 @@ def build_page(
         gr.HTML(
             "<h1>Talk with PersonaPlex</h1><p>Choose a voice, write the role, speak.</p>", elem_id="header"
         )
-        engine = build_loading_banner()
+        banner = LoadingBanner()
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Talk", id="talk") as talk_tab:
-                persona, call = _build_columns(callbacks, options)
+                persona, call = _build_call_tab(callbacks, options)
                 with gr.Accordion("Your earlier calls", open=False, elem_id="history-fold"):
                     history = gr.HTML(talk_view.history_html(()), elem_id="history")
 
@@ -66,9 +66,9 @@ def build_page(
                 build_status_tab(status_tab, [talk_tab, phone_tab], status)
 
         inputs = [owner, address, *persona.call_inputs]
-        connect_calls(call, callbacks, inputs, owner, history, options.max_connections)
+        call.connect(callbacks, inputs, owner, history, options.max_connections)
         page.load(callbacks.load, outputs=[owner, address, history], **QUIET)
-        watch_engine(page, engine, callbacks, persona)
+        banner.watch_engine(page, callbacks, persona)
         page.unload(callbacks.own_voices.leave)
         api.add_endpoints()
     hide_internal_functions(page)
@@ -78,7 +78,7 @@ def build_page(
     return page
 
 
-def _build_columns(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaForm, CallPanel]:
+def _build_call_tab(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaForm, CallPanel]:
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320, elem_id="persona"):
             # On a telephone's screen the talk button is far below.
@@ -86,5 +86,5 @@ def _build_columns(callbacks: PageCallbacks, options: PageOptions) -> tuple[Pers
             persona = build_persona_form(callbacks, options.voices, options.default_prompt)
         with gr.Column(scale=6, min_width=320, elem_id="conversation"):
             gr.HTML("<h2>The call</h2>")
-            call = build_call_panel(options.max_connections, options.ice_servers)
+            call = CallPanel(options.ice_servers)
     return persona, call

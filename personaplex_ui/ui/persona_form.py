@@ -1,4 +1,4 @@
-"""The left side of the page: voice, one's own voice, role, and how tokens are drawn."""
+"""The persona form: voice, a voice of one's own, role, and how tokens are sampled."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,22 +21,23 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_name": False}
 
 @dataclass(frozen=True, slots=True)
 class PersonaForm:
-    """``call_inputs`` in the order ``read_settings`` takes them; ``role_says``: what ``check_role`` tells."""
+    """``call_inputs`` in the order of ``callbacks.CALL_INPUTS``; ``role_messages``: the outputs of
+    ``check_role``."""
 
     voice: Any
     role: Any
-    role_says: list[Any]
+    role_messages: list[Any]
     call_inputs: list[Any]
 
 
 def build_persona_form(callbacks: PageCallbacks, voices: VoiceLibrary, default_prompt: str) -> PersonaForm:
     voice = _voice(callbacks, voices)
-    role, role_says = _role(default_prompt)
+    role, role_messages = _role(default_prompt)
     for changed in (role.change, voice.change):
-        changed(callbacks.check_role, [role, voice], role_says, trigger_mode="always_last", **QUIET)
+        changed(callbacks.check_role, [role, voice], role_messages, trigger_mode="always_last", **QUIET)
     sampling = _sampling(callbacks)
     record = gr.Checkbox(True, label="Record the call, so that I can listen back", elem_id="record")
-    return PersonaForm(voice, role, role_says, [voice, role, *sampling, record])
+    return PersonaForm(voice, role, role_messages, [voice, role, *sampling, record])
 
 
 def _voice(callbacks: PageCallbacks, voices: VoiceLibrary) -> Any:
@@ -61,9 +62,9 @@ def _voice(callbacks: PageCallbacks, voices: VoiceLibrary) -> Any:
         with gr.Row():
             use = gr.Button("Use this voice", size="sm", elem_id="own-use")
             forget = gr.Button("Forget my voice", size="sm", elem_id="own-forget")
-        says = gr.HTML(talk_view.field_message_html(""), elem_id="own-message")
+        message = gr.HTML(talk_view.field_message_html(""), elem_id="own-message")
     own = callbacks.own_voices
-    shown = [voice, says, recording]
+    shown = [voice, message, recording]
     use.click(own.use, [recording, consent], shown, api_name=False, show_progress="minimal")
     forget.click(own.forget, None, shown, **QUIET)
     return voice

@@ -70,8 +70,8 @@ def _lent_number(tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, key
     with gr.Row():
         get = gr.Button("Get a number", elem_id="number-get")
         give_back = gr.Button("Give it back", elem_id="number-give-back")
-    says = gr.HTML("", elem_id="number-says")
-    outputs = [shown, says]
+    message = gr.HTML("", elem_id="number-says")
+    outputs = [shown, message]
     get.click(callbacks.get_number, [key], outputs, concurrency_limit=None, **QUIET)
     give_back.click(callbacks.give_back, [key], outputs, **QUIET)
     clock = gr.Timer(NUMBER_SHOWN_EVERY_SEC, active=False)

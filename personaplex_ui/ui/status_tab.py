@@ -39,7 +39,7 @@ class StatusSources:
 def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) -> None:
     """``other_tabs``: when one of them is chosen, nothing is asked for any more."""
 
-    # Asynchronous, so that they run on the event loop, where the figures are.
+    # Asynchronous, so that they run on the event loop, where the statistics are kept.
     async def show() -> str:
         return status_view_html(sources.stats())
 

@@ -39,7 +39,7 @@ _ENDS = {
     End.SHUTDOWN: "ended by a shutdown",
 }
 _KEEPS_UP_TO = 0.75
-"""Of the 80 ms. Between this and all of them there is no room left for jitter."""
+"""Of the 80 ms of a frame. Between this share and all of it no room is left for jitter."""
 
 
 def status_view_html(stats: ServerStats) -> str:

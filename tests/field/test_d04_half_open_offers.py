@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from personaplex_ui.channels.browser.offers import (
-    BURST,
-    IN_ALL,
     MAX_CANDIDATES,
-    OF_ONE_ADDRESS,
+    MAX_HALF_OPEN,
+    MAX_HALF_OPEN_OF_ADDRESS,
+    OFFERS_AT_ONCE,
     OfferLimits,
     check_offer,
     rough_problem,
@@ -52,14 +52,14 @@ def test_an_address_pushes_out_its_own_offers_only():
     limits = OfferLimits(Clock(), lambda known: False)
     assert limits.add("other", "b") == []
     closed = [gone for number in range(100) for gone in limits.add(f"a{number}", "a")]
-    assert closed == [f"a{number}" for number in range(100 - OF_ONE_ADDRESS)]
+    assert closed == [f"a{number}" for number in range(100 - MAX_HALF_OPEN_OF_ADDRESS)]
 
 
 def test_whoever_has_most_offers_makes_room_in_all():
     limits = OfferLimits(Clock(), lambda known: False)
     assert limits.add("caller", "b") == []
     closed = [gone for number in range(100) for gone in limits.add(f"x{number}", "")]
-    assert closed == [f"x{number}" for number in range(100 - IN_ALL + 1)]
+    assert closed == [f"x{number}" for number in range(100 - MAX_HALF_OPEN + 1)]
 
 
 def test_who_has_answered_is_not_pushed_out():
@@ -75,7 +75,7 @@ def test_one_address_makes_so_many_offers_a_second_and_another_one_is_not_touche
     for _ in range(120):
         clock.now += 1 / 12
         taken += limits.admit("a")
-    assert taken <= BURST + 11
+    assert taken <= OFFERS_AT_ONCE + 11
     assert limits.admit("b")
     assert all(limits.admit("") for _ in range(100))
 
@@ -87,9 +87,9 @@ def test_a_connection_has_so_many_candidates():
 
 
 async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
-    async with open_component([], IN_ALL + 8) as component, browser_client() as client:
+    async with open_component([], MAX_HALF_OPEN + 8) as component, browser_client() as client:
         await asyncio.gather(*(component.offer(body(SOUND_OFFER)) for _ in range(40)))
-        assert len(component.pcs) <= IN_ALL
+        assert len(component.pcs) <= MAX_HALF_OPEN
         await take_answer(client, await component.offer(body(await real_offer(client))))
         await until(lambda: client.connectionState == "connected")
 

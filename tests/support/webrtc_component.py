@@ -14,7 +14,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from fastrtc import AsyncStreamHandler, WebRTC
 from fastrtc.tracks import EmitType
 
-from personaplex_ui.channels.browser.component import attach, build_component
+from personaplex_ui.channels.browser.component import build_component
 from personaplex_ui.channels.browser.ice_servers import IceServers
 from personaplex_ui.compat.aiortc import peers_closing
 from tests.support.running import until
@@ -49,8 +49,10 @@ async def open_component(diary: list[str], max_connections: int = 20) -> AsyncGe
     """A component whose peers are closed at the end: left open, their sockets would be the next test's."""
     consent = ice.CONSENT_INTERVAL, ice.CONSENT_FAILURES
     with gr.Blocks(analytics_enabled=False):
-        component = build_component(max_connections, IceServers())
-        attach(component, DiaryHandler(diary), [], max_connections)
+        component = build_component(IceServers())
+        component.stream(
+            DiaryHandler(diary), inputs=[component], outputs=[component], concurrency_limit=max_connections
+        )
     try:
         yield component
     finally:

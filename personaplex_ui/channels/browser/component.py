@@ -38,10 +38,8 @@ def _unknown_client() -> str:
     return ""
 
 
-def build_component(
-    max_connections: int, ice_servers: IceServers, client_address: Callable[[], str] = _unknown_client
-) -> WebRTC:
-    """The talk button and its wave, inside a ``gr.Blocks``. Give it its handler with ``attach``.
+def build_component(ice_servers: IceServers, client_address: Callable[[], str] = _unknown_client) -> WebRTC:
+    """The talk button and its wave, inside a ``gr.Blocks``; its ``stream`` takes the handler.
 
     ``client_address``: whom the present request is from, as limits count; empty for unknown ones.
     """
@@ -60,19 +58,12 @@ def build_component(
         rtc_configuration=None,
         server_rtc_configuration={"iceServers": []},
     )
-    component.concurrency_limit = max_connections
     limits = OfferLimits(time.monotonic, functools.partial(fastrtc.is_connecting, component))
     fastrtc.limit_connecting(component, limits.remove)
     component.turn = server(functools.partial(_answer_turn, ice_servers))
     offers = GuardedOffers(component, limits, ice_servers, client_address)
     component.offer = server(functools.partial(offers.answer))
     return component
-
-
-def attach(component: WebRTC, handler: Any, inputs: list[Any], max_connections: int) -> None:
-    component.stream(
-        handler, inputs=[component, *inputs], outputs=[component], concurrency_limit=max_connections
-    )
 
 
 async def _answer_turn(ice_servers: IceServers, _: object) -> dict[str, Any]:

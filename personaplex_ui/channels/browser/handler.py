@@ -37,11 +37,11 @@ SILENCE_SEC = 0.02
 SILENCE = np.zeros((1, int(SILENCE_SEC * SAMPLE_RATE_HZ)), dtype=np.int16)
 
 ReadSettings = Callable[[Sequence[object]], tuple[CallSettings, str, str]]
-"""Makes of the values of the page's inputs the settings of a call, the key of its owner and the address it
-comes from. Raises ``InvalidInput``."""
+"""From the values of the page's inputs to the settings of a call, its owner's key and the client's address.
+Raises ``InvalidInput``."""
 
 ClosePeer = Callable[[str], Awaitable[None]]
-"""Closes the peer connection of a WebRTC id, if it is still there."""
+"""Closes the peer connection of a WebRTC id, if there still is one."""
 
 Sound = tuple[int, npt.NDArray[np.int16]]
 
@@ -147,7 +147,7 @@ class BrowserCall(MendedStreamHandler):
             self._call.change_sampling(settings.sampling)
 
     def _packet_counts(self) -> PacketCounts:
-        counts = [each for inbound in self.inbound for each in inbound.counts]
+        counts = [inbound.counts for inbound in self.inbound]
         return PacketCounts(
             sum(each.lost for each in counts),
             sum(each.late for each in counts),

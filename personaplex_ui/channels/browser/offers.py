@@ -20,15 +20,15 @@ MAX_MEDIA = 2
 MAX_CANDIDATES = 32
 MAX_CANDIDATE_CHARACTERS = 512
 
-OF_ONE_ADDRESS = 3
-IN_ALL = 20
-"""Offers that are not connected. The oldest one makes room for the next, of the address that has the most."""
+MAX_HALF_OPEN_OF_ADDRESS = 3
+MAX_HALF_OPEN = 20
+"""Offers that have not connected. The oldest of the address that has the most makes room for the next."""
 
-BURST = 6.0
-A_SECOND = 1.0
-"""Offers of one known address: at once, and then each second."""
+OFFERS_AT_ONCE = 6.0
+OFFERS_PER_SEC = 1.0
+"""Of one known address: in a burst, and for good."""
 
-MOST_ADDRESSES = 1_000
+MAX_ADDRESSES = 1_000
 
 
 def check_offer(body: object) -> str:
@@ -81,7 +81,7 @@ def rough_problem(sdp: str) -> str:
 
 
 def with_few_candidates(sdp: str) -> str:
-    """``sdp`` without the candidates beyond the first 32: each of them is tried with each of ours."""
+    """``sdp`` with its first 32 candidates only: each one is tried with each of ours."""
     left = MAX_CANDIDATES
     kept: list[str] = []
     for line in sdp.splitlines():
@@ -96,7 +96,7 @@ def with_few_candidates(sdp: str) -> str:
 class OfferLimits:
     """``clock``: seconds. ``is_connecting``: whether the peer of an id has answered.
 
-    An empty address stands for all those that are not known: they share the limit in all.
+    An empty address stands for all clients that are not known: only the total limits them.
     """
 
     def __init__(self, clock: Callable[[], float], is_connecting: Callable[[str], bool]) -> None:
@@ -111,33 +111,33 @@ class OfferLimits:
         if not address:
             return True
         now = self._clock()
-        tokens, since = self._tokens.pop(address, (BURST, now))
-        tokens = min(BURST, tokens + A_SECOND * (now - since))
+        tokens, since = self._tokens.pop(address, (OFFERS_AT_ONCE, now))
+        tokens = min(OFFERS_AT_ONCE, tokens + OFFERS_PER_SEC * (now - since))
         self._tokens[address] = (tokens - 1.0 if tokens >= 1.0 else tokens), now
-        if len(self._tokens) > MOST_ADDRESSES:
+        if len(self._tokens) > MAX_ADDRESSES:
             self._tokens.popitem(last=False)
         return tokens >= 1.0
 
     def add(self, webrtc_id: str, address: str) -> list[str]:
-        """An offer of ``address`` begins; the ids of those that are to be closed for it."""
+        """Note an offer of ``address``, and return the ids of the peers that are to be closed for it."""
         for known in [known for known in self._offers if self._is_connecting(known)]:
             del self._offers[known]
         self._offers[webrtc_id] = address
         closed: list[str] = []
         if address:
-            while list(self._offers.values()).count(address) > OF_ONE_ADDRESS:
+            while list(self._offers.values()).count(address) > MAX_HALF_OPEN_OF_ADDRESS:
                 closed.append(self._oldest_of(address))
-        while len(self._offers) > IN_ALL:
+        while len(self._offers) > MAX_HALF_OPEN:
             closed.append(self._oldest_of(Counter(self._offers.values()).most_common(1)[0][0]))
         return closed
 
     def remove(self, webrtc_id: str) -> None:
-        """It is connected, or gone."""
+        """The peer is connected, or gone."""
         self._offers.pop(webrtc_id, None)
         self._candidates.pop(webrtc_id, None)
 
     def admit_candidate(self, webrtc_id: str) -> bool:
-        """Whether one more candidate of this connection is looked at."""
+        """Whether one more candidate of this connection may be taken."""
         self._candidates[webrtc_id] += 1
         return self._candidates[webrtc_id] <= MAX_CANDIDATES
 
