@@ -29,10 +29,12 @@ if ! said=$("$python" -c 'import moshi.models, personaplex_ui.app.server' 2>&1);
 fi
 # A warning is no failure here: a newer library has new ones.
 read -ra more <<<"${ARGS:-}"
-if ! said=$("$python" -m pytest -q -W default --tb=no -p no:cacheprovider -n logical --ignore tests/browser \
+if ! said=$("$python" -m pytest -q -W default --tb=short -p no:cacheprovider -n logical --ignore tests/browser \
     --ignore tests/e2e ${more[@]+"${more[@]}"} 2>&1); then
-    printf 'Tests that fail:\n\n'
-    quote "$(grep -E '^(FAILED|ERROR)|^=.* in |^[0-9]+ (passed|failed)' <<<"$said" | tail -100)"
+    printf 'Tests fail: %s. Their errors, the most common first:\n\n' "$(tail -1 <<<"$said")"
+    quote "$(grep -E '^E   +[A-Za-z_.]+: ' <<<"$said" | cut -c1-200 | sort | uniq -c | sort -rn | head -20)"
+    printf 'The tests:\n\n'
+    quote "$(grep -E '^(FAILED|ERROR) ' <<<"$said" | cut -c1-200 | head -50)"
     broken=1
 fi
 [[ $broken -ne 0 ]] || printf 'Nothing breaks.\n'
