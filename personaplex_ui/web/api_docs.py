@@ -4,53 +4,42 @@ The page is made here, because FastAPI's loads its scripts from another host. Kn
 nothing of the routes that are in it.
 """
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
+from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBasic, HTTPBearer
 
 from personaplex_ui.web.api_responses import TEXT, answer_invalid_values_in_words, errors, record
+from personaplex_ui.web.security.credentials import COOKIE as LOGIN_COOKIE
+from personaplex_ui.web.security.session_cookie import COOKIE as SESSION_COOKIE
 from personaplex_ui.web.templates import page
 
 Requirement = dict[str, list[str]]
 """Names of schemes, all of which are needed."""
 
-SECURITY_SCHEMES = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "API_KEY, or APP_PASSWORD in its place.",
-    },
-    "basic": {"type": "http", "scheme": "basic", "description": "Any name, and APP_PASSWORD or API_KEY."},
-    "password": {"type": "apiKey", "in": "header", "name": "X-App-Password", "description": "APP_PASSWORD."},
-    "password_in_query": {
-        "type": "apiKey",
-        "in": "query",
-        "name": "password",
-        "description": "APP_PASSWORD, for browsers' websockets.",
-    },
-    "login": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "personaplex_pass",
-        "description": "Given by POST /login.",
-    },
-    "api_key": {"type": "http", "scheme": "bearer", "description": "API_KEY, and nothing else."},
-    "twilio_signature": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Twilio-Signature",
-        "description": "Over the public URL and the fields, with TWILIO_AUTH_TOKEN.",
-    },
-    "visitor": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "personaplex_visitor",
-        "description": "Given by the page: whose calls they are.",
-    },
-}
+SCHEMES = (
+    HTTPBearer(scheme_name="bearer", description="API_KEY, or APP_PASSWORD in its place."),
+    HTTPBasic(scheme_name="basic", description="Any name, and APP_PASSWORD or API_KEY."),
+    APIKeyHeader(scheme_name="password", name="X-App-Password", description="APP_PASSWORD."),
+    APIKeyQuery(
+        scheme_name="password_in_query",
+        name="password",
+        description="APP_PASSWORD, for browsers' websockets.",
+    ),
+    APIKeyCookie(scheme_name="login", name=LOGIN_COOKIE, description="Given by POST /login."),
+    HTTPBearer(scheme_name="api_key", description="API_KEY, and nothing else."),
+    APIKeyHeader(
+        scheme_name="twilio_signature",
+        name="X-Twilio-Signature",
+        description="Over the public URL and the fields, with TWILIO_AUTH_TOKEN.",
+    ),
+    APIKeyCookie(
+        scheme_name="visitor", name=SESSION_COOKIE, description="Given by the page: whose calls they are."
+    ),
+)
 WHO_COMES_IN: list[Requirement] = [
     {name: []} for name in ("bearer", "basic", "password", "password_in_query", "login")
 ]
@@ -68,19 +57,7 @@ REFUSALS = errors(
 
 def add_api_docs(app: FastAPI, server_url: str | None, is_closed: bool) -> None:
     """Describe ``app``, whose own pages of it must be off. ``is_closed``: a password is asked for."""
-    described: dict[str, Any] = {}
-
-    def describe() -> dict[str, Any]:
-        if not described:
-            described.update(_describe(app, server_url, is_closed))
-        return described
-
-    app.openapi = describe
-    answer_invalid_values_in_words(app)
-    app.include_router(_build_router(describe))
-
-
-def _build_router(describe: Callable[[], dict[str, Any]]) -> APIRouter:
+    describe = functools.cache(functools.partial(_describe, app, server_url, is_closed))
     router = APIRouter(include_in_schema=False)
 
     @router.get("/openapi.json")
@@ -91,7 +68,9 @@ def _build_router(describe: Callable[[], dict[str, Any]]) -> APIRouter:
     async def docs() -> HTMLResponse:
         return page("docs", describe())
 
-    return router
+    app.openapi = describe
+    answer_invalid_values_in_words(app)
+    app.include_router(router)
 
 
 def _describe(app: FastAPI, server_url: str | None, is_closed: bool) -> dict[str, Any]:
@@ -103,7 +82,10 @@ def _describe(app: FastAPI, server_url: str | None, is_closed: bool) -> dict[str
         servers=[{"url": server_url}] if server_url else None,
     )
     schemas = {"Error": record({"detail": TEXT})}
-    description["components"] = {"securitySchemes": SECURITY_SCHEMES, "schemas": schemas}
+    schemes = {
+        s.scheme_name: s.model.model_dump(mode="json", by_alias=True, exclude_none=True) for s in SCHEMES
+    }
+    description["components"] = {"securitySchemes": schemes, "schemas": schemas}
     for path, operations in description["paths"].items():
         for operation in operations.values():
             own: list[Requirement] = operation.get("security", [{}])
@@ -121,5 +103,5 @@ def _with_password(path: str, own: list[Requirement]) -> list[Requirement]:
     if path in OPEN_PATHS:
         return []
     if any(name in requirement for requirement in own for name in ("api_key", "twilio_signature")):
-        return own  # these open the door too
+        return own  # these let in as well
     return [{**who, **more} for who in WHO_COMES_IN for more in own]

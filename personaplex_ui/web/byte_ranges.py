@@ -5,6 +5,7 @@ unit with 416. Knows bytes and headers; what they are and who may have them is f
 """
 
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -81,24 +82,28 @@ class RangeResponse(Response):
             self.headers["content-disposition"] = f"{kind}; {_named(download_name)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = await self._describe()
+        size = await self._name_version()
+        asked = Headers(scope=scope)
+        version = asked.get("if-range")
+        is_other = version and version not in (self.headers["etag"], self.headers.get("last-modified"))
         try:
-            spans = self._spans(Headers(scope=scope), size)
+            spans = [] if is_other else parse_range(asked.get("range", ""), size)
         except NotSatisfiable:
             headers = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
             await Response(status_code=416, headers=headers)(scope, receive, send)
             return
-        parts, status = self._parts(spans, size)
+        parts: list[bytes | Span] = self._parts(spans, size) if spans else [(0, size)]
         length = sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in parts)
         self.headers["content-length"] = str(length)
+        status = 206 if spans else 200
         await send({"type": "http.response.start", "status": status, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
             async for chunk in self._read(parts):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _describe(self) -> int:
-        """Name the version, so that parts of two versions are not put together. Returns the size."""
+    async def _name_version(self) -> int:
+        """So that parts of two versions are not put together. Returns the size."""
         if isinstance(self._content, bytes):
             version, size = self._content, len(self._content)
         else:
@@ -108,45 +113,36 @@ class RangeResponse(Response):
         self.headers["etag"] = f'"{hashlib.sha256(version).hexdigest()[:32]}"'
         return size
 
-    def _spans(self, asked: Headers, size: int) -> list[Span]:
-        known = asked.get("if-range")
-        if known is not None and known not in (self.headers["etag"], self.headers.get("last-modified")):
-            return []
-        return parse_range(asked.get("range", ""), size)
-
-    def _parts(self, spans: list[Span], size: int) -> tuple[list[bytes | Span], int]:
-        """What to send one after the other, and the status."""
-        if not spans:
-            return [(0, size)], 200
+    def _parts(self, spans: list[Span], size: int) -> list[bytes | Span]:
+        """What to send one after the other; describes it in the headers."""
+        ranges = [f"bytes {first}-{end - 1}/{size}" for first, end in spans]
         if len(spans) == 1:
-            self.headers["content-range"] = _content_range(spans[0], size)
-            return [spans[0]], 206
+            self.headers["content-range"] = ranges[0]
+            return [*spans]
         boundary, kind = secrets.token_hex(16), self.headers["content-type"]
         self.headers["content-type"] = f"multipart/byteranges; boundary={boundary}"
         parts: list[bytes | Span] = []
-        for span in spans:
-            head = f"\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {_content_range(span, size)}"
-            parts += [f"{head}\r\n\r\n".encode("latin-1"), span]
-        return [*parts, f"\r\n--{boundary}--\r\n".encode("latin-1")], 206
+        for span, content_range in zip(spans, ranges, strict=True):
+            head = f"\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {content_range}\r\n\r\n"
+            parts += [head.encode("latin-1"), span]
+        return [*parts, f"\r\n--{boundary}--\r\n".encode("latin-1")]
 
     async def _read(self, parts: list[bytes | Span]) -> AsyncIterator[bytes]:
-        if isinstance(self._content, bytes):
-            for part in parts:
-                yield part if isinstance(part, bytes) else self._content[part[0] : part[1]]
-            return
-        async with await anyio.open_file(self._content, "rb") as file:
+        held = self._content
+        file = (
+            anyio.wrap_file(io.BytesIO(held))
+            if isinstance(held, bytes)
+            else await anyio.open_file(held, "rb")
+        )
+        async with file as content:
             for part in parts:
                 if isinstance(part, bytes):
                     yield part
                     continue
-                left = part[1] - await file.seek(part[0])
-                while left and (chunk := await file.read(min(CHUNK_BYTES, left))):
+                left = part[1] - await content.seek(part[0])
+                while left and (chunk := await content.read(min(CHUNK_BYTES, left))):
                     left -= len(chunk)
                     yield chunk
-
-
-def _content_range(span: Span, size: int) -> str:
-    return f"bytes {span[0]}-{span[1] - 1}/{size}"
 
 
 def _named(name: str) -> str:

@@ -215,10 +215,11 @@ class GradioBodies:
 async def _read_json(request: Request) -> object:
     """Raises Refused: it is not JSON, or not said to be. Nothing else may come: a page of another site could
     send it without asking."""
+    text = await request.body()
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused(NO_JSON, 415)
     try:
-        return from_json(await request.body())
+        return from_json(text)
     except ValueError as error:
         raise Refused(NO_JSON) from error
 
