@@ -1,4 +1,4 @@
-"""What the app is made of besides its page: voices, engine, call manager, doors; how they start and stop.
+"""What the app is made of besides its page: voices, engine, call manager, endpoints; how they start and stop.
 
 Knows which settings each of them gets; decides nothing else.
 """
@@ -46,7 +46,7 @@ class AppParts:
         archive = CallStore(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time)
         limits = AddressLimits(settings.max_calls_per_address, settings.calls_per_minute, time.monotonic)
         self.call_manager = CallManager(self.engine, archive, settings.max_call_seconds, limits)
-        self.doors = Endpoints(settings, self.call_manager, self.voices)
+        self.endpoints = Endpoints(settings, self.call_manager, self.voices)
         self.previews = Previews(self.call_manager, self.voices, settings.default_text_prompt)
 
     @contextlib.asynccontextmanager
@@ -54,11 +54,11 @@ class AppParts:
         """Each needs those that start before it, so they stop the other way round."""
         await self.engine.start()
         await self.call_manager.start()
-        await self.doors.open()
+        await self.endpoints.open()
         try:
             yield
         finally:
-            await self.doors.close()
+            await self.endpoints.close()
             await self.call_manager.close()
             await self.engine.close()
 
@@ -75,7 +75,7 @@ class AppParts:
         if trouble := _misfit(model, default):
             name = "DEFAULT_VOICE_PROMPT" if trouble.field == "voice" else "DEFAULT_TEXT_PROMPT"
             yield f"{name} cannot be used by callers who choose none: {trouble}"
-        for entry, persona in self.doors.personas.entries():
+        for entry, persona in self.endpoints.personas.entries():
             voice = default.voice if persona.voice is None else persona.voice
             of_entry = Persona(voice, role if persona.text_prompt is None else persona.text_prompt)
             if of_entry != default and (trouble := _misfit(model, of_entry)):

@@ -1,4 +1,4 @@
-"""Puts together the doors besides the page: telephone, Moshi websocket, figures, and the wall around all.
+"""Puts together all endpoints besides the page: telephone, Moshi websocket, metrics, and the middlewares.
 
 Knows which settings each of them gets; decides nothing else.
 """

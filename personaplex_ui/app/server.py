@@ -66,7 +66,7 @@ def build_app(settings: Settings) -> FastAPI:
     """
     log_what_libraries_print()
     parts = AppParts(settings)
-    doors = parts.doors
+    endpoints = parts.endpoints
     app = FastAPI(
         title="personaplex_ui",
         version=__version__,
@@ -78,12 +78,12 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.call_manager = parts.call_manager
-    app.state.doors = doors
+    app.state.endpoints = endpoints
     app.add_middleware(SessionCookieMiddleware)
     app.include_router(build_router(parts.call_manager, parts.voices))
     app.include_router(build_preview_router(parts.previews, parts.voices))
-    doors.add_to(app)
-    add_api_docs(app, settings.server_url, doors.credentials.are_needed)
+    endpoints.add_to(app)
+    add_api_docs(app, settings.server_url, endpoints.credentials.are_needed)
     app.state.page = _build_page(settings, parts)
     mount(
         app,
@@ -119,7 +119,7 @@ async def _warn_of_misfits(parts: AppParts) -> None:
 
 
 def _build_page(settings: Settings, parts: AppParts) -> gr.Blocks:
-    call_manager, voices, doors = parts.call_manager, parts.voices, parts.doors
+    call_manager, voices, endpoints = parts.call_manager, parts.voices, parts.endpoints
     hf_token = settings.hf_token.get_secret_value() if settings.hf_token else None
     options = PageOptions(
         voices,
@@ -128,13 +128,16 @@ def _build_page(settings: Settings, parts: AppParts) -> gr.Blocks:
         choose_ice_servers(settings.ice_servers, settings.space_id, hf_token),
     )
     probes = Probes()
-    report = KeptReport(lambda: examine_server(settings, probes, doors.metrics.status()))
+    report = KeptReport(lambda: examine_server(settings, probes, endpoints.metrics.status()))
     return build_page(
         PageCallbacks(BrowserCalls(call_manager), parts.previews, voices, parts.load_model, parts.load_echo),
-        PhoneCallbacks(doors.phone, doors.number, doors.credentials, settings.phone_record),
+        PhoneCallbacks(endpoints.phone, endpoints.number, endpoints.credentials, settings.phone_record),
         PageApi(call_manager, voices, settings.max_call_seconds),
         StatusSources(
-            doors.metrics.status, report.get, doors.credentials.are_needed, settings.server_url is not None
+            endpoints.metrics.status,
+            report.get,
+            endpoints.credentials.are_needed,
+            settings.server_url is not None,
         ),
         options,
     )
@@ -201,13 +204,13 @@ class Server(uvicorn.Server):
             )
             phones = any(call.transport is Transport.TWILIO for call in call_manager.calls.values())
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CALLS_AND_DOORS_CLOSE_WITHIN_SEC):
-                    await _close_all(call_manager.close(), app.state.doors.close())
+                async with asyncio.timeout(CLOSED_WITHIN_SEC):
+                    await _close_all(call_manager.close(), app.state.endpoints.close())
             await asyncio.sleep(TWILIO_ASKS_WITHIN_SEC if phones else GOODBYES_ARRIVE_SEC)
         await super().shutdown()
 
 
-CALLS_AND_DOORS_CLOSE_WITHIN_SEC = 3.6
+CLOSED_WITHIN_SEC = 3.6
 GOODBYES_ARRIVE_SEC = 0.3
 TWILIO_ASKS_WITHIN_SEC = 1.2
 """What to say to a caller whose stream has ended; asked in vain, it would speak of an application error."""

@@ -1,4 +1,4 @@
-"""The server's end: calls and doors close, in words, before uvicorn closes the connections."""
+"""The server's end: calls and endpoints close, in words, before uvicorn closes the connections."""
 
 import asyncio
 import errno
@@ -50,26 +50,26 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-def server_of(call_manager: Part, doors: Part) -> server.Server:
+def server_of(call_manager: Part, endpoints: Part) -> server.Server:
     app = FastAPI()
-    app.state.call_manager, app.state.doors = call_manager, doors
+    app.state.call_manager, app.state.endpoints = call_manager, endpoints
     return server.Server(uvicorn.Config(app, log_config=None), ConnectionLimits(9, Clock()))
 
 
 async def test_calls_and_the_lent_number_end_before_the_connections(told: list[str]) -> None:
-    await server_of(Part("calls", told, 0.02), Part("doors", told, 0.05)).shutdown()
-    assert told == ["calls begins", "doors begins", "calls is closed", "doors is closed", CONNECTIONS]
+    await server_of(Part("calls", told, 0.02), Part("endpoints", told, 0.05)).shutdown()
+    assert told == ["calls begins", "endpoints begins", "calls is closed", "endpoints is closed", CONNECTIONS]
 
 
-@pytest.mark.parametrize("hanging", ["calls", "doors"])
+@pytest.mark.parametrize("hanging", ["calls", "endpoints"])
 async def test_what_does_not_close_in_time_holds_up_nothing(
     told: list[str], hanging: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "CALLS_AND_DOORS_CLOSE_WITHIN_SEC", 0.1)
-    calls, doors = (Part(name, told, 30.0 if name == hanging else 0.0) for name in ("calls", "doors"))
-    await server_of(calls, doors).shutdown()
-    other = "doors" if hanging == "calls" else "calls"
-    assert told == ["calls begins", "doors begins", f"{other} is closed", CONNECTIONS]
+    monkeypatch.setattr(server, "CLOSED_WITHIN_SEC", 0.1)
+    calls, endpoints = (Part(name, told, 30.0 if name == hanging else 0.0) for name in ("calls", "endpoints"))
+    await server_of(calls, endpoints).shutdown()
+    other = "endpoints" if hanging == "calls" else "calls"
+    assert told == ["calls begins", "endpoints begins", f"{other} is closed", CONNECTIONS]
 
 
 async def test_twilio_has_time_to_ask_why_its_calls_ended(
@@ -79,7 +79,7 @@ async def test_twilio_has_time_to_ask_why_its_calls_ended(
     calls = Part("calls", told)
     calls.calls["a call"] = SimpleNamespace(transport=Transport.TWILIO)
     asyncio.get_running_loop().call_later(0.01, told.append, "Twilio asks")
-    await server_of(calls, Part("doors", told)).shutdown()
+    await server_of(calls, Part("endpoints", told)).shutdown()
     assert told[-2:] == ["Twilio asks", CONNECTIONS]
 
 

@@ -55,8 +55,8 @@ class OpenApp:
         return self.call_manager.engine
 
     @property
-    def doors(self) -> Endpoints:
-        return self._app.state.doors
+    def endpoints(self) -> Endpoints:
+        return self._app.state.endpoints
 
     @property
     def page(self) -> Blocks:

@@ -82,7 +82,7 @@ async def page(tmp_path: Path, rest: TwilioRest) -> AsyncIterator[PageSession]:
 async def test_a_call_is_made_with_the_key_followed_and_counted(tmp_path: Path, rest: TwilioRest) -> None:
     async with open_app(tmp_path, **TWILIO) as app:
         page = await ready(app)
-        phone = app.doors.phone
+        phone = app.endpoints.phone
 
         async def busy() -> None:
             await until(lambda: bool(phone.call_log.newest_first))
@@ -192,7 +192,7 @@ async def test_with_the_flag_the_number_is_there_from_the_start_and_goes_back_at
     caplog.set_level("INFO")
     async with open_app(tmp_path, ENGINE="echo", HF_TOKEN="hf_somebody", FASTRTC_PHONE="1") as app:
         page = await ready(app)
-        number = app.doors.number
+        number = app.endpoints.number
         assert number is not None
         await until(lambda: number.state is NumberState.READY)
         (html,) = await page.trigger("show_number_now")
@@ -209,7 +209,7 @@ async def test_without_a_token_the_flag_says_what_is_missing(
 ) -> None:
     async with open_app(tmp_path, ENGINE="echo", FASTRTC_PHONE="1") as app:
         page = await ready(app)
-        number = app.doors.number
+        number = app.endpoints.number
         assert number is not None
         await until(lambda: number.state is NumberState.FAILED)
         (html,) = await page.trigger("show_number_now")

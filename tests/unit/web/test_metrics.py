@@ -190,10 +190,10 @@ async def test_what_was_dropped_never_goes_back(rig: Rig) -> None:
         seen.append(await dropped())
         await asyncio.sleep(0)
     await rig.call_manager.ended(call)
-    figures = call.snapshot().stats
+    stats = call.snapshot().stats
     seen += [await dropped(), await dropped()]
     assert all(list(way) == sorted(way) for way in zip(*seen, strict=True))
-    assert seen[-1] == (figures.dropped_heard, figures.dropped_said)
+    assert seen[-1] == (stats.dropped_heard, stats.dropped_said)
     status = rig.metrics.status()
     assert (status.dropped_heard, status.dropped_said) == seen[-1]
 
