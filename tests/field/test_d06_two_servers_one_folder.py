@@ -22,9 +22,9 @@ ANN = "key of Ann"
 OTHER_SERVER = """
 import sys
 from pathlib import Path
-from personaplex_ui.calls.store import Archive
+from personaplex_ui.calls.store import CallStore
 
-archive = Archive(Path(sys.argv[1]), 3_600.0, lambda: float(sys.argv[2]))
+archive = CallStore(Path(sys.argv[1]), 3_600.0, lambda: float(sys.argv[2]))
 archive.load()
 archive.expire(float(sys.argv[2]))
 print(len(archive.calls_of("key of Ann")))
@@ -104,8 +104,8 @@ sys.path.insert(0, {str(ROOT)!r})
 import numpy as np
 from pathlib import Path
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
-from personaplex_ui.calls.store import Archive
-archive = Archive(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
+from personaplex_ui.calls.store import CallStore
+archive = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
 call_id = archive.new_call_id()
 archive.begin({ANN!r}, call_id, {NOW}, "NATF2")
 writer = RecordingWriter()
@@ -126,8 +126,8 @@ def test_both_keep_their_calls_in_one_table(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from personaplex_ui.calls.store import Archive
-archive = Archive(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
+from personaplex_ui.calls.store import CallStore
+archive = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
 for _ in range(10):
     call_id = archive.new_call_id()
     archive.begin({ANN!r}, call_id, {NOW}, "NATF2")
