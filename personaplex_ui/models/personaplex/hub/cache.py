@@ -41,14 +41,14 @@ class HubCache:
 
     def __init__(self, folder: Path, repo: str, revision: str) -> None:
         self.folder = folder
-        self._repo = repo
-        self._revision = revision
+        self.repo = repo
+        self.revision = revision
         self._name = repo_folder_name(repo_id=repo, repo_type="model")
         self.blobs = folder / self._name / "blobs"
         try_to_load_from_cache(repo, CONFIG, folder, revision)  # checks the name
 
     def path_of(self, name: str, revision: str) -> Path | None:
-        found = try_to_load_from_cache(self._repo, name, self.folder, revision)
+        found = try_to_load_from_cache(self.repo, name, self.folder, revision)
         return Path(found) if isinstance(found, str) else None
 
     def blob_of(self, file: RepoSibling) -> Path:
@@ -82,17 +82,17 @@ class HubCache:
 
     def complete(self) -> CheckpointFiles | None:
         """The checkpoint, if all of it is there."""
-        config_path = self.path_of(CONFIG, self._revision)
+        config_path = self.path_of(CONFIG, self.revision)
         if config_path is None:
             return None
         try:
-            return files_in(config_path.parent, self._repo, licence_note(self._repo), FETCH_AGAIN)
+            return files_in(config_path.parent, self.repo, licence_note(self.repo), FETCH_AGAIN)
         except CheckpointUnusable:
             return None
 
     def lacks(self) -> str:
         """``the cache X lacks Y of it``, half a sentence."""
-        config_path = self.path_of(CONFIG, self._revision)
+        config_path = self.path_of(CONFIG, self.revision)
         if config_path is None:
             return f"the cache {self.folder} does not hold all of it"
         try:

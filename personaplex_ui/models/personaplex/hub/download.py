@@ -92,7 +92,7 @@ def find_checkpoint(
         check_config(files.config)
         return files
     try:
-        repository = _Repository(repo, revision or constants.DEFAULT_REVISION, hub)
+        repository = Repository(repo, revision, hub)
     except HFValidationError as error:
         raise CheckpointUnusable(
             f"{HF_REPO} is {repo}: there is no such folder, and it is not a repository's name, as in "
@@ -101,17 +101,16 @@ def find_checkpoint(
     return repository.find(report, check_config)
 
 
-class _Repository:
-    """One revision of one repository: what the hub has of it, and what the cache has.
+class Repository:
+    """One revision of one repository: what the hub has of it, and what ``cache`` has.
 
     Raises HFValidationError for what cannot be a repository's name.
     """
 
-    def __init__(self, repo: str, revision: str, hub: Hub) -> None:
-        self._repo = repo
-        self._revision = revision
+    def __init__(self, repo: str, revision: str | None, hub: Hub) -> None:
         self._hub = hub
-        self._cache = HubCache(hub.cache or Path(constants.HF_HUB_CACHE), repo, revision)
+        folder = hub.cache or Path(constants.HF_HUB_CACHE)
+        self.cache = HubCache(folder, repo, revision or constants.DEFAULT_REVISION)
 
     def find(self, report: Report, check_config: Callable[[Config], None]) -> CheckpointFiles:
         """See ``find_checkpoint``."""
@@ -122,17 +121,17 @@ class _Repository:
                 importlib.import_module("hf_transfer")
             except ImportError:
                 _set_transfer_aside("the package hf_transfer is not installed")
-        is_commit = re.fullmatch(r"[0-9a-f]{40}", self._revision) is not None
-        files = self._cache.complete() if is_commit else None
+        is_commit = re.fullmatch(r"[0-9a-f]{40}", self.cache.revision) is not None
+        files = self.cache.complete() if is_commit else None
         if files is not None:
             check_config(files.config)
             return files
-        report(f"Asking the hub for {self._repo}.", 0.0)
+        report(f"Asking the hub for {self.cache.repo}.", 0.0)
         try:
-            commit, on_hub = self._ask()
+            commit, on_hub = self.ask(HUB_TIMEOUT_SEC)
             config_path = self._fetch(CONFIG, commit)
         except CheckpointUnusable as refusal:
-            files = self._cache.complete()
+            files = self.cache.complete()
             if files is None:
                 raise
             log.warning("%s Going on with what the cache holds.", refusal)
@@ -141,23 +140,23 @@ class _Repository:
         config = read_json(config_path, FETCH_AGAIN)
         check_config(config)
         self._fetch_missing(FileNames.from_config(config), commit, on_hub, report)
-        if self._cache.path_of(CONFIG, self._revision) != config_path:
+        if self.cache.path_of(CONFIG, self.cache.revision) != config_path:
             # Only now may the branch lead to this commit: without the network, it must lead to a whole one.
-            self._fetch(CONFIG, self._revision)
-        return files_in(config_path.parent, self._repo, licence_note(self._repo), FETCH_AGAIN)
+            self._fetch(CONFIG, self.cache.revision)
+        return files_in(config_path.parent, self.cache.repo, licence_note(self.cache.repo), FETCH_AGAIN)
 
     # The hub
 
-    def _ask(self) -> tuple[str, dict[str, RepoSibling]]:
+    def ask(self, timeout_sec: float) -> tuple[str, dict[str, RepoSibling]]:
         """The commit of the revision, and its files by name."""
-        with self._in_words():
+        with self.in_words():
             if constants.HF_HUB_OFFLINE:
                 raise OfflineModeIsEnabled
             info = HfApi(self._hub.endpoint).model_info(
-                self._repo,
-                revision=self._revision,
+                self.cache.repo,
+                revision=self.cache.revision,
                 files_metadata=True,
-                timeout=HUB_TIMEOUT_SEC,
+                timeout=timeout_sec,
                 token=self._hub.token,
             )
         on_hub = {file.rfilename: file for file in info.siblings or []}
@@ -169,7 +168,7 @@ class _Repository:
         absent = [name for name in names if name not in on_hub]
         if absent:
             raise CheckpointUnusable(
-                f"{self._repo} lacks {listed(absent)}, so it is not a checkpoint of PersonaPlex. "
+                f"{self.cache.repo} lacks {listed(absent)}, so it is not a checkpoint of PersonaPlex. "
                 f"Correct {HF_REPO}."
             )
 
@@ -178,21 +177,22 @@ class _Repository:
     ) -> None:
         self._demand(names.in_order(), on_hub)
         wanted = [on_hub[name] for name in [VOICES, *names.in_order()] if name in on_hub]
-        missing = [file for file in wanted if not self._cache.is_whole(file, commit)]
+        missing = [file for file in wanted if not self.cache.is_whole(file, commit)]
         if not missing:
             return
         total = sum(file.size or 0 for file in missing)
-        to_come, free = total - self._cache.arrived(missing), free_bytes(self._cache.folder)
+        to_come, free = total - self.cache.arrived(missing), free_bytes(self.cache.folder)
         if to_come > free:
             raise CheckpointUnusable(
-                f"{self._repo} needs {human_size(to_come)} more on the disk of {self._cache.folder}, which "
-                f"has {human_size(free)} left. Make room there, or set HF_HOME to a folder on a larger disk."
+                f"{self.cache.repo} needs {human_size(to_come)} more on the disk of {self.cache.folder}, "
+                f"which has {human_size(free)} left. Make room there, or set HF_HOME to a folder on a larger "
+                "disk."
             )
 
         def tell() -> None:
-            arrived = self._cache.arrived(missing)
+            arrived = self.cache.arrived(missing)
             megabytes = f"{arrived / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-            report(f"Downloading {self._repo}: {megabytes}.", arrived / total if total else 1.0)
+            report(f"Downloading {self.cache.repo}: {megabytes}.", arrived / total if total else 1.0)
 
         with _repeated(tell, REPORT_EVERY_SEC):
             for file in missing:
@@ -200,29 +200,29 @@ class _Repository:
 
     def _fetch_file(self, file: RepoSibling, commit: str) -> None:
         """Fetch ``file``, going on where a former attempt broke off."""
-        blob = self._cache.blob_of(file)
+        blob = self.cache.blob_of(file)
         if file.lfs is not None and not constants.HF_HUB_ENABLE_HF_TRANSFER and not blob.is_file():
-            with self._in_words():
+            with self.in_words():
                 self._fetch_in_parts(file, blob, commit)
         path = self._fetch(file.rfilename, commit)
         # The client compares sizes only, and part of the file may be from another time or program.
         if file.lfs is not None and sha256_of(path) != file.lfs.sha256:
             remove(path)
             raise CheckpointUnusable(
-                f"{file.rfilename} of {self._repo} arrived damaged and was removed. "
+                f"{file.rfilename} of {self.cache.repo} arrived damaged and was removed. "
                 "Start again to fetch it anew."
             )
 
     def _fetch_in_parts(self, file: RepoSibling, blob: Path, commit: str) -> None:
         """Put ``file`` in its place in the cache, unless the server sends whole files only."""
         name, token = file.rfilename, self._hub.token
-        url = hf_hub_url(self._repo, name, revision=commit, endpoint=self._hub.endpoint)
+        url = hf_hub_url(self.cache.repo, name, revision=commit, endpoint=self._hub.endpoint)
 
         def locate() -> Location:
             found = get_hf_file_metadata(url, token=token, timeout=HUB_TIMEOUT_SEC)
             if found.etag != blob.name:
                 raise CheckpointUnusable(
-                    f"{name} of {self._repo} was changed on the hub meanwhile. Start again."
+                    f"{name} of {self.cache.repo} was changed on the hub meanwhile. Start again."
                 )
             headers: dict[str, str] = build_hf_headers(token=token)
             if urlsplit(found.location).netloc != urlsplit(url).netloc:
@@ -230,7 +230,7 @@ class _Repository:
             return Location(found.location, headers)
 
         timeout = (HUB_TIMEOUT_SEC, float(constants.HF_HUB_DOWNLOAD_TIMEOUT))
-        with WeakFileLock(self._cache.lock_of(blob)):
+        with WeakFileLock(self.cache.lock_of(blob)):
             if blob.is_file():
                 return  # another process has fetched it meanwhile
             try:
@@ -246,16 +246,16 @@ class _Repository:
 
         def fetch() -> str:
             return hf_hub_download(
-                self._repo,
+                self.cache.repo,
                 name,
                 revision=revision,
-                cache_dir=self._cache.folder,
+                cache_dir=self.cache.folder,
                 endpoint=self._hub.endpoint,
                 token=self._hub.token,
                 etag_timeout=HUB_TIMEOUT_SEC,
             )
 
-        with self._in_words():
+        with self.in_words():
             try:
                 return Path(fetch())
             except RuntimeError:
@@ -265,24 +265,17 @@ class _Repository:
                 return Path(fetch())
 
     @contextmanager
-    def _in_words(self) -> Generator[None]:
+    def in_words(self) -> Generator[None]:
         """Turn what the hub's client raises into a sentence."""
         try:
             yield
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             cause = hub_errors.cause_of(error)
             if hub_errors.is_misfit(cause):
-                discard_all_parts(self._cache.blobs)
+                discard_all_parts(self.cache.blobs)
             log.info("The hub's client raised %s.", type(cause).__name__)
-            asked = hub_errors.Asked(
-                repo=self._repo,
-                revision=self._revision,
-                cache=self._cache.folder,
-                has_token=bool(self._hub.token or get_token()),
-                cache_lacks=self._cache.lacks(),
-                has_parts=self._cache.has_parts(),
-            )
-            raise CheckpointUnusable(hub_errors.in_words(cause, asked)) from cause
+            has_token = bool(self._hub.token or get_token())
+            raise CheckpointUnusable(hub_errors.in_words(cause, self.cache, has_token)) from cause
 
 
 def _set_transfer_aside(why: str) -> None:

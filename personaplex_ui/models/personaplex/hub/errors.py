@@ -1,12 +1,10 @@
 """What the hub's client raises, in words: one sentence for each way to fail, with the next step.
 
-Knows exceptions and status codes; it neither asks the hub nor looks at the disk. The exceptions' own texts
-are never shown: they may hold addresses that sign in.
+Knows exceptions and status codes; asks no hub. The exceptions' own texts are never shown: they may hold
+addresses that sign in.
 """
 
 import errno
-from dataclasses import dataclass
-from pathlib import Path
 
 import requests
 from huggingface_hub.errors import (
@@ -19,24 +17,10 @@ from huggingface_hub.errors import (
 )
 
 from personaplex_ui.errors import setting
+from personaplex_ui.models.personaplex.hub.cache import HubCache
 from personaplex_ui.models.personaplex.loading.checkpoint_files import HF_REPO
 
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked of the hub, and what is there already.
-
-    ``cache_lacks``: ``X lacks Y``, half a sentence. ``has_parts``: some file has arrived in part.
-    """
-
-    repo: str
-    revision: str
-    cache: Path
-    has_token: bool
-    cache_lacks: str
-    has_parts: bool
 
 
 def cause_of(error: Exception) -> BaseException:
@@ -51,34 +35,35 @@ def is_misfit(error: BaseException) -> bool:
     )
 
 
-def in_words(error: BaseException, asked: Asked) -> str:
-    """What went wrong and what to do next."""
+def in_words(error: BaseException, cache: HubCache, has_token: bool) -> str:
+    """What went wrong with what was to be in ``cache``, and what to do next."""
     if isinstance(error, requests.HTTPError):
-        return _not_given(error, asked) if _is_about_access(error) else _refused(error, asked)
+        is_about_access = _is_about_access(error)
+        return _not_given(error, cache, has_token) if is_about_access else _refused(error, cache)
     if isinstance(error, requests.RequestException):
-        return _unreachable(error, asked)
+        return _unreachable(error, cache)
     match error:
         case _ if is_misfit(error):
             return (
-                f"A file of {asked.repo} did not arrive as announced and was removed. Start again to "
+                f"A file of {cache.repo} did not arrive as announced and was removed. Start again to "
                 "fetch it anew; if that fails too, check the proxy and HF_ENDPOINT, if they are set."
             )
         case OfflineModeIsEnabled():
             return (
-                f"HF_HUB_OFFLINE is set, but {asked.cache_lacks}. Unset it once, and TRANSFORMERS_OFFLINE, "
+                f"HF_HUB_OFFLINE is set, but {cache.lacks()}. Unset it once, and TRANSFORMERS_OFFLINE, "
                 "so that it is fetched."
             )
         case FileMetadataError() | ValueError() | KeyError() | TypeError() | RuntimeError():
             return _no_hub()
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return (
-                f"The disk of {asked.cache} is full. Make room there, or set HF_HOME to a folder on a larger "
-                "disk, and start again: the download goes on from where it was."
+                f"The disk of {cache.folder} is full. Make room there, or set HF_HOME to a folder on a "
+                "larger disk, and start again: the download goes on from where it was."
             )
         case OSError(errno=errno.EACCES | errno.EROFS | errno.EPERM):
-            return f"{asked.cache} cannot be written. Allow that, or set HF_HOME to a folder that can be."
+            return f"{cache.folder} cannot be written. Allow that, or set HF_HOME to a folder that can be."
         case _:
-            return f"Fetching {asked.repo} failed; the log says why. Start again."
+            return f"Fetching {cache.repo} failed; the log says why. Start again."
 
 
 def _status(error: requests.HTTPError) -> int:
@@ -92,57 +77,57 @@ def _is_about_access(error: requests.HTTPError) -> bool:
     return unknown or _status(error) in (401, 403)
 
 
-def _not_given(error: requests.HTTPError, asked: Asked) -> str:
+def _not_given(error: requests.HTTPError, cache: HubCache, has_token: bool) -> str:
     """The hub does not have it, or not for who asks; it does not always say which of the two."""
     status = _status(error)
-    page = f"https://huggingface.co/{asked.repo}"
+    page = f"https://huggingface.co/{cache.repo}"
     match error:
         case RevisionNotFoundError():
             return (
-                f"{asked.repo} has no revision {asked.revision}. Set {setting('HF_REVISION')} to one that "
+                f"{cache.repo} has no revision {cache.revision}. Set {setting('HF_REVISION')} to one that "
                 "it has, or unset it."
             )
         case GatedRepoError() if status == 403:
             return (
-                f"{asked.repo} is given only to those who have accepted its licence. Accept it at {page} "
+                f"{cache.repo} is given only to those who have accepted its licence. Accept it at {page} "
                 "with the account of HF_TOKEN, allow a fine-grained token to read gated repositories, "
                 "and start again."
             )
-        case _ if status == 401 and asked.has_token:
+        case _ if status == 401 and has_token:
             return (
                 "The hub does not accept HF_TOKEN: it is mistyped, expired or revoked. "
                 f"Make a new one at {TOKENS_PAGE}, set HF_TOKEN to it and start again."
             )
         case GatedRepoError():
             return (
-                f"{asked.repo} is given only to those who sign in, and HF_TOKEN is not set. Accept the "
+                f"{cache.repo} is given only to those who sign in, and HF_TOKEN is not set. Accept the "
                 f"licence at {page}, make a token at {TOKENS_PAGE}, set HF_TOKEN to it "
                 "and start again."
             )
-        case RepositoryNotFoundError() if not asked.has_token:
+        case RepositoryNotFoundError() if not has_token:
             return (
-                f"The hub has no public repository {asked.repo}. Correct {HF_REPO}, "
+                f"The hub has no public repository {cache.repo}. Correct {HF_REPO}, "
                 "or set HF_TOKEN to a token that may read it."
             )
         case RepositoryNotFoundError():
             return (
-                f"The hub has no repository {asked.repo} that HF_TOKEN may read. Correct {HF_REPO}, "
+                f"The hub has no repository {cache.repo} that HF_TOKEN may read. Correct {HF_REPO}, "
                 "or let the token's account read it."
             )
-        case _ if status == 403 and asked.has_token:
-            return f"HF_TOKEN may not read {asked.repo}. Allow it at {TOKENS_PAGE} and start again."
+        case _ if status == 403 and has_token:
+            return f"HF_TOKEN may not read {cache.repo}. Allow it at {TOKENS_PAGE} and start again."
         case _:
             return f"The hub asks for a token. Make one at {TOKENS_PAGE}, set HF_TOKEN to it and start again."
 
 
-def _refused(error: requests.HTTPError, asked: Asked) -> str:
+def _refused(error: requests.HTTPError, cache: HubCache) -> str:
     """The hub has what was asked for, and answers with something else."""
     match _status(error):
         case 404:
-            return f"{asked.repo} lacks a file that the hub had listed. Start again."
+            return f"{cache.repo} lacks a file that the hub had listed. Start again."
         case _ if is_misfit(error):
             return (
-                f"A part of {asked.repo} that arrived earlier did not fit and was removed. "
+                f"A part of {cache.repo} that arrived earlier did not fit and was removed. "
                 "Start again to fetch it anew."
             )
         case 429:
@@ -152,35 +137,33 @@ def _refused(error: requests.HTTPError, asked: Asked) -> str:
             )
         case status if status >= 500:
             return (
-                f"The hub has trouble of its own (error {status}), and {asked.cache_lacks}. "
+                f"The hub has trouble of its own (error {status}), and {cache.lacks()}. "
                 "Start again in some minutes."
             )
         case status:
             return f"The hub refuses the request (error {status}). Check {HF_REPO}, and HF_ENDPOINT if set."
 
 
-def _unreachable(error: requests.RequestException, asked: Asked) -> str:
+def _unreachable(error: requests.RequestException, cache: HubCache) -> str:
     """No answer came, or not all of it."""
     match error:
         case requests.exceptions.SSLError() | requests.exceptions.ProxyError():
             return (
-                f"No secure connection to the hub can be made, and {asked.cache_lacks}. Check the proxy "
+                f"No secure connection to the hub can be made, and {cache.lacks()}. Check the proxy "
                 "(HTTPS_PROXY), its certificates (REQUESTS_CA_BUNDLE) and the clock of this machine."
             )
         case requests.exceptions.JSONDecodeError():
             return _no_hub()
-        case _ if asked.has_parts:
+        case _ if cache.has_parts():
             return (
-                f"The download of {asked.repo} broke off. What has arrived is kept: check the network and "
+                f"The download of {cache.repo} broke off. What has arrived is kept: check the network and "
                 "start again, and it goes on from there."
             )
         case requests.Timeout():
-            return (
-                f"The hub did not answer in time, and {asked.cache_lacks}. Check the network and start again."
-            )
+            return f"The hub did not answer in time, and {cache.lacks()}. Check the network and start again."
         case _:
             return (
-                f"The hub cannot be reached, and {asked.cache_lacks}. Check the network, and HF_ENDPOINT "
+                f"The hub cannot be reached, and {cache.lacks()}. Check the network, and HF_ENDPOINT "
                 f"if it is set; or set {HF_REPO} to a folder that holds the files."
             )
 

@@ -22,21 +22,18 @@ from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, DELAYS
 PERSONAPLEX_7B: dict[str, Any] = {**_lm_kwargs, "dep_q": 2 * CODEBOOKS, "delays": DELAYS.tolist()}
 """What a config that says nothing means: the released one is a stub."""
 
-WHOLE_NUMBERS = {
-    "dim",
-    "text_card",
-    "num_heads",
-    "num_layers",
-    "context",
-    "dep_q",
-    "depformer_dim",
-    "depformer_num_heads",
-    "depformer_num_layers",
-    "depformer_context",
-}
-NUMBERS = {"hidden_scale", "max_period", "depformer_max_period"}
 FEEDFORWARD = "depformer_dim_feedforward"
 """One whole number, or one for each depth step."""
+
+WHOLE_NUMBERS = (
+    "dim text_card num_heads num_layers context dep_q depformer_dim depformer_num_heads depformer_num_layers "
+    f"depformer_context {FEEDFORWARD}"
+)
+NUMBERS: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(WHOLE_NUMBERS.split(), (int, "a whole number")),
+    **dict.fromkeys(("hidden_scale", "max_period", "depformer_max_period"), ((int, float), "a number")),
+}
+"""The sizes that may differ, with what they must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +69,21 @@ def language_model_sizes(config: Config) -> Sizes:
     Raises:
         CheckpointUnusable: a value makes no sense, or is that of another kind of model.
     """
-    arguments: dict[str, Any] = dict(PERSONAPLEX_7B)
-    arguments |= {key: config[key] for key in PERSONAPLEX_7B if key in config}
+    arguments: dict[str, Any] = {key: config.get(key, usual) for key, usual in PERSONAPLEX_7B.items()}
     for key, value in arguments.items():
-        if key in WHOLE_NUMBERS and not _is_whole(value):
-            raise _senseless(key, value, "a whole number above 0")
-        if key in NUMBERS and not (
-            isinstance(value, float | int) and not isinstance(value, bool) and value > 0
-        ):
-            raise _senseless(key, value, "a number above 0")
-        if key == FEEDFORWARD and not all(_is_whole(size) for size in _as_list(value)):
-            raise _senseless(key, value, "a whole number above 0")
-        wanted = PERSONAPLEX_7B[key]
-        if key not in {*WHOLE_NUMBERS, *NUMBERS, FEEDFORWARD} and value != wanted:
-            raise CheckpointUnusable(
-                f"{CONFIG} says {key} = {value}, but PersonaPlex has {wanted}: this is another model. "
-                f"Correct {HF_REPO}."
-            )
+        if key in NUMBERS:
+            kind, wanted = NUMBERS[key]
+            for number in (
+                cast(list[Any], value) if key == FEEDFORWARD and isinstance(value, list) else [value]
+            ):
+                if not isinstance(number, kind) or isinstance(number, bool) or number <= 0:
+                    raise CheckpointUnusable(
+                        f"{CONFIG} says {key} = {value!r}, but it must be {wanted} above 0. Fetch it again."
+                    )
+        elif value != PERSONAPLEX_7B[key]:
+            raise _another_model(key, value, f"{PERSONAPLEX_7B[key]}")
     if arguments["dep_q"] < CODEBOOKS:
-        raise CheckpointUnusable(
-            f"{CONFIG} says dep_q = {arguments['dep_q']}, but PersonaPlex has at least {CODEBOOKS}: "
-            f"this is another model. Correct {HF_REPO}."
-        )
+        raise _another_model("dep_q", arguments["dep_q"], f"at least {CODEBOOKS}")
     for prefix in ("", "depformer_"):
         size, heads = arguments[f"{prefix}dim"], arguments[f"{prefix}num_heads"]
         if size % heads:
@@ -104,13 +94,8 @@ def language_model_sizes(config: Config) -> Sizes:
     return Sizes(arguments)
 
 
-def _as_list(value: Any) -> list[object]:
-    return cast(list[object], value) if isinstance(value, list) else [value]
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _senseless(key: str, value: object, wanted: str) -> CheckpointUnusable:
-    return CheckpointUnusable(f"{CONFIG} says {key} = {value!r}, but it must be {wanted}. Fetch it again.")
+def _another_model(key: str, value: object, wanted: str) -> CheckpointUnusable:
+    return CheckpointUnusable(
+        f"{CONFIG} says {key} = {value}, but PersonaPlex has {wanted}: this is another model. "
+        f"Correct {HF_REPO}."
+    )
