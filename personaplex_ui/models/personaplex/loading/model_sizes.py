@@ -71,17 +71,16 @@ def language_model_sizes(config: Config) -> Sizes:
     """
     arguments: dict[str, Any] = {key: config.get(key, usual) for key, usual in PERSONAPLEX_7B.items()}
     for key, value in arguments.items():
-        if key in NUMBERS:
-            kind, wanted = NUMBERS[key]
-            for number in (
-                cast(list[Any], value) if key == FEEDFORWARD and isinstance(value, list) else [value]
-            ):
-                if not isinstance(number, kind) or isinstance(number, bool) or number <= 0:
-                    raise CheckpointUnusable(
-                        f"{CONFIG} says {key} = {value!r}, but it must be {wanted} above 0. Fetch it again."
-                    )
-        elif value != PERSONAPLEX_7B[key]:
-            raise _another_model(key, value, f"{PERSONAPLEX_7B[key]}")
+        if key not in NUMBERS:
+            if value != PERSONAPLEX_7B[key]:
+                raise _another_model(key, value, f"{PERSONAPLEX_7B[key]}")
+            continue
+        kind, wanted = NUMBERS[key]
+        numbers = cast(list[Any], value) if key == FEEDFORWARD and isinstance(value, list) else [value]
+        if not all(isinstance(n, kind) and not isinstance(n, bool) and n > 0 for n in numbers):
+            raise CheckpointUnusable(
+                f"{CONFIG} says {key} = {value!r}, but it must be {wanted} above 0. Fetch it again."
+            )
     if arguments["dep_q"] < CODEBOOKS:
         raise _another_model("dep_q", arguments["dep_q"], f"at least {CODEBOOKS}")
     for prefix in ("", "depformer_"):

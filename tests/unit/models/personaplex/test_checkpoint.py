@@ -75,24 +75,21 @@ def refusal(load_it: Callable[[], object]) -> str:
 # The language model
 
 
-def test_the_weights_are_those_that_moshi_loads(tiny: CheckpointFiles, released: dict[str, Tensor]) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_weights_are_those_that_moshi_loads(
+    tiny: CheckpointFiles, released: dict[str, Tensor], dtype: torch.dtype
+) -> None:
     sizes = language_model_sizes(tiny.config)
     theirs = LMModel(device="cpu", dtype=torch.bfloat16, **sizes.arguments)
-    theirs.load_state_dict(
-        dict(released), assign=True
-    )  # its hooks rename what the released file calls otherwise
+    theirs.load_state_dict(dict(released), assign=True)  # its hooks rename what the file calls otherwise
     expected = theirs.state_dict()
-    model = load(tiny)
+    model = load(tiny, dtype)
     assert model.dep_q == 8
     for name, tensor in model.state_dict().items():
-        assert tensor.dtype == torch.float32
-        assert torch.equal(tensor, expected[name].float()), name
+        assert tensor.dtype == dtype
+        assert torch.equal(tensor, expected[name].to(dtype)), name
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_the_dtype_is_as_asked(tiny: CheckpointFiles) -> None:
-    assert {tensor.dtype for tensor in load(tiny, torch.bfloat16).state_dict().values()} == {torch.bfloat16}
 
 
 def test_progress_is_told(tiny: CheckpointFiles) -> None:
@@ -305,44 +302,60 @@ def room(
     check_gpu_room(config or {}, GPU, torch.bfloat16, max_calls, cache, quantize, memory)
 
 
-def test_an_l4_has_room_for_four_calls() -> None:
-    room(4, 22.8e9)
-
-
 def test_an_l4_has_room_for_the_settings_by_default() -> None:
     """23.6 of its 24.15 GB are free when nothing else runs on it."""
     usual = Settings.from_mapping({})
     assert (usual.max_calls, usual.persona_cache_mb) == (4, 512)
     room(4, 23.6e9, cache=512_000_000)
     room(8, 23.6e9, cache=512_000_000, quantize=True)
-    assert "QUANTIZE=int8" in refusal(lambda: room(8, 23.6e9, cache=512_000_000))
 
 
-def test_no_room_for_so_many_calls() -> None:
-    sentence = refusal(lambda: room(4, 21e9))
-    assert "needs 22.7 GB of GPU memory: 15.4 GB for the weights, 1.6 GB for each of MAX_CALLS=4" in sentence
-    assert (
-        "21.0 GB are free. What helps: MAX_CALLS=2, or QUANTIZE=int8, which halves the weights, or"
-        in sentence
-    )
-    assert "1.5 GB besides" in refusal(lambda: room(4, 22.8e9, cache=500_000_000))
-
-
-def test_no_room_for_so_many_calls_in_int8() -> None:
-    sentence = refusal(lambda: room(4, 12e9))
-    assert "helps: QUANTIZE=int8, which halves the weights and leaves room for MAX_CALLS=1, or" in sentence
-    sentence = refusal(lambda: room(4, 12e9, quantize=True))
-    assert "8.2 GB for the weights" in sentence
-    assert "What helps: MAX_CALLS=1, or CPU_OFFLOAD=1" in sentence
-    assert "QUANTIZE" not in sentence
-
-
-def test_no_room_for_one_call() -> None:
-    sentence = refusal(lambda: room(1, 8e9))
-    assert "What helps: CPU_OFFLOAD=1, which is slow and for clips only, or ending what else" in sentence
-    assert "QUANTIZE" not in sentence
-    sentence = refusal(lambda: room(1, 2e9))
-    assert "What helps: ending what else uses this GPU, or a GPU with more memory" in sentence
+@pytest.mark.parametrize(
+    ("max_calls", "free", "cache", "quantize", "told"),
+    [
+        (8, 23.6e9, 512_000_000, False, "helps: MAX_CALLS=4, or QUANTIZE=int8, which halves the weights, or"),
+        (
+            4,
+            21e9,
+            0,
+            False,
+            "needs 22.7 GB of GPU memory: 15.4 GB for the weights, 1.6 GB for each of MAX_CALLS=4",
+        ),
+        (
+            4,
+            21e9,
+            0,
+            False,
+            "21.0 GB are free. What helps: MAX_CALLS=2, or QUANTIZE=int8, which halves the weights, or",
+        ),
+        (4, 22.8e9, 500_000_000, False, "1.5 GB besides"),
+        (
+            4,
+            12e9,
+            0,
+            False,
+            "helps: QUANTIZE=int8, which halves the weights and leaves room for MAX_CALLS=1, or",
+        ),
+        (4, 12e9, 0, True, "8.2 GB for the weights"),
+        (
+            4,
+            12e9,
+            0,
+            True,
+            "What helps: MAX_CALLS=1, or CPU_OFFLOAD=1, which is slow and for clips only, or ending",
+        ),
+        (
+            1,
+            8e9,
+            0,
+            False,
+            "What helps: CPU_OFFLOAD=1, which is slow and for clips only, or ending what else",
+        ),
+        (1, 2e9, 0, False, "What helps: ending what else uses this GPU, or a GPU with more memory"),
+    ],
+)
+def test_no_room(max_calls: int, free: float, cache: int, quantize: bool, told: str) -> None:
+    assert told in refusal(lambda: room(max_calls, free, cache, quantize))
 
 
 def test_other_sizes_need_other_room(tiny: CheckpointFiles) -> None:

@@ -157,19 +157,9 @@ def test_a_gpu_of_6_gb_has_room_for_what_is_not_offloaded():
     room(6e9, True)
     with pytest.raises(CheckpointUnusable, match=r"15\.4 GB for the weights"):
         room(6e9, False)
-    with pytest.raises(CheckpointUnusable, match=r"needs 5\.\d GB of GPU memory: 2\.\d GB for the weights"):
+    told = r"needs 5\.\d GB of GPU memory: 2\.\d GB for the weights.* helps: (?!CPU_OFFLOAD)"
+    with pytest.raises(CheckpointUnusable, match=told):
         room(4e9, True)
-
-
-def test_offloading_is_named_where_it_would_help():
-    with pytest.raises(
-        CheckpointUnusable, match="helps: CPU_OFFLOAD=1, which is slow and for clips only, or"
-    ):
-        room(6e9, False)
-    for free, cpu_offload in ((4e9, False), (4e9, True)):
-        with pytest.raises(CheckpointUnusable) as refusal:
-            room(free, cpu_offload)
-        assert "CPU_OFFLOAD" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
