@@ -289,7 +289,7 @@ def test_hostile_files_are_refused_with_a_sentence(tmp_path: Path, case: str) ->
         load_preset(path, DIM)
     sentence = str(caught.value)
     assert caught.value.field == "voice"
-    assert sentence.startswith("NATF0.pt is no voice of PersonaPlex: it ")
+    assert sentence.startswith("NATF0.pt is not a voice of PersonaPlex: it ")
     assert sentence.endswith("Choose another voice, or put another file in its place.")
 
 

@@ -161,49 +161,42 @@ def test_a_seed_gives_the_same_answer_again(tmp_path: Path):
 # Voices
 
 
-def answered_with(tmp_path: Path, *options: str) -> bool:
-    """Whether the case of the preset NATF0 comes out."""
-    role = ["--text-prompt", "You enjoy having a good conversation."]
-    assert main([*MODEL, *role, *options, *files(tmp_path, 0, USER)]) == 0
-    tokens, expected = np.load(tmp_path / "0.npy"), read_case("voice_preset").tokens
-    return np.array_equal(tokens[: len(expected)], expected)
-
-
 @pytest.fixture
-def presets(tiny_presets: Path, tmp_path: Path) -> Path:
+def presets(tmp_path: Path) -> Path:
     """A folder where NATM1 has the voice of NATF0, and the other way round."""
-    folder = tmp_path / "voices"
+    folder, theirs = tmp_path / "voices", tmp_path / "presets"
+    unpack_voices(TINY / "voices.tgz", theirs)
     folder.mkdir()
-    for ours, theirs in (("NATF0", "NATM1"), ("NATM1", "NATF0")):
-        copyfile(tiny_presets / f"{theirs}.pt", folder / f"{ours}.pt")
-    copyfile(tiny_presets / "NATF0.pt", folder / "mine.pt")
+    for copy, original in (("NATF0", "NATM1"), ("NATM1", "NATF0"), ("mine", "NATF0")):
+        copyfile(theirs / f"{original}.pt", folder / f"{copy}.pt")
     return folder
 
 
-@pytest.fixture(scope="module")
-def tiny_presets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("presets") / "voices"
-    unpack_voices(TINY / "voices.tgz", folder)
-    return folder
-
-
-def test_a_folder_of_voices_comes_before_the_presets(tmp_path: Path, presets: Path):
-    folder = ["--voice-prompt-dir", str(presets)]
-    assert answered_with(tmp_path, "--voice-prompt", "mine", *folder)
-    assert answered_with(tmp_path, "--voice-prompt", "NATM1.pt", *folder)
-    assert not answered_with(tmp_path, "--voice-prompt", "NATF0", *folder)
-
-
-def test_a_path_of_a_preset(tmp_path: Path, presets: Path):
-    assert answered_with(tmp_path, "--voice-prompt", str(presets / "mine.pt"))
-
-
-def test_a_file_here_comes_before_the_preset_of_its_name(
-    tmp_path: Path, presets: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("voice", "in_folder", "is_natf0"),
+    [
+        ("mine", True, True),
+        ("NATM1.pt", True, True),
+        ("NATF0", True, False),
+        ("{presets}/mine.pt", False, True),
+        ("NATM1.pt", False, True),  # a file here comes before the preset of its name
+        ("NATF0", False, True),  # no file has exactly this name
+    ],
+)
+def test_where_a_voice_is_looked_for(
+    tmp_path: Path,
+    presets: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    voice: str,
+    in_folder: bool,
+    is_natf0: bool,
 ):
-    monkeypatch.chdir(presets)
-    assert answered_with(tmp_path, "--voice-prompt", "NATM1.pt")
-    assert answered_with(tmp_path, "--voice-prompt", "NATF0")  # no file has exactly this name
+    monkeypatch.chdir(tmp_path if in_folder else presets)
+    folder = ["--voice-prompt-dir", str(presets)] if in_folder else []
+    options = [*ROLE, *folder, "--voice-prompt", voice.format(presets=presets)]
+    assert main([*MODEL, *options, *files(tmp_path, 0, USER)]) == 0
+    tokens, expected = np.load(tmp_path / "0.npy"), read_case("voice_preset").tokens
+    assert np.array_equal(tokens[: len(expected)], expected) is is_natf0
 
 
 # What goes wrong
@@ -230,45 +223,48 @@ def refused(
     return refuse
 
 
-def test_inputs_that_cannot_be_read(tmp_path: Path, refused: Callable[..., str]):
-    assert "There is no file no.wav. Correct --input-wav." in refused(user=Path("no.wav"))
-    assert "There is no file" in refused(user=tmp_path)
-    junk = tmp_path / "junk.wav"
-    junk.write_bytes(b"RIFFjunk")
-    assert "junk.wav: This file cannot be read as audio." in refused(user=junk)
-    empty = tmp_path / "empty.wav"
-    soundfile.write(empty, np.zeros(0), 24_000)
-    assert "empty.wav: The audio file is empty" in refused(user=empty)
+def junk(path: Path) -> Path:
+    path.write_bytes(b"RIFFjunk")
+    return path
 
 
-def test_an_input_of_more_than_an_hour(
+def sound(path: Path, samples: int) -> Path:
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, samples), 24_000)
+    return path
+
+
+def test_inputs_and_outputs_that_cannot_be_used(
     tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ):
+    assert "There is no file no.wav. Correct --input-wav." in refused(user=Path("no.wav"))
+    assert "There is no file" in refused(user=tmp_path)
+    assert "junk.wav: This file cannot be read as audio." in refused(user=junk(tmp_path / "junk.wav"))
+    assert "empty.wav: The audio file is empty" in refused(user=sound(tmp_path / "empty.wav", 0))
+    assert f"there is no folder {tmp_path / 'no'}. Make it first." in refused(folder=tmp_path / "no")
     monkeypatch.setattr(answering, "LONGEST_INPUT_SEC", 2.0)
     assert "user.wav: " in refused()
 
 
-def test_outputs_that_cannot_be_written(tmp_path: Path, refused: Callable[..., str]):
-    assert f"there is no folder {tmp_path / 'no'}. Make it first." in refused(folder=tmp_path / "no")
-
-
-def test_voices_that_cannot_be_used(tmp_path: Path, refused: Callable[..., str]):
-    assert "There is no voice NATX9. There are: NATF0 and NATM1." in refused("--voice-prompt", "NATX9.pt")
-    assert "There is no voice NATF2. There are: NATF0 and NATM1." in refused()
-    assert "There is no file no/NATF0.pt." in refused("--voice-prompt", "no/NATF0.pt")
-    assert "its name must end in .pt or .wav" in refused("--voice-prompt", str(TINY / "config.json"))
-    assert "There is no folder no. Correct --voice-prompt-dir." in refused("--voice-prompt-dir", "no")
-    short = tmp_path / "short.wav"
-    soundfile.write(short, np.random.default_rng(1).normal(0, 0.1, 24_000), 24_000)
-    assert "short.wav: " in refused("--voice-prompt", str(short))
-    broken = tmp_path / "broken.pt"
-    broken.write_bytes(b"nothing")
-    assert "broken.pt is no voice of PersonaPlex" in refused("--voice-prompt", str(broken))
-
-
-def test_models_that_cannot_be_used(tmp_path: Path, refused: Callable[..., str]):
-    assert "lacks config.json" in refused(*ROLE, "--model", str(tmp_path))
-    assert "--model is no such thing: there is no such folder" in refused(*ROLE, "--model", "no such thing")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--voice-prompt", "NATX9.pt"], "There is no voice NATX9. There are: NATF0 and NATM1."),
+        ([], "There is no voice NATF2. There are: NATF0 and NATM1."),
+        (["--voice-prompt", "no/NATF0.pt"], "There is no file no/NATF0.pt."),
+        (["--voice-prompt", str(TINY / "config.json")], "its name must end in .pt or .wav"),
+        (["--voice-prompt-dir", "no"], "There is no folder no. Correct --voice-prompt-dir."),
+        (["--voice-prompt", "{tmp}/short.wav"], "short.wav: "),
+        (["--voice-prompt", "{tmp}/broken.pt"], "broken.pt is not a voice of PersonaPlex"),
+        ([*ROLE, "--model", "{tmp}"], "lacks config.json"),
+        ([*ROLE, "--model", "no such thing"], "--model is no such thing: there is no such folder"),
+    ],
+)
+def test_voices_and_models_that_cannot_be_used(
+    tmp_path: Path, refused: Callable[..., str], options: list[str], sentence: str
+):
+    sound(tmp_path / "short.wav", 24_000)
+    junk(tmp_path / "broken.pt")
+    assert sentence in refused(*[option.format(tmp=tmp_path) for option in options])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

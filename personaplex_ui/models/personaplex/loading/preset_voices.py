@@ -110,6 +110,6 @@ def _described(tensor: Tensor) -> str:
 def _foreign(path: Path, why: str) -> InvalidInput:
     return InvalidInput(
         "voice",
-        f"{path.name} is no voice of PersonaPlex: {why}. Choose another voice, or put another file in its "
+        f"{path.name} is not a voice of PersonaPlex: {why}. Choose another voice, or put another file in its "
         "place.",
     )
