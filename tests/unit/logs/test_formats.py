@@ -32,11 +32,11 @@ from personaplex_ui.logs.formats import (
 PROMPT = "You work for Aurora and the password is swordfish"
 
 
-SlotPool = Callable[[], list[str]]
+Written = Callable[[], list[str]]
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[SlotPool]:
+def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
     """What was written to standard error. The loggers are as before afterwards."""
     root = logging.getLogger()
     names = ("", "personaplex_ui", *TELL_TOO_MUCH, QUOTES_CALLERS, "uvicorn.error")
@@ -69,7 +69,7 @@ def json_of(record: logging.LogRecord) -> dict[str, str]:
     return json.loads(line)
 
 
-def test_text_lines_name_the_call_only_where_there_is_one(lines: SlotPool) -> None:
+def test_text_lines_name_the_call_only_where_there_is_one(lines: Written) -> None:
     log = logging.getLogger("personaplex_ui.calls.call")
     configure_logging("info", json_lines=False)
 
@@ -89,7 +89,7 @@ def test_text_lines_name_the_call_only_where_there_is_one(lines: SlotPool) -> No
     ]
 
 
-async def test_tasks_of_two_calls_keep_their_own_id(lines: SlotPool) -> None:
+async def test_tasks_of_two_calls_keep_their_own_id(lines: Written) -> None:
     configure_logging("info", json_lines=True)
 
     async def talk(call_id: str) -> None:
@@ -117,7 +117,7 @@ def test_json_lines_have_the_fields_that_are_documented() -> None:
     assert json_of(record_of("", call=""))["message"] == ""
 
 
-def test_exceptions_are_told_as_text() -> None:
+def test_exceptions_are_told_as_text_and_masked() -> None:
     line = json_of(raised(ValueError("out of range")))
     assert line["message"] == "The call failed."
     assert line["exception"].startswith("Traceback (most recent call last):\n")
@@ -125,9 +125,12 @@ def test_exceptions_are_told_as_text() -> None:
     text = TextFormat().format(raised(ValueError("out of range")))
     assert "The call failed.\n    Traceback (most recent" in text
     assert text.endswith("\n    ValueError: out of range")
+    secret = OSError("no way to +14155552671 with hf_AbCdEfGhIjKl")
+    for told in (TextFormat().format(raised(secret)), json_of(raised(secret))["exception"]):
+        assert told.endswith("no way to +***671 with hf_***")
 
 
-def test_configuring_again_changes_the_format_and_doubles_no_line(lines: SlotPool) -> None:
+def test_configuring_again_changes_the_format_and_doubles_nothing(lines: Written) -> None:
     configure_logging("debug", json_lines=False)
     configure_logging("warning", json_lines=True)
     logging.getLogger("personaplex_ui").warning("Once.")
@@ -135,19 +138,20 @@ def test_configuring_again_changes_the_format_and_doubles_no_line(lines: SlotPoo
     assert [json.loads(line)["message"] for line in lines()] == ["Once."]
 
 
-def test_debug_is_for_our_own_lines_alone(lines: SlotPool) -> None:
+def test_debug_is_for_our_own_records_alone_and_libraries_quote_nobody(lines: Written) -> None:
     """websockets prints frames there, and multipart parsers forms."""
     configure_logging("debug", json_lines=False)
     logging.getLogger("websockets.server").debug("< TEXT '%s'", PROMPT)
     logging.getLogger("twilio.http_client").info("POST Request: https://api.twilio.com/?To=me")
     logging.getLogger("httpx").info("HTTP Request: GET https://example.org/?q=1")
     logging.getLogger("aioice.ice").info("Connection(0) Check CandidatePair(('192.0.2.7', 5))")
+    logging.getLogger(webrtc_connection_mixin.__name__).error("Invalid candidate format: 192.0.2.7")
     logging.getLogger("personaplex_ui.calls").debug("Ours.")
     assert [line.rpartition(": ")[2] for line in lines()] == ["Ours."]
 
 
 @pytest.mark.parametrize("ending", ["[accepted]", "403", "%d"])
-def test_uvicorn_tells_no_address_and_no_query_of_a_websocket(lines: SlotPool, ending: str) -> None:
+def test_uvicorn_tells_no_address_and_no_query_of_a_websocket(lines: Written, ending: str) -> None:
     configure_logging("info", json_lines=False)
     Config("app:app", log_config=None)  # as the server makes it: its loggers end in ours
     more = (404,) if ending == "%d" else ()
@@ -158,24 +162,18 @@ def test_uvicorn_tells_no_address_and_no_query_of_a_websocket(lines: SlotPool, e
     assert line.endswith(f'uvicorn.error: A client - "WebSocket /api/chat" {told}')
 
 
-def test_a_websocket_that_was_answered_by_http_is_no_error(lines: SlotPool) -> None:
+def test_uvicorn_tells_no_error_that_is_none(lines: Written) -> None:
     configure_logging("info", json_lines=False)
     log = logging.getLogger("uvicorn.error")
     log.info("connection rejected (401 Unauthorized)")
-    log.error("ASGI callable returned without completing handshake.")
+    log.error("ASGI callable returned without completing handshake.")  # of a websocket answered by HTTP
+    log.error("Exception in ASGI application", exc_info=asyncio.CancelledError())  # the server's end
     assert [line.split(": ", 1)[1] for line in lines()] == ["connection rejected (401 Unauthorized)"]
-
-
-def test_a_request_that_is_cancelled_at_the_end_is_no_news(lines: SlotPool) -> None:
-    configure_logging("info", json_lines=False)
-    log = logging.getLogger("uvicorn.error")
-    log.error("Exception in ASGI application", exc_info=asyncio.CancelledError())
-    assert lines() == []
     log.error("Exception in ASGI application", exc_info=ConnectionClosedError(None, None))
     assert "Exception in ASGI application" in lines()[0]
 
 
-def test_what_a_library_raises_in_a_request_is_told_without_its_words(lines: SlotPool) -> None:
+def test_what_a_library_raises_in_a_request_is_told_without_its_words(lines: Written) -> None:
     configure_logging("info", json_lines=True)
     log = logging.getLogger("uvicorn.error")
     for broken in (lambda: json.loads(PROMPT), lambda: mask(cast(str, None))):
@@ -208,12 +206,6 @@ def test_the_place_that_raised_is_told_and_the_last_of_ours() -> None:
     assert re.fullmatch(place, place_of(through_us))
     assert place_of(ValueError()) == "an unknown place"
     assert not is_raised_by_us(ValueError())
-
-
-def test_addresses_that_browsers_sent_are_not_quoted(lines: SlotPool) -> None:
-    configure_logging("debug", json_lines=False)
-    logging.getLogger(webrtc_connection_mixin.__name__).error("Invalid candidate format: 192.0.2.7")
-    assert lines() == []
 
 
 def test_no_peer_can_write_a_line_that_looks_like_ours() -> None:
@@ -261,12 +253,6 @@ def test_our_own_number_can_be_read() -> None:
         "Call +1 415 555 2671; +***000 did."
     )
     assert json_of(record_of(said, our_number=""))["message"] == "Call +***671; +***000 did."
-
-
-def test_an_exception_is_masked_too() -> None:
-    text = TextFormat().format(raised(OSError("no way to +14155552671 with hf_AbCdEfGhIjKl")))
-    assert text.endswith("no way to +***671 with hf_***")
-    assert "4155552671" not in json_of(raised(OSError("+14155552671")))["exception"]
 
 
 no_digits = st.text(st.characters(exclude_categories=["Nd"]), max_size=20)
