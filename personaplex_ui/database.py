@@ -1,6 +1,6 @@
 """One SQLite file that outlives the process: opened anew for each piece of work, by any thread or process.
 
-Knows files and locks of SQLite, not a single table. Each method blocks on the disk.
+Depends on files and locks of SQLite, not on a table. Each method blocks on the disk.
 """
 
 import contextlib

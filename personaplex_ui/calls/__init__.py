@@ -1,1 +1,1 @@
-"""Calls: the life of one conversation, from asking for a line until the goodbye. Knows no wire."""
+"""Calls: the life of one conversation, from waiting for a slot to the goodbye. Depends on no wire."""

@@ -1,6 +1,6 @@
-"""How many calls one network address may have at once, and begin in a minute.
+"""The calls that one network address may have at once, and begin in a minute.
 
-Plain bookkeeping: told the time, it refuses with a sentence. An empty address is nobody's, and not limited.
+Plain bookkeeping with a clock that is passed in. An empty address is nobody's, and not limited.
 """
 
 import math

@@ -160,8 +160,8 @@ class CallManager:
                     call.stats.late_packets,
                     call.stats.concealed_packets,
                 )
-            for told in self.on_end:
-                told(call)
+            for listener in self.on_end:
+                listener(call)
 
     async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work`` around a call, as the reading of a clip before it; cancelled at the end of
@@ -182,8 +182,8 @@ class CallManager:
 
     def turn_away(self, transport: Transport) -> None:
         """Count a caller for whom there will be no call."""
-        for told in self.on_refusal:
-            told(transport)
+        for listener in self.on_refusal:
+            listener(transport)
 
     async def ended(self, call: Call) -> None:
         """Wait until ``call`` is in the store (recording closed)."""

@@ -72,7 +72,7 @@ def to_json(utterances: tuple[Utterance, ...]) -> str:
 
 
 def to_txt(utterances: tuple[Utterance, ...]) -> str:
-    """One line each: ``[MM:SS] text``, from the first hour on ``[HH:MM:SS] text``."""
+    """A line for each: ``[MM:SS] text``, from the first hour on ``[HH:MM:SS] text``."""
     return "".join(
         f"[{_clock(each.start_sec, '.')[:8].removeprefix('00:')}] {_unbroken(each.text)}\n"
         for each in utterances

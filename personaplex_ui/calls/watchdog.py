@@ -14,7 +14,7 @@ CALLER_GONE_SEC = 8.0
 ENGINE_SILENT_SEC = 5.0
 
 PAUSE_SEC = 1.0
-"""After a caller's silence of so long no answer is owed for what came before it."""
+"""After a silence of the caller as long as this no answer is owed for what came before it."""
 
 GOODBYE = "This call ends in ten seconds. Goodbye!"
 

@@ -1,6 +1,6 @@
 """The file ``.env``: its text as variables, each value exactly as it is written.
 
-Knows the form of the file (python-dotenv's: ``NAME=VALUE``, ``export``, quotes, comments), not a single name.
+Depends on the form of the file (python-dotenv's: ``NAME=VALUE``, ``export``, quotes, comments), not on names.
 Nothing in a value is expanded, so a password may contain ``$``.
 """
 

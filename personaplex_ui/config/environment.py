@@ -52,29 +52,24 @@ def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
 def give_gradio_a_folder(environment: MutableMapping[str, str]) -> None:
     """Set GRADIO_TEMP_DIR, where uploads go, to a folder of this user alone. Gradio's own default, ``gradio``
     in the system's temp folder, may belong to somebody else."""
-    if given := environment.get("GRADIO_TEMP_DIR", "").strip():
-        _check_folder(Path(given))
-        return
+    given = environment.get("GRADIO_TEMP_DIR", "").strip()
     try:
-        folder = private_folder(Path(tempfile.gettempdir()), "gradio")
+        if given:
+            Path(given).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=given).close()
+        else:
+            folder = private_folder(Path(tempfile.gettempdir()), "gradio")
+            environment["GRADIO_TEMP_DIR"] = str(folder)
     except OSError as error:
-        raise SettingsError(
-            f"No folder for uploads can be made: {error.strerror or error}. "
+        why = error.strerror or error
+        sentence = (
+            f"GRADIO_TEMP_DIR is {given!r}, but nothing can be written there: {why}. "
+            "Let it be a folder that this user may write to, or leave it unset."
+            if given
+            else f"No folder for uploads can be made: {why}. "
             "Set TMPDIR or GRADIO_TEMP_DIR to a folder that this user may write to."
-        ) from error
-    environment["GRADIO_TEMP_DIR"] = str(folder)
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise SettingsError(
-            f"GRADIO_TEMP_DIR is {str(folder)!r}, but nothing can be written there: "
-            f"{error.strerror or error}. Let it be a folder that this user may write to, or leave it unset."
-        ) from error
+        )
+        raise SettingsError(sentence, "GRADIO_TEMP_DIR") from error
 
 
 def private_folder(parent: Path, name: str) -> Path:
@@ -101,13 +96,12 @@ def give_home(environment: MutableMapping[str, str]) -> Iterator[str]:
     """Set HOME and USER for a user whom the system does not know, as OpenShift's are."""
     if not environment.get("HOME"):
         environment.pop("HOME", None)  # empty, it would mean the root of the file system
-    if "HOME" not in environment and not _knows_home():
+    if "HOME" not in environment and os.path.expanduser("~") == "~":
         try:
             home = private_folder(Path(tempfile.gettempdir()), "personaplex-home")
         except OSError as error:
-            raise SettingsError(
-                "This user has no home folder. Set HOME to a folder that it may write to."
-            ) from error
+            sentence = "This user has no home folder. Set HOME to a folder that it may write to."
+            raise SettingsError(sentence, "HOME") from error
         environment["HOME"] = str(home)
         if not environment.get("HF_HOME"):
             yield (
@@ -118,14 +112,6 @@ def give_home(environment: MutableMapping[str, str]) -> Iterator[str]:
         getpass.getuser()
     except (KeyError, OSError):
         environment["USER"] = "personaplex"
-
-
-def _knows_home() -> bool:
-    try:
-        Path.home()
-    except RuntimeError:
-        return False
-    return True
 
 
 # The hub ---------------------------------------------------------------------------------------------
@@ -148,7 +134,7 @@ def settle_hub_variables(environment: MutableMapping[str, str]) -> Iterator[str]
 
 def check_proxies(environment: MutableMapping[str, str]) -> None:
     """Gradio makes HTTP clients as it is imported; a proxy's address that they cannot use ends it there. So
-    one is made with each variable alone, as only httpx knows what it can read.
+    one is made with each variable alone, as only httpx can say what it reads.
 
     Raises:
         SettingsError: the first variable that cannot be used, in a sentence.
@@ -162,7 +148,8 @@ def check_proxies(environment: MutableMapping[str, str]) -> None:
             if not usable:
                 raise SettingsError(
                     f"{name} is {shown(value)}, but it must be {PROXIES_ALLOWED[name.upper()]}. "
-                    "Correct it or unset it, then start again."
+                    "Correct it or unset it, then start again.",
+                    name,
                 )
     finally:
         environment.update(given)

@@ -1,1 +1,1 @@
-"""The log: its formats, the call a line belongs to, what libraries print, and floods told once."""
+"""The log: its formats, the call a record belongs to, and a limit on records that strangers can cause."""

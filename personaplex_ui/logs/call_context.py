@@ -1,12 +1,9 @@
-"""Which call a line of the log belongs to: set in the task of a call, read by the log's format.
-
-Knows one variable; no format, no handler.
-"""
+"""Which call a record of the log belongs to: set in the task of a call, read by the log's format."""
 
 from contextvars import ContextVar
 
 ID_LETTERS = 6
-"""So much of a call's id is logged: enough to tell calls apart, too little to fetch a recording."""
+"""The part of a call's id that is logged: enough to tell calls apart, too little to fetch a recording."""
 
 current_call: ContextVar[str] = ContextVar("current_call", default="")
 """The beginning of the call's id, or an empty text outside of calls."""

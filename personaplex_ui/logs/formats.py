@@ -1,7 +1,7 @@
 """The log: one line a record, as text or JSON, with the call it belongs to and nothing of a caller.
 
-Knows formats, and what other libraries would tell of callers; no call and no figure. That no line is given a
-prompt, sound or a number is the duty of who logs; what is masked here is the last line of defence.
+Depends on formats, and on what other libraries would tell of callers. Whoever logs must not pass prompts,
+sound or telephone numbers; what is masked here is the last line of defence.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configure_logging(level: str, json_lines: bool) -> None:
-    """Log to standard error, one object a line if ``json_lines``; our own lines from ``level`` (``info``) on.
+    """Log to standard error, as JSON if ``json_lines``; our own records from ``level`` (``info``) on.
 
     What other libraries log below INFO is never shown: there they print what callers send.
     """
@@ -60,8 +60,7 @@ def configure_logging(level: str, json_lines: bool) -> None:
     for name in TELL_TOO_MUCH:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger(QUOTES_CALLERS).setLevel(logging.CRITICAL)
-    for of_uvicorn in (_is_no_cancelled_request, _is_no_refused_handshake, _hide_query):
-        logging.getLogger("uvicorn.error").addFilter(of_uvicorn)
+    logging.getLogger("uvicorn.error").addFilter(_settle_uvicorn)
 
 
 def is_raised_by_us(error: BaseException) -> bool:
@@ -159,26 +158,23 @@ def _call_of(record: logging.LogRecord) -> str:
 
 
 def _add_call(record: logging.LogRecord) -> bool:
-    # A line from a thread that serves many calls brings its own, as in extra={"call": id}.
+    # A record from a thread that serves many calls brings its own, as in extra={"call": id}.
     if not _call_of(record):
         record.call = current_call.get()
     return True
 
 
-def _is_no_cancelled_request(record: logging.LogRecord) -> bool:
-    # Each page holds a stream open; at the end uvicorn cancels them and logs each as an exception.
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
-
-
-def _is_no_refused_handshake(record: logging.LogRecord) -> bool:
-    # uvicorn 0.54 says so, as an error, of each websocket that we answer with 401. Where it has to answer
-    # itself, with 500, that is in the log besides, as "connection rejected".
-    return str(record.msg) != "ASGI callable returned without completing handshake."
-
-
-def _hide_query(record: logging.LogRecord) -> bool:
+def _settle_uvicorn(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn is news; of websockets, address and query are taken out."""
+    message = str(record.msg)
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False  # each page holds a stream open; at the end uvicorn cancels them and logs each
+    if message == "ASGI callable returned without completing handshake.":
+        # uvicorn 0.54 says so, as an error, of each websocket that we answer with 401. Where it has to answer
+        # itself, with 500, that is in the log besides, as "connection rejected".
+        return False
     # '%s - "WebSocket %s" [accepted]', with the client's address and a query that holds role and password.
-    if '"WebSocket %s"' in str(record.msg) and isinstance(record.args, tuple) and len(record.args) >= 2:
+    if '"WebSocket %s"' in message and isinstance(record.args, tuple) and len(record.args) >= 2:
         _, path, *others = record.args
         record.args = ("A client", str(path).partition("?")[0], *others)
     return True

@@ -1,7 +1,4 @@
-"""The voices a caller can choose: their names, and the catalogue file that lists them.
-
-Knows names only; no sound and no embeddings.
-"""
+"""The voices that come with the model, by name, and the file that lists them."""
 
 import json
 from dataclasses import dataclass

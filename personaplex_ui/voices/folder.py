@@ -53,7 +53,8 @@ class VoiceFolders:
                 return
             self._told.add(path)
         # ascii: a name may hold what breaks lines, or what no terminal can show.
-        log.warning("The file %s in %s is offered as no voice: %s.", ascii(path.name), path.parent, trouble)
+        name = ascii(path.name)
+        log.warning("The file %s in %s is not offered as a voice: %s.", name, path.parent, trouble)
 
 
 def _trouble(path: Path, name: str) -> str:
@@ -63,4 +64,4 @@ def _trouble(path: Path, name: str) -> str:
         return "it is hidden, since its name begins with a dot"
     if trouble := trouble_with_name(name):
         return trouble
-    return "" if path.is_file() else "it is no file"
+    return "" if path.is_file() else "it is not a file"

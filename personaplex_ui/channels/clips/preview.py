@@ -22,7 +22,7 @@ MOST_KEPT = 64
 
 
 class Previews:
-    """Makes a preview by a short call in which the caller says nothing; it waits for a line like everyone."""
+    """Makes a preview by a short call in which the caller says nothing; it waits for a slot like everyone."""
 
     def __init__(self, call_manager: CallManager, voices: VoiceLibrary, text_prompt: str) -> None:
         self._call_manager = call_manager
