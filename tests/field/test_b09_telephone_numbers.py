@@ -37,6 +37,7 @@ AS_WRITTEN = [
     (full_width("+44 (0)20 7946 0018"), "+442079460018"),
     ("\N{LEFT-TO-RIGHT MARK}+44 20 7946 0018\N{POP DIRECTIONAL FORMATTING}", "+442079460018"),
     ("+1 800 FLOWERS", "+18003569377"),
+    (" +49 (30) 123-456/7 ", "+49301234567"),
 ]
 NONE = [
     "",
@@ -61,6 +62,7 @@ NONE = [
     "+44+2079460018",
     "+" + "1" * 30,
     "+" * 250,
+    "client:tom",
 ]
 SHORT = [
     "911",
@@ -83,6 +85,7 @@ EXTENDED = [
     "+15551234567,123",
 ]
 COSTLY = [
+    "+881612345678",  # a satellite
     "+44 (0)9012345678",
     "0044 70 1234 5678",
     "+49 (0)900 1234567",
@@ -109,12 +112,15 @@ def test_what_is_no_number_is_refused_with_the_form_it_needs(written: str) -> No
     with pytest.raises(InvalidInput, match="country code") as refusal:
         check_number(written)
     assert refusal.value.field == "to"
+    if written:
+        with pytest.raises(SettingsError, match="country code"):
+            setting(written)
 
 
-@pytest.mark.parametrize("written", [text for text in [*NONE, *SHORT] if text])
-def test_a_setting_that_is_no_number_is_refused(written: str) -> None:
-    with pytest.raises(SettingsError, match="country code"):
-        setting(written)
+@pytest.mark.parametrize("given", ["+15551234567" + " " * 60, None, 15551234567, ["+15551234567"]])
+def test_what_is_no_short_text_is_refused(given: object) -> None:
+    with pytest.raises(InvalidInput, match="country code"):
+        check_number(given)
 
 
 @pytest.mark.parametrize("written", EXTENDED)
@@ -128,8 +134,9 @@ def test_an_extension_is_refused_in_words(written: str) -> None:
 
 @pytest.mark.parametrize("written", COSTLY)
 def test_a_costly_number_is_found_out_however_it_is_written(written: str) -> None:
-    with pytest.raises(InvalidInput, match="premium"):
+    with pytest.raises(InvalidInput, match="premium") as refusal:
         check_number(written)
+    assert "1234567" not in str(refusal.value)
 
 
 def test_a_persona_belongs_to_a_number_however_either_is_written() -> None:
@@ -151,6 +158,10 @@ def test_a_call_to_what_is_no_number_is_anybodys(called: str) -> None:
         ("+15551234567 ext. 99", "unknown"),
         ("+999123456789", "+99…6789"),  # a caller may be anybody
         ("+1 800 FLOWERS", "+18…9377"),
+        ("+1234567", "+12…67"),
+        ("anonymous", "unknown"),
+        ("sip:tom@example.org", "unknown"),
+        ("", "unknown"),
     ],
 )
 def test_numbers_are_shown_in_part_only(number: str, shown: str) -> None:

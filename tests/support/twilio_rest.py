@@ -1,18 +1,17 @@
 """A stand-in of Twilio's REST API on the loopback, and a real client of it: real HTTP, another host."""
 
-import json
-import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+
+from tests.support import answering_machine
 
 ACCOUNT_SID = "AC" + "0a" * 16
 AUTH_TOKEN = "a token of Twilio's, which must not be shown"
@@ -52,23 +51,26 @@ class TwilioRest:
             if asked.path.endswith("/Calls.json")
         ]
 
-    def answer(self, asked: Asked) -> tuple[int, bytes]:
-        self.asked.append(asked)
-        time.sleep(self.silent_sec)
+    def answer(self, request: answering_machine.Asked) -> tuple[int, object] | None:
+        form = parse_qs(request.content.decode())
+        self.asked.append(Asked(request.path, form, request.headers.get("Authorization", "")))
+        if self.silent_sec:
+            time.sleep(self.silent_sec)
+            return None  # nobody waits for it any more
         if self.garbage is not None:
             return 200, self.garbage
         if self.refuse is not None:
             status, code = self.refuse
-            message = f"The number {asked.form.get('To')} is refused for {AUTH_TOKEN}."
-            return status, json.dumps({"code": code, "message": message, "status": status}).encode()
-        if asked.path.endswith("/Calls.json"):
-            return 201, json.dumps({"sid": f"CA{len(self.asked):032x}", "status": "queued"}).encode()
-        if asked.path.partition("?")[0].endswith("/IncomingPhoneNumbers.json"):
+            message = f"The number {form.get('To')} is refused for {AUTH_TOKEN}."
+            return status, {"code": code, "message": message, "status": status}
+        if request.path.endswith("/Calls.json"):
+            return 201, {"sid": f"CA{len(self.asked):032x}", "status": "queued"}
+        if request.path.partition("?")[0].endswith("/IncomingPhoneNumbers.json"):
             owned = [] if self.webhook is None else [{"voice_url": self.webhook}]
-            return 200, json.dumps({"incoming_phone_numbers": owned}).encode()
-        if asked.path.endswith(f"/Accounts/{ACCOUNT_SID}.json"):
-            return 200, json.dumps({"sid": ACCOUNT_SID, "status": self.status}).encode()
-        return 200, json.dumps({"sid": asked.path[-39:-5], "status": "completed"}).encode()
+            return 200, {"incoming_phone_numbers": owned}
+        if request.path.endswith(f"/Accounts/{ACCOUNT_SID}.json"):
+            return 200, {"sid": ACCOUNT_SID, "status": self.status}
+        return 200, {"sid": request.path[-39:-5], "status": "completed"}
 
 
 class _LoopbackClient(TwilioHttpClient):
@@ -86,35 +88,8 @@ class _LoopbackClient(TwilioHttpClient):
 @contextmanager
 def twilio_rest() -> Generator[TwilioRest]:
     rest = TwilioRest()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length", "0"))
-            form = parse_qs(self.rfile.read(length).decode())
-            status, body = rest.answer(Asked(self.path, form, self.headers.get("Authorization", "")))
-            if rest.silent_sec:
-                return  # nobody waits for it any more
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST  # noqa: N815  the base class finds it by this name
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    rest.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with answering_machine.answering(rest.answer) as rest.url:
         yield rest
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager
