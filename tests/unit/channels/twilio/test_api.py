@@ -11,7 +11,9 @@ import pytest
 from twilio.rest import Client
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES
+from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.channels.twilio.account import PhoneAccount
+from personaplex_ui.channels.twilio.protocol import Start
 from personaplex_ui.channels.twilio.twiml import join_parameters
 from tests.support.phone_app import (
     BEARER,
@@ -54,6 +56,22 @@ async def app(tmp_path: Path, client: Client) -> AsyncIterator[PhoneApp]:
         yield app
 
 
+async def refused(app: PhoneApp, status: int, path: str = OUTBOUND, **request: Any) -> str:
+    """The sentence with which a POST is refused; by itself it would call a number."""
+    given: dict[str, Any] = {"headers": BEARER} | (request or {"params": {"to": TO}})
+    response = await app.http.post(path, **given)
+    assert response.status_code == status, response.text
+    return response.json()["detail"]
+
+
+async def live(app: PhoneApp, start: Start) -> LiveCall:
+    grant = app.phone.admit(start)
+    call = app.call_manager.open(grant.settings, grant.owner, transport=grant.transport)
+    grant.on_call(call)
+    await call.live.wait()
+    return call
+
+
 async def dial(app: PhoneApp, **values: str) -> dict[str, str]:
     response = await app.http.post(OUTBOUND, params={"to": TO, **values}, headers=BEARER)
     assert response.status_code == 200, response.text
@@ -92,11 +110,7 @@ async def test_a_call_is_made_answered_and_ended(app: PhoneApp, rest: TwilioRest
     assert answered.said == "This call may be recorded."
     values = join_parameters(answered.parameters)
     assert (values["voice_prompt"], values["text_prompt"]) == ("NATM1", ROLE)
-    start = answered.start(call_sid)
-    grant = app.phone.admit(start)
-    call = app.call_manager.open(grant.settings, grant.owner, transport=grant.transport)
-    grant.on_call(call)
-    await call.live.wait()
+    call = await live(app, answered.start(call_sid))
     call.hear(np.zeros(2 * FRAME_SAMPLES, dtype=np.float32))
     assert await call.next_answer(10.0) is not None
     await until(lambda: call.elapsed_sec > 0.25)  # shorter recordings are not kept
@@ -123,19 +137,20 @@ async def test_a_call_is_made_answered_and_ended(app: PhoneApp, rest: TwilioRest
     assert len(rest.asked) == asked_before, "it is over"
 
 
-async def test_the_values_may_stand_in_a_form_or_in_json(app: PhoneApp, rest: TwilioRest) -> None:
-    for kind in ("params", "data", "json"):
-        given: dict[str, Any] = {kind: {"to": TO, "text_prompt": "Be brief."}}
-        response = await app.http.post(OUTBOUND, headers=BEARER, **given)
-        assert response.status_code == 200, response.text
-        answered = await answer(app, rest, response.json()["call_sid"])
-        values = join_parameters(answered.parameters)
-        assert (values["voice_prompt"], values["text_prompt"]) == ("NATF2", "Be brief.")
-
-
-async def test_without_values_the_servers_own_count(app: PhoneApp, rest: TwilioRest) -> None:
-    values = join_parameters((await answer(app, rest, (await dial(app))["call_sid"])).parameters)
-    assert (values["voice_prompt"], values["text_prompt"]) == ("NATF2", DEFAULT_ROLE)
+@pytest.mark.parametrize("kind", ["params", "data", "json"])
+@pytest.mark.parametrize(
+    ("values", "persona"),
+    [({"text_prompt": "Be brief."}, ("NATF2", "Be brief.")), ({}, ("NATF2", DEFAULT_ROLE))],
+)
+async def test_the_values_may_stand_in_a_form_or_in_json_and_be_left_out(
+    app: PhoneApp, rest: TwilioRest, kind: str, values: dict[str, str], persona: tuple[str, str]
+) -> None:
+    given: dict[str, Any] = {kind: {"to": TO} | values}
+    response = await app.http.post(OUTBOUND, headers=BEARER, **given)
+    assert response.status_code == 200, response.text
+    answered = await answer(app, rest, response.json()["call_sid"])
+    given = join_parameters(answered.parameters)
+    assert (given["voice_prompt"], given["text_prompt"]) == persona
 
 
 async def test_a_persona_waits_for_one_answer(app: PhoneApp, rest: TwilioRest) -> None:
@@ -145,10 +160,13 @@ async def test_a_persona_waits_for_one_answer(app: PhoneApp, rest: TwilioRest) -
     assert ("not answered in time" in late.said, late.hangs_up) == (True, True)
 
 
-async def test_when_all_lines_became_busy_the_one_called_is_told(app: PhoneApp, rest: TwilioRest) -> None:
+async def test_when_all_lines_are_busy_nobody_is_called_and_who_was_is_told(
+    app: PhoneApp, rest: TwilioRest
+) -> None:
     call_sid = (await dial(app))["call_sid"]
-    grant = app.phone.admit((await app.inbound()).start())
-    await app.call_manager.open(grant.settings).live.wait()
+    await live(app, (await app.inbound()).start())
+    assert "lines are busy" in await refused(app, 503)
+    assert len(rest.calls) == 1
     answered = await answer(app, rest, call_sid)
     assert answered.said.startswith("We have called you")
     assert answered.hangs_up
@@ -196,83 +214,64 @@ async def test_what_cannot_be_used_is_refused_before_anybody_is_called(
     app: PhoneApp, rest: TwilioRest, values: object, sentence: str
 ) -> None:
     app.model.most_words = 3 if "four" in str(values) else 0
-    response = await app.http.post(OUTBOUND, json=values, headers=BEARER)
-    assert response.status_code == 422
-    assert sentence in response.json()["detail"]
+    assert sentence in await refused(app, 422, json=values)
     assert rest.asked == []
 
 
-async def test_bodies_that_are_none_are_refused(app: PhoneApp) -> None:
-    json_headers = BEARER | {"Content-Type": "application/json"}
-    assert (await app.http.post(OUTBOUND, content=b"{", headers=json_headers)).status_code == 422
-    assert (await app.http.post(OUTBOUND, content=b"[" * 60_000, headers=json_headers)).status_code == 422
-    assert (await app.http.post(OUTBOUND, content=b"x" * 70_000, headers=BEARER)).status_code == 413
-
-
-async def test_a_body_of_another_kind_is_refused_in_words(app: PhoneApp, rest: TwilioRest) -> None:
-    given: list[dict[str, Any]] = [
-        {"files": {"to": (None, TO)}},
-        {"content": f"to={TO}", "headers": {"Content-Type": "text/plain"}},
-    ]
-    for options in given:
-        headers = BEARER | options.pop("headers", {})
-        response = await app.http.post(OUTBOUND, headers=headers, **options)
-        assert response.status_code == 415
-        assert "x-www-form-urlencoded" in response.json()["detail"]
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "sentence"),
+    [
+        (b"{", "application/json", 422, "JSON object"),
+        (b"[" * 60_000, "application/json", 422, "JSON object"),
+        (b"x" * 70_000, "application/x-www-form-urlencoded", 413, "64 KiB"),
+        (f"to={TO}", "text/plain", 415, "x-www-form-urlencoded"),
+        (b"--x--", "multipart/form-data; boundary=x", 415, "x-www-form-urlencoded"),
+    ],
+)
+async def test_bodies_that_are_none_are_refused_in_words(
+    app: PhoneApp, rest: TwilioRest, content: bytes, kind: str, status: int, sentence: str
+) -> None:
+    assert sentence in await refused(app, status, content=content, headers=BEARER | {"Content-Type": kind})
     assert rest.asked == []
+
+
+async def test_a_kind_of_body_is_known_however_it_is_written(app: PhoneApp) -> None:
     headers = BEARER | {"Content-Type": "application/X-WWW-Form-Urlencoded; charset=utf-8"}
     response = await app.http.post(OUTBOUND, content=f"to=%2B{TO[1:]}", headers=headers)
     assert response.status_code == 200
 
 
-async def test_no_free_line_no_call(app: PhoneApp, rest: TwilioRest) -> None:
-    grant = app.phone.admit((await app.inbound()).start())
-    await app.call_manager.open(grant.settings).live.wait()
-    response = await app.http.post(OUTBOUND, params={"to": TO}, headers=BEARER)
-    assert response.status_code == 503
-    assert "lines are busy" in response.json()["detail"]
-    assert rest.asked == []
-
-
-async def test_so_many_calls_a_day(tmp_path: Path, client: Client, rest: TwilioRest) -> None:
+async def test_a_limit_of_calls_a_day(tmp_path: Path, client: Client, rest: TwilioRest) -> None:
     async with phone_app(tmp_path, client=client, daily_limit=1) as app:
         assert app.phone.left_today == 1
         rest.refuse = (400, 21211)
-        response = await app.http.post(OUTBOUND, params={"to": TO}, headers=BEARER)
-        assert response.status_code == 503
+        await refused(app, 503)
         assert app.phone.left_today == 1
+        rest.refuse = (503, 20500)  # it may have called all the same
+        await refused(app, 503)
         rest.refuse = None
-        await dial(app)
         assert app.phone.left_today == 0
-        response = await app.http.post(OUTBOUND, params={"to": TO}, headers=BEARER)
-        assert response.status_code == 429
-        assert "OUTBOUND_DAILY_LIMIT" in response.json()["detail"]
+        assert "OUTBOUND_DAILY_LIMIT" in await refused(app, 429)
         app.clock.now += 86_400
         await dial(app)
 
 
 async def test_a_refusal_of_twilio_shows_no_secret(app: PhoneApp, rest: TwilioRest) -> None:
     rest.refuse = (401, 20003)
-    response = await app.http.post(OUTBOUND, params={"to": TO}, headers=BEARER)
-    assert response.status_code == 503
-    assert "TWILIO_AUTH_TOKEN" in response.text
+    sentence = await refused(app, 503)
+    assert "TWILIO_AUTH_TOKEN" in sentence
     for secret in (AUTH_TOKEN, ACCOUNT_SID, TO):
-        assert secret not in response.text
+        assert secret not in sentence
     assert app.phone.call_log.newest_first == []
 
 
 async def test_what_is_missing_is_named(tmp_path: Path, client: Client) -> None:
-    account = PhoneAccount(auth_token=AUTH_TOKEN)
-    async with phone_app(tmp_path, account=account) as app:
-        response = await app.http.post(OUTBOUND, params={"to": TO}, headers=BEARER)
-        assert response.status_code == 503
-        assert "TWILIO_ACCOUNT_SID, TWILIO_PHONE_NUMBER" in response.json()["detail"]
+    async with phone_app(tmp_path, account=PhoneAccount(auth_token=AUTH_TOKEN)) as app:
+        assert "TWILIO_ACCOUNT_SID, TWILIO_PHONE_NUMBER" in await refused(app, 503)
         assert (await app.inbound()).stream_url
         assert app.phone.left_today == 0
     async with phone_app(tmp_path, client=client, server_url=None) as app:
-        response = await app.http.post(OUTBOUND, params={"to": TO}, headers=BEARER)
-        assert response.status_code == 503
-        assert "SERVER_URL" in response.json()["detail"]
+        assert "SERVER_URL" in await refused(app, 503)
 
 
 @pytest.mark.parametrize(
@@ -311,22 +310,16 @@ async def test_a_call_that_is_not_known_is_not_found(app: PhoneApp) -> None:
 async def test_an_end_that_twilio_does_not_hear_of_is_told(app: PhoneApp, rest: TwilioRest) -> None:
     call_sid = (await dial(app))["call_sid"]
     rest.refuse = (401, 20003)
-    response = await app.http.post(f"/twilio/hangup/{call_sid}", headers=BEARER)
-    assert response.status_code == 503
+    await refused(app, 503, f"/twilio/hangup/{call_sid}")
     assert (await status(app, call_sid))["status"] == "queued"
 
 
 async def test_twilio_is_told_of_an_end_until_it_knows(app: PhoneApp, rest: TwilioRest) -> None:
     call_sid = (await dial(app))["call_sid"]
-    start = (await answer(app, rest, call_sid)).start(call_sid)
-    grant = app.phone.admit(start)
-    call = app.call_manager.open(grant.settings, grant.owner, transport=grant.transport)
-    grant.on_call(call)
-    await call.live.wait()
+    call = await live(app, (await answer(app, rest, call_sid)).start(call_sid))
     rest.refuse = (503, 20500)
     for _ in range(2):
-        response = await app.http.post(f"/twilio/hangup/{call_sid}", headers=BEARER)
-        assert response.status_code == 503
+        await refused(app, 503, f"/twilio/hangup/{call_sid}")
         await app.call_manager.ended(call)
         seen = await status(app, call_sid)
         assert (seen["status"], seen["end"], seen["ended_at"] is not None) == ("unknown", "hung_up", True)
