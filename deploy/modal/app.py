@@ -38,7 +38,7 @@ def serve():
     """Modal runs the app's lifespan, which starts the engine and ends the calls."""
     import os
 
-    from personaplex_ui.app.server import build_app
+    from personaplex_ui.app.bootstrap import build_app
     from personaplex_ui.config.settings import LogFormat, Settings
     from personaplex_ui.logs.formats import configure_logging
 

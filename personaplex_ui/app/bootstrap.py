@@ -1,136 +1,157 @@
-"""What the app is made of besides its page: voices, engine, call manager, endpoints; how they start and stop.
-
-Knows which settings each of them gets; decides nothing else.
-"""
+"""Puts the app together: services, routes, middlewares and page. Decides nothing else."""
 
 import asyncio
 import contextlib
 import functools
-import logging
-import os
-import time
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from collections.abc import AsyncGenerator
 
-from personaplex_ui.app.endpoints import Endpoints
-from personaplex_ui.calls.limits import AddressLimits
-from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.calls.settings import check_prompt
-from personaplex_ui.calls.store import CallStore
-from personaplex_ui.channels.clips.preview import Previews
-from personaplex_ui.config.settings import Settings
-from personaplex_ui.engine.engine import Engine
-from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_persona
-from personaplex_ui.errors import InvalidInput, SettingsError
-from personaplex_ui.models.factory import load_echo, load_speech_model
-from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
-from personaplex_ui.voices.library import VoiceLibrary
+import gradio as gr
+from fastapi import FastAPI
 
-log = logging.getLogger(__name__)
+from personaplex_ui import __version__
+from personaplex_ui.app.garbage import keep_collections_short, until_loaded
+from personaplex_ui.app.open_files import most_requests, raise_limit
+from personaplex_ui.app.services import Services
+from personaplex_ui.app.startup_checks import warn_of_misfits
+from personaplex_ui.channels.browser.handler import BrowserCalls
+from personaplex_ui.channels.browser.ice_servers import choose_ice_servers
+from personaplex_ui.channels.clips.routes import build_preview_router
+from personaplex_ui.channels.moshi.client_page import MoshiClientAssets, build_client_router
+from personaplex_ui.channels.moshi.routes import build_moshi_router
+from personaplex_ui.channels.twilio.routes import build_twilio_router
+from personaplex_ui.compat.gradio import forget_idle_sessions
+from personaplex_ui.compat.library_output import log_what_libraries_print
+from personaplex_ui.config.settings import Settings, revealed
+from personaplex_ui.doctor.examine import KeptReport, examine_server
+from personaplex_ui.doctor.probes import Probes
+from personaplex_ui.errors import EngineUnavailable
+from personaplex_ui.ui.api import PageApi
+from personaplex_ui.ui.blocks import PageOptions, build_page
+from personaplex_ui.ui.callbacks import PageCallbacks
+from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
+from personaplex_ui.ui.status_tab import StatusSources
+from personaplex_ui.web.api_docs import add_api_docs
+from personaplex_ui.web.gradio.app import mount
+from personaplex_ui.web.gradio.routes import STREAMS
+from personaplex_ui.web.methods import AllowedMethods, HeadRequests
+from personaplex_ui.web.metrics import build_metrics_router
+from personaplex_ui.web.routes import build_router
+from personaplex_ui.web.security.auth import AuthMiddleware, is_machine
+from personaplex_ui.web.security.headers import SecurityHeaders
+from personaplex_ui.web.security.host_check import HostCheck, KnownHosts
+from personaplex_ui.web.security.origin_check import OriginCheck
+from personaplex_ui.web.security.proxy_headers import ProxyHeaders, client_address, public_url
+from personaplex_ui.web.security.request_limits import RequestLimits
+from personaplex_ui.web.security.session_cookie import SessionCookieMiddleware
+from personaplex_ui.web.security.uploads import UploadLimit
+
+SPARE_CONNECTIONS = 32
+"""WebRTC connections beyond slots and queue: calls that just end, and those that are refused with words."""
 
 
-class AppParts:
-    """One of each, for the whole app. Nothing is loaded or started before they are ``running``."""
+def build_app(settings: Settings) -> FastAPI:
+    """The whole app. Nothing is loaded or started before its lifespan begins.
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError: the default voice or role cannot be used, a folder, or what is said of the
-        telephone."""
-        role = _checked_role(settings.default_text_prompt)
-        self._settings = settings = settings.model_copy(update={"default_text_prompt": role})
-        _make_recordings_folder(settings.recordings_dir)
-        self.voices = _gather_voices(settings)
-        self.load_model = functools.partial(load_speech_model, settings, self.voices)
-        self.load_echo = functools.partial(load_echo, settings, self.voices)
-        trial = Persona(self.voices.default, settings.default_text_prompt)
-        self.engine = Engine(self.load_model, settings.max_calls, settings.max_waiting, trial=trial)
-        archive = CallStore(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time)
-        limits = AddressLimits(settings.max_calls_per_address, settings.calls_per_minute, time.monotonic)
-        self.call_manager = CallManager(self.engine, archive, settings.max_call_seconds, limits)
-        self.endpoints = Endpoints(settings, self.call_manager, self.voices)
-        self.previews = Previews(self.call_manager, self.voices, settings.default_text_prompt)
+    Raises:
+        SettingsError: a default, a folder or what is said of the telephone cannot be used.
+    """
+    log_what_libraries_print()
+    services = Services(settings)
+    app = FastAPI(
+        title="personaplex_ui",
+        version=__version__,
+        description="Talk with NVIDIA PersonaPlex. The page is at `/`; `gradio_client` sees `/voices`, "
+        "`/presets` and `/converse`; the websocket `/api/chat` is described in docs/PROTOCOLS.md.",
+        lifespan=functools.partial(_lifespan, services),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    _add_routes(app, services)
+    _add_middlewares(app, services)
+    add_api_docs(app, settings.server_url, services.credentials.are_needed)
+    app.state.page = _build_page(services)
+    mount(
+        app,
+        app.state.page,
+        settings.server_url,
+        max_file_size=f"{settings.max_upload_mb}mb",
+        show_error=True,
+        ssr_mode=False,
+    )
+    return app
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Each needs those that start before it, so they stop the other way round."""
-        await self.engine.start()
-        await self.call_manager.start()
-        await self.endpoints.open()
+
+def _add_routes(app: FastAPI, services: Services) -> None:
+    calls, voices, settings = services.call_manager, services.voices, services.settings
+    app.include_router(build_router(calls, voices))
+    app.include_router(build_preview_router(services.previews, voices))
+    app.include_router(build_metrics_router(services.metrics))
+    app.include_router(build_moshi_router(calls, voices, settings.default_text_prompt, client_address))
+    has_api_key = services.credentials.has_api_key
+    app.include_router(build_twilio_router(services.phone, calls, public_url, is_machine, has_api_key))
+    app.include_router(build_client_router(services.moshi_client))
+
+
+def _add_middlewares(app: FastAPI, services: Services) -> None:
+    """The last one added is the outermost."""
+    settings, credentials = services.settings, services.credentials
+    app.add_middleware(SessionCookieMiddleware)
+    app.add_middleware(AllowedMethods)
+    app.add_middleware(MoshiClientAssets, client=services.moshi_client)
+    app.add_middleware(UploadLimit, mb_per_hour=settings.upload_mb_per_hour)
+    origins = OriginCheck(settings.server_url, settings.allowed_origins)
+    app.add_middleware(AuthMiddleware, credentials=credentials, origins=origins)
+    if not credentials.are_needed:
+        hosts = KnownHosts(settings.server_url, settings.allowed_origins)
+        app.add_middleware(HostCheck, hosts=hosts)
+    app.add_middleware(RequestLimits, most=most_requests(raise_limit()))
+    app.add_middleware(ProxyHeaders, server_url=settings.server_url, trusted_proxies=settings.trusted_proxies)
+    app.add_middleware(HeadRequests, streams=STREAMS)
+    app.add_middleware(SecurityHeaders, allowed_origins=settings.allowed_origins)
+
+
+def _build_page(services: Services) -> gr.Blocks:
+    calls, voices, settings = services.call_manager, services.voices, services.settings
+    status, has_login = services.metrics.status, services.credentials.are_needed
+    options = PageOptions(
+        voices,
+        settings.default_text_prompt,
+        settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
+        choose_ice_servers(settings.ice_servers, settings.space_id, revealed(settings.hf_token)),
+    )
+    probes = Probes()
+    report = KeptReport(lambda: examine_server(settings, probes, status()))
+    return build_page(
+        PageCallbacks(
+            BrowserCalls(calls), services.previews, voices, services.load_model, services.load_echo
+        ),
+        PhoneCallbacks(services.phone, services.number, services.credentials, settings.phone_record),
+        PageApi(calls, voices, settings.max_call_seconds),
+        StatusSources(status, report.get, has_login, settings.server_url is not None),
+        options,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(services: Services, app: FastAPI) -> AsyncGenerator[None]:
+    async with services.running():
+        tasks = [
+            asyncio.create_task(forget_idle_sessions(app.state.page)),
+            asyncio.create_task(_warn_of_misfits(services)),
+            asyncio.create_task(keep_collections_short(services.engine)),
+        ]
         try:
             yield
         finally:
-            await self.endpoints.close()
-            await self.call_manager.close()
-            await self.engine.close()
-
-    async def warn_of_misfits(self, model: SpeechModel) -> None:
-        """Log what ``model``, which was loaded, cannot use of what the settings give those who choose
-        nothing."""
-        for sentence in await asyncio.to_thread(lambda: list(self._misfits(model))):
-            log.warning("%s", sentence)
-
-    def _misfits(self, model: SpeechModel) -> Iterator[str]:
-        """Blocks: the voices are read."""
-        role = self._settings.default_text_prompt
-        default = Persona(self.voices.default, role)
-        if trouble := _misfit(model, default):
-            name = "DEFAULT_VOICE_PROMPT" if trouble.field == "voice" else "DEFAULT_TEXT_PROMPT"
-            yield f"{name} cannot be used by callers who choose none: {trouble}"
-        for entry, persona in self.endpoints.personas.entries():
-            voice = default.voice if persona.voice is None else persona.voice
-            of_entry = Persona(voice, role if persona.text_prompt is None else persona.text_prompt)
-            if of_entry != default and (trouble := _misfit(model, of_entry)):
-                yield f"PHONE_PERSONAS: {entry} cannot be used: {trouble}"
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
-def _misfit(model: SpeechModel, persona: Persona) -> InvalidInput | None:
-    """Why ``model`` cannot be ``persona``."""
-    try:
-        check_persona(model, persona)
-    except InvalidInput as error:
-        return error
-    return None
-
-
-def _checked_role(role: str) -> str:
-    try:
-        return check_prompt(role)
-    except InvalidInput as error:
-        raise SettingsError(f"DEFAULT_TEXT_PROMPT: {error}") from error
-
-
-def _make_recordings_folder(folder: Path) -> None:
-    why = ""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or "it cannot be made"
-    else:
-        if not os.access(folder, os.W_OK | os.X_OK):
-            why = "Permission denied"
-    if why:
-        raise SettingsError(
-            f"RECORDINGS_DIR is {str(folder)!r}, but nothing can be written there: {why}. "
-            "Let it be a folder that the server may write to."
-        )
-
-
-def _check_voices_folder(folder: Path | None) -> None:
-    """The image names a folder that a mounted one may lack: no reason not to start."""
-    if folder is None or folder.is_dir():
-        return
-    if folder.exists():
-        raise SettingsError(f"VOICES_DIR is {str(folder)!r}, which is no folder. Correct the path.")
-    log.warning("VOICES_DIR is %r, but there is no such folder: make it, or correct the path.", str(folder))
-
-
-def _gather_voices(settings: Settings) -> VoiceLibrary:
-    _check_voices_folder(settings.voices_dir)
-    folders = (*([settings.voices_dir] if settings.voices_dir else []), CATALOGUE_PATH.parent)
-    default = settings.default_voice_prompt
-    voices = VoiceLibrary(load_catalogue(CATALOGUE_PATH), folders, default)
-    if default not in voices.names():
-        raise SettingsError(
-            f"DEFAULT_VOICE_PROMPT is {default!r}, but there is no such voice. "
-            f"Use one of {', '.join(voices.names())}."
-        )
-    return voices
+async def _warn_of_misfits(services: Services) -> None:
+    await until_loaded(services.engine)
+    with contextlib.suppress(EngineUnavailable):  # it is closed already
+        model, default = services.engine.model, services.default_persona
+        await asyncio.to_thread(warn_of_misfits, model, default, services.personas)

@@ -165,6 +165,10 @@ class Settings(BaseModel):
         return [server]
 
 
+def revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
 def bare(value: str) -> str:
     """``value`` without white space around it, and without the pair of quotes that encloses it."""
     value = value.strip()

@@ -62,9 +62,9 @@ class Probes:
     def start_refusal(self, settings: Settings) -> str:
         """Why the app does not start: the same is done as when it starts, up to where calls could come."""
         try:
-            from personaplex_ui.app.bootstrap import AppParts
+            from personaplex_ui.app.services import Services
 
-            AppParts(settings)
+            Services(settings)
         except SettingsError as error:
             return str(error)
         except ImportError as error:

@@ -19,7 +19,7 @@ LoadModel = Callable[[ReportLoading], SpeechModel]
 
 def collect_garbage() -> None:
     """Free what a former model held, though it was frozen: there may be room for one model only."""
-    gc.unfreeze()  # see app.server.keep_collections_short
+    gc.unfreeze()  # see app.garbage
     gc.collect()
 
 

@@ -6,7 +6,7 @@ Torch and moshi are imported here and no earlier: the page is up long before.
 import ctypes
 import sys
 
-from personaplex_ui.config.settings import EngineChoice, Quantize, Settings
+from personaplex_ui.config.settings import EngineChoice, Quantize, Settings, revealed
 from personaplex_ui.engine.engine import ReportLoading
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.models.echo.model import EchoModel
@@ -67,7 +67,7 @@ def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLo
     source = Source(
         settings.hf_repo,
         settings.hf_revision,
-        settings.hf_token.get_secret_value() if settings.hf_token else None,
+        revealed(settings.hf_token),
         settings.device,
         slots=settings.max_calls,
         persona_cache_bytes=settings.persona_cache_mb * 1_000_000,

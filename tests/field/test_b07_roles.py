@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from starlette.datastructures import QueryParams
 
-from personaplex_ui.app.bootstrap import AppParts
+from personaplex_ui.app.services import Services
 from personaplex_ui.calls.settings import MAX_PROMPT_CHARACTERS, check_prompt
 from personaplex_ui.channels.moshi.protocol import ProtocolError, Speak, parse, parse_query
 from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
@@ -108,10 +108,10 @@ def test_in_the_personas_of_the_telephone() -> None:
 def test_in_the_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = str(tmp_path_factory.mktemp("recordings"))
     given = {"ENGINE": "echo", "RECORDINGS_DIR": folder}
-    parts = AppParts(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": PASTED}))
-    assert parts.previews._text_prompt == CLEAN  # pyright: ignore[reportPrivateUsage]
+    services = Services(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": PASTED}))
+    assert services.previews._text_prompt == CLEAN  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(SettingsError, match=r"DEFAULT_TEXT_PROMPT.*U\+001B"):
-        AppParts(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": "a\x1bb"}))
+        Services(Settings.from_mapping({**given, "DEFAULT_TEXT_PROMPT": "a\x1bb"}))
 
 
 @pytest.mark.parametrize("role", [CLEAN, "\uffff\ufffe", "\ufdd0 \U0001fffe \U0010ffff"])

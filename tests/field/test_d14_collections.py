@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui.app import server
+from personaplex_ui.app import garbage
+from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.engine.engine import EngineState
 from tests.support.page_session import LIBRARIES_WARN, open_app
@@ -18,7 +19,7 @@ pytestmark = LIBRARIES_WARN
 
 @pytest.fixture(autouse=True)
 async def unfrozen(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    monkeypatch.setattr(server, "LOOK_FOR_MODEL_EVERY_SEC", 0.01)
+    monkeypatch.setattr(garbage, "LOOK_FOR_MODEL_EVERY_SEC", 0.01)
     gc.unfreeze()
     yield
     gc.unfreeze()
@@ -50,5 +51,5 @@ async def test_again_after_a_restart_of_the_engine(tmp_path: Path) -> None:
 
 
 async def test_an_app_that_is_only_built_freezes_nothing(tmp_path: Path) -> None:
-    server.build_app(Settings.from_mapping({"ENGINE": "echo", "RECORDINGS_DIR": str(tmp_path)}))
+    build_app(Settings.from_mapping({"ENGINE": "echo", "RECORDINGS_DIR": str(tmp_path)}))
     assert gc.get_freeze_count() == 0

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from starlette.datastructures import Headers
 
-from personaplex_ui.app import server
+from personaplex_ui.app import bootstrap
 from personaplex_ui.config.settings import LogFormat, LogLevel, Settings
 from personaplex_ui.logs import formats as logs
 from personaplex_ui.web.security.proxy_headers import parse_networks, trace
@@ -272,7 +272,7 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
         assert served == [], "what the building logs would look otherwise"
         logged.append((level, json_lines))
 
-    monkeypatch.setattr(server, "build_app", build_app)
+    monkeypatch.setattr(bootstrap, "build_app", build_app)
     monkeypatch.setattr(logs, "configure_logging", configure_logging)
     variables = {"MAX_CALLS": "3", "LOG_LEVEL": LogLevel.DEBUG.value, "LOG_FORMAT": LogFormat.JSON.value}
     for name, value in variables.items():

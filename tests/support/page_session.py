@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from gradio.blocks import Blocks
 from httpx import ASGITransport, AsyncClient
 
-from personaplex_ui.app.endpoints import Endpoints
-from personaplex_ui.app.server import build_app
+from personaplex_ui.app.bootstrap import build_app
+from personaplex_ui.app.services import Services
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.config.settings import Settings
@@ -48,15 +48,15 @@ class OpenApp:
 
     @property
     def call_manager(self) -> CallManager:
-        return self._app.state.call_manager
+        return self.services.call_manager
 
     @property
     def engine(self) -> Engine:
         return self.call_manager.engine
 
     @property
-    def endpoints(self) -> Endpoints:
-        return self._app.state.endpoints
+    def services(self) -> Services:
+        return self._app.state.services
 
     @property
     def page(self) -> Blocks:

@@ -50,7 +50,7 @@ def _give_back_unused_memory() -> None:
 
 def _held(app: FastAPI) -> dict[str, int]:
     """How many of each thing that belongs to one call or one connection."""
-    call_manager = app.state.call_manager
+    call_manager = app.state.services.call_manager
     page: Blocks = app.state.page
     component: Any = next(block for block in page.blocks.values() if isinstance(block, WebRTC))
     lines = call_manager.engine.slots

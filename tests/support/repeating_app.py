@@ -2,8 +2,7 @@
 
 import os
 
-from personaplex_ui.app import bootstrap as parts
-from personaplex_ui.app import server
+from personaplex_ui.app import server, services
 from personaplex_ui.config.settings import Settings
 from tests.support.fake_model import FakeModel
 
@@ -13,5 +12,5 @@ def load(settings: Settings, *_: object) -> FakeModel:
 
 
 if __name__ == "__main__":
-    parts.load_speech_model = load
+    services.load_speech_model = load
     server.serve(Settings.from_mapping(os.environ))

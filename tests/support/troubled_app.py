@@ -10,8 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from personaplex_ui.app import bootstrap as parts
-from personaplex_ui.app import server
+from personaplex_ui.app import server, services
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, PreparedPersona, Sampling
@@ -74,5 +73,5 @@ def load(settings: Settings, *_: object) -> TroubledModel:
 
 
 if __name__ == "__main__":
-    parts.load_speech_model = load
+    services.load_speech_model = load
     server.serve(Settings.from_mapping(os.environ))

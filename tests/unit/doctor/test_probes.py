@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui.app import bootstrap
+from personaplex_ui.app import services
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
 from personaplex_ui.config.settings import Settings
@@ -114,7 +114,7 @@ def test_what_keeps_the_app_from_starting_is_told(tmp_path: Path, monkeypatch: p
     def fail(settings: Settings) -> None:
         raise ImportError("libsndfile is not there")
 
-    monkeypatch.setattr(bootstrap, "AppParts", fail)
+    monkeypatch.setattr(services, "Services", fail)
     assert "libsndfile is not there. Install" in PROBES.start_refusal(settings())
 
 

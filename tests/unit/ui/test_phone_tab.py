@@ -10,7 +10,7 @@ from typing import Any, cast
 import gradio as gr
 import pytest
 
-from personaplex_ui.app import endpoints as endpoints
+from personaplex_ui.app import services
 from personaplex_ui.channels.fastrtc_phone.number import NumberState
 from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
 from personaplex_ui.channels.twilio.client import TwilioClient
@@ -49,7 +49,7 @@ FAR_AWAY = {"x-forwarded-for": "203.0.113.9"}
 @pytest.fixture
 def rest(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwilioRest]:
     with twilio_rest() as rest, client_of(rest) as client:
-        monkeypatch.setattr(endpoints, "TwilioClient", functools.partial(TwilioClient, client=client))
+        monkeypatch.setattr(services, "TwilioClient", functools.partial(TwilioClient, client=client))
         yield rest
 
 
@@ -58,8 +58,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringMachine]:
     with answering_machine() as service:
         service.answers = {"/register": (200, LENT), "/unregister": (200, {})}
         lender = functools.partial(FastRtcService, urls=(service.url,), make_client=plain_client)
-        monkeypatch.setattr(endpoints, "FastRtcService", lender)
-        monkeypatch.setattr(endpoints, "gradio_tunnel", ForwardingTunnel().open)
+        monkeypatch.setattr(services, "FastRtcService", lender)
+        monkeypatch.setattr(services, "gradio_tunnel", ForwardingTunnel().open)
         yield service
 
 
@@ -82,7 +82,7 @@ async def page(tmp_path: Path, rest: TwilioRest) -> AsyncIterator[PageSession]:
 async def test_a_call_is_made_with_the_key_followed_and_counted(tmp_path: Path, rest: TwilioRest) -> None:
     async with open_app(tmp_path, **TWILIO) as app:
         page = await ready(app)
-        phone = app.endpoints.phone
+        phone = app.services.phone
 
         async def busy() -> None:
             await until(lambda: bool(phone.call_log.newest_first))
@@ -192,7 +192,7 @@ async def test_with_the_flag_the_number_is_there_from_the_start_and_goes_back_at
     caplog.set_level("INFO")
     async with open_app(tmp_path, ENGINE="echo", HF_TOKEN="hf_somebody", FASTRTC_PHONE="1") as app:
         page = await ready(app)
-        number = app.endpoints.number
+        number = app.services.number
         assert number is not None
         await until(lambda: number.state is NumberState.READY)
         (html,) = await page.trigger("show_number_now")
@@ -209,7 +209,7 @@ async def test_without_a_token_the_flag_says_what_is_missing(
 ) -> None:
     async with open_app(tmp_path, ENGINE="echo", FASTRTC_PHONE="1") as app:
         page = await ready(app)
-        number = app.endpoints.number
+        number = app.services.number
         assert number is not None
         await until(lambda: number.state is NumberState.FAILED)
         (html,) = await page.trigger("show_number_now")

@@ -12,7 +12,7 @@ import soundfile
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from personaplex_ui.app.server import build_app
+from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.web.security.auth import NO_PASSWORD
 from personaplex_ui.web.security.credentials import COOKIE

@@ -1,0 +1,147 @@
+"""What the app consists of besides its page: voices, engine, calls, telephone; how they start and stop.
+
+Knows which settings each of them gets; decides nothing else.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from personaplex_ui.app.startup_checks import (
+    gather_voices,
+    make_recordings_folder,
+    warn_of_short_secrets,
+    with_checked_role,
+)
+from personaplex_ui.calls.limits import AddressLimits
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.store import CallStore
+from personaplex_ui.channels.clips.preview import Previews
+from personaplex_ui.channels.fastrtc_phone.app import build_lent_number_app
+from personaplex_ui.channels.fastrtc_phone.number import FastRtcNumber
+from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
+from personaplex_ui.channels.fastrtc_phone.tunnel import gradio_tunnel
+from personaplex_ui.channels.moshi.client_page import MoshiClient
+from personaplex_ui.channels.twilio.account import PhoneAccount
+from personaplex_ui.channels.twilio.client import TwilioClient
+from personaplex_ui.channels.twilio.personas import PhonePersonas
+from personaplex_ui.channels.twilio.service import PhoneService
+from personaplex_ui.config.settings import EngineChoice, Settings, revealed
+from personaplex_ui.engine.engine import Engine
+from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.models.factory import load_echo, load_speech_model
+from personaplex_ui.web.metrics import Metrics
+from personaplex_ui.web.security.credentials import Credentials
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """One of each, for the whole app. Nothing is loaded or started before they are ``running``."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError: a default, a folder or what is said of the telephone cannot be used."""
+        self.settings = settings = with_checked_role(settings)
+        make_recordings_folder(settings.recordings_dir)
+        self.voices = gather_voices(settings)
+        self.load_model = functools.partial(load_speech_model, settings, self.voices)
+        self.load_echo = functools.partial(load_echo, settings, self.voices)
+        self.default_persona = Persona(self.voices.default, settings.default_text_prompt)
+        self.engine = Engine(
+            self.load_model, settings.max_calls, settings.max_waiting, trial=self.default_persona
+        )
+        self.call_manager = CallManager(
+            self.engine,
+            CallStore(settings.recordings_dir, settings.recordings_keep_hours * 3600, time.time),
+            settings.max_call_seconds,
+            AddressLimits(settings.max_calls_per_address, settings.calls_per_minute, time.monotonic),
+        )
+        self.previews = Previews(self.call_manager, self.voices, settings.default_text_prompt)
+        self.credentials = Credentials(
+            revealed(settings.app_password), revealed(settings.api_key), time.monotonic
+        )
+        self.metrics = Metrics(self.call_manager)
+        self.personas = PhonePersonas.from_text(settings.phone_personas, self.voices)
+        self.phone = self._build_phone(self.personas)
+        self.number = self._build_number()
+        self.moshi_client = MoshiClient(settings.static_path, _model_folder(settings))
+        self._opening: asyncio.Task[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Each needs those that start before it, so they stop the other way round. A phone number that was
+        asked for comes when it comes."""
+        warn_of_short_secrets(self.settings)
+        await self.engine.start()
+        await self.call_manager.start()
+        await asyncio.to_thread(self.moshi_client.open)
+        await self.phone.open()
+        if self.settings.fastrtc_phone and self.number is not None:
+            self._opening = asyncio.create_task(_open_number(self.number))
+        try:
+            yield
+        finally:
+            await self.end_calls()
+            await self.engine.close()
+
+    async def end_calls(self) -> None:
+        """End all calls with words, give the phone number back, cancel calls that ring, and remove what was
+        unpacked. A second time changes nothing."""
+        closing = [
+            self.call_manager.close(),
+            self.phone.close(),
+            self._close_number(),
+            asyncio.to_thread(self.moshi_client.close),
+        ]
+        for failed in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(failed, Exception):
+                log.error("Not everything could be closed.", exc_info=failed)
+
+    async def _close_number(self) -> None:
+        if self.number is not None:
+            await self.number.close()
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+
+    def _build_phone(self, personas: PhonePersonas) -> PhoneService:
+        settings = self.settings
+        account = PhoneAccount(
+            settings.twilio_account_sid or "",
+            revealed(settings.twilio_auth_token) or "",
+            settings.twilio_phone_number or "",
+        )
+        return PhoneService(
+            self.call_manager,
+            self.voices,
+            settings.default_text_prompt,
+            account,
+            settings.recordings_dir,
+            personas=personas,
+            twilio_client=TwilioClient(account) if account.can_dial else None,
+            daily_limit=settings.outbound_daily_limit,
+            record=settings.phone_record,
+            announcement=settings.phone_announcement,
+        )
+
+    def _build_number(self) -> FastRtcNumber | None:
+        token = revealed(self.settings.hf_token)
+        if not (token or self.settings.fastrtc_phone):
+            return None
+        build_app = functools.partial(build_lent_number_app, self.call_manager, self.phone)
+        return FastRtcNumber(build_app, gradio_tunnel, FastRtcService(token), self.call_manager)
+
+
+async def _open_number(number: FastRtcNumber) -> None:
+    with contextlib.suppress(PhoneUnavailable):  # the log and the page say why
+        await number.open()
+
+
+def _model_folder(settings: Settings) -> Path | None:
+    """The model's files, if they are in a folder here: the web client may be among them."""
+    folder = Path(settings.hf_repo)
+    return folder if settings.engine is not EngineChoice.ECHO and folder.is_dir() else None

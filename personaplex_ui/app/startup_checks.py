@@ -1,0 +1,105 @@
+"""What is refused or warned of at the start: roles, voices, folders and secrets of the settings."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from personaplex_ui.calls.settings import check_prompt
+from personaplex_ui.channels.twilio.personas import PhonePersonas
+from personaplex_ui.config.settings import Settings, revealed
+from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_persona
+from personaplex_ui.errors import InvalidInput, SettingsError
+from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+from personaplex_ui.voices.library import VoiceLibrary
+
+log = logging.getLogger(__name__)
+
+SHORT_KEY_LETTERS = 16
+SHORT_PASSWORD_CHARACTERS = 8
+
+
+def with_checked_role(settings: Settings) -> Settings:
+    """``settings`` with the default role as it is used. Raises SettingsError: no call could use it."""
+    try:
+        role = check_prompt(settings.default_text_prompt)
+    except InvalidInput as error:
+        raise SettingsError(f"DEFAULT_TEXT_PROMPT: {error}") from error
+    return settings.model_copy(update={"default_text_prompt": role})
+
+
+def make_recordings_folder(folder: Path) -> None:
+    """Raises SettingsError: nothing can be written there."""
+    why = ""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or "it cannot be made"
+    else:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            why = "Permission denied"
+    if why:
+        raise SettingsError(
+            f"RECORDINGS_DIR is {str(folder)!r}, but nothing can be written there: {why}. "
+            "Let it be a folder that the server may write to."
+        )
+
+
+def gather_voices(settings: Settings) -> VoiceLibrary:
+    """Raises SettingsError: the folder for voices is a file, or the default voice is not there."""
+    folder, default = settings.voices_dir, settings.default_voice_prompt
+    if folder is not None and not folder.is_dir():
+        if folder.exists():
+            raise SettingsError(f"VOICES_DIR is {str(folder)!r}, which is not a folder. Correct the path.")
+        # The image names a folder that a mounted one may lack: not a reason to refuse.
+        log.warning(
+            "VOICES_DIR is %r, but there is no such folder: make it, or correct the path.", str(folder)
+        )
+    folders = (*([folder] if folder else []), CATALOGUE_PATH.parent)
+    voices = VoiceLibrary(load_catalogue(CATALOGUE_PATH), folders, default)
+    if default not in voices.names():
+        raise SettingsError(
+            f"DEFAULT_VOICE_PROMPT is {default!r}, but there is no such voice. "
+            f"Use one of {', '.join(voices.names())}."
+        )
+    return voices
+
+
+def warn_of_short_secrets(settings: Settings) -> None:
+    password, key = revealed(settings.app_password), revealed(settings.api_key)
+    if password and len(password) < SHORT_PASSWORD_CHARACTERS:
+        log.warning(
+            "APP_PASSWORD is so short that it can be guessed. Use %d characters or more.",
+            SHORT_PASSWORD_CHARACTERS,
+        )
+    if key and len(key) < SHORT_KEY_LETTERS:
+        log.warning("API_KEY is so short that it can be guessed. Make one with: openssl rand -hex 24")
+
+
+def warn_of_misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) -> None:
+    """Log what ``model`` cannot use of what the settings give to callers who choose nothing. Blocks: the
+    voices are read."""
+    for sentence in _misfits(model, default, phone):
+        log.warning("%s", sentence)
+
+
+def _misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) -> Iterator[str]:
+    if trouble := _misfit(model, default):
+        name = "DEFAULT_VOICE_PROMPT" if trouble.field == "voice" else "DEFAULT_TEXT_PROMPT"
+        yield f"{name} cannot be used by callers who choose none: {trouble}"
+    for entry, chosen in phone.entries():
+        persona = Persona(
+            default.voice if chosen.voice is None else chosen.voice,
+            default.text_prompt if chosen.text_prompt is None else chosen.text_prompt,
+        )
+        if persona != default and (trouble := _misfit(model, persona)):
+            yield f"PHONE_PERSONAS: {entry} cannot be used: {trouble}"
+
+
+def _misfit(model: SpeechModel, persona: Persona) -> InvalidInput | None:
+    """Why ``model`` cannot be ``persona``."""
+    try:
+        check_persona(model, persona)
+    except InvalidInput as error:
+        return error
+    return None
