@@ -140,7 +140,7 @@ def test_each_file_has_its_own_warning_and_others_have_none(
     assert library.names() == ["good"]
     assert library.names() == ["good"]
     assert len(warnings_of(caplog)) == 3
-    assert any("deep.wav" in warning and "no file" in warning for warning in warnings_of(caplog))
+    assert any("deep.wav" in warning and "not a file" in warning for warning in warnings_of(caplog))
 
 
 def test_two_spellings_of_one_name(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
