@@ -130,14 +130,10 @@ def test_the_browser_plays_what_the_server_says(held: HeldCall):
 
 def test_the_transcript_shows_what_the_model_says_while_the_call_is_live(held: HeldCall, app: AppProcess):
     assert held.said
-    assert (GREETING in held.said) == (app.engine == "echo")
-
-
-@echo_only
-def test_the_echo_greets_and_tells_what_it_heard(held: HeldCall):
-    greeting, heard = held.lines_shown
-    assert GREETING in greeting
-    assert HEARD_LINE.search(heard)
+    if app.engine == "echo":
+        greeting, heard = held.lines_shown
+        assert GREETING in greeting
+        assert HEARD_LINE.search(heard)
 
 
 def test_the_page_shows_player_downloads_and_timeline(held: HeldCall):
@@ -152,13 +148,9 @@ def test_the_page_shows_player_downloads_and_timeline(held: HeldCall):
     expect(held.talk.result.locator("svg").first).to_be_visible()
 
 
-def test_the_recording_is_as_long_as_the_call(held: HeldCall):
-    left, _ = held.channels
-    assert len(left) / SAMPLE_RATE_HZ == pytest.approx(held.kept["duration_sec"], abs=0.2)
-
-
 def test_each_side_is_on_its_channel(held: HeldCall):
     left, right = held.channels
+    assert len(left) / SAMPLE_RATE_HZ == pytest.approx(held.kept["duration_sec"], abs=0.2)
     assert rms_dbfs(left) > -45
     assert rms_dbfs(right) > -45
     assert rms_dbfs(left[: 3 * SAMPLE_RATE_HZ]) < -60  # the caller is silent at first, the assistant is not
@@ -198,14 +190,8 @@ def test_the_transcript_downloads_in_three_formats(held: HeldCall):
     lines = json.loads(text("json"))
     said = [plain(line["text"]) for line in lines]
     assert " ".join(said).startswith(held.said)
-    times = [at for line in lines for at in (line["start_sec"], line["end_sec"])]
-    assert times == sorted(times)
-    assert 0 <= times[0] < times[-1] <= held.kept["duration_sec"] + 0.2
     assert [line.split("] ", 1)[1] for line in text("txt").splitlines()] == said
-    cues = text("srt").strip().split("\n\n")
-    assert [cue.splitlines()[2] for cue in cues] == said
-    for number, cue in enumerate(cues, start=1):
-        assert re.match(rf"{number}\n00:00:\d\d,\d{{3}} --> 00:00:\d\d,\d{{3}}\n", cue)
+    assert [cue.splitlines()[2] for cue in text("srt").strip().split("\n\n")] == said
 
 
 @pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.txt", "transcript.srt"])
@@ -273,13 +259,6 @@ def test_a_role_with_control_characters_is_refused_in_words(talk: TalkPage):
     talk.start()
     expect(talk.status).to_contain_text("control characters")
     assert talk.live_microphones() == 0
-
-
-@echo_only
-def test_a_role_that_is_too_long_is_refused_in_words(talk: TalkPage):
-    talk.role.evaluate("box => box.removeAttribute('maxlength')")
-    talk.role.fill("x" * 2_001)
-    expect(talk.page.locator("#prompt-message")).to_contain_text("at most 2,000")
 
 
 @echo_only

@@ -3,7 +3,6 @@ refused everywhere with one sentence, and the model that takes clips only.
 """
 
 import re
-from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 from shutil import copyfile
@@ -12,9 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.scheduler import Scheduler
@@ -23,11 +20,11 @@ from personaplex_ui.engine.thread import ModelThread
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.models.personaplex.loading.load import OFFLOADED_IS_SLOW
 from personaplex_ui.ui.callbacks import HIDDEN
+from tests.support.app_process import TINY
 from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.support.running import until
-from tests.support.voice_recordings import RECORDING, speech
+from tests.support.voice_recordings import RECORDING
 
-TINY = Path(__file__).parents[2] / "data/tiny"
 ROLE = "You are a kind teacher."
 TOO_LONG = "You are a very kind teacher. " * 20
 COUNTER = re.compile(r"([\d,]+) of ([\d,]+) tokens")
@@ -35,37 +32,17 @@ COUNTER = re.compile(r"([\d,]+) of ([\d,]+) tokens")
 pytestmark = LIBRARIES_WARN
 
 
-def tiny(tmp_path: Path, **variables: str) -> dict[str, str]:
+def with_voice(tmp_path: Path) -> dict[str, str]:
+    """One slot, nobody waits, and a voice of the folder beside those of the model."""
     voices = tmp_path / "voices"
     voices.mkdir(exist_ok=True)
     copyfile(RECORDING, voices / "anna.wav")
-    given = {"ENGINE": "personaplex", "DEVICE": "cpu", "HF_REPO": str(TINY), "VOICES_DIR": str(voices)}
-    return {**given, "MAX_CALLS": "1", "MAX_WAITING": "0", **variables}
-
-
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    torch.set_num_threads(1)
+    return {"VOICES_DIR": str(voices), "MAX_CALLS": "1", "MAX_WAITING": "0"}
 
 
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[OpenApp]:
-    async with open_app(tmp_path, **tiny(tmp_path)) as app:
-        assert await app.loaded() is EngineState.READY
-        yield app
-
-
-@pytest.fixture
-def page(app: OpenApp) -> PageSession:
-    return PageSession(app)
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.wav"
-    write_wav(path, speech(0.4))
-    return path
+def variables(tmp_path: Path) -> dict[str, str]:
+    return with_voice(tmp_path)
 
 
 def counted(counter: str) -> tuple[int, int]:
@@ -136,7 +113,7 @@ async def test_a_role_that_does_not_fit_is_refused_with_one_sentence_and_takes_n
 
 
 async def test_a_role_is_counted_in_characters_while_there_is_no_model(tmp_path: Path):
-    async with open_app(tmp_path, **tiny(tmp_path, HF_REPO="some/missing/folder")) as app:
+    async with open_app(tmp_path, **TINY | with_voice(tmp_path) | {"HF_REPO": "some/missing/folder"}) as app:
         await app.loaded()
         counter, message = await PageSession(app).trigger("check_role", ROLE, "NATF0")
         assert f"{len(ROLE)} of 2,000 characters" in counter
@@ -172,7 +149,7 @@ async def test_a_page_that_opens_in_trouble_sees_its_end(tmp_path: Path):
 
 
 async def test_layers_in_host_memory_answer_clips_and_refuse_live_calls(tmp_path: Path, clip: Path):
-    async with open_app(tmp_path, **tiny(tmp_path, CPU_OFFLOAD="1")) as app:
+    async with open_app(tmp_path, **TINY | with_voice(tmp_path), CPU_OFFLOAD="1") as app:
         assert await app.loaded() is EngineState.READY
         page = PageSession(app)
         banner, help_row = await page.trigger("watch_engine")
@@ -184,7 +161,7 @@ async def test_layers_in_host_memory_answer_clips_and_refuse_live_calls(tmp_path
         assert (await app.health())[1]["message"] == OFFLOADED_IS_SLOW
         answer, _ = await page.converse(clip, greedy=True)
         offloaded = np.asarray(soundfile.read(answer)[0])
-    async with open_app(tmp_path, **tiny(tmp_path)) as app:
+    async with open_app(tmp_path, **TINY | with_voice(tmp_path)) as app:
         await app.loaded()
         answer, _ = await PageSession(app).converse(clip, greedy=True)
         assert np.array_equal(offloaded, np.asarray(soundfile.read(answer)[0]))
