@@ -1,4 +1,5 @@
-"""What holds for all tests: they stay on this machine, and none is skipped where REQUIRE_ALL_TESTS is set."""
+"""What holds for all tests: they stay on this machine, none is skipped where REQUIRE_ALL_TESTS is set, and a
+failure shows the logs of the apps that run."""
 
 import os
 from collections.abc import Generator
@@ -6,6 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from personaplex_ui.config.environment import give_gradio_a_folder
+from tests.support.app_process import logs
 from tests.support.password import GIVEN, let_http_clients_know_it
 from tests.support.this_machine import refuse_other_hosts, refused
 
@@ -21,7 +23,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # gradio_client's, too
 # As the app does: whoever owns `gradio` in the system's temp folder, uploads have a place.
 give_gradio_a_folder(os.environ)
 
-# A desk's .env says nothing here, nor in the processes that tests start.
+# The .env of whoever runs the tests says nothing here, nor in the processes that tests start.
 os.environ["ENV_FILE"] = os.devnull
 
 # These are about clients that do not know it.
@@ -30,7 +32,7 @@ collect_ignore = (
         "unit/web/security/test_auth.py",
         "unit/web/security/test_credentials.py",
         "unit/web/security/test_closed_app.py",
-        "e2e/test_doors.py",
+        "e2e/test_password.py",
         "field/test_a05_http_basic.py",
         "field/test_a06_refused_in_the_handshake.py",
         "field/test_a08_login_page_everywhere.py",
@@ -59,6 +61,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if REQUIRE_ALL_TESTS and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"Skipped, though REQUIRE_ALL_TESTS is set: {report.longrepr}"
+    if report.failed:
+        report.sections += logs()
     return report
 
 

@@ -1,25 +1,17 @@
-"""For tests in a real browser: one app an engine for all of them, one Chromium a module, and logs beside
-failures.
+"""For tests in a real browser: one app an engine for all of them, and one Chromium a module.
 
 A test that takes ``app`` runs on both engines, unless it is marked ``echo_only``.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.support.app_process import TELEPHONE, TINY, AppProcess, add_logs, running_app
+from tests.support.app_process import TELEPHONE, TINY, AppProcess, running_app
 from tests.support.chromium import chromium, make_microphone
 from tests.support.password import VARIABLES
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    add_logs(report)
-    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,12 @@
-"""For tests against the app: one for each module in this process, and logs of processes beside failures."""
+"""For tests against the app: one for each module, in this process."""
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 
-from tests.support.app_process import add_logs
 from tests.support.page_session import OpenApp, open_app
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    add_logs(report)
-    return report
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

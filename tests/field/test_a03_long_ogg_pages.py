@@ -23,7 +23,7 @@ from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import ProtocolError
 from tests.support.clients.moshi import MoshiClient, chat
 from tests.support.fake_model import FakeModel
-from tests.support.moshi_server import moshi_server
+from tests.support.loopback_server import moshi_server
 from tests.support.paced_rig import hear_all
 from tests.support.running import running_call_manager, running_engine
 

@@ -1,8 +1,6 @@
 """A file's address that is not an upload of ours is refused before Gradio looks at it."""
 
-import threading
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 import pytest_asyncio
 import soundfile
 
+from tests.support.answering_machine import AnsweringMachine, answering_machine
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
@@ -26,25 +25,10 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[str]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def other(asked: list[str]) -> Iterator[str]:
-    """Somebody else's server, who notes who asks."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(404)
-            self.end_headers()
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def other() -> Iterator[AnsweringMachine]:
+    """Somebody else's server."""
+    with answering_machine() as server:
+        yield server
 
 
 @pytest.fixture
@@ -86,11 +70,11 @@ def index_of(app: OpenApp, name: str) -> int:
     return next(number for number, function in app.functions.items() if function.name == name)
 
 
-async def test_they_are_refused_everywhere(app: OpenApp, other: str, asked: list[str], clip: Path):
+async def test_they_are_refused_everywhere(app: OpenApp, other: AnsweringMachine, clip: Path):
     page = PageSession(app)
     upload = (await page.upload(clip))["path"]
     converse, own_voice = index_of(app, "converse"), index_of(app, "use")
-    for file in files_of_others(other, upload):
+    for file in files_of_others(other.host, upload):
         answers = [
             await app.http.post("/gradio_api/call/converse", json={"data": [file]}),
             await app.http.post(
@@ -110,10 +94,10 @@ async def test_they_are_refused_everywhere(app: OpenApp, other: str, asked: list
         # As Gradio's page and client understand it.
         assert (told[0]["is_valid"], "uploaded first" in told[0]["message"]) == (False, True)
         assert told[0]["parameter_name"] == "audio"
-    hidden = {"data": ["", {"a": [{"path": f"http://{other}/", "meta": META}]}]}
+    hidden = {"data": ["", {"a": [{"path": f"{other.url}/", "meta": META}]}]}
     answer = await app.http.post("/gradio_api/call/converse", json=hidden)
     assert answer.status_code == 400
-    assert asked == []
+    assert other.paths() == []
 
 
 async def test_what_the_clients_send_back_is_taken(app: OpenApp, clip: Path):
@@ -135,10 +119,10 @@ async def test_what_the_clients_send_back_is_taken(app: OpenApp, clip: Path):
         assert soundfile.info(again["path"]).frames
 
 
-async def test_addresses_are_not_passed_on(app: OpenApp, other: str, asked: list[str]):
-    for address in (f"http://{other}/x", f"http%3A%2F%2F{other}%2Fx", f"//{other}/x"):
+async def test_addresses_are_not_passed_on(app: OpenApp, other: AnsweringMachine):
+    for address in (f"{other.url}/x", f"http%3A%2F%2F{other.host}%2Fx", f"//{other.host}/x"):
         answer = await app.http.get(f"/gradio_api/file={address}")
         assert (answer.status_code, "location" in answer.headers) == (404, False)
         assert (await app.http.get(f"/gradio_api/proxy={address}")).status_code == 404
         assert (await app.http.get(f"/gradio_api/file/{address}")).status_code == 404
-    assert asked == []
+    assert other.paths() == []

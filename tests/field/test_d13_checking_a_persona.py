@@ -27,7 +27,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.recording import read_voice_recording
 from tests.support.clients.moshi import chat
 from tests.support.fake_model import FakeModel
-from tests.support.moshi_server import moshi_server
+from tests.support.loopback_server import moshi_server
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 from tests.support.running import running_call_manager, running_engine, until
 from tests.support.telephone_rig import phone_service

@@ -3,23 +3,20 @@
 scripts/try-image.sh checks what only a build can show.
 """
 
-import contextlib
 import importlib.metadata
 import json
 import re
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Generator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
 from personaplex_ui.config.settings import Settings
+from tests.support.answering_machine import answering_machine
 from tests.support.app_process import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -46,32 +43,14 @@ def run_health_check(variables: Mapping[str, str]) -> int:
     return subprocess.run(command, env=variables, capture_output=True, timeout=int(found[1])).returncode
 
 
-@contextlib.contextmanager
-def answering(status: int, asked: list[str]) -> Generator[int]:
-    """A server on loopback that answers everything with ``status``; yields its port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
-
-
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1), (500, 1)])
 def test_the_health_check_tells_answers_apart_and_asks_no_proxy(status: int, code: int) -> None:
-    asked: list[str] = []
     proxy = f"http://127.0.0.1:{free_port()}"
-    with answering(status, asked) as port:
-        assert run_health_check({"PORT": str(port), "http_proxy": proxy, "HTTP_PROXY": proxy}) == code
-    assert asked == ["/health"]
+    with answering_machine() as server:
+        server.answers["/health"] = (status, {})
+        port = server.host.partition(":")[2]
+        assert run_health_check({"PORT": port, "http_proxy": proxy, "HTTP_PROXY": proxy}) == code
+        assert server.paths() == ["/health"]
 
 
 def test_the_health_check_fails_where_nobody_listens_or_answers() -> None:

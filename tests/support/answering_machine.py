@@ -66,6 +66,10 @@ class AnsweringMachine:
     asked: list[Asked] = field(default_factory=list[Asked])
     going: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://")
+
     def paths(self) -> list[str]:
         return [asked.path for asked in self.asked]
 

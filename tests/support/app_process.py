@@ -1,6 +1,6 @@
 """The app as a process of its own, started as a user starts it, with settings and a folder of the test's own.
 
-Whoever starts one gets its log shown when a test fails (``add_logs``, called by the conftests here).
+A failure of a test shows the logs of those that run (tests/conftest.py).
 """
 
 import contextlib
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import pytest
 
 from personaplex_ui.calls.store_table import FILE as CALLS
 from tests.support.password import GIVEN, VARIABLES
@@ -71,7 +70,7 @@ class AppProcess:
             "HOME": str(folder),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            "ENV_FILE": os.devnull,  # a desk's .env says nothing here
+            "ENV_FILE": os.devnull,  # that of whoever runs the tests says nothing here
             "GRADIO_TEMP_DIR": str(folder / "gradio"),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
@@ -164,11 +163,9 @@ def wait_until(true: Callable[[], T], within_sec: float, what: str, every_sec: f
     return answer
 
 
-def add_logs(report: pytest.TestReport) -> None:
-    """Show what the running servers said beside a failure."""
-    if report.failed:
-        for app in _processes:
-            report.sections.append((f"app at {app.url}", app.log[-LOG_SHOWN_CHARACTERS:]))
+def logs() -> list[tuple[str, str]]:
+    """A title and the end of the log, of each app that runs."""
+    return [(f"app at {app.url}", app.log[-LOG_SHOWN_CHARACTERS:]) for app in _processes]
 
 
 def free_port() -> int:

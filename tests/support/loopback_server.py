@@ -1,10 +1,17 @@
-"""An ASGI app on 127.0.0.1, in the test's own event loop, with the limits that the app's server has."""
+"""An ASGI app on 127.0.0.1, in the test's own event loop, with the limits that the app's server has; and the
+Moshi websocket as such an app."""
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import uvicorn
+from fastapi import FastAPI, WebSocket
 from starlette.types import ASGIApp
+
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.channels.moshi.protocol import asks_for_state
+from personaplex_ui.channels.moshi.session import serve_chat
 
 
 @contextlib.asynccontextmanager
@@ -20,3 +27,21 @@ async def serving(app: ASGIApp) -> AsyncGenerator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         await server.shutdown()
+
+
+@contextlib.asynccontextmanager
+async def moshi_server(
+    call_manager: CallManager, read_settings: Callable[[dict[str, str]], CallSettings]
+) -> AsyncGenerator[str]:
+    """The URL of a server that answers at any path. ``read_settings`` is given the query, less ``state``."""
+    app = FastAPI()
+
+    @app.websocket("/{path:path}")
+    async def chat(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
+        query = dict(websocket.query_params)
+        tells_state = asks_for_state(query)
+        query.pop("state", None)
+        await serve_chat(websocket, call_manager, lambda: read_settings(query), "", tells_state)
+
+    async with serving(app) as url:
+        yield url

@@ -22,7 +22,7 @@ from personaplex_ui.errors import InvalidInput
 from tests.support.asgi_peer import AsgiPeer
 from tests.support.clients.moshi import MoshiClient, chat, tone
 from tests.support.fake_model import FakeModel
-from tests.support.moshi_server import moshi_server
+from tests.support.loopback_server import moshi_server
 from tests.support.running import until
 
 LINES = 2

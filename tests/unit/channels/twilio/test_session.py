@@ -1,6 +1,6 @@
 """Twilio's stream on a wire in memory: a whole call, how calls end, every order of messages.
 
-The model says back what it hears. How that sounds over a real socket: ``end_to_end/test_twilio_quality.py``.
+The model says back what it hears. How that sounds over a real socket: ``e2e/test_twilio_call.py``.
 What a peer can do wrong: ``test_twilio_faults.py``.
 """
 
