@@ -38,7 +38,7 @@ from personaplex_ui.web.metrics import build_metrics_router
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.security.auth import AuthMiddleware, is_machine
 from personaplex_ui.web.security.headers import SecurityHeaders
-from personaplex_ui.web.security.host_check import HostCheck, KnownHosts
+from personaplex_ui.web.security.host_check import HostCheck
 from personaplex_ui.web.security.origin_check import OriginCheck
 from personaplex_ui.web.security.proxy_headers import ProxyHeaders, client_address, public_url
 from personaplex_ui.web.security.request_limits import RequestLimits
@@ -104,8 +104,9 @@ def _add_middlewares(app: FastAPI, services: Services) -> None:
     origins = OriginCheck(settings.server_url, settings.allowed_origins)
     app.add_middleware(AuthMiddleware, credentials=credentials, origins=origins)
     if not credentials.are_needed:
-        hosts = KnownHosts(settings.server_url, settings.allowed_origins)
-        app.add_middleware(HostCheck, hosts=hosts)
+        app.add_middleware(
+            HostCheck, server_url=settings.server_url, allowed_origins=settings.allowed_origins
+        )
     app.add_middleware(RequestLimits, most=most_requests(raise_limit()))
     app.add_middleware(ProxyHeaders, server_url=settings.server_url, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(HeadRequests, streams=STREAMS)

@@ -30,30 +30,42 @@ SENTENCE = (
 )
 
 
-class KnownHosts:
-    """``server_url`` and ``allowed_origins``: addresses whose hosts are known; ``*`` for all."""
+class HostCheck:
+    """An ASGI middleware; inside of the one that reads addresses, which refuses a ``Host`` that is none.
 
-    def __init__(self, server_url: str | None, allowed_origins: Iterable[str]) -> None:
+    ``server_url`` and ``allowed_origins``: addresses whose hosts are known; ``*`` for all.
+    """
+
+    def __init__(self, app: ASGIApp, server_url: str | None, allowed_origins: Iterable[str]) -> None:
+        self._app = app
         origins = set(allowed_origins)
         self._all = "*" in origins
         told = [urlsplit(url).hostname for url in ((server_url or ""), *origins)]
         self._names = {name.lower() for name in (*told, socket.gethostname()) if name}
 
-    def admit(self, connection: HTTPConnection) -> bool:
-        """Whether the request may be answered."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or self._admits(HTTPConnection(scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        else:
+            sentence = SENTENCE.format(host=HTTPConnection(scope).headers.get("host", ""))
+            await JSONResponse({"detail": sentence}, 421)(scope, receive, send)
+
+    def _admits(self, connection: HTTPConnection) -> bool:
         headers = connection.headers
-        if self._all or self.has(headers.get("host", "")):
+        if self._all or self._knows(headers.get("host", "")):
             return True
         origin = headers.get("origin", "").lower()
         page = origin.partition("://")[2]
-        if origin and not origin.startswith("https:") and not (page and self.has(page)):
+        if origin and not origin.startswith("https:") and not (page and self._knows(page)):
             return False  # a page, and not over https
         # Browsers send the first to https alone, and no script can add it or change the second. The third
         # a script can add, but only to a request that changes nothing: with any other comes its origin.
         is_secure = "sec-fetch-site" in headers or origin.startswith("https:")
         return is_secure or any(name in headers for name in FORWARDING)
 
-    def has(self, host: str) -> bool:
+    def _knows(self, host: str) -> bool:
         """``host``: perhaps with a port."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
@@ -65,27 +77,6 @@ class KnownHosts:
             or name.rstrip(".").endswith(PRIVATE_ENDINGS)
             or _is_address(name)
         )
-
-
-class HostCheck:
-    """An ASGI middleware; inside of the one that reads addresses, which refuses a ``Host`` that is none."""
-
-    def __init__(self, app: ASGIApp, hosts: KnownHosts) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        connection = HTTPConnection(scope)
-        if self._hosts.admit(connection):
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
-        else:
-            sentence = SENTENCE.format(host=connection.headers.get("host", ""))
-            await JSONResponse({"detail": sentence}, 421)(scope, receive, send)
 
 
 def _is_address(name: str) -> bool:

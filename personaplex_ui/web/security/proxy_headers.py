@@ -92,9 +92,7 @@ def trace(peer: str, headers: Headers, trusted: Sequence[Network]) -> Provenance
     if address is None or not _within(address, trusted):
         hidden = forwards and address is not None and (address.is_loopback or _within(address, PRIVATE))
         return Provenance(None if hidden else address, unknown_proxy=hidden)
-    client: Ip | None = (
-        None  # as for a proxy's own health check, or a proxy that does not say for whom it asks
-    )
+    client: Ip | None = None  # a proxy that asks for itself, or does not say for whom
     hops = 1
     for text in reversed(_values(headers, "x-forwarded-for")):
         client = parse_ip(text)
@@ -162,9 +160,8 @@ class ProxyHeaders:
         if found.client is not None and client and found.client != parse_ip(client[0]):
             scope["client"] = (str(found.client), 0)
         if found.scheme:
-            secure = found.scheme == "https"
-            plain, encrypted = ("ws", "wss") if scope["type"] == "websocket" else ("http", "https")
-            scope["scheme"] = encrypted if secure else plain
+            is_websocket = scope["type"] == "websocket"
+            scope["scheme"] = found.scheme.replace("http", "ws") if is_websocket else found.scheme
         forwarded = f"{found.scheme}://{found.host}" if found.scheme and found.host else None
         _current.set(group(found.client))
         scope[SCOPE_KEY] = (group(found.client), self._server_url or forwarded, found.host)
