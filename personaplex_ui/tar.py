@@ -1,4 +1,4 @@
-"""Unpacks tar archives that nobody vouches for, gzipped or plain: POSIX pax and ustar, GNU and v7.
+"""Unpacks untrusted tar archives, gzipped or plain: POSIX pax and ustar, GNU and v7.
 
 Only regular files are taken. Names, kinds and sizes are checked before a byte is written, and nothing in the
 archive decides where that is. ``tarfile`` is not used: what makes it safe came with Python 3.11.4, and it

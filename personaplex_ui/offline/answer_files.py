@@ -25,9 +25,9 @@ def check_outputs(clip: Clip) -> None:
     for path in clip.outputs:
         if not path.parent.is_dir():
             raise CannotWrite(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
-        # What is no plain file, as /dev/null, would be replaced by one.
+        # What is not a plain file, as /dev/null, would be replaced by one.
         if path.exists() and not path.is_file():
-            raise CannotWrite(f"{path} cannot be written: it is there already and no file. Name another one.")
+            raise CannotWrite(f"{path} cannot be written: it exists and is not a file. Name another one.")
         try:
             with tempfile.TemporaryFile(dir=path.resolve().parent):
                 pass

@@ -216,7 +216,7 @@ TROUBLES: dict[Trouble, str] = {
     foreign_weights: f"{WEIGHTS} is that of another model than a PersonaPlex model",
     missing_tensor: f"{WEIGHTS} lacks 1 tensors of a PersonaPlex model: out_norm.alpha.",
     misshapen_tensor: "text_emb.weight is 400 x 32 instead of 513 x 32",
-    damaged_config: "config.json is damaged: it holds no JSON.",
+    damaged_config: "config.json is damaged: it is not JSON.",
     config_of_another_model: "says n_q = 8, but PersonaPlex has 16: this is another model",
     full_disk: "which has 5.0 MB left. Make room there, or set HF_HOME",
     full_gpu: "500.0 MB are free. What helps: ",

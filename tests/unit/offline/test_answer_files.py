@@ -86,7 +86,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path):
 @pytest.mark.parametrize("tokens", ["a folder", "/dev/null"])
 def test_what_is_no_file_is_not_replaced(tmp_path: Path, tokens: str):
     (tmp_path / "a folder").mkdir()
-    with pytest.raises(CannotWrite, match="it is there already and no file"):
+    with pytest.raises(CannotWrite, match="it exists and is not a file"):
         check_outputs(clip_in(tmp_path, tokens))
 
 

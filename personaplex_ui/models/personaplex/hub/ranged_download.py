@@ -186,7 +186,7 @@ def _status(error: Exception) -> int:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether it is no use to ask again. A refusal may come of a signature that has expired."""
+    """Whether asking again is useless. A refusal may come of a signature that has expired."""
     status = _status(error)
     return 400 <= status < 500 and status not in (401, 403) and status not in _AGAIN
 

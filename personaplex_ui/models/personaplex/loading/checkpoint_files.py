@@ -71,7 +71,7 @@ class FileNames:
             value = config.get(key) or default
             if not isinstance(value, str) or not _is_plain(value):
                 raise CheckpointUnusable(
-                    f"{CONFIG} names {value!r} as {key}, which is no file of the same checkpoint. "
+                    f"{CONFIG} names {value!r} as {key}, which is not a file of the same checkpoint. "
                     f"Put that file beside {CONFIG} and name it there."
                 )
             return value
@@ -113,7 +113,7 @@ def files_in(folder: Path, repo: str, licence_note: str, remedy: str) -> Checkpo
 
 
 def read_json(path: Path, remedy: str) -> Config:
-    """Raises CheckpointUnusable when ``path`` holds no JSON object."""
+    """Raises CheckpointUnusable when ``path`` does not hold a JSON object."""
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -123,9 +123,9 @@ def read_json(path: Path, remedy: str) -> Config:
             f"{path} cannot be read ({error.strerror}). Allow this app to read it."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointUnusable(f"{path} is damaged: it holds no JSON. {remedy}") from error
+        raise CheckpointUnusable(f"{path} is damaged: it is not JSON. {remedy}") from error
     if not isinstance(content, dict):
-        raise CheckpointUnusable(f"{path} holds JSON, but no object of names and values. {remedy}")
+        raise CheckpointUnusable(f"{path} holds JSON, but not an object. {remedy}")
     return cast(Config, content)
 
 

@@ -22,7 +22,7 @@ LARGEST = 127
 """-128 is left out, so that positive and negative numbers are rounded alike."""
 
 BLOCK_NUMBERS = 2**20
-"""So many are quantized at once: besides what is kept there is never a whole tensor."""
+"""Quantized at once: besides what is kept there is never a whole tensor."""
 
 KERNEL_COLUMNS = 16
 """torch's kernel for bfloat16 on x86 (``int8mm_kernel.cpp``) reads 16 columns at once, aligned, and where

@@ -60,7 +60,7 @@ def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVo
     """A voice as the reference saves it: its tokens, and the inputs of its positions ``[T, 1, 1, dim]``.
 
     Raises:
-        InvalidInput: for ``voice``; the file is no such voice, damaged, or made for another model.
+        InvalidInput: for ``voice``; the file is not such a voice, damaged, or made for another model.
     """
     voice = _load(path)
     embeddings, ring = voice.get("embeddings"), voice.get("cache")

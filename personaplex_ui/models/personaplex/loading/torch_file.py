@@ -1,4 +1,4 @@
-"""Reads tensors from a file of ``torch.save``, which nobody vouches for, without ``torch.load``.
+"""Reads tensors from an untrusted file of ``torch.save``, without ``torch.load``.
 
 Depends on the format: a zip archive of stored records, the numbers and a pickle that describes them (torch
 1.6 to today). Nothing in the file is called or taken at its word: sizes are compared with what is there.

@@ -436,7 +436,7 @@ def test_a_broken_tokenizer(tiny: CheckpointFiles, tmp_path: Path, content: byte
     path = tmp_path / "tokenizer_spm_32k_3.model"
     path.write_bytes(tiny.tokenizer.read_bytes()[:2000] if content is None else content)
     sentence = refusal(lambda: load_tokenizer(replace(tiny, tokenizer=path)))
-    assert "is no tokenizer of SentencePiece, or it is damaged" in sentence
+    assert "is not a tokenizer of SentencePiece, or it is damaged" in sentence
 
 
 def test_a_tokenizer_of_another_model(tiny: CheckpointFiles) -> None:

@@ -235,12 +235,12 @@ def test_revision_and_names_that_cannot_be(stub: HubStub, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["../../secrets", "/etc/passwd", "hf://other/repo/file", "a\\b", 7])
 def test_a_config_that_leads_elsewhere(stub: HubStub, tmp_path: Path, name: object) -> None:
     stub.files["config.json"] = json.dumps({"mimi_name": name}).encode()
-    assert "which is no file of the same checkpoint" in refusal(stub, tmp_path)
+    assert "which is not a file of the same checkpoint" in refusal(stub, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"{", "holds no JSON"), (b"\xff\xfe\x00", "holds no JSON"), (b"[1]", "no object of names and values")],
+    [(b"{", "is not JSON"), (b"\xff\xfe\x00", "is not JSON"), (b"[1]", "but not an object")],
 )
 def test_a_broken_config(stub: HubStub, tmp_path: Path, content: bytes, told: str) -> None:
     stub.files["config.json"] = content

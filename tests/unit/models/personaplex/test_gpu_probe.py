@@ -70,7 +70,7 @@ def test_a_config_that_is_damaged_is_told(tmp_path: Path) -> None:
     damaged = tmp_path / "config.json"
     damaged.write_text("{")
     found = probe(Wanted("cpu", 4, 0, config=str(damaged)))
-    assert found.trouble == f"{damaged} is damaged: it holds no JSON. Fetch it again."
+    assert found.trouble == f"{damaged} is damaged: it is not JSON. Fetch it again."
 
 
 def test_without_a_gpu() -> None:
