@@ -227,8 +227,8 @@ def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
         pieces: int = tokenizer.get_piece_size()
     except (RuntimeError, OSError) as error:
         raise CheckpointUnusable(
-            f"{name} is not a tokenizer of SentencePiece, or it is damaged. Remove {files.tokenizer.resolve()} "
-            "and start again to fetch it anew, or copy it again."
+            f"{name} is not a tokenizer of SentencePiece, or it is damaged. Remove "
+            f"{files.tokenizer.resolve()} and start again to fetch it anew, or copy it again."
         ) from error
     known = language_model_sizes(files.config).text_card
     if pieces > known:
