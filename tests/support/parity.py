@@ -19,6 +19,10 @@ TINY = DATA / "tiny"
 CASES = ("voice_preset", "custom_voice_no_prompt", "past_the_context_window")
 
 
+def unheard(sentence: str, progress: float) -> None:
+    """Hears the reports of a loader."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """``user``: the caller's frames ``[n, 1920]``. ``tokens`` int32 ``[frames, 9]``; ``pcm`` the first 60

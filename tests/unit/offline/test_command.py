@@ -137,27 +137,6 @@ def test_two_inputs_in_one_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_parity(tmp_path, 3, "voice_preset")
 
 
-def test_any_rate_and_channels(tmp_path: Path):
-    stereo = tmp_path / "in.flac"
-    soundfile.write(stereo, np.random.default_rng(1).normal(0, 0.1, (44_100, 2)), 44_100)
-    assert main([*MODEL, *ROLE, *files(tmp_path, 0, stereo)]) == 0
-    assert lasts(tmp_path / "0.wav") == 24_000
-    assert np.load(tmp_path / "0.npy").shape == (13, 9)
-
-
-def test_a_seed_gives_the_same_answer_again(tmp_path: Path):
-    sampled = [*(option for option in MODEL if option != "--greedy"), *ROLE]
-    short = tmp_path / "in.wav"
-    soundfile.write(short, soundfile.read(USER)[0][:48_000], 24_000)
-    for number, seed in enumerate(("5", "5", "6", None, None)):
-        seeded = ["--seed", seed] if seed else []
-        assert main([*sampled, *seeded, *files(tmp_path, number, short)]) == 0
-    first, again, other, random, another = (np.load(tmp_path / f"{number}.npy") for number in range(5))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-    assert not np.array_equal(random, another)
-
-
 # Voices
 
 

@@ -11,12 +11,20 @@ from shutil import copyfile
 import pytest
 import torch
 
+from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles
 from personaplex_ui.models.personaplex.loading.load import Source, load_personaplex
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.voices.library import VoiceLibrary
-from tests.support.parity import DATA, TINY
+from tests.support.parity import DATA, TINY, unheard
 
 SLOTS = 4
+
+
+@pytest.fixture(scope="session")
+def tiny() -> CheckpointFiles:
+    torch.set_num_threads(1)  # the model is so small that more threads only wait for each other
+    return find_checkpoint(str(TINY), None, Hub(), unheard)
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +37,9 @@ def own_voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded(own_voices: Path) -> PersonaPlexModel:
-    torch.set_num_threads(1)  # the model is so small that more threads only wait for each other
-    source = Source(
-        str(TINY),
-        device="cpu",
-        slots=SLOTS,
-        voices=VoiceLibrary(folders=(own_voices,)),
-    )
-    return load_personaplex(source, lambda message, progress: None)
+    torch.set_num_threads(1)
+    voices = VoiceLibrary(folders=(own_voices,))
+    return load_personaplex(Source(str(TINY), device="cpu", slots=SLOTS, voices=voices), unheard)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from safetensors.torch import (
 from torch import Tensor
 
 from personaplex_ui.config.settings import Settings
-from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint import (
     check_gpu_room,
     load_codec,
@@ -37,22 +36,11 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
 from tests.support.checkpoint_writer import released_shapes, with_length, write_model, write_safetensors
+from tests.support.parity import unheard
 
 ROOT = Path(__file__).parents[4]
-TINY = ROOT / "tests/data/tiny"
 CPU = torch.device("cpu")
 GPU = torch.device("cuda:0")
-
-torch.set_num_threads(1)
-
-
-def unheard(sentence: str, progress: float) -> None:
-    pass
-
-
-@pytest.fixture(scope="module")
-def tiny() -> CheckpointFiles:
-    return find_checkpoint(str(TINY), None, Hub(), unheard)
 
 
 @pytest.fixture(scope="module")

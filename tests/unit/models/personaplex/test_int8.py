@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, linear
 
 from personaplex_ui.engine.speech_model import Sampling, complete
-from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading import int8
 from personaplex_ui.models.personaplex.loading.checkpoint import load_codec, load_language_model
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles
@@ -22,7 +21,7 @@ from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.temporal import Temporal
 from personaplex_ui.voices.library import VoiceLibrary
-from tests.support.parity import TINY, read_case
+from tests.support.parity import TINY, read_case, unheard
 
 CPU = torch.device("cpu")
 BOTH = [torch.float32, torch.bfloat16]
@@ -30,10 +29,6 @@ BOTH = [torch.float32, torch.bfloat16]
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def unheard(sentence: str, progress: float) -> None:
-    pass
 
 
 # Numbers
@@ -158,12 +153,6 @@ def test_a_kernel_that_fails_or_is_wrong_is_not_used(
 
 
 # The model
-
-
-@pytest.fixture(scope="module")
-def tiny() -> CheckpointFiles:
-    torch.set_num_threads(1)
-    return find_checkpoint(str(TINY), None, Hub(), unheard)
 
 
 def load(files: CheckpointFiles, dtype: torch.dtype, quantize: bool) -> LMModel:

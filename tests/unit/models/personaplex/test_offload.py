@@ -10,24 +10,19 @@ from torch import Tensor
 from torch.nn import Linear, ModuleList, Sequential
 
 from personaplex_ui.engine.speech_model import Sampling, complete
-from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading import offload
 from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room, load_language_model
-from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
 from personaplex_ui.models.personaplex.loading.load import OFFLOADED_IS_SLOW, Source, load_personaplex
 from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.voices.library import VoiceLibrary
-from tests.support.parity import DATA, TINY, Conversation, play, read_case
+from tests.support.parity import DATA, TINY, Conversation, play, read_case, unheard
 
 GREEDY = Sampling(greedy=True)
 GPU = torch.device("cuda:0")
 SOURCE = Source(str(TINY), device="cpu", slots=2, cpu_offload=True)
-
-
-def unheard(sentence: str, progress: float) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +110,9 @@ def test_layers_that_differ_are_refused():
         HostLayers(ModuleList([Linear(2, 3), Linear(3, 2)]), torch.device("cpu"))
 
 
-def test_the_weights_of_the_layers_are_read_into_host_memory(monkeypatch: pytest.MonkeyPatch):
+def test_the_weights_of_the_layers_are_read_into_host_memory(
+    tiny: CheckpointFiles, monkeypatch: pytest.MonkeyPatch
+):
     """``cpu:0`` stands for the GPU: it is another device than ``cpu`` by name only."""
     read_to: dict[str, torch.device] = {}
     read = SafetensorsFile.read
@@ -127,15 +124,14 @@ def test_the_weights_of_the_layers_are_read_into_host_memory(monkeypatch: pytest
         return read(self, name, device, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SafetensorsFile, "read", watched)
-    files = find_checkpoint(str(TINY), None, Hub(), unheard)
     device = torch.device("cpu:0")
-    load_language_model(files, device, torch.float32, unheard, cpu_offload=True)
+    load_language_model(tiny, device, torch.float32, unheard, cpu_offload=True)
     on_host = {name for name, place in read_to.items() if place == torch.device("cpu")}
     assert on_host == {name for name in read_to if name.startswith("transformer.")}
     assert len(on_host) == 18
     assert {read_to[name] for name in read_to.keys() - on_host} == {device}
     read_to.clear()
-    load_language_model(files, device, torch.float32, unheard)
+    load_language_model(tiny, device, torch.float32, unheard)
     assert set(read_to.values()) == {device}
 
 
