@@ -5,18 +5,18 @@ more than that is not live sound; it would only fill queues. Pure: knows seconds
 """
 
 BURST_SEC = 2.0
-"""So much sound may come at once."""
+"""Sound that may come at once."""
 
 FASTEST = 1.5
-"""So many seconds of sound a second may come for good."""
+"""Sustained rate, in seconds of audio per second."""
 
 MOST_DROPPED_SEC = 20.0
-"""A client that had more than this dropped is no live client: its connection is to be closed."""
+"""A client that had more than this dropped is not a live client: its connection is to be closed."""
 
 LONG_WAIT_SEC = 2.0
 KEPT_OF_WAIT_SEC = 0.08
-"""After a longer wait than the first, what comes at once was said before anybody listened. Heard, it would
-delay what is said now, so this much of it may pass."""
+"""After a longer wait than the first, what comes at once was said before anybody listened. It would delay
+what is said now, so only this much of it may pass."""
 
 
 class TokenBucket:
@@ -25,7 +25,7 @@ class TokenBucket:
     def __init__(self, burst_sec: float = BURST_SEC) -> None:
         self.dropped_sec = 0.0
         self.excused_sec = 0.0
-        """What the client may have had dropped besides, as it was kept waiting for so long."""
+        """Sound that may be dropped without blame, because the client was kept waiting."""
         self._burst_sec = self._allowed_sec = burst_sec
         self._last: float | None = None
 
@@ -41,7 +41,7 @@ class TokenBucket:
         return True
 
     def excuse(self, waited_sec: float) -> None:
-        """The client was kept waiting for so long, and may send at once what it kept meanwhile."""
+        """The client was kept waiting, and may send at once what it kept meanwhile."""
         self.excused_sec = waited_sec
         if waited_sec > LONG_WAIT_SEC:
             self.excused_sec += self._allowed_sec
@@ -49,5 +49,5 @@ class TokenBucket:
 
     @property
     def too_fast(self) -> bool:
-        """Whether so much was dropped that the transport should close the connection, with words."""
+        """Whether the transport should close the connection, with words, because of what was dropped."""
         return self.dropped_sec > MOST_DROPPED_SEC + self.excused_sec

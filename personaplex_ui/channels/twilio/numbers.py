@@ -84,7 +84,7 @@ def masked(number: str) -> str:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber | None:
-    """None for what is no international number, or one that its country cannot have."""
+    """None for what is not an international number, or not one that its country can have."""
     written = "".join(
         letter
         for letter in unicodedata.normalize("NFKC", text[:LONGEST_WRITTEN])

@@ -3,11 +3,11 @@
 Knows the file's form and checks it at start-up; no call, no web.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from personaplex_ui.calls.settings import check_prompt
 from personaplex_ui.channels.twilio.numbers import masked, normalised
@@ -15,7 +15,6 @@ from personaplex_ui.errors import InvalidInput, SettingsError
 from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 from personaplex_ui.voices.library import VoiceLibrary
 
-KEYS = ("voice", "text_prompt", "announcement")
 ANY_NUMBER = "*"
 BEGINS_JSON = tuple("{[\"'")
 """Of whatever kind: in quotation marks too many, too."""
@@ -23,6 +22,8 @@ MOST_NUMBERS = 1_000
 MOST_BYTES = 4_000_000
 MOST_ANNOUNCEMENT_CHARACTERS = 300
 """Some twenty seconds of speech, after which the token of the stream still holds."""
+
+_ENTRIES = TypeAdapter(dict[str, dict[str, object]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class PhonePersonas:
             number = key if key == ANY_NUMBER else normalised(key)
             if number is None:
                 raise SettingsError(
-                    f"PHONE_PERSONAS: the key of entry {place} is no number. Write it with + and its country "
-                    'code, as in +15551234567, or "*" for all other numbers.'
+                    f"PHONE_PERSONAS: the key of entry {place} is not a number. Write it with + and its "
+                    'country code, as in +15551234567, or "*" for all other numbers.'
                 )
             if number in personas:
                 raise SettingsError(f"PHONE_PERSONAS: {_shown(number)} stands there twice.")
@@ -75,7 +76,7 @@ class PhonePersonas:
 
 
 def check_announcement(value: object, name: str) -> str:
-    """What is said before a call. Raises SettingsError, which calls it ``name``."""
+    """What is said before a call. Raises SettingsError, whose sentence calls it ``name``."""
     if not isinstance(value, str):
         raise SettingsError(f"{name} must be a text.")
     announcement = with_line_breaks(value).strip()
@@ -96,52 +97,47 @@ def _read(path: Path) -> str:
             raise SettingsError(f"PHONE_PERSONAS: {path} is larger than {MOST_BYTES:,} bytes.")
         return content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        what = (isinstance(error, OSError) and error.strerror) or "it is no UTF-8 text"
+        what = (isinstance(error, OSError) and error.strerror) or "it is not UTF-8 text"
         raise SettingsError(f"PHONE_PERSONAS: the file {path} cannot be read: {what}.") from error
 
 
-def _parse(text: str) -> dict[str, object]:
+def _parse(text: str) -> dict[str, dict[str, object]]:
     try:
-        entries: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise SettingsError(f"PHONE_PERSONAS is no valid JSON{where}. docs/PHONE.md shows one.") from error
-    if not isinstance(entries, dict):
-        raise SettingsError(
+        entries = _ENTRIES.validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        sentence = (
             "PHONE_PERSONAS must be one JSON object of numbers, or the path of a file with one. "
             "docs/PHONE.md shows one."
         )
-    found = cast(dict[str, object], entries)
-    if len(found) > MOST_NUMBERS:
-        raise SettingsError(f"PHONE_PERSONAS has {len(found):,} entries; at most {MOST_NUMBERS:,} fit.")
-    return found
+        if fault["type"] == "json_invalid":
+            sentence = f"PHONE_PERSONAS is not valid JSON: {fault['msg']}. docs/PHONE.md shows one."
+        elif fault["loc"]:
+            shown = _shown(str(fault["loc"][0]))
+            sentence = f"PHONE_PERSONAS: what stands for {shown} must be an object in braces."
+        raise SettingsError(sentence) from None
+    if len(entries) > MOST_NUMBERS:
+        raise SettingsError(f"PHONE_PERSONAS has {len(entries):,} entries; at most {MOST_NUMBERS:,} fit.")
+    return entries
 
 
-def _persona(shown: str, entry: object, voices: VoiceLibrary) -> PhonePersona:
-    if not isinstance(entry, dict):
-        raise SettingsError(f"PHONE_PERSONAS: what stands for {shown} must be an object in braces.")
-    values = cast(dict[str, object], entry)
-    unknown = sorted(values.keys() - set(KEYS))
-    if unknown:
+def _persona(shown: str, entry: dict[str, object], voices: VoiceLibrary) -> PhonePersona:
+    checks: dict[str, Callable[[object], str]] = {
+        "voice": voices.check,
+        # check_prompt takes None for an empty role; in a file it is a mistake.
+        "text_prompt": lambda value: check_prompt(0 if value is None else value),
+        "announcement": lambda value: check_announcement(
+            value, f"PHONE_PERSONAS: the announcement of {shown}"
+        ),
+    }
+    if unknown := sorted(entry.keys() - checks.keys()):
         raise SettingsError(
-            f"PHONE_PERSONAS: {shown} has {unknown[0][:40]!r}, but there are only {', '.join(KEYS)}."
+            f"PHONE_PERSONAS: {shown} has {unknown[0][:40]!r}, but there are only {', '.join(checks)}."
         )
     try:
-        voice = voices.check(values["voice"]) if "voice" in values else None
-        prompt = check_prompt(_text(values["text_prompt"])) if "text_prompt" in values else None
+        return PhonePersona(**{name: checks[name](value) for name, value in entry.items()})
     except InvalidInput as error:
         raise SettingsError(f"PHONE_PERSONAS: {shown}: {error}") from error
-    announcement = (
-        check_announcement(values["announcement"], f"PHONE_PERSONAS: the announcement of {shown}")
-        if "announcement" in values
-        else None
-    )
-    return PhonePersona(voice, prompt, announcement)
-
-
-def _text(value: object) -> object:
-    # check_prompt takes None for an empty role; in a file it is a mistake.
-    return 0 if value is None else value
 
 
 def _shown(number: str) -> str:

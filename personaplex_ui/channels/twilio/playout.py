@@ -1,4 +1,4 @@
-"""What is sent to a telephone: when the next piece is due, what was heard, and when to take back the rest.
+"""What is sent to a telephone: when the next piece is due, what was heard, and when to clear the rest.
 
 Pure: told times, marks and levels, it knows no wire. Twilio keeps what it is sent in a buffer and plays it
 on; a mark sent behind sound comes back when that sound was played, and at once when it was cleared.
@@ -10,7 +10,7 @@ from personaplex_ui.audio.frames import FRAME_SEC, Frame
 from personaplex_ui.audio.pacing import sparable_sec
 
 CHUNK_SEC = 0.02
-"""One message holds so much sound."""
+"""Sound in one message."""
 
 LATE_SEC = 0.1
 """A piece that is later than this moves those behind it, until a pause. One that is less late does not: the
@@ -20,14 +20,14 @@ MARK_WITHIN_SEC = 2.0
 """A mark that is not back by then never will be: its sound counts as heard."""
 
 SPOKEN_OVER_SEC = 0.4
-"""So much may lie unplayed when the caller speaks. It is what the network and Twilio's own play-out take."""
+"""Sound that may lie unplayed when the caller speaks: what the network and Twilio's own play-out take."""
 
 MOST_UNPLAYED_SEC = 1.5
 """More than this is lag, whoever speaks."""
 
 SPEECH_DBFS = -35.0
 SPEECH_FRAMES = 2
-"""So many loud frames in a row are the caller speaking: one alone may be a cough or a click."""
+"""Loud frames in a row that are the caller speaking: one alone may be a cough or a click."""
 
 
 class Cadence:
@@ -91,7 +91,7 @@ class PhonePlayout:
         return self._take(number)
 
     def must_clear(self, caller_dbfs: float) -> bool:
-        """Whether to take back what is unplayed; then say ``cleared``. To be asked once a frame.
+        """Whether to clear what is unplayed; then call ``cleared``. To be asked once a frame.
 
         When the caller speaks over sound that was sent ahead, and whenever too much is unplayed: lag never
         grows. Not after another clear until a mark has come back, so that a peer is not told again and again.

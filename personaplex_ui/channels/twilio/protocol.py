@@ -33,11 +33,6 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """The websocket is there; ``Start`` follows."""
-
-
-@dataclass(frozen=True, slots=True)
 class Start:
     """The stream begins: mu-law, 8 kHz, mono. ``parameters``: the ``<Parameter>`` elements of the TwiML.
 
@@ -77,8 +72,8 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """An event that this protocol did not have when this was written; to be ignored."""
+class Other:
+    """An event to be ignored: ``connected``, and what a newer protocol may add."""
 
     event: str
 
@@ -91,7 +86,7 @@ class UnusableStart(ProtocolError):
     """A ``start`` that no call can begin with: no later message makes up for it."""
 
 
-Event: TypeAlias = Connected | Start | Media | Mark | Dtmf | Stop | Unknown
+Event: TypeAlias = Start | Media | Mark | Dtmf | Stop | Other
 
 
 class _Wire(BaseModel, alias_generator=to_camel):
@@ -141,8 +136,6 @@ def parse(message: str | bytes) -> Event:
         raise ProtocolError("The message is longer than 1 MiB. Send sound in pieces of 20 ms.")
     fields = _message_in(message)
     match fields.event:
-        case "connected":
-            return Connected()
         case "start":
             return _start(fields)
         case "media":
@@ -154,7 +147,7 @@ def parse(message: str | bytes) -> Event:
         case "stop":
             return Stop()
         case event:
-            return Unknown(event)
+            return Other(event)
 
 
 def media_message(stream_sid: str, payload: bytes) -> str:

@@ -24,7 +24,7 @@ FIELDS: dict[str, Schema] = {
     "Direction": TEXT | {"description": "Whether it came in."},
 }
 REFUSED = errors(
-    e400="There is no CallSid.",
+    e400="CallSid is missing.",
     e403="The signature is missing or wrong.",
     e408="The request is too slow.",
     e413="The form is too large.",
@@ -96,7 +96,7 @@ def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSign
 def _call_sid(fields: dict[str, str]) -> str:
     call_sid = fields.get("CallSid", "")
     if not 0 < len(call_sid) <= 64:
-        raise HTTPException(400, "There is no CallSid in this request.")
+        raise HTTPException(400, "CallSid is missing in this request.")
     return call_sid
 
 

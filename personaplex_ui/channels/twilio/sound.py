@@ -16,13 +16,13 @@ class PhoneSound:
     """Converts for one call; made for the call and kept, since both resamplers have memory."""
 
     def __init__(self) -> None:
-        self._heard = Resampler(PHONE_HZ, SAMPLE_RATE_HZ)
-        self._said = Resampler(SAMPLE_RATE_HZ, PHONE_HZ)
+        self._to_model = Resampler(PHONE_HZ, SAMPLE_RATE_HZ)
+        self._to_phone = Resampler(SAMPLE_RATE_HZ, PHONE_HZ)
         self._rest: bytes | None = None
 
     def receive(self, payload: bytes) -> Samples:
         """The caller's ``payload`` as samples ``[n]`` at 24 kHz; 2 ms are kept back for the next one."""
-        return self._heard.push(mu_law.decode(payload))
+        return self._to_model.push(mu_law.decode(payload))
 
     def send(self, frame: Frame) -> list[bytes]:
         """The assistant's ``frame`` as pieces of exactly 160 bytes.
@@ -30,7 +30,7 @@ class PhoneSound:
         The resampler gives 2 ms less of the first frame. Silence stands in for them, so that every frame
         makes four pieces and ends with the last of them.
         """
-        sound = mu_law.encode(self._said.push(frame))
+        sound = mu_law.encode(self._to_phone.push(frame))
         if self._rest is None:
             self._rest = bytes([mu_law.SILENT_CODE]) * (-len(sound) % CHUNK_BYTES)
         sound = self._rest + sound

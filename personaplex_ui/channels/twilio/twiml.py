@@ -83,25 +83,17 @@ def _has_all_before(parameters: Mapping[str, str], name: str, number: int) -> bo
 
 
 def _pieces(text: str) -> Iterator[str]:
+    """Cut inside a word if possible, so that no piece begins or ends with a space, which XML tools like to
+    trim."""
     while text:
-        end = _piece_end(text)
+        longest = len(text.encode()[:PIECE_BYTES].decode(errors="ignore"))
+        end = longest
+        if longest < len(text):
+            inside = (at for at in range(longest, longest // 2, -1) if not _has_space(text[at - 1 : at + 1]))
+            end = next(inside, longest)
         yield text[:end]
         text = text[end:]
 
 
-def _piece_end(text: str) -> int:
-    """Where to cut: within the bytes, and inside a word if possible, so that no piece begins or ends with a
-    space, which XML tools like to trim."""
-    size = 0
-    longest = len(text)
-    for index, character in enumerate(text):
-        size += len(character.encode())
-        if size > PIECE_BYTES:
-            longest = index
-            break
-    else:
-        return longest
-    for end in range(longest, longest // 2, -1):
-        if not text[end - 1].isspace() and not text[end].isspace():
-            return end
-    return longest
+def _has_space(text: str) -> bool:
+    return any(character.isspace() for character in text)

@@ -47,7 +47,7 @@ UNUSABLE: list[tuple[object, str]] = [
     ({"+15550009876": {"announcement": "a\x07"}}, "cannot be said"),
     ({"+15550009876": {"announcement": 7}}, "must be a text"),
     ({"+15550009876": "NATF2"}, "must be an object"),
-    ({"+15550009876": {}, "5550009876": {}}, "entry 2 is no number"),
+    ({"+15550009876": {}, "5550009876": {}}, "entry 2 is not a number"),
     ({"+15550009876": {}, "+1 555 000 9876": {}}, "twice"),
     ([], "one JSON object"),
     (dict.fromkeys((f"+4930{n:07}" for n in range(1_001)), SHOP), "at most 1,000"),
@@ -102,7 +102,7 @@ def test_entries_are_called_by_a_part_of_their_number() -> None:
 def test_a_file_of_other_bytes_or_far_too_many_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "personas.json"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match="no UTF-8 text"):
+    with pytest.raises(SettingsError, match="not UTF-8 text"):
         PhonePersonas.from_text(str(path), VOICES)
     path.write_bytes(b" " * 4_000_001)
     with pytest.raises(SettingsError, match="larger than"):

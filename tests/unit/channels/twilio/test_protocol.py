@@ -10,14 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from personaplex_ui.channels.twilio.protocol import (
-    Connected,
     Dtmf,
     Event,
     Mark,
     Media,
+    Other,
     Start,
     Stop,
-    Unknown,
     UnusableStart,
     clear_message,
     mark_message,
@@ -61,7 +60,7 @@ def changed(message: dict[str, Any], part: str, **values: Any) -> str:
 @pytest.mark.parametrize(
     ("message", "event"),
     [
-        ({"event": "connected", "protocol": "Call", "version": "1.0.0"}, Connected()),
+        ({"event": "connected", "protocol": "Call", "version": "1.0.0"}, Other("connected")),
         (START, Start(SID, CALL, PARAMETERS)),
         ({**START, "start": {"callSid": CALL, "customParameters": {}}}, Start(SID, CALL)),
         (MEDIA, Media("inbound", b"\x7f\xff")),
@@ -69,7 +68,7 @@ def changed(message: dict[str, Any], part: str, **values: Any) -> str:
         ({"event": "mark", "sequenceNumber": "4", "streamSid": SID, "mark": {"name": "7"}}, Mark("7")),
         ({"event": "dtmf", "streamSid": SID, "dtmf": {"track": "inbound_track", "digit": "#"}}, Dtmf("#")),
         ({"event": "stop", "sequenceNumber": "5", "streamSid": SID, "stop": {"callSid": "CA"}}, Stop()),
-        ({"event": "transcription", "text": "…"}, Unknown("transcription")),
+        ({"event": "transcription", "text": "…"}, Other("transcription")),
     ],
 )
 def test_what_twilio_documents_is_understood(message: dict[str, Any], event: Event) -> None:
@@ -172,7 +171,7 @@ def test_any_truncated_message_is_an_event_or_a_protocol_error(message: str, dat
 def test_what_is_sent_is_what_is_read(sound: bytes, name: str) -> None:
     assert parse(media_message(SID, sound)) == Media("inbound", sound)
     assert parse(mark_message(SID, name)) == Mark(name)
-    assert parse(clear_message(SID)) == Unknown("clear")
+    assert parse(clear_message(SID)) == Other("clear")
 
 
 def test_what_is_sent_has_the_fields_that_twilio_documents() -> None:
