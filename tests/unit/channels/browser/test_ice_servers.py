@@ -1,6 +1,7 @@
 """Which ICE servers calls get, how long credentials are kept, what is said without any. No network."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 
@@ -8,8 +9,6 @@ import httpx
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.rtcicetransport import connection_kwargs
-from hypothesis import given
-from hypothesis import strategies as st
 
 from personaplex_ui.channels.browser import ice_servers
 from personaplex_ui.channels.browser.ice_servers import (
@@ -166,11 +165,8 @@ async def test_a_page_that_leaves_in_the_middle_hinders_nobody(service: Service)
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (Exception(f"Failed to get TURN credentials: 401 {TOKEN}"), TOKEN_REFUSED),
-        (Exception("Failed to get TURN credentials: 403 Forbidden"), TOKEN_REFUSED),
-        (Exception(f"Failed to get TURN credentials: 500 oops {TOKEN}"), UNREACHABLE),
+        (Exception(f"Failed to get TURN credentials: 403 {TOKEN}"), TOKEN_REFUSED),
         (httpx.ConnectError(f"no route, Bearer {TOKEN}"), UNREACHABLE),
-        (ValueError("no JSON"), UNREACHABLE),
     ],
 )
 async def test_a_failure_is_words_without_the_token(
@@ -184,30 +180,23 @@ async def test_a_failure_is_words_without_the_token(
     assert TOKEN not in caplog.text
 
 
-async def test_a_failure_is_tried_again_after_a_while(service: Service) -> None:
-    service.down = OSError()
-    servers = service.servers
-    with pytest.raises(RelayUnavailable):
-        await servers.for_page()
-    service.down = None
-    service.now += RETRY_AFTER_SEC - 1
-    with pytest.raises(RelayUnavailable):
-        await servers.for_page()
-    service.now += 1
-    assert await servers.for_page() == ANSWER
-
-
-async def test_older_credentials_bridge_a_failure(service: Service) -> None:
-    servers = service.servers
-    await servers.for_page()
-    service.down = OSError()
-    service.now += KEPT_SEC
-    assert await servers.for_page() == ANSWER
-    assert await servers.for_page() == ANSWER
-    assert len(service.asked) == 2  # the second within RETRY_AFTER_SEC
-    service.now += USABLE_SEC
-    with pytest.raises(RelayUnavailable, match="try again"):
-        await servers.for_page()
+async def test_a_failure_is_tried_again_later_and_bridged_by_older_credentials(
+    service: Service,
+) -> None:
+    for after_sec, is_down, has_servers, asked in (
+        (0.0, True, False, 1),
+        (RETRY_AFTER_SEC - 1, False, False, 1),
+        (1.0, False, True, 2),
+        (KEPT_SEC, True, True, 3),  # with what was fetched before
+        (1.0, True, True, 3),
+        (USABLE_SEC, True, False, 4),
+    ):
+        service.now += after_sec
+        service.down = OSError() if is_down else None
+        given: object = None
+        with contextlib.suppress(RelayUnavailable):
+            given = await service.servers.for_page()
+        assert (given, len(service.asked)) == (ANSWER if has_servers else None, asked)
 
 
 async def test_a_silent_service_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,21 +241,6 @@ def test_of_an_answer_only_what_browsers_take_is_used() -> None:
 def test_an_answer_without_a_relay_is_none(answer: object) -> None:
     with pytest.raises(ValueError, match=r"in the answer|validation error"):
         servers_in(answer)
-
-
-_leaves = st.none() | st.booleans() | st.integers() | st.text() | st.just("turn:a.example") | st.just("u")
-_keys = st.sampled_from(["iceServers", "urls", "username", "credential"])
-_json = st.recursive(_leaves, lambda inner: st.lists(inner) | st.dictionaries(_keys, inner), max_leaves=12)
-
-
-@given(_json)
-def test_any_json_gives_servers_or_a_value_error(answer: object) -> None:
-    try:
-        servers = servers_in(answer)
-    except ValueError:
-        return
-    assert servers
-    assert all(url.startswith("turn") for server in servers for url in server["urls"])
 
 
 # FastRTC's own helper, against a service in this process ----------------------------------------------
