@@ -23,7 +23,7 @@ from benchmarks.random_weights import (
     random_mimi,
 )
 from benchmarks.reference import Reference
-from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples
+from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.models.personaplex.loading.checkpoint import empty_language_model
@@ -98,14 +98,8 @@ def build_pair(setup: Setup, folder: Path) -> Pair:
     full = _full(ours, setup)
     prefill = complete(ours.prepare(PERSONA))
     assert isinstance(prefill, PrefillState)
-    ours.join(0, prefill, Sampling(seed=seed))
-    ours.step({0: sound[0]})  # What PyTorch allocates once is no part of a slot.
-    ours.leave(0)
-    before = _used_bytes(device)
-    ours.join(0, full, Sampling(seed=seed))
-    ours.step({0: sound[0]})
-    slot_growth = reserved + _used_bytes(device) - before
-    ours.leave(0)
+    _growth_by_call(ours, prefill, setup, sound[0])  # What PyTorch allocates once is not part of a slot.
+    slot_growth = reserved + _growth_by_call(ours, full, setup, sound[0])
     memory = Memory(
         weights_mb=megabytes(lm),
         weights_growth_mb=weights_growth / 2**20,
@@ -120,6 +114,16 @@ def build_pair(setup: Setup, folder: Path) -> Pair:
     assert prompt.shape[1] == prefill.positions
     counts = parameters(lm), parameters(reference_lm), parameters(mimi)
     return Pair(setup, ours, reference, prompt, full, sound, memory, *counts)
+
+
+def _growth_by_call(model: PersonaPlexModel, prefill: PrefillState, setup: Setup, frame: Frame) -> float:
+    """Bytes, by one step of a call."""
+    before = _used_bytes(setup.device)
+    model.join(0, prefill, Sampling(seed=setup.seed))
+    model.step({0: frame})
+    growth = _used_bytes(setup.device) - before
+    model.leave(0)
+    return growth
 
 
 def machine_of(setup: Setup) -> Machine:

@@ -123,11 +123,10 @@ async def soak(
             caller.stats.clear()
             caller.speaker.talk()
         meter.restart()
-        beside = [asyncio.create_task(run()) for run in (meter.run, *(clip.run for clip in clip_callers))]
-        if hostility is not None:
-            beside.append(asyncio.create_task(hostility.run()))
-        silence = asyncio.create_task(_fall_silent(live, seconds - ANSWER_WITHIN_SEC - UTTERANCE_SEC))
-        beside.append(silence)
+        runs = [meter.run(), *(caller.run() for caller in clip_callers)]
+        runs += [hostility.run()] if hostility is not None else []
+        runs.append(_fall_silent(live, seconds - ANSWER_WITHIN_SEC - UTTERANCE_SEC))
+        beside = [asyncio.create_task(run) for run in runs]
         usages = await _watch(running, began_at, seconds)
         seen = live_calls.seen(began_at, alone_sec)
         exceptions = running.exceptions
@@ -140,11 +139,7 @@ async def soak(
         alone_sec=alone_sec,
         calls=seen,
         clip_callers=len(clip_callers),
-        clips=[
-            Clip(answered.at_sec - began_at, answered.took_sec, CLIP_SEC)
-            for caller in clip_callers
-            for answered in caller.answered
-        ],
+        clips=_clips(clip_callers, began_at),
         clip_failures=[failure for caller in clip_callers for failure in caller.failures],
         usages=usages,
         exceptions=exceptions,
@@ -153,6 +148,10 @@ async def soak(
         impaired=_impaired(live),
         hostile=hostility.seen if hostility is not None else None,
     )
+
+
+def _clips(callers: Sequence[ClipCaller], began_at: float) -> list[Clip]:
+    return [Clip(one.at_sec - began_at, one.took_sec, CLIP_SEC) for each in callers for one in each.answered]
 
 
 def _impaired(live: Sequence[LiveCaller]) -> Impaired | None:
