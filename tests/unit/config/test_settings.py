@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from personaplex_ui.config.settings import EngineChoice, LogFormat, LogLevel, Quantize, Settings
+from personaplex_ui.config.settings import EngineChoice, LogFormat, Quantize, Settings
 from personaplex_ui.errors import SettingsError
 
 ENV_EXAMPLE = Path(__file__).parents[3] / ".env.example"
@@ -29,65 +29,39 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
     assert settings.ice_servers == []
 
 
-def test_an_empty_value_means_not_set() -> None:
+def test_an_empty_value_means_not_set_and_other_variables_nothing() -> None:
     empty = {field.upper(): " " for field in Settings.model_fields}
-    assert Settings.from_mapping(empty) == Settings.from_mapping({})
-
-
-def test_other_variables_are_ignored() -> None:
-    assert Settings.from_mapping({"PATH": "/bin", "port": "1"}) == Settings.from_mapping({})
+    others = {"PATH": "/bin", "port": "1"}
+    assert Settings.from_mapping(empty | others) == Settings.from_mapping({})
 
 
 @pytest.mark.parametrize(
     ("name", "value", "field", "expected"),
     [
-        ("ENGINE", "echo", "engine", EngineChoice.ECHO),
         ("ENGINE", " PersonaPlex ", "engine", EngineChoice.PERSONAPLEX),
         ("PORT", "8080", "port", 8080),
-        ("HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("DEVICE", "cuda:1", "device", "cuda:1"),
         ("HF_TOKEN", "hf_abc", "hf_token", SecretStr("hf_abc")),
         ("HF_REPO", "someone/a-copy.v2", "hf_repo", "someone/a-copy.v2"),
-        ("HF_REPO", "./weights", "hf_repo", "./weights"),
-        ("HF_REVISION", "9f3a", "hf_revision", "9f3a"),
         ("CPU_OFFLOAD", "1", "cpu_offload", True),
         ("CPU_OFFLOAD", "No", "cpu_offload", False),
         ("QUANTIZE", "INT8", "quantize", Quantize.INT8),
-        ("QUANTIZE", "none", "quantize", Quantize.NONE),
         ("SPACES_ZERO_GPU", "true", "spaces_zero_gpu", True),
         ("PERSONA_CACHE_MB", "0", "persona_cache_mb", 0),
         ("MAX_CALLS", "64", "max_calls", 64),
-        ("MAX_WAITING", "0", "max_waiting", 0),
         ("MAX_CALL_SECONDS", "15", "max_call_seconds", 15),
         ("RECORDINGS_DIR", "/data/recordings", "recordings_dir", Path("/data/recordings")),
         ("RECORDINGS_KEEP_HOURS", "0.5", "recordings_keep_hours", 0.5),
-        ("VOICES_DIR", "/data/voices", "voices_dir", Path("/data/voices")),
         ("DEFAULT_VOICE_PROMPT", "VARM3.pt", "default_voice_prompt", "VARM3"),
-        ("DEFAULT_VOICE_PROMPT", "VARM3", "default_voice_prompt", "VARM3"),
-        ("DEFAULT_TEXT_PROMPT", "You are Ann.", "default_text_prompt", "You are Ann."),
-        ("MAX_UPLOAD_MB", "1", "max_upload_mb", 1),
         ("SERVER_URL", "https://talk.example.org/", "server_url", "https://talk.example.org"),
-        (
-            "SERVER_URL",
-            "https://talk.example.org:8443/app",
-            "server_url",
-            "https://talk.example.org:8443/app",
-        ),
-        ("LOG_LEVEL", "DEBUG", "log_level", LogLevel.DEBUG),
+        ("SERVER_URL", "https://a.example:8443/app", "server_url", "https://a.example:8443/app"),
         ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
         ("APP_PASSWORD", "open sesame", "app_password", SecretStr("open sesame")),
-        ("API_KEY", "k", "api_key", SecretStr("k")),
         ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::1", "trusted_proxies", ("10.0.0.0/8", "fd00::1")),
         ("ALLOWED_ORIGINS", "*", "allowed_origins", ("*",)),
-        (
-            "ALLOWED_ORIGINS",
-            "https://a.example/, http://b:8",
-            "allowed_origins",
-            ("https://a.example", "http://b:8"),
-        ),
+        ("ALLOWED_ORIGINS", "https://a.a/, http://b:8", "allowed_origins", ("https://a.a", "http://b:8")),
         ("STATIC_PATH", "dist.tgz", "static_path", Path("dist.tgz")),
         ("PHONE_PERSONAS", '{"*": {}}', "phone_personas", '{"*": {}}'),
-        ("FASTRTC_PHONE", "1", "fastrtc_phone", True),
     ],
 )
 def test_a_value_is_read(name: str, value: str, field: str, expected: object) -> None:
@@ -150,12 +124,9 @@ def test_turn_servers_become_ice_servers() -> None:
             "credential": "hunter2",
         }
     ]
-
-
-def test_a_stun_server_needs_no_credential() -> None:
-    assert Settings.from_mapping({"TURN_URLS": "stun:a.example:3478"}).ice_servers == [
-        {"urls": ["stun:a.example:3478"]}
-    ]
+    # A STUN server needs no credential.
+    stun = {"TURN_URLS": "stun:a.example:3478"}
+    assert Settings.from_mapping(stun).ice_servers == [{"urls": ["stun:a.example:3478"]}]
 
 
 @pytest.mark.parametrize("missing", ["TURN_USERNAME", "TURN_CREDENTIAL"])
