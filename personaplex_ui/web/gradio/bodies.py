@@ -1,7 +1,7 @@
 """What programs and pages send to Gradio, checked before Gradio touches it.
 
 Gradio answers what it cannot use with a traceback, and fetches every address that stands where a file is
-expected. Knows the shapes of its messages and the functions of the page; it answers with a sentence.
+expected. Knows the functions of the page and the folder of uploads; it answers with a sentence.
 """
 
 # Gradio is typed in part only:
@@ -11,100 +11,37 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
 from gradio.data_classes import FileData
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from personaplex_ui.compat.gradio import is_server_function
-from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.web.gradio.failures import RELOAD
+from personaplex_ui.web.gradio.messages import (
+    API_CALL,
+    MESSAGES,
+    ApiCall,
+    ComponentCall,
+    GradioMessage,
+    QueueJoin,
+    Refused,
+    parse,
+    read_json,
+)
 from personaplex_ui.web.gradio.routes import API_PREFIX, FILE
 
-NO_JSON = "Please send a JSON object, with Content-Type: application/json."
 NO_FILE = (
     "A file has to be uploaded first: send it to /gradio_api/upload and give the path that comes back. "
     "Other addresses and paths are not read."
 )
-NO_FUNCTION = "Please say which function, by a whole number as its fn_index."
-NO_EVENT = "Please say which event, by its event_id and fn_index."
 NO_SERVER_FUNCTION = "That component has no such function. Please reload the page."
-NO_COMPONENT = "Please name component_id, fn_name, session_hash and data."
 
 Json = dict[str, Any]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-class _Message(BaseModel):
-    """Fields that Gradio reads. By others a sender could take the place of another event, so they are cut."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class _QueueJoin(_Message):
-    session_hash: Identifier
-    data: list[Any]
-    fn_index: int
-    trigger_id: int | None = None
-
-
-class _ApiCall(_Message):
-    session_hash: Identifier | None = None
-    data: list[Any]
-
-
-class _Cancel(_Message):
-    session_hash: Identifier
-    event_id: str
-    fn_index: int = 0
-
-
-class _Reset(_Message):
-    session_hash: Identifier | None = None
-    event_id: str
-    fn_index: int = 0
-
-
-class _ComponentCall(_Message):
-    session_hash: Identifier
-    component_id: int
-    fn_name: str
-    data: Any
-
-
-API_CALL = "/call/"
-MESSAGES: dict[str, type[_Message]] = {
-    "/queue/join": _QueueJoin,
-    "/cancel": _Cancel,
-    "/reset": _Reset,
-    "/component_server": _ComponentCall,
-}
-SENTENCES: dict[tuple[type[_Message] | None, str], str] = {
-    (None, "session_hash"): "The session_hash must be 1 to 64 letters and digits.",
-    (None, "data"): 'Please send the values as a list: {"data": [...]}.',
-    (_QueueJoin, "fn_index"): NO_FUNCTION,
-    (_QueueJoin, "trigger_id"): NO_FUNCTION,
-    (_ComponentCall, "data"): NO_COMPONENT,
-    (_ComponentCall, "component_id"): NO_COMPONENT,
-    (_ComponentCall, "fn_name"): NO_COMPONENT,
-    (None, "event_id"): NO_EVENT,
-    (None, "fn_index"): NO_EVENT,
-}
-
-
-class Refused(PersonaplexError):
-    """A message that Gradio must not see. ``detail``: what is answered instead of the sentence."""
-
-    def __init__(self, sentence: str, status: int = 400, detail: object = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.detail = detail if detail is not None else sentence
 
 
 class GradioBodies:
@@ -118,12 +55,12 @@ class GradioBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "").removeprefix(API_PREFIX).rstrip("/")
-        kind = _ApiCall if path.startswith(API_CALL) else MESSAGES.get(path)
+        kind = ApiCall if path.startswith(API_CALL) else MESSAGES.get(path)
         if scope["type"] != "http" or scope["method"] != "POST" or kind is None:
             await self._app(scope, receive, send)
             return
         try:
-            message = _parse(kind, await _read_json(Request(scope, receive)))
+            message = parse(kind, await read_json(Request(scope, receive)))
             checked = self._check(message, path.removeprefix(API_CALL))
         except Refused as refused:
             await JSONResponse({"detail": refused.detail}, refused.status)(scope, receive, send)
@@ -133,16 +70,16 @@ class GradioBodies:
         headers = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"transfer-encoding")]
         await self._app({**scope, "headers": [*headers, length]}, _once(text, receive), send)
 
-    def _check(self, message: _Message, name: str) -> _Message:
+    def _check(self, message: GradioMessage, name: str) -> GradioMessage:
         """What to pass on. ``name``: of the endpoint that is called. Raises Refused."""
         match message:
-            case _QueueJoin():
+            case QueueJoin():
                 return self._check_event(message)
-            case _ApiCall():
+            case ApiCall():
                 return self._check_call(name, message)
-            case _ComponentCall() if not self._may_be_read(message.data):
+            case ComponentCall() if not self._may_be_read(message.data):
                 raise Refused(NO_FILE)
-            case _ComponentCall():
+            case ComponentCall():
                 component = self._page.blocks.get(message.component_id)
                 if component is None:
                     raise Refused(RELOAD, 409)
@@ -152,7 +89,7 @@ class GradioBodies:
                 pass
         return message
 
-    def _check_event(self, event: _QueueJoin) -> _QueueJoin:
+    def _check_event(self, event: QueueJoin) -> QueueJoin:
         function = self._page.fns.get(event.fn_index)
         if function is None:
             raise Refused(RELOAD, 409)
@@ -163,7 +100,7 @@ class GradioBodies:
         self._check_files(event.data, function.inputs, as_validation=True)
         return event
 
-    def _check_call(self, name: str, call: _ApiCall) -> _ApiCall:
+    def _check_call(self, name: str, call: ApiCall) -> ApiCall:
         function = next((f for f in self._page.fns.values() if f.api_name == name), None)
         if function is None:
             raise Refused("There is no such endpoint. Ask /gradio_api/info which there are.", 404)
@@ -210,27 +147,6 @@ class GradioBodies:
             return False
         # Gradio's clients send back where it can be fetched, at whatever address they know this server by.
         return not url or (isinstance(url, str) and unquote(url).endswith(FILE + unquote(path)))
-
-
-async def _read_json(request: Request) -> object:
-    """Raises Refused: it is not JSON, or not said to be. Nothing else may come: a page of another site could
-    send it without asking."""
-    text = await request.body()
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(NO_JSON, 415)
-    try:
-        return from_json(text)
-    except ValueError as error:
-        raise Refused(NO_JSON) from error
-
-
-def _parse(kind: type[_Message], body: object) -> _Message:
-    """Raises Refused: with the sentence of the first field that cannot be used."""
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        field = str((error.errors()[0]["loc"] or ("",))[0])
-        raise Refused(SENTENCES.get((kind, field)) or SENTENCES.get((None, field), NO_JSON)) from error
 
 
 def _once(text: bytes, receive: Receive) -> Receive:
