@@ -302,53 +302,55 @@ def test_a_disk_that_is_full_is_told(stub: HubStub, tmp_path: Path, monkeypatch:
 # The download alone
 
 
-class Answers:
-    """Stands for the network: what each range is answered with."""
+CONTENT = random.Random(9).randbytes(3_000_000)
+Answer = Callable[[int, int], requests.Response]
+"""What the range from the first byte up to the second is answered with."""
 
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, answer: Callable[[int, int], requests.Response]
-    ) -> None:
-        self._answer = answer
+
+class Network:
+    """Stands for the server that has ``CONTENT``."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.blob = folder / "blob"
+        self.answer: Answer = part
         self.waited: list[float] = []
         monkeypatch.setattr(requests.Session, "get", self._get)
 
     def _get(self, url: str, headers: dict[str, str], **options: object) -> requests.Response:
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", headers["Range"])
         assert asked
-        return self._answer(int(asked[1]), int(asked[2]) + 1)
+        return self.answer(int(asked[1]), int(asked[2]) + 1)
 
-    def fetch(self, file: PartialFile) -> None:
+    def fetch(self) -> None:
+        """All of it, in its place."""
         location = Location("https://hub.example/weights", {})
-        RangedDownload(file, lambda: location, (1, 1), self.waited.append).run()
+        with PartialFile(self.blob, len(CONTENT)) as file:
+            RangedDownload(file, lambda: location, (1, 1), self.waited.append).run()
+            file.finish()
+        assert self.blob.read_bytes() == CONTENT
 
 
-def response(
-    content: bytes, start: int, total: int, *, status: int = 206, **headers: str
-) -> requests.Response:
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+    return Network(tmp_path, monkeypatch)
+
+
+def part(start: int, end: int, status: int = 206, **headers: str) -> requests.Response:
     answer = requests.Response()
     answer.status_code = status
+    content = CONTENT[start:end]
     answer.raw = io.BytesIO(content)
-    answer.headers.update({"Content-Range": f"bytes {start}-{start + len(content) - 1}/{total}"})
+    answer.headers.update({"Content-Range": f"bytes {start}-{start + len(content) - 1}/{len(CONTENT)}"})
     answer.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return answer
 
 
-CONTENT = random.Random(9).randbytes(3_000_000)
-
-
-@pytest.mark.parametrize("length", [1, 1_000, 1 << 30])
-def test_answers_may_be_shorter_or_longer_than_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
-) -> None:
-    def answer(start: int, end: int) -> requests.Response:
-        there = min(end + 10_000, start + max(length, 50_000)) if length < 1 << 30 else len(CONTENT)
-        return response(CONTENT[start:there], start, len(CONTENT))
-
-    with PartialFile(tmp_path / "blob", len(CONTENT)) as file:
-        Answers(monkeypatch, answer).fetch(file)
-        assert not file.missing_parts()
-        file.finish()
-    assert (tmp_path / "blob").read_bytes() == CONTENT
+@pytest.mark.parametrize("length", [50_000, None])
+def test_answers_may_be_shorter_or_longer_than_asked_for(network: Network, length: int | None) -> None:
+    network.answer = lambda start, end: part(
+        start, min(end + 10_000, start + length) if length else len(CONTENT)
+    )
+    network.fetch()
 
 
 @pytest.mark.parametrize(
@@ -362,60 +364,67 @@ def test_answers_may_be_shorter_or_longer_than_asked_for(
         {"Content_Type": "multipart/byteranges", "Content_Range": ""},
     ],
 )
-def test_an_answer_that_is_no_such_range_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
-) -> None:
-    answers = Answers(monkeypatch, lambda start, end: response(b"wrong", start, len(CONTENT), **wrong))
-    with PartialFile(tmp_path / "blob", len(CONTENT)) as file:
-        with pytest.raises(ranged_download.RangesUnsupported):
-            answers.fetch(file)
-        assert arrived_bytes(tmp_path / "blob", len(CONTENT)) == 0
+def test_an_answer_that_is_no_such_range_is_not_written(network: Network, wrong: dict[str, Any]) -> None:
+    network.answer = lambda start, end: part(start, end, **wrong)
+    with pytest.raises(ranged_download.RangesUnsupported):
+        network.fetch()
+    assert arrived_bytes(network.blob, len(CONTENT)) == 0
 
 
 @pytest.mark.parametrize(("asked", "waits"), [("7", 7.0), ("100000", 60.0), ("soon", 0.001), ("", 0.001)])
-def test_a_server_says_how_long_to_wait(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, waits: float
-) -> None:
-    first = threading.Event()
-
-    def answer(start: int, end: int) -> requests.Response:
-        if not first.is_set():
-            first.set()
-            return response(b"", 0, 1, status=503, Retry_After=asked)
-        return response(CONTENT[start:end], start, len(CONTENT))
-
-    answers = Answers(monkeypatch, answer)
-    with PartialFile(tmp_path / "blob", len(CONTENT)) as file:
-        answers.fetch(file)
-        assert not file.missing_parts()
-    assert answers.waited == [waits]
+def test_a_server_says_how_long_to_wait(network: Network, asked: str, waits: float) -> None:
+    busy = iter([part(0, 0, 503, Retry_After=asked)])
+    network.answer = lambda start, end: next(busy, part(start, end))
+    network.fetch()
+    assert network.waited == [waits]
 
 
-def test_it_gives_up_where_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gives_up_where_nothing_comes_and_waits_longer_each_time(network: Network) -> None:
     def answer(start: int, end: int) -> requests.Response:
         raise requests.ConnectionError
 
-    answers = Answers(monkeypatch, answer)
-    with PartialFile(tmp_path / "blob", len(CONTENT)) as file, pytest.raises(requests.ConnectionError):
-        answers.fetch(file)
-    assert len(answers.waited) <= CONNECTIONS * ranged_download.MOST_FAILURES
+    network.answer = answer
+    with pytest.raises(requests.ConnectionError):
+        network.fetch()
+    assert network.waited == [0.001 * 2**n for n in range(ranged_download.MOST_FAILURES - 1)]
 
 
-def test_one_bad_connection_does_not_end_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bad_connection_does_not_end_the_others(network: Network) -> None:
     """A server that allows fewer connections at once than we open."""
     allowed = threading.Semaphore(2)
 
     def answer(start: int, end: int) -> requests.Response:
         if not allowed.acquire(blocking=False):
-            return response(b"", 0, 1, status=429)
+            return part(0, 0, 429)
         try:
-            return response(CONTENT[start:end], start, len(CONTENT))
+            return part(start, end)
         finally:
             allowed.release()
 
-    with PartialFile(tmp_path / "blob", len(CONTENT)) as file:
-        Answers(monkeypatch, answer).fetch(file)
-        assert not file.missing_parts()
+    network.answer = answer
+    network.fetch()
+
+
+def test_little_memory_is_used_however_large_the_file(network: Network) -> None:
+    asked: list[int] = []
+
+    class Body(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            asked.append(size or -1)
+            return super().read1(size)
+
+    def answer(start: int, end: int) -> requests.Response:
+        found = part(start, end)
+        found.raw = Body(CONTENT[start:end])
+        return found
+
+    network.answer = answer
+    network.fetch()
+    assert asked
+    assert all(0 < size <= 1 << 20 for size in asked)
+
+
+# Progress
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
@@ -455,25 +464,3 @@ def test_a_beginning_is_counted_while_it_becomes_the_first_part(
     with PartialFile(blob, SIZE):
         seen.append(arrived_bytes(blob, SIZE))
     assert seen == [3_000_000] * 3
-
-
-def test_little_memory_is_used_however_large_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-
-    class Body(io.BytesIO):
-        def read1(self, size: int | None = -1, /) -> bytes:
-            asked.append(size or -1)
-            return super().read1(size)
-
-    def answer(start: int, end: int) -> requests.Response:
-        found = response(CONTENT[start:end], start, len(CONTENT))
-        found.raw = Body(CONTENT[start:end])
-        return found
-
-    with PartialFile(tmp_path / "blob", len(CONTENT)) as file:
-        Answers(monkeypatch, answer).fetch(file)
-        assert not file.missing_parts()
-    assert asked
-    assert all(0 < size <= 1 << 20 for size in asked)

@@ -82,8 +82,8 @@ class RangedDownload:
         try:
             while threads[0].is_alive() and not self._does_ranges.wait(0.05):
                 pass
-            # Only now: a server that knows no ranges would send the whole file to each.
-            threads += [self._start() for _ in range(min(CONNECTIONS - 1, len(self._parts)))]
+            if self._does_ranges.is_set():  # another server would send the whole file to each
+                threads += [self._start() for _ in range(min(CONNECTIONS - 1, len(self._parts)))]
             for thread in threads:
                 thread.join()
         finally:
