@@ -15,37 +15,36 @@ from personaplex_ui.app.open_files import (
     raise_limit,
 )
 
+LOW = 512
 
-@pytest.fixture(autouse=True)
-def same_limit_after() -> Generator[None]:
+
+@pytest.fixture
+def hard() -> Generator[int]:
+    """The hard limit, while the soft one is low."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, before[1]))
+    yield before[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_the_soft_limit_is_raised_to_the_hard_one_within_bounds():
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+def test_the_soft_limit_is_raised_to_the_hard_one_within_bounds(hard: int):
     allowed = raise_limit()
     assert allowed == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert allowed == (MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES))
 
 
-def test_a_limit_that_the_system_does_not_let_us_raise_stays(monkeypatch: pytest.MonkeyPatch):
+def test_a_limit_that_the_system_does_not_let_us_raise_stays(hard: int, monkeypatch: pytest.MonkeyPatch):
     def refuse(which: int, limits: tuple[int, int]) -> None:
         raise ValueError("not allowed to raise maximum limit")
 
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     with monkeypatch.context() as patched:
         patched.setattr(resource, "setrlimit", refuse)
-        assert raise_limit() == 512
+        assert raise_limit() == LOW
 
 
-def test_a_limit_that_is_high_enough_is_left_alone(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(open_files, "MOST_OPEN_FILES", 256)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert raise_limit() == soft
+def test_a_limit_that_is_high_enough_is_left_alone(hard: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(open_files, "MOST_OPEN_FILES", LOW // 2)
+    assert raise_limit() == LOW
 
 
 @pytest.mark.parametrize("allowed", [64, 256, 512, 1_024, 4_096, 65_536])

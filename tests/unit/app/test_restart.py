@@ -1,41 +1,35 @@
 import os
 import sys
-from collections.abc import Callable
 
 import pytest
 
 from personaplex_ui.app.restart import MOST_IN_AN_HOUR, NOTE, ProcessRestart, close_at_exec
 from tests.support.clock import Clock
 
-Execute = Callable[[str, list[str]], object]
+
+class Program:
+    """A program that starts itself anew; ``executed``: its command lines."""
+
+    def __init__(self, note: str = "") -> None:
+        self.environment = {NOTE: note}
+        self.clock = Clock()
+        self.executed: list[list[str]] = []
+
+    def restart(self) -> ProcessRestart:
+        return ProcessRestart(self.environment, self.clock, lambda _, line: self.executed.append(line))
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def environment() -> dict[str, str]:
-    return {}
-
-
-def restart(environment: dict[str, str], clock: Clock, executed: list[list[str]]) -> ProcessRestart:
-    return ProcessRestart(environment, clock, lambda program, line: executed.append(line))
-
-
-def test_three_times_an_hour(environment: dict[str, str], clock: Clock) -> None:
-    executed: list[list[str]] = []
-    for _ in range(MOST_IN_AN_HOUR):
-        again = restart(environment, clock, executed)
-        assert again.why_not() == ""
-        assert again.has_happened == bool(executed)
+def test_three_times_an_hour() -> None:
+    program = Program()
+    for number in range(MOST_IN_AN_HOUR):
+        again = program.restart()
+        assert (again.why_not(), again.has_happened) == ("", number > 0)
         again.start_anew()
-        clock.now += 600
-    assert "3 times within an hour" in restart(environment, clock, executed).why_not()
-    clock.now += 3600 - 3 * 600 + 1  # the first one is an hour ago
-    assert restart(environment, clock, executed).why_not() == ""
-    assert executed == [[sys.executable, *sys.orig_argv[1:]]] * MOST_IN_AN_HOUR
+        program.clock.now += 600
+    assert "3 times within an hour" in program.restart().why_not()
+    program.clock.now += 3600 - 3 * 600 + 1  # the first one is an hour ago
+    assert program.restart().why_not() == ""
+    assert program.executed == [[sys.executable, *sys.orig_argv[1:]]] * MOST_IN_AN_HOUR
 
 
 @pytest.mark.parametrize(
@@ -52,13 +46,11 @@ def test_three_times_an_hour(environment: dict[str, str], clock: Clock) -> None:
     ],
     ids=range(8),  # the number of this process is another one in each of several that test side by side
 )
-def test_a_note_that_is_not_about_this_process_is_none(clock: Clock, note: str) -> None:
-    executed: list[list[str]] = []
-    environment = {NOTE: note}
-    again = restart(environment, clock, executed)
-    assert again.why_not() == ""
-    again.start_anew()
-    assert environment[NOTE] == f"{os.getpid()} {clock.now:.0f}"
+def test_a_note_that_is_not_about_this_process_is_ignored(note: str) -> None:
+    program = Program(note)
+    assert program.restart().why_not() == ""
+    program.restart().start_anew()
+    assert program.environment[NOTE] == f"{os.getpid()} {program.clock.now:.0f}"
 
 
 def test_nothing_is_left_open_for_the_next_program() -> None:

@@ -1,9 +1,14 @@
+from dataclasses import dataclass, field
+
 import numpy as np
+import pytest
 
 from personaplex_ui.audio.frames import FRAME_SEC
 from personaplex_ui.engine.scheduler import Prepare, Scheduler, Step, Wait
+from personaplex_ui.engine.tick_clock import JITTER_SEC
 
 FRAME = np.zeros(1920, dtype=np.float32)
+TICK = FRAME_SEC
 
 
 def live(*slots: int, paced: bool = True) -> Scheduler:
@@ -18,36 +23,98 @@ def stepped(action: object) -> list[int]:
     return sorted(action.heard)
 
 
-def test_with_nobody_there_it_waits_for_ever():
-    assert Scheduler().next_action(0.0) == Wait(None)
+@dataclass
+class Case:
+    """``script``: at a time, frames of some callers come, and then this is done: a step of callers, a chunk
+    of a preparation, or a wait until some time (None: for the next frame)."""
+
+    live: tuple[int, ...]
+    script: list[tuple[float, str, list[int] | Prepare | float | None]]
+    clips: tuple[int, ...] = ()
+    preparing: tuple[int, ...] = ()
+    costs: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def test_a_lone_caller_is_stepped_as_soon_as_its_frame_is_complete():
-    scheduler = live(0)
-    for tick in range(50):
-        now = tick * FRAME_SEC
-        scheduler.hear(0, FRAME, now)
-        assert stepped(scheduler.next_action(now)) == [0]
-        assert isinstance(scheduler.next_action(now), Wait)
+CASES = {
+    "nobody is there": Case((), [(0.0, "", None)]),
+    "a lone caller is stepped as soon as its frame is complete": Case(
+        (0,), [(t * TICK, "0", [0]) for t in range(50)]
+    ),
+    "all are stepped together once the last is there": Case(
+        (0, 1, 2), [(0.0, "0", JITTER_SEC), (0.004, "1", JITTER_SEC), (0.006, "2", [0, 1, 2])]
+    ),
+    "a late caller is waited for as long as jitter explains": Case(
+        (0, 1), [(0.0, "0", JITTER_SEC), (JITTER_SEC, "", [0])]
+    ),
+    "one frame too many is stepped right after the tick that left it over": Case(
+        (0,), [(0.0, "00", [0]), (0.001, "", [0]), (0.002, "", TICK - JITTER_SEC)]
+    ),
+    "a burst of more than two is not stepped ahead of time": Case(
+        (0,), [(0.0, "000", [0]), (0.001, "", TICK - JITTER_SEC)]
+    ),
+    "a late frame waits for the next tick if that is nearer": Case(
+        (0, 1),
+        [(0.0, "0", JITTER_SEC), (0.013, "", [0]), (0.045, "1", TICK + JITTER_SEC), (TICK, "0", [0, 1])],
+    ),
+    "or if there is no time before it": Case(
+        (0, 1),
+        [(0.0, "0", JITTER_SEC), (0.013, "", [0]), (0.02, "1", TICK + JITTER_SEC), (TICK, "0", [0, 1])],
+        costs={"step_sec": 0.075},
+    ),
+    "without frames it waits for one, and steps it however late": Case(
+        (0,), [(0.0, "0", [0]), (0.069, "", None), (0.08, "", None), (0.1, "", None), (0.11, "0", [0])]
+    ),
+    "clips are stepped without waiting and ride along in ticks": Case(
+        (0,), [(0.0, "1", [1]), (0.0, "01", [0, 1])], clips=(1,)
+    ),
+    "a clip never delays a live caller's tick": Case(
+        (0,),
+        [(0.0, "0", [0]), (0.02, "1", [1]), (0.05, "1", TICK - JITTER_SEC)],
+        clips=(1,),
+        costs={"step_sec": 0.03},
+    ),
+    "preparations take turns in the gaps": Case(
+        (0,),
+        [(0.0, "0", [0]), *((0.001, "", Prepare(slot)) for slot in (1, 2, 1, 2))],
+        preparing=(1, 2),
+    ),
+    "a chunk too long for the gap still gets one turn a tick": Case(
+        (0,),
+        [(0.0, "0", [0]), (0.001, "", Prepare(1)), (0.002, "", TICK - JITTER_SEC)],
+        preparing=(1,),
+        costs={"chunk_sec": 0.5},
+    ),
+    "with nobody live, slow chunks and clips take turns": Case(
+        (),
+        [(float(t), "0", Prepare(1) if t % 2 == 0 else [0]) for t in range(6)],
+        clips=(0,),
+        preparing=(1,),
+        costs={"chunk_sec": 1.0, "step_sec": 1.0},
+    ),
+}
 
 
-def test_all_callers_are_stepped_together_once_the_last_is_there():
-    scheduler = live(0, 1, 2)
-    scheduler.hear(0, FRAME, 0.0)
-    assert isinstance(scheduler.next_action(0.0), Wait)
-    scheduler.hear(1, FRAME, 0.004)
-    scheduler.hear(2, FRAME, 0.006)
-    assert stepped(scheduler.next_action(0.006)) == [0, 1, 2]
-
-
-def test_a_tick_waits_for_a_late_caller_only_as_long_as_jitter_explains():
-    scheduler = live(0, 1)
-    scheduler.hear(0, FRAME, 0.0)
-    waited = scheduler.next_action(0.0)
-    assert isinstance(waited, Wait)
-    assert waited.sec is not None
-    assert 0 < waited.sec < 0.02
-    assert stepped(scheduler.next_action(waited.sec)) == [0]
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_what_is_done_when(case: Case):
+    scheduler = live(*case.live)
+    for slot in case.clips:
+        scheduler.join(slot, paced=False)
+    for slot in case.preparing:
+        scheduler.prepare(slot)
+    for name, sec in case.costs.items():
+        setattr(scheduler, name, sec)
+    for now, heard, expected in case.script:
+        for slot in heard:
+            scheduler.hear(int(slot), FRAME, now)
+        action = scheduler.next_action(now)
+        match expected:
+            case list():
+                assert stepped(action) == expected
+            case Prepare() | None:
+                assert action == (Wait(None) if expected is None else expected)
+            case until:
+                assert isinstance(action, Wait)
+                assert action.sec == pytest.approx(until - now)
 
 
 def test_a_frame_that_came_too_late_for_its_tick_is_stepped_at_once_and_nothing_is_dropped_later():
@@ -95,35 +162,6 @@ def test_callers_whose_frames_are_now_and_then_late_lose_nothing_and_never_lag()
         assert steps > 600
 
 
-def test_one_frame_too_many_is_stepped_right_after_the_tick_that_left_it_over():
-    scheduler = live(0)
-    scheduler.hear(0, FRAME, 0.0)
-    scheduler.hear(0, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.0)) == [0]
-    assert stepped(scheduler.next_action(0.001)) == [0]
-    assert scheduler.next_action(0.002) == Wait(scheduler.clock.earliest - 0.002)
-
-
-def test_a_burst_of_more_than_two_frames_is_not_stepped_ahead_of_time():
-    scheduler = live(0)
-    for _ in range(3):
-        scheduler.hear(0, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.0)) == [0]
-    assert scheduler.next_action(0.001) == Wait(scheduler.clock.earliest - 0.001)
-
-
-def test_a_late_frame_waits_for_the_next_tick_when_it_is_nearer_or_there_is_no_time_between():
-    for late_sec, step_sec in ((0.045, 0.0), (0.02, 0.075)):
-        scheduler = live(0, 1)
-        scheduler.step_sec = step_sec
-        scheduler.hear(0, FRAME, 0.0)
-        assert stepped(scheduler.next_action(0.013)) == [0]
-        scheduler.hear(1, FRAME, late_sec)
-        assert isinstance(scheduler.next_action(late_sec), Wait)
-        scheduler.hear(0, FRAME, FRAME_SEC)
-        assert stepped(scheduler.next_action(FRAME_SEC)) == [0, 1]
-
-
 def test_a_caller_who_is_always_late_shows_it_in_what_its_frames_wait():
     scheduler = live(0, 1)
     for tick in range(25):
@@ -152,54 +190,12 @@ def test_a_lag_of_a_second_is_gone_within_a_second_and_counted():
     assert queue.dropped + len(queue) == 13
 
 
-def test_clips_are_stepped_without_waiting_and_ride_along_in_ticks():
-    scheduler = live(0)
-    scheduler.join(1, paced=False)
-    scheduler.hear(1, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.0)) == [1]
-    scheduler.hear(0, FRAME, 0.0)
-    scheduler.hear(1, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.0)) == [0, 1]
-
-
-def test_a_clip_never_delays_a_live_callers_tick():
-    scheduler = live(0)
-    scheduler.join(1, paced=False)
-    scheduler.step_sec = 0.03
-    scheduler.hear(0, FRAME, 0.0)
-    scheduler.next_action(0.0)
-    scheduler.hear(1, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.02)) == [1]
-    scheduler.hear(1, FRAME, 0.05)
-    assert isinstance(scheduler.next_action(0.05), Wait)
-
-
 def test_clips_lose_no_frame():
     scheduler = live(0, paced=False)
     for _ in range(30):
         scheduler.hear(0, FRAME, 0.0)
     assert sum(isinstance(scheduler.next_action(0.0), Step) for _ in range(40)) == 30
     assert scheduler.slots[0].frames.dropped == 0
-
-
-def test_preparations_take_turns_in_the_gaps():
-    scheduler = live(0)
-    scheduler.prepare(1)
-    scheduler.prepare(2)
-    scheduler.hear(0, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.0)) == [0]
-    turns = [scheduler.next_action(0.001) for _ in range(4)]
-    assert turns == [Prepare(1), Prepare(2), Prepare(1), Prepare(2)]
-
-
-def test_a_chunk_too_long_for_the_gap_still_gets_one_turn_a_tick():
-    scheduler = live(0)
-    scheduler.prepare(1)
-    scheduler.chunk_sec = 0.5
-    scheduler.hear(0, FRAME, 0.0)
-    assert stepped(scheduler.next_action(0.0)) == [0]
-    assert scheduler.next_action(0.001) == Prepare(1)
-    assert isinstance(scheduler.next_action(0.002), Wait)
 
 
 def test_who_left_is_neither_stepped_nor_prepared_nor_waited_for():
@@ -226,26 +222,3 @@ def test_a_caller_who_sends_nothing_does_not_stop_the_others():
             now += action.sec + 1e-6 if isinstance(action, Wait) and action.sec is not None else 0.001
     assert served >= 199
     assert scheduler.slots[0].frames.dropped == 0
-
-
-def test_while_no_frame_comes_it_waits_for_one_and_steps_it_at_once_however_late():
-    scheduler = live(0)
-    scheduler.hear(0, FRAME, 0.0)
-    scheduler.next_action(0.0)
-    for now in (0.069, 0.08, 0.091, 0.1):
-        assert scheduler.next_action(now) == Wait(None)
-    scheduler.hear(0, FRAME, 0.11)
-    assert isinstance(scheduler.next_action(0.11), Step)
-
-
-def test_with_nobody_live_slow_chunks_neither_wait_for_ever_nor_keep_clips_waiting():
-    scheduler = live(0, paced=False)
-    scheduler.prepare(1)
-    scheduler.hear(0, np.zeros(1920, dtype=np.float32), 0.0)
-    turns: list[object] = []
-    for number in range(6):
-        action = scheduler.next_action(float(number))
-        turns.append(type(action))
-        scheduler.spent(action, 1.0)  # far longer than a frame
-        scheduler.hear(0, np.zeros(1920, dtype=np.float32), float(number))
-    assert turns == [Prepare, Step] * 3
