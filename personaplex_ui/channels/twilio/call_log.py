@@ -4,6 +4,7 @@ Looked up in memory; behind that a table on the disk brings the calls back after
 client and no number in full. One event loop; a thread of its own writes.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -89,9 +90,10 @@ class PhoneCallLog:
                 self._leave(call)
             self._calls.setdefault(call.call_sid, call)
 
-    def flush(self) -> None:
-        """Wait until all is on the disk."""
-        self._writer.submit(lambda: None).result()
+    def flush(self, within_sec: float = 5.0) -> None:
+        """Wait until all is on the disk, unless that takes too long."""
+        with contextlib.suppress(TimeoutError):
+            self._writer.submit(lambda: None).result(within_sec)
 
     def begin(self, call_sid: str, direction: str, number: str, status: str = "queued") -> PhoneCall:
         """Note a call. Of one that is known a later status stays: Twilio's messages overtake each other."""

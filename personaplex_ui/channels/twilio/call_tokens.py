@@ -38,11 +38,9 @@ def persona_of(values: Mapping[str, str]) -> dict[str, str]:
 
 
 class CallTokens:
-    """``key``: at least 16 secret bytes; ``clock`` gives the time as ``time.time`` does. One thread."""
+    """``key``: 32 secret bytes; ``clock`` gives the time as ``time.time`` does. One thread."""
 
     def __init__(self, key: bytes, clock: Callable[[], float] = time.time) -> None:
-        if len(key) < 16:
-            raise ValueError("a key of under 16 bytes can be guessed")
         self._key = key
         self._clock = clock
         self._used: dict[str, int] = {}

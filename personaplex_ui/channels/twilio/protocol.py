@@ -174,15 +174,13 @@ def _message_in(text: str) -> _Message:
         return _Message.model_validate_json(text)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        if fault["type"] == "json_invalid":
+        if fault["type"] in ("json_invalid", "string_unicode"):
             raise ProtocolError("The message is not valid JSON. Send a JSON object.") from None
         if not fault["loc"]:
             raise ProtocolError("The message is JSON, but not an object. Send a JSON object.") from None
         raise ProtocolError(
             "The name of the event is missing, or not a text of 1 to 256 characters."
         ) from None
-    except ValueError:  # half of a character
-        raise ProtocolError("The message is not valid JSON. Send a JSON object.") from None
 
 
 def _read(

@@ -119,8 +119,8 @@ def test_a_tunnel_that_leads_here_no_more_is_noticed_behind_any_noise(break_off:
         tunnel_process.wait_until_lost(process, URL)
         assert "sleep" not in break_off or process.poll() is None, "noticed while frpc goes on"
         process.kill()
-        [drain] = [thread for thread in threading.enumerate() if thread.name == "frpc's errors"]
-        drain.join()
+        for drain in [thread for thread in threading.enumerate() if thread.name == "frpc's errors"]:
+            drain.join()
 
 
 # What a child can say -----------------------------------------------------------------------------------
