@@ -101,18 +101,3 @@ def test_aiff(tmp_path: Path) -> None:
     body = b"AIFF" + name + comm + ssnd
     content = b"FORM" + len(body).to_bytes(4, "big") + body
     assert length_sec(write(tmp_path / "a.aiff", content)) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_nonsense_ends_in_a_sentence(tmp_path: Path, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    content = bytearray(riff(FMT, odd(b"LIST"), DATA[:9_000]))
-    for at in random.integers(4, 120, 6):
-        content[at] = random.integers(0, 256)
-    path = write(tmp_path / "a.wav", bytes(content))
-    try:
-        assert length_sec(path) <= 60.0
-    except AssertionError:
-        raise
-    except Exception:
-        assert len(refusal(path)) > 40

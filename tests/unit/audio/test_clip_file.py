@@ -1,3 +1,5 @@
+"""Clips in all formats, and what is not a clip. Lengths, chunks, phases and rates: tests/field/test_b0*."""
+
 import struct
 import tracemalloc
 import wave
@@ -12,41 +14,16 @@ import soundfile
 
 from personaplex_ui.audio.files.clip_file import read_clip, to_pcm16, wav_header, write_wav
 from personaplex_ui.audio.frames import Samples
-from personaplex_ui.errors import InvalidInput
-from tests.support.reference_audio import read_by_reference
+from tests.support.field_sounds import encoded, refusal
+from tests.support.sounds import tone
 
 MAX_SEC = 20.0
-
-
-def tone(sec: float, rate_hz: int = 24_000, amplitude: float = 0.5) -> Samples:
-    return (amplitude * np.sin(2 * np.pi * 440 * np.arange(round(sec * rate_hz)) / rate_hz)).astype(
-        np.float32
-    )
 
 
 def write(path: Path, sound: np.ndarray[Any, Any], rate_hz: int = 24_000, **options: Any) -> Path:
     """``sound``: ``[n]`` or ``[n, channels]``."""
     soundfile.write(path, sound, rate_hz, **options)  # pyright: ignore[reportUnknownMemberType]
     return path
-
-
-def encode(path: Path, codec: str, sound: Samples, **options: str) -> Path:
-    """What soundfile cannot write: M4A, WebM."""
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=48_000)
-        assert isinstance(stream, av.AudioStream)
-        stream.layout = "mono"
-        frame = av.AudioFrame.from_ndarray(sound[np.newaxis, :], format="flt", layout="mono")
-        frame.sample_rate = 24_000
-        container.mux([*stream.encode(frame), *stream.encode(None)])
-    return path
-
-
-def refusal(path: Path, max_sec: float = MAX_SEC) -> str:
-    with pytest.raises(InvalidInput) as refused:
-        read_clip(path, max_sec)
-    assert refused.value.field == "audio"
-    return str(refused.value)
 
 
 def pitch_and_rms(sound: Samples) -> tuple[float, float]:
@@ -68,9 +45,9 @@ WRITERS: dict[str, Callable[[Path, Samples], Path]] = {
     "a.mp3": write,
     "vorbis.ogg": write,
     "opus.ogg": lambda path, sound: write(path, sound, format="OGG", subtype="OPUS"),
-    "a.m4a": lambda path, sound: encode(path, "aac", sound),
-    "a.aac": lambda path, sound: encode(path, "aac", sound),
-    "a.webm": lambda path, sound: encode(path, "libopus", sound),
+    "a.m4a": lambda path, sound: encoded(path, "aac", sound),
+    "a.aac": lambda path, sound: encoded(path, "aac", sound),
+    "a.webm": lambda path, sound: encoded(path, "libopus", sound),
 }
 
 
@@ -91,15 +68,6 @@ def test_a_name_that_lies_does_not_matter(tmp_path: Path) -> None:
     assert len(read_clip(path, MAX_SEC)) == 24_000
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000, 96_000, 192_000])
-def test_rates(tmp_path: Path, rate_hz: int) -> None:
-    sound = read_clip(write(tmp_path / "a.wav", tone(2.0, rate_hz), rate_hz), MAX_SEC)
-    # The reference's resampler is half a block late, and gives whole blocks.
-    late = np.argmax(np.correlate(sound[:8_000], tone(0.25), "valid"))
-    assert np.abs(sound[late:][:40_000] - tone(2.0)[:40_000])[3_000:].max() < 0.02
-    assert 48_000 <= len(sound) < 48_000 + 3_072
-
-
 @pytest.mark.parametrize("format_", ["WAV", "WAVEX", "FLAC"])
 def test_all_of_8_channels_count_alike(tmp_path: Path, format_: str) -> None:
     amplitudes = np.array([0.8, 0.1, 0.0, 0.4, 0.0, 0.2, 0.0, 0.1])  # also the low-frequency channel
@@ -118,16 +86,6 @@ def test_full_scale_stays_in_range_and_16_bits_come_back_exactly(tmp_path: Path)
     assert list(sound * 32768) == [0, 32767, -32767, 32767, -32768, 8192]
 
 
-def test_a_loud_square_wave_overshoots_as_it_does_in_the_reference(tmp_path: Path) -> None:
-    square = np.sign(tone(1.0, 44_100)).astype(np.float32)
-    path = write(tmp_path / "a.wav", square, 44_100)
-    sound = read_clip(path, MAX_SEC)
-    assert np.array_equal(sound, read_by_reference(path))
-    assert 1.0 < np.abs(sound).max() < 1.3
-    write_wav(tmp_path / "b.wav", sound)
-    assert np.abs(read_clip(tmp_path / "b.wav", MAX_SEC)).max() <= 1.0
-
-
 def test_what_is_no_number_in_a_float_wav_becomes_harmless(tmp_path: Path) -> None:
     sound = tone(1.0)
     sound[1_000], sound[2_000], sound[3_000], sound[4_000] = np.nan, np.inf, -np.inf, 1e30
@@ -142,16 +100,6 @@ def test_what_is_no_number_in_a_float_wav_becomes_harmless(tmp_path: Path) -> No
 def test_pcm16_of_what_is_no_number() -> None:
     sound = np.array([np.nan, np.inf, -np.inf, 0.5], dtype=np.float32)
     assert list(to_pcm16(sound)) == [0, 32767, -32767, 16384]
-
-
-def test_a_stream_whose_rate_changes(tmp_path: Path) -> None:
-    """Chained Ogg: two files one after the other."""
-    one = write(tmp_path / "1.ogg", tone(1.0), 24_000, subtype="OPUS").read_bytes()
-    path = tmp_path / "chain.ogg"
-    path.write_bytes(one + write(tmp_path / "2.ogg", tone(1.0), 24_000, subtype="OPUS").read_bytes())
-    sound = read_clip(path, MAX_SEC)
-    assert len(sound) == pytest.approx(48_000, abs=1_000)
-    assert np.sqrt(np.mean(sound[30_000:40_000] ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
 # What cannot be used -----------------------------------------------------------------------------------
@@ -200,7 +148,7 @@ def test_a_film_without_sound(tmp_path: Path) -> None:
 
 
 def test_a_playlist_makes_us_open_no_other_file(tmp_path: Path) -> None:
-    clip = encode(tmp_path / "secret.aac", "aac", tone(2.0))
+    clip = encoded(tmp_path / "secret.aac", "aac", tone(2.0))
     assert len(read_clip(clip, MAX_SEC)) > 0
     playlist = tmp_path / "a.m3u8"
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{clip}\n#EXT-X-ENDLIST\n")
@@ -210,7 +158,7 @@ def test_a_playlist_makes_us_open_no_other_file(tmp_path: Path) -> None:
 
 
 def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.webm", "libopus", tone(1.0))
+    path = encoded(tmp_path / "a.webm", "libopus", tone(1.0))
     path.write_bytes(path.read_bytes().replace(b"A_OPUS", b"A_OPUX"))
     assert "cannot be read" in refusal(path)
 
@@ -230,7 +178,7 @@ def test_absurd_rates(tmp_path: Path, rate_hz: int) -> None:
 @pytest.mark.parametrize(
     "name", ["16 bit.wav", "float.wav", "a.flac", "a.mp3", "vorbis.ogg", "opus.ogg", "a.m4a", "a.webm"]
 )
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.85])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.85])
 def test_a_file_that_was_cut_short(tmp_path: Path, name: str, share: float) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 24_000 * 10).astype(np.float32)  # bytes spread evenly
     path = WRITERS[name](tmp_path / name, noise)
@@ -238,24 +186,6 @@ def test_a_file_that_was_cut_short(tmp_path: Path, name: str, share: float) -> N
     path.write_bytes(content[: int(len(content) * share)])
     sentence = refusal(path)
     assert "again" in sentence
-
-
-def test_an_m4a_with_its_index_first_that_was_cut_short(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.m4a", "aac", tone(10.0), movflags="faststart")
-    content = path.read_bytes()
-    assert len(read_clip(path, MAX_SEC)) > 0
-    path.write_bytes(content[: int(len(content) * 0.6)])
-    assert "cut short" in refusal(path)
-
-
-@pytest.mark.parametrize("length", [0, 0xFFFF_FFFF, 0x7FFF_F000])
-def test_a_streamed_wav_that_never_learned_its_length_is_read_whole(tmp_path: Path, length: int) -> None:
-    path = tmp_path / "a.wav"
-    write_wav(path, tone(2.0))
-    content = path.read_bytes()
-    riff = struct.pack("<I", min(length + 36, 0xFFFF_FFFF) if length else 0)
-    path.write_bytes(content[:4] + riff + content[8:40] + struct.pack("<I", length) + content[44:])
-    assert len(read_clip(path, MAX_SEC)) == 48_000
 
 
 def test_a_damaged_packet_in_the_middle_is_skipped(tmp_path: Path) -> None:
@@ -280,14 +210,14 @@ def test_two_hours_are_refused_without_decoding_them(tmp_path: Path, monkeypatch
         raise AssertionError("it was decoded")
 
     monkeypatch.setattr("personaplex_ui.audio.files.clip_file._frames", never)
-    sentence = refusal(path)
+    sentence = refusal(path, MAX_SEC)
     assert "120:00" in sentence
     assert "0:20" in sentence
 
 
 def test_two_hours_without_a_length_are_decoded_no_further_than_allowed(tmp_path: Path) -> None:
     """ADTS AAC tells no length. One packet of silence, 700,000 times over, is 4 hours in 5 MB."""
-    packet = encode(tmp_path / "a.aac", "aac", np.zeros(24_000, dtype=np.float32)).read_bytes()
+    packet = encoded(tmp_path / "a.aac", "aac", np.zeros(24_000, dtype=np.float32)).read_bytes()
     packet = b"\xff\xf1" + packet.split(b"\xff\xf1")[3]
     path = tmp_path / "long.aac"
     path.write_bytes(packet * 700_000)
@@ -307,7 +237,7 @@ def test_exactly_as_long_as_allowed_is_allowed_padding_of_a_codec_too(tmp_path: 
     assert len(read_clip(path, 2.0)) == 48_000
     write_wav(path, tone(2.2))
     assert "0:02" in refusal(path, 2.0)
-    padded = encode(tmp_path / "a.m4a", "aac", tone(2.0))
+    padded = encoded(tmp_path / "a.m4a", "aac", tone(2.0))
     assert len(read_clip(padded, 2.0)) == 48_128  # 94 blocks of the resampler
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from personaplex_ui.audio.mu_law import SILENT_CODE, decode, encode
+from tests.support.sounds import tone
 
 EVERY_NUMBER = np.arange(-32768, 32768, dtype=np.int16)
 EVERY_CODE = bytes(range(256))
@@ -66,9 +67,9 @@ def test_silence_is_silence() -> None:
 
 
 def test_a_tone_keeps_its_level_and_38_db_of_it_are_clean() -> None:
-    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(8_000) / 8_000)).astype(np.float32)
-    error = decode(encode(tone)) - tone
-    assert 10 * np.log10(np.mean(tone**2) / np.mean(error**2)) > 37
+    sound = tone(1.0, rate_hz=8_000)
+    error = decode(encode(sound)) - sound
+    assert 10 * np.log10(np.mean(sound**2) / np.mean(error**2)) > 37
 
 
 @pytest.mark.parametrize(("value", "heard"), [(2.0, 32124), (-2.0, -32124), (np.inf, 32124), (np.nan, 0)])

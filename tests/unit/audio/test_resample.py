@@ -3,12 +3,9 @@ import pytest
 
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.audio.resample import Resampler
+from tests.support.sounds import tone
 
 RATES = [(8_000, 24_000), (24_000, 8_000), (48_000, 24_000), (24_000, 48_000), (44_100, 24_000)]
-
-
-def tone(rate_hz: int, sec: float = 2.0, pitch_hz: float = 440.0) -> Samples:
-    return (0.5 * np.sin(2 * np.pi * pitch_hz * np.arange(int(rate_hz * sec)) / rate_hz)).astype(np.float32)
 
 
 def resampled(from_hz: int, to_hz: int, *chunks: Samples) -> Samples:
@@ -34,8 +31,8 @@ def test_chunked_equals_whole(from_hz: int, to_hz: int) -> None:
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), RATES)
 def test_a_tone_keeps_its_level_place_and_length(from_hz: int, to_hz: int) -> None:
-    sound = resampled(from_hz, to_hz, tone(from_hz))
-    wanted = tone(to_hz)
+    sound = resampled(from_hz, to_hz, tone(2.0, rate_hz=from_hz))
+    wanted = tone(2.0, rate_hz=to_hz)
     assert len(sound) == len(wanted)
     inner = slice(to_hz // 20, -to_hz // 20)  # the edges ring
     error = sound[inner] - wanted[inner]
@@ -43,21 +40,21 @@ def test_a_tone_keeps_its_level_place_and_length(from_hz: int, to_hz: int) -> No
 
 
 def test_what_the_lower_rate_cannot_hold_is_removed_not_folded() -> None:
-    sound = resampled(24_000, 8_000, tone(24_000, pitch_hz=6_000))
+    sound = resampled(24_000, 8_000, tone(2.0, 6_000))
     assert np.abs(sound[400:-400]).max() < 0.001
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz", "kept_back_ms"), [(8_000, 24_000, 2.1), (24_000, 8_000, 2.1)])
 def test_little_is_kept_back(from_hz: int, to_hz: int, kept_back_ms: float) -> None:
     resampler = Resampler(from_hz, to_hz)
-    given = sum(len(resampler.push(tone(from_hz, 0.02))) for _ in range(50))
+    given = sum(len(resampler.push(tone(0.02, rate_hz=from_hz))) for _ in range(50))
     assert to_hz - given <= kept_back_ms * to_hz / 1000
     assert given + len(resampler.flush()) == to_hz
 
 
 def test_equal_rates_change_nothing() -> None:
     resampler = Resampler(24_000, 24_000)
-    sound = tone(24_000)
+    sound = tone(2.0)
     assert np.array_equal(resampler.push(sound), sound)
     assert len(resampler.flush()) == 0
 
@@ -74,7 +71,7 @@ def test_empty_chunks_and_a_second_end_give_nothing(from_hz: int, to_hz: int) ->
 
 
 def test_other_layouts_in_memory_are_understood() -> None:
-    sound = tone(16_000)
+    sound = tone(2.0, rate_hz=16_000)
     strided = sound[::2]
     assert not strided.flags.c_contiguous
     assert np.array_equal(resampled(8_000, 24_000, strided), resampled(8_000, 24_000, strided.copy()))
@@ -83,7 +80,9 @@ def test_other_layouts_in_memory_are_understood() -> None:
 def test_two_streams_know_nothing_of_each_other() -> None:
     one, other = Resampler(8_000, 24_000), Resampler(8_000, 24_000)
     parts: list[Samples] = []
-    for chunk in np.split(tone(8_000), 100):
+    for chunk in np.split(tone(2.0, rate_hz=8_000), 100):
         parts.append(one.push(chunk))
         other.push(-chunk)
-    assert np.array_equal(np.concatenate([*parts, one.flush()]), resampled(8_000, 24_000, tone(8_000)))
+    assert np.array_equal(
+        np.concatenate([*parts, one.flush()]), resampled(8_000, 24_000, tone(2.0, rate_hz=8_000))
+    )
