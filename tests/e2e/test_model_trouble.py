@@ -1,11 +1,11 @@
 """What keeps the model from being loaded, each with its sentence on the page, in the API and in /health; and
-that the app goes on: it loads once the trouble is over, or takes calls with the echo meanwhile.
+that the app goes on: it loads once the trouble is over, or takes calls with the echo meanwhile. One trouble
+of each kind: all sentences are in the unit tests of the hub and of the loader.
 
 The app with its page in this process, the hub on loopback.
 """
 
 import functools
-import json
 import re
 import tarfile
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]  a path of anything
-from torch import Tensor
 
 from personaplex_ui.audio.files.clip_file import write_wav
 from personaplex_ui.audio.frames import silent_frame
@@ -27,16 +25,21 @@ from personaplex_ui.models.personaplex.hub import download
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.loading import load as loading
 from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room
-from tests.support.checkpoint_writer import write_safetensors
-from tests.support.hub_stub import HubStub, Request, keep_to_loopback, serving
+from tests.support.hub_stub import (
+    REPO,
+    TINY,
+    TOKEN,
+    WEIGHTS,
+    HubStub,
+    Request,
+    keep_to_loopback,
+    serving,
+    tiny_files,
+)
 from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.support.voice_recordings import speech
 
-TINY = Path(__file__).parents[1] / "data/tiny"
-REPO = "nvidia/personaplex-7b-v1"
-TOKEN = "hf_averysecrettoken"
 SIGNATURE = "secret-signature"
-WEIGHTS = "model.safetensors"
 MIMI = "tokenizer-e351c8d8-checkpoint125.safetensors"
 VOICES = ["NATF0", "NATM1"]
 
@@ -85,7 +88,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     keep_to_loopback(monkeypatch, tmp_path)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     torch.set_num_threads(1)
-    with serving(HubStub(REPO, {path.name: path.read_bytes() for path in TINY.iterdir()})) as hub:
+    with serving(HubStub(REPO, tiny_files())) as hub:
         place = Place(hub, tmp_path, monkeypatch, hub.url)
         monkeypatch.setattr(loading, "Hub", place.reached)
         yield place
@@ -97,29 +100,11 @@ Trouble = Callable[[Place], None]
 # The ways to fail -----------------------------------------------------------------------------------
 
 
-def refuse(place: Place, status: int, code: str, message: str = "") -> None:
-    def answer(request: Request) -> tuple[int, dict[str, str]] | None:
-        listed = code == "GatedRepo" and "resolve" not in request.path
-        return None if listed else (status, {"X-Error-Code": code, "X-Error-Message": message})
-
-    place.hub.refuse = answer
-
-
 def gated(place: Place) -> None:
-    refuse(place, 403, "GatedRepo")
+    def refuse(request: Request) -> tuple[int, dict[str, str]] | None:
+        return (403, {"X-Error-Code": "GatedRepo"}) if "resolve" in request.path else None
 
-
-def no_token(place: Place) -> None:
-    place.variables["HF_TOKEN"] = ""
-    refuse(place, 401, "GatedRepo")
-
-
-def wrong_token(place: Place) -> None:
-    refuse(place, 401, "", "Invalid credentials in Authorization header")
-
-
-def unknown_repository(place: Place) -> None:
-    refuse(place, 404, "RepoNotFound")
+    place.hub.refuse = refuse
 
 
 def no_network(place: Place) -> None:
@@ -136,31 +121,6 @@ def truncated_weights(place: Place) -> None:
 
 def foreign_weights(place: Place) -> None:
     place.replace(WEIGHTS, (TINY / MIMI).read_bytes())
-
-
-def write_weights(place: Place, change: Callable[[dict[str, Tensor]], object]) -> None:
-    tensors: dict[str, Tensor] = load_file(TINY / WEIGHTS)
-    change(tensors)
-    (place.folder / WEIGHTS).unlink()
-    write_safetensors(place.folder / WEIGHTS, tensors)
-
-
-def missing_tensor(place: Place) -> None:
-    write_weights(place, lambda tensors: tensors.pop("out_norm.alpha"))
-
-
-def misshapen_tensor(place: Place) -> None:
-    shape = torch.zeros(400, 32, dtype=torch.bfloat16)
-    write_weights(place, lambda tensors: tensors.update({"text_emb.weight": shape}))
-
-
-def damaged_config(place: Place) -> None:
-    place.replace("config.json", b'{"dim": 32, ')
-
-
-def config_of_another_model(place: Place) -> None:
-    config = json.loads((TINY / "config.json").read_text())
-    place.replace("config.json", json.dumps({**config, "n_q": 8}).encode())
 
 
 def full_disk(place: Place) -> None:
@@ -196,10 +156,6 @@ def no_second_gpu(place: Place) -> None:
     place.monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
 
-def no_repository(place: Place) -> None:
-    place.variables["HF_REPO"] = "some/missing/folder"
-
-
 def damaged_voices(place: Place) -> None:
     place.replace("voices.tgz", (TINY / "voices.tgz").read_bytes()[:-200])
 
@@ -207,23 +163,15 @@ def damaged_voices(place: Place) -> None:
 TROUBLES: dict[Trouble, str] = {
     gated: "is given only to those who have accepted its licence. Accept it at https://huggingface.co/"
     + REPO,
-    no_token: "is given only to those who sign in, and HF_TOKEN is not set.",
-    wrong_token: "The hub does not accept HF_TOKEN: it is mistyped, expired or revoked.",
-    unknown_repository: f"The hub has no repository {REPO} that HF_TOKEN may read.",
     no_network: "The hub cannot be reached, and the cache",
     interrupted: f"The download of {REPO} broke off. What has arrived is kept",
     truncated_weights: f"{WEIGHTS} is cut short",
     foreign_weights: f"{WEIGHTS} is that of another model than a PersonaPlex model",
-    missing_tensor: f"{WEIGHTS} lacks 1 tensors of a PersonaPlex model: out_norm.alpha.",
-    misshapen_tensor: "text_emb.weight is 400 x 32 instead of 513 x 32",
-    damaged_config: "config.json is damaged: it is not JSON.",
-    config_of_another_model: "says n_q = 8, but PersonaPlex has 16: this is another model",
     full_disk: "which has 5.0 MB left. Make room there, or set HF_HOME",
     full_gpu: "500.0 MB are free. What helps: ",
     gpu_full_at_last: "memory",
     no_gpu: "DEVICE asks for a GPU, but PyTorch finds none.",
     no_second_gpu: "DEVICE",
-    no_repository: "HF_REPO is some/missing/folder: there is no such folder, and it is not a repository's",
     damaged_voices: "voices.tgz is damaged or not a tar archive",
 }
 
@@ -306,7 +254,7 @@ def mend(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "trouble",
-    [gated, wrong_token, no_network, interrupted, full_disk, truncated_weights, damaged_voices],
+    [gated, no_network, interrupted, full_disk, truncated_weights, damaged_voices],
     ids=lambda trouble: trouble.__name__,
 )
 async def test_tried_again_it_loads_once_the_trouble_is_over(place: Place, trouble: Trouble):

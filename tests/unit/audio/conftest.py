@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_ui.audio.recording.recorder import RecordingWriter
+from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 
 
 @pytest.fixture
@@ -18,3 +18,8 @@ def writer() -> Iterator[RecordingWriter]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "recordings" / "call.wav"
+
+
+@pytest.fixture
+def recording(path: Path, writer: RecordingWriter) -> StereoRecording:
+    return StereoRecording(path, writer)

@@ -20,8 +20,7 @@ from tests.support.recording_rig import ASSISTANT, CALLER, Gate, finished, noise
 # Where sound goes --------------------------------------------------------------------------------------
 
 
-def test_both_sides_are_aligned_to_the_sample(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_both_sides_are_aligned_to_the_sample(recording: StereoRecording) -> None:
     caller, assistant = noise(100_000, 1), noise(100_000, 2)
     for start in range(0, 100_000, 480):
         recording.place_caller(caller[start : start + 480], min(start + 480, 100_000))
@@ -36,7 +35,7 @@ def test_both_sides_are_aligned_to_the_sample(path: Path, writer: RecordingWrite
 
 @pytest.mark.parametrize("seed", range(8))
 def test_ragged_chunks_with_gaps_land_where_the_clock_says(
-    path: Path, writer: RecordingWriter, seed: int
+    recording: StereoRecording, writer: RecordingWriter, seed: int
 ) -> None:
     """Gaps from just over the tolerance to 5 s, on either side, none the same."""
     rng = np.random.default_rng(seed)
@@ -54,16 +53,14 @@ def test_ragged_chunks_with_gaps_land_where_the_clock_says(
             wanted[at : at + len(sound), side] = to_pcm16(sound)
             at += len(sound)
             chunks.append((at, side, sound))
-    recording = StereoRecording(path, writer)
     for end, side, sound in sorted(chunks, key=lambda chunk: chunk[0]):
         (recording.place_caller if side == CALLER else recording.place_assistant)(sound, end)
         writer.submit(lambda: None).result()  # 30 s at once is more than may wait for a busy disk
     assert np.array_equal(finished(recording, duration), wanted)
 
 
-def test_jitter_cuts_no_sound_and_adds_none(path: Path, writer: RecordingWriter) -> None:
+def test_jitter_cuts_no_sound_and_adds_none(recording: StereoRecording) -> None:
     rng = np.random.default_rng(3)
-    recording = StereoRecording(path, writer)
     sound = noise(50 * FRAME_SAMPLES)
     for start in range(0, len(sound), FRAME_SAMPLES):
         late = int(rng.integers(-JITTER_SAMPLES, JITTER_SAMPLES + 1))
@@ -73,9 +70,8 @@ def test_jitter_cuts_no_sound_and_adds_none(path: Path, writer: RecordingWriter)
 
 @pytest.mark.parametrize(("late", "silence"), [(JITTER_SAMPLES, 0), (JITTER_SAMPLES + 1, JITTER_SAMPLES + 1)])
 def test_a_gap_is_filled_only_beyond_the_tolerance(
-    path: Path, writer: RecordingWriter, late: int, silence: int
+    recording: StereoRecording, late: int, silence: int
 ) -> None:
-    recording = StereoRecording(path, writer)
     sound = noise(2 * SAMPLE_RATE_HZ)
     first, second = np.split(sound, 2)
     recording.place_assistant(first, SAMPLE_RATE_HZ)
@@ -85,9 +81,8 @@ def test_a_gap_is_filled_only_beyond_the_tolerance(
 
 
 def test_a_burst_after_a_stall_goes_on_where_it_came_until_half_a_second_ahead(
-    path: Path, writer: RecordingWriter
+    recording: StereoRecording,
 ) -> None:
-    recording = StereoRecording(path, writer)
     sound = noise(3 * SAMPLE_RATE_HZ)
     now = 3 * SAMPLE_RATE_HZ
     for start in range(0, len(sound), 480):  # 3 s that all come now
@@ -99,10 +94,7 @@ def test_a_burst_after_a_stall_goes_on_where_it_came_until_half_a_second_ahead(
     assert not side[now - 480 + kept :].any()
 
 
-def test_a_track_that_is_ahead_comes_back_to_the_clock_when_it_is_quiet(
-    path: Path, writer: RecordingWriter
-) -> None:
-    recording = StereoRecording(path, writer)
+def test_a_track_that_is_ahead_comes_back_to_the_clock_when_it_is_quiet(recording: StereoRecording) -> None:
     burst = noise(4_800)
     recording.place_caller(burst, 480)  # 4,320 samples ahead
     for end in range(960, 9_601, 480):
@@ -115,8 +107,9 @@ def test_a_track_that_is_ahead_comes_back_to_the_clock_when_it_is_quiet(
     assert np.array_equal(side[start : start + 480], to_pcm16(word))
 
 
-def test_a_side_that_says_nothing_does_not_hold_the_other_back(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_a_side_that_says_nothing_does_not_hold_the_other_back(
+    recording: StereoRecording, path: Path, writer: RecordingWriter
+) -> None:
     sound = noise(10 * SAMPLE_RATE_HZ)
     for start in range(0, len(sound), 480):
         recording.place_caller(sound[start : start + 480], start + 480)
@@ -133,9 +126,8 @@ def test_a_side_that_says_nothing_does_not_hold_the_other_back(path: Path, write
 
 
 def test_sound_for_a_time_already_written_neither_overwrites_nor_shifts_what_follows(
-    path: Path, writer: RecordingWriter
+    recording: StereoRecording,
 ) -> None:
-    recording = StereoRecording(path, writer)
     caller = noise(10 * SAMPLE_RATE_HZ)
     for start in range(0, len(caller), 480):
         recording.place_caller(caller[start : start + 480], start + 480)
@@ -148,8 +140,7 @@ def test_sound_for_a_time_already_written_neither_overwrites_nor_shifts_what_fol
     assert np.array_equal(sides[-FRAME_SAMPLES:, ASSISTANT], to_pcm16(word))
 
 
-def test_hours_without_sound_take_no_memory_and_no_room(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_hours_without_sound_take_no_memory_and_no_room(recording: StereoRecording, path: Path) -> None:
     sound = noise(SAMPLE_RATE_HZ)
     place_frames(recording, sound)
     three_hours = 3 * 3_600 * SAMPLE_RATE_HZ
@@ -166,8 +157,7 @@ def test_hours_without_sound_take_no_memory_and_no_room(path: Path, writer: Reco
 
 
 @pytest.mark.parametrize("duration", [4_800, 24_000, 48_000, 60_000, 1_000_000])
-def test_the_length_is_what_finish_says(path: Path, writer: RecordingWriter, duration: int) -> None:
-    recording = StereoRecording(path, writer)
+def test_the_length_is_what_finish_says(recording: StereoRecording, duration: int) -> None:
     sound = noise(60_000)
     place_frames(recording, sound)
     sides = finished(recording, duration)
@@ -176,16 +166,14 @@ def test_the_length_is_what_finish_says(path: Path, writer: RecordingWriter, dur
     assert not sides[60_000:].any()
 
 
-def test_less_than_a_fifth_of_a_second_is_not_kept(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_less_than_a_fifth_of_a_second_is_not_kept(recording: StereoRecording, path: Path) -> None:
     place_frames(recording, noise(48_000))
     assert recording.finish(4_799).result() is None
     assert list(path.parent.iterdir()) == []
     assert recording.failed is None
 
 
-def test_what_comes_after_the_end_is_ignored(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_what_comes_after_the_end_is_ignored(recording: StereoRecording, path: Path) -> None:
     place_frames(recording, noise(48_000))
     first = recording.finish(48_000)
     place_frames(recording, noise(48_000), 48_000)
@@ -194,8 +182,7 @@ def test_what_comes_after_the_end_is_ignored(path: Path, writer: RecordingWriter
     assert len(read(path)) == 48_000
 
 
-def test_empty_chunks_and_sound_that_is_no_number(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_empty_chunks_and_sound_that_is_no_number(recording: StereoRecording) -> None:
     recording.place_caller(np.zeros(0, dtype=np.float32), 0)
     recording.place_caller(np.full(24_000, np.nan, dtype=np.float32), 24_000)
     recording.place_assistant(np.full(24_000, 7.0, dtype=np.float32), 24_000)
@@ -267,8 +254,9 @@ def test_waiting_for_the_end_may_be_given_up_but_the_file_is_finished(path: Path
     writer.close()
 
 
-def test_a_fault_in_one_job_does_not_stop_the_thread(path: Path, writer: RecordingWriter) -> None:
+def test_a_fault_in_one_job_does_not_stop_the_thread(
+    recording: StereoRecording, writer: RecordingWriter
+) -> None:
     assert isinstance(writer.submit(lambda: 1 // 0).exception(), ZeroDivisionError)
-    recording = StereoRecording(path, writer)
     place_frames(recording, noise(48_000))
     assert len(finished(recording, 48_000)) == 48_000

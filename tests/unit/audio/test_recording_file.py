@@ -22,8 +22,7 @@ from tests.support.recording_rig import ASSISTANT, CALLER, Gate, finished, noise
 # The file ----------------------------------------------------------------------------------------------
 
 
-def test_only_the_server_may_read_it(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_only_the_server_may_read_it(recording: StereoRecording, path: Path, writer: RecordingWriter) -> None:
     place_frames(recording, noise(48_000))
     settle(writer)
     assert stat.S_IMODE(part_path(path).stat().st_mode) == 0o600
@@ -32,8 +31,9 @@ def test_only_the_server_may_read_it(path: Path, writer: RecordingWriter) -> Non
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_file_in_progress_is_a_whole_wav_at_any_time(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_a_file_in_progress_is_a_whole_wav_at_any_time(
+    recording: StereoRecording, path: Path, writer: RecordingWriter
+) -> None:
     settle(writer)
     assert len(read(part_path(path))) == 0
     sound = noise(20 * FRAME_SAMPLES)
@@ -251,8 +251,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, writer: RecordingWriter) -
     assert recording.finish(48_000).result() is None
 
 
-def test_a_folder_that_is_removed_during_the_call(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_a_folder_that_is_removed_during_the_call(
+    recording: StereoRecording, path: Path, writer: RecordingWriter
+) -> None:
     place_frames(recording, noise(48_000))
     settle(writer)
     shutil.rmtree(path.parent)
@@ -291,8 +292,9 @@ def test_a_disk_that_hangs_never_holds_up_the_call(path: Path) -> None:
     writer.close()
 
 
-def test_hours_on_a_slow_disk_that_keeps_up_are_no_backlog(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_hours_on_a_slow_disk_that_keeps_up_are_no_backlog(
+    recording: StereoRecording, writer: RecordingWriter
+) -> None:
     for minute in range(3):
         for second in range(60):
             place_frames(recording, noise(SAMPLE_RATE_HZ // 2), (60 * minute + second) * SAMPLE_RATE_HZ)
@@ -313,8 +315,7 @@ def test_a_recording_ends_before_it_grows_past_what_a_wav_can_say(
     assert np.array_equal(sides[:, CALLER], to_pcm16(sound[:50_000]))
 
 
-def test_a_day_of_silence_ends_before_4_gib(path: Path, writer: RecordingWriter) -> None:
-    recording = StereoRecording(path, writer)
+def test_a_day_of_silence_ends_before_4_gib(recording: StereoRecording, path: Path) -> None:
     day = 24 * 3_600 * SAMPLE_RATE_HZ
     place_frames(recording, noise(FRAME_SAMPLES), day)
     assert "4 GiB" in str(recording.failed)

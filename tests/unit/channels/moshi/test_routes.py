@@ -1,4 +1,4 @@
-"""The doors of the Moshi websocket: the query and its defaults, and what is said without a websocket."""
+"""The routes of the Moshi websocket: the query and its defaults, and what is said without a websocket."""
 
 import time
 from collections.abc import AsyncIterator
@@ -12,9 +12,7 @@ from starlette.requests import HTTPConnection
 from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
-from personaplex_ui.calls.store import CallStore
 from personaplex_ui.channels.moshi.routes import PATHS, build_moshi_router
-from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
@@ -22,7 +20,7 @@ from personaplex_ui.web.security.proxy_headers import ProxyHeaders
 from tests.support.clients.moshi import chat
 from tests.support.fake_model import FakeModel
 from tests.support.loopback_server import serving
-from tests.support.running import until
+from tests.support.running import running_call_manager, running_engine
 
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2"), Voice("NATM1", "", "NATM1")], default="NATF2")
 
@@ -33,14 +31,12 @@ def address_of(connection: HTTPConnection) -> str:
 
 @pytest.fixture
 async def call_manager(tmp_path: Path) -> AsyncIterator[CallManager]:
-    engine = Engine(lambda report: FakeModel(), max_calls=4, max_waiting=1)
-    await engine.start()
-    await until(lambda: engine.state is EngineState.READY)
     limits = AddressLimits(at_once=1, per_minute=0, clock=time.monotonic)
-    call_manager = CallManager(engine, CallStore(tmp_path, 3600.0, time.time), 600.0, limits)
-    yield call_manager
-    await call_manager.close()
-    await engine.close()
+    async with (
+        running_engine(FakeModel(), max_calls=4, max_waiting=1) as engine,
+        running_call_manager(engine, tmp_path, limits) as call_manager,
+    ):
+        yield call_manager
 
 
 @pytest.fixture
@@ -122,7 +118,7 @@ async def test_an_address_has_as_many_calls_as_it_may(app: FastAPI):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_without_a_websocket_the_door_explains_itself(app: FastAPI, path: str):
+async def test_without_a_websocket_the_route_explains_itself(app: FastAPI, path: str):
     async with AsyncClient(transport=ASGITransport(app), base_url="https://example.org") as client:
         response = await client.get(path, params={"voice_prompt": "NATF2.pt"})
     assert response.status_code == 426
