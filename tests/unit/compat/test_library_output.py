@@ -1,6 +1,6 @@
 """What Gradio and FastRTC would print: in the log, short, and in full only where it is a fault of ours.
 
-That the whole process prints nothing else: ``end_to_end/test_quiet_log.py``.
+That the whole process prints nothing else: ``e2e/test_quiet_log.py``.
 """
 
 import json

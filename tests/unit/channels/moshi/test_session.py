@@ -257,9 +257,10 @@ async def test_sound_before_the_handshake_is_not_heard(url: str, model: FakeMode
 
 async def test_a_client_that_sends_ten_times_real_time_is_closed_with_words(url: str):
     async with chat(url) as other, chat(url, microphone=False) as client:
+        pages = [client.audio(frame) for frame in tone(440.0, 30.0).reshape(-1, 1_920)]
         await client.until(lambda: client.ready)
-        for frame in tone(440.0, 30.0).reshape(-1, 1_920):
-            await client.send(client.audio(frame))
+        for page in pages:
+            await client.send(page)
             await asyncio.sleep(0)
         await client.until(lambda: client.closed)
         assert "more was sent" in client.close_reason
