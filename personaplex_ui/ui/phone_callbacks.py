@@ -36,12 +36,15 @@ CallView = tuple[object, object, object]
 
 
 class PhoneCallbacks:
-    """One object for all visitors. ``record``: telephone calls are recorded."""
+    """Calls by way of Twilio; one object for all visitors.
+
+    ``record``: telephone calls are recorded. ``number``: FastRTC's; None where none is lent.
+    """
 
     def __init__(
         self, phone: PhoneService, number: FastRtcNumber | None, keys: Credentials, record: bool
     ) -> None:
-        self.number = number
+        self.number = NumberCallbacks(number, keys) if number is not None else None
         self._phone = phone
         self._keys = keys
         self._record = record
@@ -69,7 +72,7 @@ class PhoneCallbacks:
     ) -> AsyncIterator[CallView]:
         """Call ``number`` and follow the call to its end."""
         try:
-            self._check_key(key, request)
+            check_key(self._keys, key, request)
             public_url = page_request.public_url(request)
             if public_url is None:
                 raise InvalidInput("server_url", NO_ADDRESS)
@@ -95,68 +98,65 @@ class PhoneCallbacks:
         if not call_sid:
             return unchanged
         try:
-            self._check_key(key, request)
+            check_key(self._keys, key, request)
             await self._phone.hang_up(call_sid)
         except PersonaplexError as error:
             return phone_view.call_html(None, str(error))
         return unchanged
 
-    def show_number(self) -> str:
-        assert self.number is not None
-        return phone_view.number_html(self.number.view())
 
-    async def get_number(self, key: str, request: gr.Request) -> AsyncIterator[NumberShown]:
+class NumberCallbacks:
+    """FastRTC's number, for whoever has the key, or runs the server where there is none."""
+
+    def __init__(self, number: FastRtcNumber, keys: Credentials) -> None:
+        self._number = number
+        self._keys = keys
+
+    def show(self) -> str:
+        return phone_view.number_html(self._number.view())
+
+    async def get(self, key: str, request: gr.Request) -> AsyncIterator[NumberShown]:
         """Ask FastRTC for a number, and show how that goes."""
-        assert self.number is not None
         try:
             self._check_operator(key, request)
         except PersonaplexError as error:
             yield gr.skip(), phone_view.call_html(None, str(error))
             return
-        opening = asyncio.create_task(self.number.open())
+        opening = asyncio.create_task(self._number.open())
         opening.add_done_callback(_take_note)
         try:
             while not (await asyncio.wait([opening], timeout=FOLLOWED_EVERY_SEC))[0]:
-                yield self.show_number(), ""
+                yield self.show(), ""
             opening.result()
         except PersonaplexError:
             pass  # the number's view says why
-        yield self.show_number(), ""
+        yield self.show(), ""
 
     async def give_back(self, key: str, request: gr.Request) -> NumberShown:
-        assert self.number is not None
+        """Give the number back to FastRTC, if there is one."""
         try:
             self._check_operator(key, request)
         except PersonaplexError as error:
             unchanged: object = gr.skip()
             return unchanged, phone_view.call_html(None, str(error))
-        if self.number.state is not NumberState.OFF:
-            await self.number.close()
-        return self.show_number(), ""
-
-    async def show_number_now(self) -> str:
-        # On the event loop, where the calls are that use up its minutes.
-        return self.show_number()
-
-    async def look_at_number(self) -> tuple[object, str]:
-        """The phone tab is seen: show the number now, and again and again."""
-        return gr.Timer(active=True), self.show_number()
-
-    async def look_away(self) -> object:
-        return gr.Timer(active=False)
+        if self._number.state is not NumberState.OFF:
+            await self._number.close()
+        return self.show(), ""
 
     def _check_operator(self, key: str, request: gr.Request) -> None:
         if self._keys.has_api_key:
-            self._check_key(key, request)
+            check_key(self._keys, key, request)
         elif not page_request.is_local(request):
             raise InvalidInput("api_key", NOT_FROM_HERE)
 
-    def _check_key(self, key: str, request: gr.Request) -> None:
-        if not self._keys.has_api_key:
-            raise InvalidInput("api_key", NO_KEY)
-        shown = Shown(bearer=(key or "").strip().encode(errors="replace"))
-        if not self._keys.admits_machine(shown, page_request.address_of(request)):
-            raise InvalidInput("api_key", WRONG_KEY)
+
+def check_key(keys: Credentials, key: str, request: gr.Request) -> None:
+    """Raises PersonaplexError: ``key`` is not the API key, or there were too many wrong ones."""
+    if not keys.has_api_key:
+        raise InvalidInput("api_key", NO_KEY)
+    shown = Shown(bearer=(key or "").strip().encode(errors="replace"))
+    if not keys.admits_machine(shown, page_request.address_of(request)):
+        raise InvalidInput("api_key", WRONG_KEY)
 
 
 def _take_note(opening: "asyncio.Task[None]") -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from personaplex_ui.ui.persona_form import QUIET, PersonaForm
-from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
+from personaplex_ui.ui.phone_callbacks import NumberCallbacks, PhoneCallbacks
+from personaplex_ui.ui.refreshing import refresh_while_open
 
 NUMBER_SHOWN_EVERY_SEC = 5.0
 
@@ -30,7 +31,7 @@ def build_phone_tab(
         gr.HTML(
             "<h2>A number for a demo</h2><p>FastRTC lends a number with a code, for some minutes a month.</p>"
         )
-        _lent_number(tab, other_tabs, callbacks, key or _key_box())
+        _lent_number(tab, other_tabs, callbacks.number, key or _key_box())
 
 
 def _key_box() -> Any:
@@ -65,17 +66,14 @@ def _calling(page: gr.Blocks, callbacks: PhoneCallbacks, persona: PersonaForm, k
     hang_up.click(callbacks.hang_up, [key, call_sid], [progress], **QUIET)
 
 
-def _lent_number(tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, key: Any) -> None:
+def _lent_number(tab: Any, other_tabs: list[Any], callbacks: NumberCallbacks, key: Any) -> None:
     shown = gr.HTML("", elem_id="lent-number")
     with gr.Row():
         get = gr.Button("Get a number", elem_id="number-get")
         give_back = gr.Button("Give it back", elem_id="number-give-back")
     message = gr.HTML("", elem_id="number-says")
     outputs = [shown, message]
-    get.click(callbacks.get_number, [key], outputs, concurrency_limit=None, **QUIET)
+    get.click(callbacks.get, [key], outputs, concurrency_limit=None, **QUIET)
     give_back.click(callbacks.give_back, [key], outputs, **QUIET)
-    clock = gr.Timer(NUMBER_SHOWN_EVERY_SEC, active=False)
-    clock.tick(callbacks.show_number_now, None, [shown], **QUIET)
-    tab.select(callbacks.look_at_number, None, [clock, shown], **QUIET)
-    for other in other_tabs:
-        other.select(callbacks.look_away, None, [clock], **QUIET)
+    # On the event loop, where the calls are that use up its minutes.
+    refresh_while_open(tab, other_tabs, shown, callbacks.show, NUMBER_SHOWN_EVERY_SEC)

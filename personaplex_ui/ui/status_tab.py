@@ -14,6 +14,7 @@ import gradio as gr
 from personaplex_ui.doctor.report import Report
 from personaplex_ui.ui import page_request
 from personaplex_ui.ui.persona_form import QUIET
+from personaplex_ui.ui.refreshing import refresh_while_open
 from personaplex_ui.ui.status_view import checks_html, status_view_html
 from personaplex_ui.web.server_stats import ServerStats
 
@@ -39,15 +40,8 @@ class StatusSources:
 def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) -> None:
     """``other_tabs``: when one of them is chosen, nothing is asked for any more."""
 
-    # Asynchronous, so that they run on the event loop, where the statistics are kept.
-    async def show() -> str:
-        return status_view_html(sources.stats())
-
-    async def look(request: gr.Request) -> tuple[Any, str, Any]:
-        return gr.Timer(active=True), await show(), gr.Column(visible=sources.may_see_report(request))
-
-    async def look_away() -> Any:
-        return gr.Timer(active=False)
+    async def show_checks(request: gr.Request) -> Any:
+        return gr.Column(visible=sources.may_see_report(request))
 
     async def run_checks(request: gr.Request) -> AsyncIterator[str]:
         if sources.may_see_report(request):
@@ -59,9 +53,7 @@ def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) ->
         gr.HTML("<h2>Checks</h2><p>Only whoever runs this server, or has its password, sees them.</p>")
         run = gr.Button("Run checks", elem_id="run-checks")
         checks = gr.HTML("", elem_id="checks")
-    clock = gr.Timer(SHOWN_EVERY_SEC, active=False)
-    clock.tick(show, None, [shown], **QUIET)
-    tab.select(look, None, [clock, shown, doctor], **QUIET)
+    tab.select(show_checks, None, [doctor], **QUIET)
     run.click(run_checks, None, [checks], concurrency_limit=None, **QUIET)
-    for other in other_tabs:
-        other.select(look_away, None, [clock], **QUIET)
+    # On the event loop, where the statistics are kept.
+    refresh_while_open(tab, other_tabs, shown, lambda: status_view_html(sources.stats()), SHOWN_EVERY_SEC)

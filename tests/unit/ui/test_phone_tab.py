@@ -15,6 +15,7 @@ from personaplex_ui.channels.fastrtc_phone.number import NumberState
 from personaplex_ui.channels.fastrtc_phone.service import FastRtcService
 from personaplex_ui.channels.twilio.client import TwilioClient
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.ui.phone_callbacks import check_key
 from tests.support.answering_machine import AnsweringMachine, answering_machine
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 from tests.support.password import GIVEN
@@ -148,13 +149,13 @@ async def test_the_steps_are_shown_where_there_is_no_account(tmp_path: Path) -> 
         names = {function.name for function in app.functions.values()}
     assert html.count("<li>") == 3
     assert "https://talk.example.org/twilio/inbound" in html
-    assert not names & {"call", "get_number"}
+    assert not names & {"call", "get"}
 
 
 async def test_a_number_is_lent_shown_and_given_back(tmp_path: Path, service: AnsweringMachine) -> None:
     async with open_app(tmp_path, ENGINE="echo", HF_TOKEN="hf_somebody") as app:
         page = await ready(app)
-        html, _ = await page.trigger("get_number", "")
+        html, _ = await page.trigger("get", "")
         assert "+1 (555) 010-0042" in html
         assert "7421" in html
         assert re.search(r"20:0[0-5] until 2026-12-01", html)
@@ -167,12 +168,12 @@ async def test_only_the_owner_gets_a_number(tmp_path: Path, service: AnsweringMa
     variables = {"ENGINE": "echo", "HF_TOKEN": "hf_somebody"}
     async with open_app(tmp_path, **variables) as app:
         app.http.headers.update(FAR_AWAY)
-        _, html = await (await ready(app)).trigger("get_number", "")
+        _, html = await (await ready(app)).trigger("get", "")
         assert "personaplex-ui serve --phone" in html
         _, html = await PageSession(app).trigger("give_back", "")
         assert "personaplex-ui serve --phone" in html
     async with open_app(tmp_path, **variables, API_KEY=KEY) as app:
-        _, html = await (await ready(app)).trigger("get_number", "a wrong one")
+        _, html = await (await ready(app)).trigger("get", "a wrong one")
         assert "not the API_KEY" in html
     assert service.paths() == []
 
@@ -181,9 +182,9 @@ async def test_a_spent_quota_is_a_sentence_on_the_page(tmp_path: Path, service: 
     service.answers["/register"] = (202, {})
     async with open_app(tmp_path, ENGINE="echo", HF_TOKEN="hf_somebody") as app:
         page = await ready(app)
-        html, _ = await page.trigger("get_number", "")
+        html, _ = await page.trigger("get", "")
         assert "used up" in html
-        assert await page.trigger("show_number_now") == [html]
+        assert await page.trigger("refresh") == [html]
 
 
 async def test_with_the_flag_the_number_is_there_from_the_start_and_goes_back_at_the_end(
@@ -195,7 +196,7 @@ async def test_with_the_flag_the_number_is_there_from_the_start_and_goes_back_at
         number = app.services.number
         assert number is not None
         await until(lambda: number.state is NumberState.READY)
-        (html,) = await page.trigger("show_number_now")
+        (html,) = await page.trigger("refresh")
         assert "7421" in html
         host = str(cast(dict[str, object], service.asked[0].body)["url"])
         assert (await ring(host)).parameters["token"]
@@ -212,15 +213,13 @@ async def test_without_a_token_the_flag_says_what_is_missing(
         number = app.services.number
         assert number is not None
         await until(lambda: number.state is NumberState.FAILED)
-        (html,) = await page.trigger("show_number_now")
+        (html,) = await page.trigger("refresh")
     assert "HF_TOKEN" in html
     assert service.paths() == []
 
 
 async def test_a_key_that_is_no_text_is_just_a_wrong_one(tmp_path: Path, rest: TwilioRest) -> None:
     async with open_app(tmp_path, **TWILIO) as app:
-        await ready(app)
-        call = next(f.fn.__self__ for f in app.functions.values() if f.name == "hang_up")
         with pytest.raises(InvalidInput, match="not the API_KEY"):
-            call._check_key("\ud800", gr.Request())
+            check_key(app.services.credentials, "\ud800", gr.Request())
     assert rest.calls == []

@@ -15,13 +15,13 @@ async def test_it_shows_a_live_call_and_that_it_ended(tmp_path: Path) -> None:
         await app.loaded()
         page = PageSession(app)
         call = await page.call()
-        (html,) = await page.trigger("show")
+        (html,) = await page.trigger("refresh")
         assert "3 of 4 free" in html
         assert "in the browser" in html
         assert call.call_id not in html
         call.hang_up("Enough.")
         await app.call_manager.ended(call)
-        (html,) = await page.trigger("show")
+        (html,) = await page.trigger("refresh")
         assert "4 of 4 free" in html
         assert "hung up" in html
 
@@ -30,10 +30,10 @@ async def test_the_clock_runs_only_while_the_tab_is_seen(tmp_path: Path) -> None
     async with open_app(tmp_path, ENGINE="echo") as app:
         await app.loaded()
         page = PageSession(app)
-        clock, html, _ = await page.trigger("look")
+        clock, html = await page.trigger("open_tab")
         assert clock["active"] is True
         assert "Running for" in html
-        (clock,) = await page.trigger("look_away")
+        (clock,) = await page.trigger("leave_tab")
         assert clock["active"] is False
 
 
@@ -56,7 +56,7 @@ async def test_only_who_runs_the_server_or_has_its_password_sees_the_checks(
         await app.loaded()
         app.http.headers.update(headers | (HEADERS if "APP_PASSWORD" in given else {}))
         page = PageSession(app)
-        _, _, column = await page.trigger("look")
+        (column,) = await page.trigger("show_checks")
         sees = sees or bool(GIVEN)
         assert column["visible"] is sees
         outputs = await page.trigger("run_checks")

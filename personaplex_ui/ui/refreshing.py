@@ -1,0 +1,32 @@
+"""HTML that is kept up to date while its tab is open, and asked for only then."""
+
+# Gradio is typed in part only:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from personaplex_ui.ui.persona_form import QUIET
+
+
+def refresh_while_open(
+    tab: Any, other_tabs: list[Any], output: gr.HTML, show: Callable[[], str], every_sec: float
+) -> None:
+    """``show`` runs on the event loop. ``other_tabs``: choosing one of them stops it."""
+
+    async def refresh() -> str:
+        return show()
+
+    async def open_tab() -> tuple[Any, str]:
+        return gr.Timer(active=True), show()
+
+    async def leave_tab() -> Any:
+        return gr.Timer(active=False)
+
+    timer = gr.Timer(every_sec, active=False)
+    timer.tick(refresh, None, [output], **QUIET)
+    tab.select(open_tab, None, [timer, output], **QUIET)
+    for other in other_tabs:
+        other.select(leave_tab, None, [timer], **QUIET)
