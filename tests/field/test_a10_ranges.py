@@ -22,10 +22,10 @@ OWNER = {"Cookie": f"{COOKIE}={'o' * 43}"}
 @pytest.fixture(scope="module")
 def paths(app: OpenApp) -> dict[str, str]:
     """A preview, and a recording."""
-    archive, call_id = app.call_manager.store, CallStore.new_call_id()
+    store, call_id = app.call_manager.store, CallStore.new_call_id()
     call = EndedCall(call_id, time.time(), 1.0, "NATF2", "You hung up.", (), (), (), (), recorded=True)
-    archive.add("o" * 43, call)
-    archive.recording_path(call_id).write_bytes(wav_header(2, 200_000) + bytes(range(250)) * 800)
+    store.add("o" * 43, call)
+    store.recording_path(call_id).write_bytes(wav_header(2, 200_000) + bytes(range(250)) * 800)
     return {"preview": "/voices/NATF2/preview.wav", "recording": f"/calls/{call_id}/recording.wav"}
 
 

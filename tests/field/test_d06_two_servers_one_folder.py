@@ -24,10 +24,10 @@ import sys
 from pathlib import Path
 from personaplex_ui.calls.store import CallStore
 
-archive = CallStore(Path(sys.argv[1]), 3_600.0, lambda: float(sys.argv[2]))
-archive.load()
-archive.expire(float(sys.argv[2]))
-print(len(archive.calls_of("key of Ann")))
+store = CallStore(Path(sys.argv[1]), 3_600.0, lambda: float(sys.argv[2]))
+store.load()
+store.expire(float(sys.argv[2]))
+print(len(store.calls_of("key of Ann")))
 """
 
 
@@ -60,10 +60,10 @@ def speak(recording: StereoRecording, until_sec: int, writer: RecordingWriter) -
 
 
 def test_a_live_recording_stays_with_its_server(tmp_path: Path, writer: RecordingWriter) -> None:
-    archive = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
-    call_id = archive.new_call_id()
-    path = archive.recording_path(call_id)
-    archive.begin(ANN, call_id, NOW, "NATF2")
+    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
+    call_id = store.new_call_id()
+    path = store.recording_path(call_id)
+    store.begin(ANN, call_id, NOW, "NATF2")
     recording = StereoRecording(path, writer)
     speak(recording, 2, writer)
     assert starts_beside(tmp_path) == 0
@@ -75,21 +75,21 @@ def test_a_live_recording_stays_with_its_server(tmp_path: Path, writer: Recordin
 
 def test_a_call_that_has_just_begun_is_not_forgotten(tmp_path: Path, writer: RecordingWriter) -> None:
     """Its owner is noted before the first sound is."""
-    archive = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
-    call_id = archive.new_call_id()
-    archive.begin(ANN, call_id, NOW, "NATF2")
+    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
+    call_id = store.new_call_id()
+    store.begin(ANN, call_id, NOW, "NATF2")
     assert starts_beside(tmp_path) == 0
-    recording = StereoRecording(archive.recording_path(call_id), writer)
+    recording = StereoRecording(store.recording_path(call_id), writer)
     speak(recording, 2, writer)
     recording.finish(2 * SAMPLE_RATE_HZ).result()
     assert starts_beside(tmp_path) == 1, "as after a crash: the row is still there"
 
 
 def test_a_recording_goes_on_for_longer_than_they_are_kept(tmp_path: Path, writer: RecordingWriter) -> None:
-    archive = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
-    call_id = archive.new_call_id()
-    path = archive.recording_path(call_id)
-    archive.begin(ANN, call_id, NOW, "NATF2")
+    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
+    call_id = store.new_call_id()
+    path = store.recording_path(call_id)
+    store.begin(ANN, call_id, NOW, "NATF2")
     recording = StereoRecording(path, writer)
     speak(recording, 2, writer)
     assert starts_beside(tmp_path, NOW + 2 * KEEP_SEC) == 0
@@ -105,11 +105,11 @@ import numpy as np
 from pathlib import Path
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 from personaplex_ui.calls.store import CallStore
-archive = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
-call_id = archive.new_call_id()
-archive.begin({ANN!r}, call_id, {NOW}, "NATF2")
+store = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
+call_id = store.new_call_id()
+store.begin({ANN!r}, call_id, {NOW}, "NATF2")
 writer = RecordingWriter()
-recording = StereoRecording(archive.recording_path(call_id), writer)
+recording = StereoRecording(store.recording_path(call_id), writer)
 recording.place_caller(np.full(48_000, 0.5, dtype=np.float32), 48_000)
 recording.place_assistant(np.full(48_000, 0.5, dtype=np.float32), 48_000)
 writer.submit(lambda: None).result()
@@ -127,11 +127,11 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from personaplex_ui.calls.store import CallStore
-archive = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
+store = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
 for _ in range(10):
-    call_id = archive.new_call_id()
-    archive.begin({ANN!r}, call_id, {NOW}, "NATF2")
-    archive.recording_path(call_id).write_bytes(bytes(50_000))
+    call_id = store.new_call_id()
+    store.begin({ANN!r}, call_id, {NOW}, "NATF2")
+    store.recording_path(call_id).write_bytes(bytes(50_000))
 """
     processes = [subprocess.Popen([sys.executable, "-c", adding], cwd=ROOT) for _ in range(3)]
     assert [process.wait(50) for process in processes] == [0, 0, 0]
