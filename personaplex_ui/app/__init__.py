@@ -1,1 +1,1 @@
-"""Puts the parts of the app together, serves it, and ends it in order."""
+"""Puts the app together, serves it, and shuts it down in order."""

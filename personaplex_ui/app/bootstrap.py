@@ -53,7 +53,7 @@ def build_app(settings: Settings) -> FastAPI:
     """The whole app. Nothing is loaded or started before its lifespan begins.
 
     Raises:
-        SettingsError: a default, a folder or what is said of the telephone cannot be used.
+        SettingsError: a default, a folder or a setting of the telephone cannot be used.
     """
     log_what_libraries_print()
     services = Services(settings)

@@ -1,7 +1,7 @@
 """Which TCP connections may stay, and for how long, before and after the app has to do with them.
 
-Plain bookkeeping: told the time and what happens on a connection, it says which ones to drop. It knows no
-socket. What a request itself may cost is limited elsewhere (``web/security/request_limits``, ``uploads``).
+Plain bookkeeping without sockets: the time and what happens on connections come in, and it drops those that
+must go. What a request itself may cost is limited elsewhere (``web/security/request_limits``, ``uploads``).
 """
 
 import math
@@ -60,7 +60,7 @@ class ConnectionLimits:
         self._of_one_peer = min(of_one_peer, max(1, most // 2))
         self._stages: dict[Stage, dict[Connection, None]] = {stage: {} for stage in Stage}
         self._silent_of: dict[str, dict[Connection, None]] = {}
-        """By peer. In both, the oldest comes first: whoever floods the server must not make it search."""
+        """By peer. In both, the oldest comes first, so that a flood of connections causes no searches."""
 
     def __len__(self) -> int:
         return sum(map(len, self._stages.values()))
@@ -83,7 +83,7 @@ class ConnectionLimits:
             self._drop(connection)
 
     def move(self, connection: Connection, stage: Stage) -> None:
-        """It is in ``stage`` now. Told again, or after it was dropped, this changes nothing."""
+        """It is in ``stage`` now. Repeated, or after it was dropped, this changes nothing."""
         if connection.stage is not stage and connection in self._stages[connection.stage]:
             self.remove(connection)
             self._enter(connection, stage)
@@ -119,7 +119,7 @@ class ConnectionLimits:
                 if connection.stalled_since + STALLED_SEC > now:
                     continue
                 if connection.unsent() <= connection.unsent_then - STALLED_BYTES:
-                    self.stall(connection)  # anew
+                    self.stall(connection)
                 else:
                     self._drop(connection)
             elif connection.since + WITHIN_SEC.get(connection.stage, math.inf) <= now:

@@ -1,8 +1,7 @@
-"""Starts the process anew, for where nobody else would: the same program with the same command line.
+"""Restarts the process where no supervisor would: the same program with the same command line.
 
-What a process was started anew for is noted in its environment, which outlives ``exec``: its own number, and
-the times. A note with another process's number is not about this one, as when a program that was started anew
-starts this one.
+A note in the environment, which outlives ``exec``, holds the process id and the times of its restarts. A note
+with another process id is not about this process, as when a program that was restarted starts this one.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ HOUR_SEC = 3600.0
 
 
 class ProcessRestart:
-    """``clock``: seconds that go on when the process starts anew, as ``time.monotonic`` does on POSIX."""
+    """``clock``: seconds that go on over a restart, as ``time.monotonic`` does on POSIX."""
 
     def __init__(
         self,
@@ -30,7 +29,7 @@ class ProcessRestart:
     ) -> None:
         self._environment = os.environ if environment is None else environment
         self._clock = clock
-        self._execute = execute
+        self._exec = execute
 
     @property
     def has_happened(self) -> bool:
@@ -38,18 +37,18 @@ class ProcessRestart:
         return bool(self._times())
 
     def why_not(self) -> str:
-        """Why the process may not start anew now, in a sentence; empty if it may."""
+        """Why the process may not be restarted now, in a sentence; empty if it may."""
         if os.name != "posix":
-            return "Please start the server anew."
+            return "Please restart the server."
         if len(self._times()) >= MOST_IN_AN_HOUR:
             return (
-                f"The server was started anew {MOST_IN_AN_HOUR} times within an hour, and tries no more. "
+                f"The server has restarted itself {MOST_IN_AN_HOUR} times within an hour and tries no more. "
                 "Its log has the details."
             )
         return ""
 
     def _times(self) -> list[float]:
-        """When it was started anew within the last hour."""
+        """The restarts within the last hour."""
         owner, *noted = self._environment.get(NOTE, "").split()[: 1 + MOST_IN_AN_HOUR] or [""]
         if owner != str(os.getpid()):
             return []
@@ -59,18 +58,18 @@ class ProcessRestart:
             return []
         return [then for then in times if 0 <= self._clock() - then < HOUR_SEC]
 
-    def start_anew(self) -> None:
+    def execute(self) -> None:
         """Does not return. Call it when nothing is left to be closed."""
         times = " ".join(f"{then:.0f}" for then in (*self._times(), self._clock()))
         self._environment[NOTE] = f"{os.getpid()} {times}"
-        log.warning("The server starts anew.")
+        log.warning("The server restarts.")
         close_at_exec()
         program = sys.executable or sys.orig_argv[0]
-        self._execute(program, [program, *sys.orig_argv[1:]])
+        self._exec(program, [program, *sys.orig_argv[1:]])
 
 
 def close_at_exec() -> None:
-    """Let no open file or socket outlive ``exec``, whoever opened it; Python's own do not anyway."""
+    """Let no file or socket outlive ``exec``, whichever library opened it; Python's own do not anyway."""
     folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
     for name in os.listdir(folder):
         if int(name) > 2:

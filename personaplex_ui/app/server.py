@@ -1,4 +1,4 @@
-"""Serves the app in this process until it is told to end, and ends it in order."""
+"""Serves the app in this process until a signal comes, and shuts down in order."""
 
 import asyncio
 import contextlib
@@ -34,18 +34,17 @@ PING_EVERY_SEC = 20.0
 CLOSED_WITHIN_SEC = 3.6
 GOODBYES_ARRIVE_SEC = 0.3
 TWILIO_ASKS_WITHIN_SEC = 1.2
-"""What to say to a caller whose stream has ended; asked in vain, it would speak of an application error."""
+"""Twilio asks what to say when a stream has ended; without an answer, callers hear "application error"."""
 
 CONNECTIONS_CLOSE_WITHIN_SEC = 1
 
 GONE_WITHIN_SEC = 8.0
-"""Whatever hangs: a thread that never returns would keep the process for minutes. Docker and Cloud Run kill
-it after 10 s."""
+"""A thread that never returns would keep the process for minutes; Docker and Cloud Run kill it after 10 s."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but calls end with words and a lent phone number goes back before connections are closed.
-    ``restart``: set when the process is to start anew after that."""
+    """Uvicorn, but calls end with a sentence and a lent phone number goes back before connections are closed.
+    ``restart``: set when the process is to be restarted after that."""
 
     restart: ProcessRestart | None = None
 
@@ -72,22 +71,22 @@ class Server(uvicorn.Server):
         self.restart = None
         self._end_by(_give_up)
 
-    def start_anew(self, why: str) -> str:
-        """Shut down, and have ``serve`` start the process anew. Returns why it does not, if it may not."""
+    def restart_process(self, why: str) -> str:
+        """Shut down, and have ``serve`` restart the process. Returns why it does not, if it may not."""
         restart = ProcessRestart()
         if why_not := restart.why_not():
             log.error("%s %s", why, why_not)
             return why_not
-        log.error("%s The server shuts down and starts anew.", why)
+        log.error("%s The server shuts down and restarts.", why)
         self.restart = restart
-        self._end_by(self._start_anew_at_last)
+        self._end_by(self._restart_at_last)
         return ""
 
-    def _start_anew_at_last(self) -> None:
+    def _restart_at_last(self) -> None:
         if self.restart is None:  # a signal came meanwhile
             _give_up()
         else:
-            self.restart.start_anew()
+            self.restart.execute()
 
     def _end_by(self, last_resort: Callable[[], None]) -> None:
         self.should_exit = True
@@ -97,7 +96,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         calls = self._services.call_manager.calls
-        log.info("The server ends; %d calls are told. A second signal ends it at once.", len(calls))
+        log.info("The server shuts down and tells %d calls. A second signal ends it at once.", len(calls))
         phones = any(call.transport is Transport.TWILIO for call in calls.values())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSED_WITHIN_SEC):
@@ -142,8 +141,8 @@ def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
     log.info("personaplex_ui %s on %s", __version__, address_shown(settings.host, settings.port))
     services: Services = app.state.services
     server = Server(config, services, limits)
-    services.engine.start_anew = server.start_anew
-    services.engine.has_started_anew = ProcessRestart().has_happened
+    services.engine.restart_process = server.restart_process
+    services.engine.process_restarted = ProcessRestart().has_happened
     server.run(sockets)
     if server.restart is not None:
-        server.restart.start_anew()
+        server.restart.execute()

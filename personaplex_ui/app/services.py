@@ -45,7 +45,7 @@ class Services:
     """One of each, for the whole app. Nothing is loaded or started before they are ``running``."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError: a default, a folder or what is said of the telephone cannot be used."""
+        """Raises SettingsError: a default, a folder or a setting of the telephone cannot be used."""
         self.settings = settings = with_checked_role(settings)
         make_recordings_folder(settings.recordings_dir)
         self.voices = gather_voices(settings)

@@ -22,7 +22,7 @@ SENT_TWICE_WITHIN_SEC = 0.2
 class ShutdownSignals:
     """``ask``: called in the main thread for the first signal. ``end``: ends the process with a status.
 
-    Nothing is logged here: a handler may come while the main thread writes a line of the log.
+    Nothing is logged here: a handler may run while the main thread writes to the log.
     """
 
     def __init__(

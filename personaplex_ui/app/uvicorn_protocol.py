@@ -1,6 +1,6 @@
 """Uvicorn's HTTP/1.1 and websocket protocols (0.54, h11 and websockets) with limits on slow and silent peers.
 
-Uvicorn waits for ever for a request's head, for the rest of a body that nobody reads any more, and for a
+Uvicorn waits forever for a request's head, for the rest of a body that nobody reads any more, and for a
 client that takes nothing of its answer; ``connection_limits`` says when that has lasted too long. Also
 mended:
 

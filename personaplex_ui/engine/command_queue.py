@@ -1,4 +1,4 @@
-"""Commands for a thread: functions that it runs one after the other, each with a future for who waits."""
+"""Commands for a thread: functions that it runs one after the other, each with a future for its result."""
 
 import contextlib
 import logging

@@ -1,8 +1,8 @@
 """The engine: owns the speech model's thread, and gives calls slots of the model.
 
 The event loop hands over commands and frames under a lock that is never held while the model works; the
-thread hands back answers once a tick. Whoever is late, neither side waits for the other. A thread that hangs,
-ends or fails again and again is replaced, and its callers are told. All of this module runs on the event
+thread hands back answers once a tick. Neither side waits for the other. A thread that hangs, ends or fails
+repeatedly is replaced, and its callers are told. All of this module runs on the event
 loop.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["Engine", "EngineState", "LoadModel", "ReportLoading"]
 log = logging.getLogger(__name__)
 
 STOPS_WITHIN_SEC = 0.5
-"""How long the end waits for the thread: a step takes less; loading or a hang ends with the process."""
+"""How long ``close`` waits for the thread. A step takes less; a load or a hang ends with the process."""
 
 LOOK_EVERY_SEC = 0.25
 PREPARED_WITHIN_SEC = 60.0
@@ -34,7 +34,7 @@ CLIP_PREPARED_WITHIN_SEC = 300.0
 """A clip may be answered by a CPU, where it takes minutes."""
 
 RESTARTS = "The speech model failed on our side and is being restarted. Please call again in a minute."
-STARTS_ANEW = "The speech model failed, so the server starts anew. Please call again in a minute."
+RESTARTS_PROCESS = "The speech model failed, so the server is restarting. Please call again in a minute."
 SHUTS_DOWN = "The server is shutting down."
 
 
@@ -56,12 +56,12 @@ class Engine:
         self.restarts = 0
         self.on_tick: list[Callable[[float, int], None]] = []
         """Called after each step: the seconds it took, and how many callers it was for."""
-        self.start_anew: Callable[[str], str] | None = None
-        """Called when no restart helps: has the process start anew and returns nothing, or returns a sentence
-        that tells why it does not."""
-        self.has_started_anew = False
-        """The process started itself anew, so nobody may be there to press a button: a model is tried once it
-        is loaded, and one that cannot be loaded is no end yet."""
+        self.restart_process: Callable[[str], str] | None = None
+        """Called when no restart helps: restarts the process and returns nothing, or returns a sentence that
+        tells why it does not."""
+        self.process_restarted = False
+        """The process has restarted itself, so there may be nobody to press a button: a loaded model is tried
+        before calls are taken, and if none can be loaded, the process may be restarted again."""
         self._load = load
         self._clock = clock
         self._supervisor = Supervisor()
@@ -94,18 +94,18 @@ class Engine:
     def _start_thread(self, former: ModelThread | None = None, keep: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._thread = ModelThread(self._load, self, self._clock, loop, former, keep)
-        self._supervisor.watch_anew()
+        self._supervisor.watch_next()
         self._thread.start()
 
     def load_again(self, load: LoadModel, instead: bool = False) -> None:
         """Load with ``load``, after loading has failed; in any other state, nothing happens. ``instead``: it
-        is another model, so why the first one failed is still worth telling; as long as nobody is on it, the
-        first one can be tried again."""
+        is another model, so the failure of the first one is still shown; while it has no callers, the first
+        one can be tried again."""
         former = self._thread
         idle = self.health.takes_calls and self.slots.free == self.slots.capacity
         if former is None or not (self.state is EngineState.FAILED or (self.health.failure and idle)):
             return
-        self.has_started_anew = False  # somebody is there
+        self.process_restarted = False  # somebody is there
         self.health.load(instead)
         self._supervisor.forget()
         self._load = load
@@ -173,7 +173,7 @@ class Engine:
                 log.exception("The engine could not be looked after.")
 
     def look(self) -> None:
-        """Look whether the thread does its work, and help if it does not."""
+        """Check that the thread does its work, and restart the engine if it does not."""
         thread = self._thread
         if thread is None or self.state in (EngineState.FAILED, EngineState.DRAINING):
             return
@@ -208,18 +208,18 @@ class Engine:
         log.error("%s The engine cannot be restarted.", why)
         self.health.degrade(f"{why} Please call again in a few minutes.")
         self._end_calls(thread)
-        why_not = self.start_anew(why) if self.start_anew is not None else "See the server's log."
+        why_not = self.restart_process(why) if self.restart_process is not None else "See the server's log."
         if why_not:
             self.health.fail(f"{why} A restart did not help. {why_not}")
         else:
-            self.health.drain(STARTS_ANEW)
+            self.health.drain(RESTARTS_PROCESS)
 
     # What the thread reports -----------------------------------------------------------------------
 
     def stepped(self, sec: float, callers: int) -> None:
-        """A step took ``sec`` seconds, for so many callers."""
-        for told in self.on_tick:
-            told(sec, callers)
+        """A step for ``callers`` callers took ``sec`` seconds."""
+        for listener in self.on_tick:
+            listener(sec, callers)
 
     def could_not_load(self, sentence: str) -> None:
         assert self._thread is not None

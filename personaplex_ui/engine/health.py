@@ -1,6 +1,6 @@
-"""Whether calls can be taken, and if not, why: the one place that knows, for all who ask.
+"""Whether calls can be taken, and if not, why: the one place that knows.
 
-Pure: no threads, no clock, no model. Whoever changes it sees to it that two do not at once.
+Pure: no threads, no clock, no model. Changed on the event loop, read from any thread.
 """
 
 import enum
@@ -34,12 +34,12 @@ class Health:
     def _become(self, state: EngineState, message: str, progress: float) -> None:
         if self.state is EngineState.DRAINING:
             return
-        # The state last: whoever reads it finds the message that belongs to it.
+        # The state last: who reads it from another thread finds the message that belongs to it.
         self.message, self.progress = message, progress
         self.state = state
 
     def load(self, instead: bool = False) -> None:
-        """Loading begins anew. ``instead``: of another model, so why the first one failed still matters."""
+        """Loading begins again. ``instead``: of another model, so the failure of the first one is kept."""
         self.failure = self.failure if instead else ""
         self._become(EngineState.LOADING, "The model is being loaded.", 0.0)
 

@@ -26,8 +26,8 @@ FAILED = "The speech model failed on our side. Please call again; the log has th
 
 @dataclass(eq=False, slots=True)
 class Caller:
-    """Who has a slot. ``deliver`` and ``on_progress`` are called on the event loop; ``call`` is for the
-    log."""
+    """A caller who has a slot. ``deliver`` and ``on_progress`` are called on the event loop; the log names
+    ``call``."""
 
     slot: int
     sampling: Sampling
@@ -38,7 +38,7 @@ class Caller:
     joined: "Future[None]" = field(default_factory=Future[None])
 
     def fail(self, error: PersonaplexError) -> None:
-        """Whoever waits to join, or the call, gets the error. On the event loop."""
+        """The task that waits for ``joined``, or the call, gets the error. On the event loop."""
         try:
             self.joined.set_exception(error)
         except InvalidStateError:
@@ -130,7 +130,7 @@ class ModelRunner:
             return
         with self._wake:
             self._scheduler.join(caller.slot, caller.paced)
-        with contextlib.suppress(InvalidStateError):  # who waits no more is about to leave
+        with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
             caller.joined.set_result(None)
 
     def _failure(self, caller: Caller) -> EngineFailure:

@@ -6,7 +6,7 @@ Knows slots, frames and deadlines; no model, no threads, no clock of its own. It
 in every tick and are also stepped between ticks, as far as there is time. So is a paced caller whose frame
 came too late for its tick, or had to wait behind another one: its answer is then late by little more than the
 frame was, and nothing need be dropped to win the time back. Preparations go on chunk by chunk in the same
-gaps; where the gaps are too small, one chunk a tick is allowed all the same, so that nobody waits for ever.
+gaps; where the gaps are too small, one chunk a tick is allowed all the same, so that nobody waits forever.
 """
 
 import math
@@ -117,7 +117,7 @@ class Scheduler:
     def _tick(self, now: float) -> Step:
         heard = self._take(now, list(self.slots))
         for slot, queue in self.slots.items():
-            # Of more than one left over some will be dropped, if they are no short burst.
+            # Of more than one left over, some will be dropped, unless it is a short burst.
             queue.behind = queue.paced and (slot not in heard or len(queue.frames) == 1)
         return Step(heard)
 
@@ -125,7 +125,7 @@ class Scheduler:
         if next_tick is not None:
             spare_sec = next_tick - now
         else:
-            # Where nobody is live, nobody can be late: a chunk may take as long as it does.
+            # Without live callers, a chunk may take any time.
             spare_sec = FRAME_SEC if self.clock.running else math.inf
         late = [slot for slot, queue in self.slots.items() if queue.behind and queue.frames]
         if late and self.clock.has_just_ticked(now) and self.step_sec <= spare_sec:

@@ -55,8 +55,8 @@ class Slot:
         await asyncio.wrap_future(self._submit(lambda runner: runner.model.speak(self._caller.slot, text)))
 
     async def leave(self) -> None:
-        """Free the slot; returns when the model has let go of it, or when nobody waits for the model any
-        more. A second time changes nothing. Who is cancelled meanwhile has left nevertheless."""
+        """Free the slot; returns when the model has let go of it, or at once if the model was given up. A
+        second time changes nothing. A caller who is cancelled meanwhile has left nevertheless."""
         left = self._submit(lambda runner: runner.leave(self._caller))
         with contextlib.suppress(EngineFailure), anyio.CancelScope(shield=True):
             await asyncio.shield(asyncio.wrap_future(left))

@@ -1,7 +1,7 @@
 """What the engine asks of a speech model, and the words both use.
 
 A model holds ``slots`` callers, steps them as one batch, and knows nothing of calls, threads or wires.
-Every method is called from the engine's one worker thread.
+Every method but ``prompt_size`` is called from the engine's one thread.
 """
 
 from collections.abc import Generator, Mapping

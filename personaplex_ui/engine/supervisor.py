@@ -80,14 +80,14 @@ class Verdict:
 
 
 class Supervisor:
-    """Of one thread after another: ``watch_anew`` when there is another one."""
+    """Watches one thread at a time; ``watch_next`` begins with another one."""
 
     def __init__(self) -> None:
         self._restarted_at: float | None = None
-        self.watch_anew()
+        self.watch_next()
 
-    def watch_anew(self) -> None:
-        """From now on, another thread is looked at."""
+    def watch_next(self) -> None:
+        """From now on, another thread is watched."""
         self._looked_at: float | None = None
         self._beats = -1
         self._still_sec = 0.0
@@ -100,8 +100,8 @@ class Supervisor:
     def look(
         self, now: float, pulse: Pulse, alive: bool, commands: int, has_model: bool = True
     ) -> Verdict | None:
-        """To be called several times a second. ``commands``: how many wait for the thread. A trouble is told
-        once for as long as it lasts."""
+        """To be called several times a second. ``commands``: how many wait for the thread. The verdict
+        comes once for as long as the trouble lasts."""
         passed = 0.0 if self._looked_at is None else max(0.0, now - self._looked_at)
         self._looked_at = now
         work = pulse.work or (Work.COMMAND if commands else None)

@@ -28,11 +28,11 @@ LETS_GO_WITHIN_SEC = 5.0
 
 
 class Host(Protocol):
-    """What the thread reports to, on the event loop. ``trial`` and ``has_started_anew``: see ``Engine``."""
+    """What the thread reports to, on the event loop. ``trial`` and ``process_restarted``: see ``Engine``."""
 
     health: Health
     trial: Persona | None
-    has_started_anew: bool
+    process_restarted: bool
 
     def stepped(self, sec: float, callers: int) -> None: ...
 
@@ -51,7 +51,7 @@ class ModelThread:
         former: "ModelThread | None" = None,
         keep: bool = False,
     ) -> None:
-        self.restarts = former is not None or host.has_started_anew
+        self.restarts = former is not None or host.process_restarted
         self.pulse = Pulse(Work.LOAD if former is None else Work.RELOAD)
         self.model: SpeechModel | None = None
         """The model that callers use, from when it is ready."""
@@ -81,7 +81,7 @@ class ModelThread:
 
     @property
     def died(self) -> bool:
-        """It has ended, and nobody meant it to."""
+        """It has ended unintentionally."""
         return not self._thread.is_alive() and not self._ended
 
     def join(self, within_sec: float) -> bool:

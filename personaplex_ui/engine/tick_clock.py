@@ -1,8 +1,8 @@
 """When the engine ticks: once a frame's time, as soon as the frames of all callers are complete.
 
 A caller's frames complete every 80 ms at a moment of their own. The clock expects the next complete set
-at ``expected``, waits a little longer for late ones, and follows the callers slowly, since no two sound
-cards agree on the length of a second. Pure arithmetic on times in seconds; it never reads a clock.
+at ``expected``, waits a little longer for late ones, and follows the callers slowly, since sound cards
+do not agree on the length of a second. Pure arithmetic on times in seconds; it never reads a clock.
 """
 
 import math
@@ -25,7 +25,7 @@ class TickClock:
         return self._expected is not None
 
     def stop(self) -> None:
-        """Nobody is live: the next caller's first frame starts the clock anew."""
+        """Nobody is live: the next caller's first frame starts the clock again."""
         self._expected = None
 
     def start(self, now: float) -> None:
@@ -53,7 +53,7 @@ class TickClock:
     def ticked(self, now: float, complete: bool) -> None:
         """A tick began ``now``; ``complete`` tells whether every caller had a frame in it.
 
-        Ticks that were missed meanwhile are left out: nobody is served twice to make up for them.
+        Missed ticks are left out; nobody is served twice to make up for them.
         """
         assert self._expected is not None
         late = max(-SLEW_SEC, min(SLEW_SEC, now - self._expected)) if complete else 0.0

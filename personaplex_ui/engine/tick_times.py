@@ -11,7 +11,7 @@ NEWEST = 250
 
 
 class TickTimes:
-    """Every figure is None before the first step."""
+    """All properties are None before the first step."""
 
     def __init__(self) -> None:
         self._newest: deque[float] = deque(maxlen=NEWEST)

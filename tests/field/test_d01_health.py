@@ -122,7 +122,7 @@ async def test_a_preparation_that_hangs_ends_with_a_sentence(app: TroubledApp, w
     await can_call(app)
 
 
-async def test_what_no_restart_helps_is_started_anew_three_times_and_then_told(app: TroubledApp) -> None:
+async def test_a_process_restarts_three_times_and_then_says_why(app: TroubledApp) -> None:
     app.be_in_trouble("fail step")
     for _ in range(CALLS):
         async with chat(app.url) as client:
@@ -131,12 +131,12 @@ async def test_what_no_restart_helps_is_started_anew_three_times_and_then_told(a
     await until(app, lambda: app.health()[1].get("status") == "failed", "it gives up")
     status, body, again = app.health()
     assert status == 503
-    assert "started anew 3 times within an hour" in body["message"]
+    assert "restarted itself 3 times within an hour" in body["message"]
     assert int(again) > 0
     assert app.process.poll() is None
     async with chat(app.url) as client:
         await client.until(lambda: client.closed)
-        assert "started anew 3 times" in " ".join(client.errors)
+        assert "restarted itself 3 times" in " ".join(client.errors)
     assert app.starts == 4  # no call was taken in vain by the last three
 
 
@@ -147,19 +147,19 @@ async def test_a_model_that_cannot_be_loaded_again_is_loaded_by_the_next_start(a
         app.be_in_trouble("fail load")
         app.process.send_signal(signal.SIGUSR1)  # the step that is on hangs
         await is_told(client)
-    await until(app, lambda: app.starts >= 2, "it starts anew")
+    await until(app, lambda: app.starts >= 2, "the process restarts")
     app.be_in_trouble("")
     await until(app, app.is_well, "it is loaded")
     await can_call(app)
 
 
-async def test_a_process_that_hangs_for_good_starts_anew_and_gets_well(app: TroubledApp) -> None:
+async def test_a_process_that_hangs_for_good_restarts_and_gets_well(app: TroubledApp) -> None:
     app.be_in_trouble("hang step")
     async with chat(app.url) as client:
         await is_told(client)
-    await until(app, lambda: "starts anew" in app.log, "no restart helps")
+    await until(app, lambda: "The server restarts" in app.log, "no restart helps")
     app.be_in_trouble("")
-    await until(app, lambda: app.starts == 2 and app.is_well(), "it has started anew")
+    await until(app, lambda: app.starts == 2 and app.is_well(), "it has restarted")
     await can_call(app)
 
 

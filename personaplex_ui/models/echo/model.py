@@ -23,11 +23,11 @@ from personaplex_ui.models.echo.sentences import GREETING, describe, sound_of
 from personaplex_ui.models.echo.voice import Saying, pitch_ratio
 
 INTERRUPTED_AFTER_FRAMES = 2
-"""So many frames of speech in a row, and it falls silent: one alone may be a cough or a click."""
+"""Frames of speech in a row after which it falls silent: one alone may be a cough or a click."""
 
 
 class EchoCaller:
-    """One slot: an ear, a mouth, and what waits to be said."""
+    """One slot: its listener, what is being said, and texts that wait to be said."""
 
     def __init__(self, ratio: float, sampling: Sampling, greeting: str) -> None:
         self._ratio = ratio
@@ -91,7 +91,7 @@ class EchoModel:
         self._callers.pop(slot, None)
 
     def change_sampling(self, slot: int, sampling: Sampling) -> None:
-        """The echo has nothing to sample but the wording of a line, and that follows the seed of the call."""
+        """The echo samples only the wording of its texts, which follows the seed of the call."""
 
     def speak(self, slot: int, text: str) -> None:
         self._callers[slot].speak(text)

@@ -26,7 +26,7 @@ WORDINGS = (
 
 
 def describe(utterance: Utterance, generator: np.random.Generator) -> str:
-    """The text line for an utterance; the wording is drawn with the call's seed."""
+    """The text for an utterance; the wording is drawn with the call's seed."""
     wording = WORDINGS[generator.integers(len(WORDINGS))]
     return wording.format(length=len(utterance.samples) / SAMPLE_RATE_HZ, level=utterance.level_dbfs)
 

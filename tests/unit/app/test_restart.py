@@ -8,7 +8,7 @@ from tests.support.clock import Clock
 
 
 class Program:
-    """A program that starts itself anew; ``executed``: its command lines."""
+    """A program that restarts itself; ``executed``: its command lines."""
 
     def __init__(self, note: str = "") -> None:
         self.environment = {NOTE: note}
@@ -24,7 +24,7 @@ def test_three_times_an_hour() -> None:
     for number in range(MOST_IN_AN_HOUR):
         again = program.restart()
         assert (again.why_not(), again.has_happened) == ("", number > 0)
-        again.start_anew()
+        again.execute()
         program.clock.now += 600
     assert "3 times within an hour" in program.restart().why_not()
     program.clock.now += 3600 - 3 * 600 + 1  # the first one is an hour ago
@@ -49,7 +49,7 @@ def test_three_times_an_hour() -> None:
 def test_a_note_that_is_not_about_this_process_is_ignored(note: str) -> None:
     program = Program(note)
     assert program.restart().why_not() == ""
-    program.restart().start_anew()
+    program.restart().execute()
     assert program.environment[NOTE] == f"{os.getpid()} {program.clock.now:.0f}"
 
 

@@ -145,7 +145,7 @@ async def test_a_thread_that_ends_is_replaced(rig: EngineRig, method: str, error
 async def test_voices_that_cannot_be_prepared_bring_nothing_down(rig: EngineRig) -> None:
     (model,) = rig.models
     asked: list[str] = []
-    rig.engine.start_anew = lambda why: asked.append(why) or ""
+    rig.engine.restart_process = lambda why: asked.append(why) or ""
     for _ in range(3):
         model.fail = {"prepare": RuntimeError("a voice of noise")}
         for slot in range(3):
@@ -178,20 +178,20 @@ async def break_down(rig: EngineRig) -> None:
     await rig.watch_for(0.5)
 
 
-async def test_the_process_is_asked_to_start_anew(rig: EngineRig) -> None:
+async def test_the_process_is_asked_to_restart(rig: EngineRig) -> None:
     asked: list[str] = []
-    rig.engine.start_anew = lambda why: asked.append(why) or ""
+    rig.engine.restart_process = lambda why: asked.append(why) or ""
     await break_down(rig)
     await until(lambda: rig.engine.state is EngineState.DRAINING)
     assert len(asked) == 1
-    with pytest.raises(EngineUnavailable, match="starts anew"):
+    with pytest.raises(EngineUnavailable, match="is restarting"):
         await rig.take()
 
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_else_it_stays_up_and_says_why(rig: EngineRig, asked: bool) -> None:
     if asked:
-        rig.engine.start_anew = lambda why: "It was started anew 3 times."
+        rig.engine.restart_process = lambda why: "It has restarted itself 3 times."
     await break_down(rig)
     await until(lambda: rig.engine.state is EngineState.FAILED)
     assert "A restart did not help" in rig.engine.health.message

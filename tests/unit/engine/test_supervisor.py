@@ -28,7 +28,7 @@ class Watched:
         self.pulse = Pulse()
         self.alive = True
         self.commands = 0
-        self.supervisor.watch_anew()
+        self.supervisor.watch_next()
         assert self.look() is None
 
     def look(self, after_sec: float = LOOK_SEC) -> Verdict | None:
@@ -144,7 +144,7 @@ def test_voices_and_roles_that_fail_bring_nothing_down(thread: Watched) -> None:
     assert thread.remedy(FAILS) is Remedy.KEEP_MODEL
 
 
-def test_another_model_begins_anew(thread: Watched) -> None:
+def test_another_model_has_another_chance(thread: Watched) -> None:
     thread.remedy(FAILS)
     thread.supervisor.forget()
     assert thread.remedy(FAILS) is Remedy.KEEP_MODEL
