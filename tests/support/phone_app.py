@@ -135,12 +135,12 @@ async def phone_app(
     server_url: str | None = SERVER_URL,
     has_api_key: bool = True,
     loaded: bool = True,
-    lines: int = 1,
+    slots: int = 1,
     **options: Any,
 ) -> AsyncGenerator[PhoneApp]:
     """``loaded`` False: the model is still being loaded. ``options`` go to the service."""
     model, clock = FakeModel(), Clock(time.time())
-    engine = Engine(lambda report: model, max_calls=lines, max_waiting=2)
+    engine = Engine(lambda report: model, max_calls=slots, max_waiting=2)
     call_manager = CallManager(engine, CallStore(folder / "recordings", 3600.0, time.time), 600.0)
     voices = VoiceLibrary([Voice("NATF2", "Female", "NATF2"), Voice("NATM1", "Male", "NATM1")], (), "NATF2")
     account = PhoneAccount(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER) if account is None else account

@@ -2,7 +2,7 @@
 
 Requests there are signed by FastRTC's Twilio account, whose secret only FastRTC has, so the signature cannot
 be checked. What protects the calls is a token for one call, the limit on connections that have not begun one,
-and the lines. Knows routes; not what is answered, and not how the tunnel came about.
+and the slots. Knows routes; not what is answered, and not how the tunnel came about.
 """
 
 from fastapi import FastAPI, Request, Response, WebSocket

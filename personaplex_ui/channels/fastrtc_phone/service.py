@@ -69,22 +69,20 @@ def _or_nothing(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-def _text(pattern: str) -> Any:
+def _text(pattern: str) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, pattern=pattern)
 
 
-class _Minutes(BaseModel):
+OR_NOTHING = WrapValidator(_or_nothing)
+
+
+class _Answer(BaseModel, coerce_numbers_to_str=True):
     """What is not as it should be counts as not told."""
 
-    time_remaining: Annotated[
-        float | None, Field(strict=True, allow_inf_nan=False), WrapValidator(_or_nothing)
-    ] = None
-    reset_date: Annotated[str | None, _text(r"^[\w ,.:+/-]{1,40}$"), WrapValidator(_or_nothing)] = None
-
-
-class _Lent(_Minutes, coerce_numbers_to_str=True):
-    phone: Annotated[str, _text(r"^\+?[0-9(][0-9 ().-]{2,30}$")]
-    code: Annotated[str, _text(r"^[0-9A-Za-z-]{1,16}$")]
+    phone: Annotated[str | None, _text(r"^\+?[0-9(][0-9 ().-]{2,30}$"), OR_NOTHING] = None
+    code: Annotated[str | None, _text(r"^[0-9A-Za-z-]{1,16}$"), OR_NOTHING] = None
+    time_remaining: Annotated[float | None, Field(strict=True, allow_inf_nan=False), OR_NOTHING] = None
+    reset_date: Annotated[str | None, _text(r"^[\w ,.:+/-]{1,40}$"), OR_NOTHING] = None
 
 
 class FastRtcService:
@@ -163,25 +161,20 @@ def registration_in(status: int, content: bytes, service_url: str) -> Registrati
     Raises:
         PhoneUnavailable: it is not a number, or it cannot be understood.
     """
+    try:
+        answer = _Answer.model_validate_json(content)
+    except ValueError:
+        answer = _Answer()
     if status == 202:
+        until = f" until {answer.reset_date}" if answer.reset_date else ""
         raise PhoneUnavailable(
-            f"The minutes of FastRTC's phone service are used up{_until(content)} for this HF_TOKEN. Try "
-            "again after that, or use a number of Twilio's."
+            f"The minutes of FastRTC's phone service are used up{until} for this HF_TOKEN. Try again after "
+            "that, or use a number of Twilio's."
         )
     if status in (401, 403):
         raise PhoneUnavailable(WRONG_TOKEN)
-    try:
-        lent = _Lent.model_validate_json(content if 200 <= status < 300 else b"")
-    except ValueError:
+    if not 200 <= status < 300 or not answer.phone or not answer.code:
         log.warning("FastRTC's phone service is not understood: HTTP %d", status)
-        raise PhoneUnavailable(NOT_UNDERSTOOD) from None
-    remaining_sec = None if lent.time_remaining is None else max(0.0, lent.time_remaining)
-    return Registration(lent.phone, lent.code, remaining_sec, lent.reset_date or "", service_url)
-
-
-def _until(content: bytes) -> str:
-    try:
-        reset_date = _Minutes.model_validate_json(content).reset_date
-    except ValueError:
-        return ""
-    return f" until {reset_date}" if reset_date else ""
+        raise PhoneUnavailable(NOT_UNDERSTOOD)
+    remaining_sec = None if answer.time_remaining is None else max(0.0, answer.time_remaining)
+    return Registration(answer.phone, answer.code, remaining_sec, answer.reset_date or "", service_url)

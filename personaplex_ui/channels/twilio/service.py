@@ -278,7 +278,7 @@ class PhoneService:
             raise EngineUnavailable(messages.NOT_READY) from None
         if model.clips_only:
             raise EngineUnavailable(messages.CLIPS_ONLY)
-        # Nobody waits for a line on the telephone: the minutes cost both sides, and nobody there sees how
+        # Nobody waits for a slot on the telephone: the minutes cost both sides, and nobody there sees how
         # many are before them.
         if not engine.slots.free:
             raise NoFreeSlot(messages.BUSY)

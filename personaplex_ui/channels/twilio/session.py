@@ -24,6 +24,7 @@ from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
 from personaplex_ui.channels.token_bucket import TokenBucket
 from personaplex_ui.channels.twilio import protocol as twilio
+from personaplex_ui.channels.twilio.messages import BUSY, LOST
 from personaplex_ui.channels.twilio.playout import Cadence, PhonePlayout
 from personaplex_ui.channels.twilio.sound import PhoneSound, seconds_of
 from personaplex_ui.errors import CallOver, PersonaplexError, ProtocolError
@@ -38,7 +39,7 @@ MOST_BEFORE_START = 100
 MOST_NEWCOMERS = 100
 MOST_NEWCOMERS_OF_ONE = 10
 MOST_FAULTS = 100
-LINE_WITHIN_SEC = 10.0
+SLOT_WITHIN_SEC = 10.0
 SEND_WITHIN_SEC = 5.0
 CLOSE_WITHIN_SEC = 1.0
 CHARACTERS_PER_SEC = 64_000
@@ -47,9 +48,7 @@ CHARACTERS_PER_SEC = 64_000
 ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 NOT_ADMITTED = 4003
 
-ALL_BUSY = "All lines are busy. Please call again in a few minutes."
 HUNG_UP = "The caller hung up."
-LOST = "The connection was lost. Please call again."
 NOT_READ = "The connection was lost: the telephone's side took no more sound."
 TOO_FAST = "More was sent than a live call holds. Send sound at real time."
 TOO_MANY_FAULTS = "Too many messages of this stream could not be read."
@@ -183,7 +182,7 @@ class TwilioStream:
         return call
 
     async def _converse(self, call: LiveCall) -> None:
-        waiting = asyncio.get_running_loop().call_later(LINE_WITHIN_SEC, _give_up_waiting, call)
+        waiting = asyncio.get_running_loop().call_later(SLOT_WITHIN_SEC, _give_up_waiting, call)
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(self._receive(call))
             try:
@@ -311,6 +310,6 @@ class TwilioStream:
 
 
 def _give_up_waiting(call: LiveCall) -> None:
-    """The webhook says it in words when all lines are taken; another caller may have come meanwhile."""
+    """The webhook says it in words when no slot is free; another caller may have come meanwhile."""
     if call.phase is Phase.WAITING:
-        call.hang_up(ALL_BUSY, End.REFUSED)
+        call.hang_up(BUSY, End.REFUSED)

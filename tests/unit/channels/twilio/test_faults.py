@@ -1,7 +1,6 @@
 """What a peer can do wrong on Twilio's stream: strangers, what cannot be read, too much, too fast."""
 
 import asyncio
-import json
 
 import pytest
 
@@ -134,7 +133,7 @@ async def test_what_is_far_too_long_is_not_even_read(
 ) -> None:
     peer = dial()
     call = await peer.start()
-    monkeypatch.setattr(json, "loads", None)
+    monkeypatch.setattr(twilio_stream.twilio, "parse", None)
     peer.send("[" + " " * size + "]")
     await asyncio.sleep(0.05)
     monkeypatch.undo()

@@ -319,7 +319,7 @@ async def test_the_status_ends_a_call_that_is_still_on(app: PhoneApp) -> None:
 
 
 async def test_other_calls_are_not_noted(tmp_path: Path) -> None:
-    async with phone_app(tmp_path, lines=2) as app:
+    async with phone_app(tmp_path, slots=2) as app:
         call = await live_call(app)
         browser = app.call_manager.open(call.settings)
         await browser.live.wait()

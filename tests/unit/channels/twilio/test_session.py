@@ -1,7 +1,7 @@
 """Twilio's stream on a wire in memory: a whole call, how calls end, every order of messages.
 
 The model says back what it hears. How that sounds over a real socket: ``e2e/test_twilio_call.py``.
-What a peer can do wrong: ``test_twilio_faults.py``.
+What a peer can do wrong: ``test_faults.py``.
 """
 
 import asyncio
@@ -19,11 +19,9 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels.twilio import session as twilio_stream
+from personaplex_ui.channels.twilio.messages import BUSY
 from personaplex_ui.channels.twilio.playout import Cadence
-from personaplex_ui.channels.twilio.session import (
-    ALL_BUSY,
-    HUNG_UP,
-)
+from personaplex_ui.channels.twilio.session import HUNG_UP
 from personaplex_ui.engine.engine import Engine, EngineState
 from tests.support.fake_model import FakeModel
 from tests.support.running import until
@@ -96,7 +94,7 @@ async def test_it_takes_back_what_lies_unplayed_when_the_caller_speaks(dial: Dia
     peer = dial(returns_marks=False)
     call = await peer.start()
     await peer.say(0.3)
-    peer.send(peer.events("mark")[0])  # the first was played; from then on the line stalls
+    peer.send(peer.events("mark")[0])  # the first was played; from then on the network stalls
     async with asyncio.timeout(10.0):
         while not peer.events("clear"):
             await peer.say(CHUNK_SEC)
@@ -158,16 +156,16 @@ async def test_a_fault_of_the_model_ends_the_call(dial: Dial, model: FakeModel) 
     assert await other.is_answered()
 
 
-async def test_without_a_free_line_it_waits_a_little_and_then_says_so(
+async def test_without_a_free_slot_it_waits_a_little_and_then_says_so(
     dial: Dial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_stream, "LINE_WITHIN_SEC", 0.15)
+    monkeypatch.setattr(twilio_stream, "SLOT_WITHIN_SEC", 0.15)
     first, second = dial(), dial()
     call = await first.start()
     await second.start()
     waiting = dial()
     waiting.send(started())
-    assert await waiting.over() == (1000, ALL_BUSY)
+    assert await waiting.over() == (1000, BUSY)
     assert waiting.call.end is End.REFUSED
     assert waiting.received == []
 
