@@ -8,8 +8,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.web.security.auth import NO_PASSWORD, WRONG
 from personaplex_ui.web.security.login_throttle import MOST
+from personaplex_ui.web.security.refusals import NO_PASSWORD, WRONG
 from tests.support.loopback_server import serving
 from tests.support.protected_app import (
     API_KEY,

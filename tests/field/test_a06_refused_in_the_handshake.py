@@ -6,8 +6,8 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from personaplex_ui.web.security.auth import FOREIGN, NO_PASSWORD, WRONG
 from personaplex_ui.web.security.login_throttle import MOST
+from personaplex_ui.web.security.refusals import FOREIGN, NO_PASSWORD, WRONG
 from tests.support.loopback_server import serving
 from tests.support.protected_app import (
     IN_QUERY,

@@ -10,8 +10,8 @@ from urllib.parse import quote_plus
 import pytest
 from starlette.types import Scope
 
-from personaplex_ui.web.security.auth import FOREIGN, NO_PASSWORD, WRONG
 from personaplex_ui.web.security.login_throttle import MOST
+from personaplex_ui.web.security.refusals import FOREIGN, NO_PASSWORD, WRONG
 from tests.support.protected_app import (
     API_KEY,
     IN_QUERY,

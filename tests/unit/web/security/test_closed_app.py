@@ -14,8 +14,8 @@ from httpx import ASGITransport, AsyncClient
 
 from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.config.settings import Settings
-from personaplex_ui.web.security.auth import NO_PASSWORD
 from personaplex_ui.web.security.credentials import COOKIE
+from personaplex_ui.web.security.refusals import NO_PASSWORD
 from personaplex_ui.web.security.session_cookie import COOKIE as VISITOR
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession
 from tests.support.protected_app import all_routes, open_websocket

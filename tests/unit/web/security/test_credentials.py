@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_ui.web.security.auth import NO_PASSWORD, WRONG
 from personaplex_ui.web.security.credentials import COOKIE, COOKIE_SEC, Credentials, take_shown
 from personaplex_ui.web.security.login_throttle import MOST, WITHIN_SEC
+from personaplex_ui.web.security.refusals import NO_PASSWORD, WRONG
 from tests.support.clock import Clock
 from tests.support.protected_app import (
     API_KEY,

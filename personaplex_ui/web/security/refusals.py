@@ -1,0 +1,119 @@
+"""What those who may not come in are told: in JSON, on a page, by the login page, or as a websocket closes.
+
+Knows requests and sentences, and no secret.
+"""
+
+import contextlib
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, quote
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from personaplex_ui.web.security.credentials import Shown, TooManyFailures
+from personaplex_ui.web.templates import page
+
+NEXT = "next"
+"""The parameter of the page's address that names what was asked for before the login."""
+DENIAL = "websocket.http.response"
+"""The ASGI extension by which a server can answer a handshake with a status and a body."""
+
+# The reason that closes a websocket has room for 123 bytes, so each of these is shorter.
+NO_PASSWORD = (
+    'This server asks for a password: log in on its page, or send "Authorization: Bearer ..." or ?password='
+)
+WRONG = "That password or key is not right. Please check it and try again."
+FOREIGN = "Pages of other sites may not do this. ALLOWED_ORIGINS can allow them; SERVER_URL names our own."
+NO_LOGIN = "This is not a login. Send username and password as a form."
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    status: int
+    sentence: str
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+    def in_json(self) -> Response:
+        return self._completed(JSONResponse({"detail": self.sentence}, self.status))
+
+    def as_page(self, scope: Scope) -> Response:
+        values = {"sentence": self.sentence, "root": _to_root(scope)}
+        return self._completed(page("refusal", values, self.status))
+
+    def as_login(self, scope: Scope) -> Response:
+        """The login page; the sentence is on it unless nothing was shown yet."""
+        sentence = "" if self.sentence == NO_PASSWORD else self.sentence
+        return self._completed(page("login", {"sentence": sentence, "query": query_of(scope)}, self.status))
+
+    def _completed(self, answer: Response) -> Response:
+        answer.headers.update({"Cache-Control": "no-store"} | self.headers)
+        return answer
+
+
+def later(error: TooManyFailures) -> Refusal:
+    return Refusal(429, str(error), {"Retry-After": str(error.wait_sec)})
+
+
+def refuse(refusal: Refusal, request: Request, shown: Shown) -> Response:
+    """Who comes to an address in person is shown where to log in, or a page; others are told in JSON."""
+    is_script = request.headers.get("sec-fetch-mode", "navigate") != "navigate"
+    if request.method != "GET" or not is_browser(request) or is_script:
+        return refusal.in_json()
+    if refusal.status == 401 and not shown:
+        return go_to(_login_page(request.scope))
+    return refusal.as_page(request.scope)
+
+
+def go_to(location: str) -> Response:
+    return Response(status_code=303, headers={"Location": location})
+
+
+def same_place(scope: Scope) -> str:
+    """Relative, since a proxy may have cut the path's beginning; ``take_shown`` has cut the password."""
+    path: str = scope["path"]
+    return f"./{quote(path.rpartition('/')[2])}{query_of(scope)}"
+
+
+def _login_page(scope: Scope) -> str:
+    """Where the page is, which asks for the password and leads back from there; relative as above."""
+    asked = scope["path"][1:] + query_of(scope)
+    return f"{_to_root(scope)}?{NEXT}={quote(asked, safe='')}"
+
+
+def query_of(scope: Scope) -> str:
+    query: bytes = scope["query_string"]
+    return f"?{query.decode('latin-1')}" if query else ""
+
+
+def _to_root(scope: Scope) -> str:
+    path: str = scope["path"]
+    return "../" * (path.count("/") - 1) or "./"
+
+
+def place_before_login(scope: Scope) -> str:
+    """What was asked for before the login, or an empty text. Never another host's."""
+    values = parse_qs(scope["query_string"].decode("latin-1"))
+    path, mark, query = values.get(NEXT, [""])[0].partition("?")
+    if not path or ".." in path.split("/") or path.startswith("/"):
+        return ""
+    return f"./{quote(path)}" + mark + quote(query, safe="=&%+,;:@/")
+
+
+def is_browser(connection: HTTPConnection) -> bool:
+    return "text/html" in connection.headers.get("accept", "")
+
+
+async def refuse_websocket(websocket: WebSocket, refusal: Refusal, code: int) -> None:
+    """A program (no ``Origin``) sees the answer to its handshake, and need not come again. A browser tells a
+    page nothing of that answer, so it is accepted first, and then closed with ``code`` and the sentence."""
+    # A client that has left meanwhile shows as any of these, depending on when.
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
+        if "origin" in websocket.headers:
+            await websocket.accept()
+            await websocket.close(code, refusal.sentence)
+        elif DENIAL in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(refusal.in_json())
+        else:
+            await websocket.close()  # before it was accepted: the server answers 403
