@@ -43,7 +43,7 @@ A_SECOND = timedelta(seconds=1)
 async def plain_gradio(function: Any) -> AsyncGenerator[tuple[AsyncClient, gr.Blocks, routes.App]]:
     """A page of Gradio's alone, nothing mended, with ``function`` as its endpoint ``/work``."""
     app = FastAPI()
-    with gr.Blocks() as page:
+    with gr.Blocks(analytics_enabled=False) as page:
         gr.Button().click(function, None, gr.Textbox(), api_name="work")
     gr.mount_gradio_app(app, page, path="/")
     mounted = compat.mounted_app(app)
