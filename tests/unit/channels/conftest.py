@@ -14,7 +14,7 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.engine.engine import Engine
 from tests.support.fake_model import FakeModel
 from tests.support.running import running_call_manager, running_engine
-from tests.support.twilio_rig import Dial, dialling
+from tests.support.twilio_rig import Dial, Peer, dialling
 
 
 @pytest.fixture
@@ -39,3 +39,11 @@ async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallMana
 async def dial(call_manager: CallManager) -> AsyncIterator[Dial]:
     async with dialling(call_manager) as dial:
         yield dial
+
+
+@pytest.fixture
+async def peer(dial: Dial) -> Peer:
+    """A telephone whose call is live."""
+    peer = dial()
+    await peer.start()
+    return peer

@@ -37,19 +37,6 @@ async def refusal(service: FastRtcService) -> str:
 # Asking ----------------------------------------------------------------------------------------------
 
 
-async def test_a_number_is_lent_and_taken_back(machine: AnsweringMachine):
-    service = service_at(machine.url + "/")
-    lent = await service.register("abc.gradio.live")
-    assert lent == Registration("+1 (555) 010-0042", "7421", 1205.5, "2025-12-01", machine.url)
-    await service.unregister("abc.gradio.live", lent)
-    assert machine.paths() == ["/register", "/unregister"]
-    assert [asked.headers["Authorization"] for asked in machine.asked] == [TOKEN, TOKEN]
-    assert [asked.body for asked in machine.asked] == [
-        {"url": "abc.gradio.live"},
-        {"url": "abc.gradio.live", "code": "7421"},
-    ]
-
-
 async def test_the_second_address_is_asked_when_the_first_is_out_of_order(machine: AnsweringMachine):
     with answering_machine() as broken:
         for first, status in [(NOBODY, 0), (broken.url, 500), (broken.url, 404)]:

@@ -18,7 +18,7 @@ from personaplex_ui.channels.twilio.session import (
 )
 from personaplex_ui.engine.engine import Engine
 from tests.support.running import until
-from tests.support.twilio_rig import TOKEN, Dial, media, started
+from tests.support.twilio_rig import TOKEN, Dial, Peer, media, started
 
 
 async def test_who_is_not_admitted_is_told_why(
@@ -53,13 +53,6 @@ async def test_a_start_that_cannot_be_used_is_told_so_at_once(
     code, reason = await peer.over()
     assert (code, words in reason) == (4003, True)
     assert not call_manager.calls
-
-
-async def test_a_start_that_cannot_be_used_is_ignored_within_a_call(dial: Dial) -> None:
-    peer = dial()
-    await peer.start()
-    peer.send({"event": "start", "start": {"customParameters": 7}})
-    assert await peer.is_answered()
 
 
 async def test_a_fault_of_ours_ends_this_stream_alone(
@@ -118,9 +111,8 @@ async def test_what_cannot_be_read_is_ignored_and_logged_once(
     assert "never" not in caplog.text
 
 
-async def test_too_many_faults_end_the_call_with_words(dial: Dial) -> None:
-    peer = dial()
-    call = await peer.start()
+async def test_too_many_faults_end_the_call_with_words(peer: Peer) -> None:
+    call = peer.call
     for _ in range(101):
         peer.send("nonsense")
     assert await peer.over() == (1000, TOO_MANY_FAULTS)
@@ -129,10 +121,9 @@ async def test_too_many_faults_end_the_call_with_words(dial: Dial) -> None:
 
 @pytest.mark.parametrize("size", [200_000, 10_000_000])
 async def test_what_is_far_too_long_is_not_even_read(
-    dial: Dial, size: int, monkeypatch: pytest.MonkeyPatch
+    peer: Peer, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peer = dial()
-    call = await peer.start()
+    call = peer.call
     monkeypatch.setattr(twilio_stream.twilio, "parse", None)
     peer.send("[" + " " * size + "]")
     await asyncio.sleep(0.05)

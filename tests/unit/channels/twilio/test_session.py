@@ -25,14 +25,13 @@ from personaplex_ui.channels.twilio.session import HUNG_UP
 from personaplex_ui.engine.engine import Engine, EngineState
 from tests.support.fake_model import FakeModel
 from tests.support.running import until
-from tests.support.twilio_rig import CHUNK_SEC, LOUD, QUIET, SETTINGS, Dial, media, started
+from tests.support.twilio_rig import CHUNK_SEC, LOUD, QUIET, SETTINGS, Dial, Peer, media, started
 
 # A call ------------------------------------------------------------------------------------------------
 
 
-async def test_a_whole_call(dial: Dial, call_manager: CallManager) -> None:
-    peer = dial()
-    call = await peer.start()
+async def test_a_whole_call(peer: Peer, call_manager: CallManager) -> None:
+    call = peer.call
     assert (call.transport, call.settings) == (Transport.TWILIO, SETTINGS)
     await peer.say(0.4)
     await until(lambda: len(peer.events("mark")) >= 2)
@@ -47,9 +46,7 @@ async def test_a_whole_call(dial: Dial, call_manager: CallManager) -> None:
     await until(lambda: not call_manager.calls)
 
 
-async def test_sound_goes_out_at_real_time_however_much_is_there(dial: Dial) -> None:
-    peer = dial()
-    await peer.start()
+async def test_sound_goes_out_at_real_time_however_much_is_there(peer: Peer) -> None:
     for _ in range(50):
         peer.send(media())
     began_at = time.monotonic()
@@ -59,14 +56,12 @@ async def test_sound_goes_out_at_real_time_however_much_is_there(dial: Dial) -> 
 
 @pytest.mark.parametrize(("sound", "chunks"), [(LOUD, 4), (QUIET, 2)])
 async def test_after_a_stall_quiet_sound_is_shortened_and_loud_sound_never(
-    dial: Dial, monkeypatch: pytest.MonkeyPatch, sound: bytes, chunks: int
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, sound: bytes, chunks: int
 ) -> None:
     def lagging(cadence: Cadence, now: float, waited_sec: float) -> int:
         return 2
 
     monkeypatch.setattr(Cadence, "spare_chunks", lagging)
-    peer = dial()
-    await peer.start()
     await peer.say(0.4, sound)
     await until(lambda: len(peer.events("mark")) >= 3)
     kinds = [message["event"] for message in peer.received]
@@ -74,7 +69,7 @@ async def test_after_a_stall_quiet_sound_is_shortened_and_loud_sound_never(
 
 
 async def test_frames_are_heard_when_their_marks_are_back(
-    dial: Dial, monkeypatch: pytest.MonkeyPatch
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[float] = []
 
@@ -82,8 +77,6 @@ async def test_frames_are_heard_when_their_marks_are_back(
         heard.append(float(np.abs(frame).max()))
 
     monkeypatch.setattr(LiveCall, "heard", note)
-    peer = dial()
-    await peer.start()
     await peer.say(0.5)
     await until(lambda: len(heard) >= 3)
     assert len(heard) <= len(peer.events("mark"))
@@ -104,10 +97,8 @@ async def test_it_takes_back_what_lies_unplayed_when_the_caller_speaks(dial: Dia
     assert len(peer.events("clear")) == 1, "no mark came back since"
 
 
-async def test_a_key_is_noted_without_its_digit(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_is_noted_without_its_digit(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    peer = dial()
-    await peer.start()
     peer.send({"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": "7"}})
     await until(lambda: "pressed a key" in caplog.text)
     assert not any("7" in record.getMessage() for record in caplog.records)
@@ -118,28 +109,25 @@ async def test_a_key_is_noted_without_its_digit(dial: Dial, caplog: pytest.LogCa
 
 @pytest.mark.parametrize(("code", "end"), [(1000, End.HUNG_UP), (1005, End.LOST), (1006, End.LOST)])
 async def test_a_peer_that_is_gone_has_hung_up_or_lost_its_connection(
-    dial: Dial, engine: Engine, code: int, end: End
+    peer: Peer, engine: Engine, code: int, end: End
 ) -> None:
-    peer = dial()
-    call = await peer.start()
+    call = peer.call
     peer.disconnect(code)
     await peer.over()
     assert call.end is end
     await until(lambda: engine.slots.free == 2)
 
 
-async def test_the_end_of_a_call_closes_the_stream_with_its_reason(dial: Dial) -> None:
-    peer = dial()
-    call = await peer.start()
+async def test_the_end_of_a_call_closes_the_stream_with_its_reason(peer: Peer) -> None:
+    call = peer.call
     call.hang_up("Calls end after 10 minutes. " * 10, End.TIME_LIMIT)
     code, reason = await peer.over()
     assert code == 1000
     assert reason.startswith("Calls end after 10 minutes.")
 
 
-async def test_a_shutdown_closes_the_stream_as_going_away(dial: Dial, call_manager: CallManager) -> None:
-    peer = dial()
-    call = await peer.start()
+async def test_a_shutdown_closes_the_stream_as_going_away(peer: Peer, call_manager: CallManager) -> None:
+    call = peer.call
     await call_manager.close()
     assert (await peer.over())[0] == 1001
     assert call.end is End.SHUTDOWN
@@ -186,9 +174,8 @@ async def test_a_call_is_refused_while_there_is_no_model(dial: Dial, engine: Eng
     engine.health.state = EngineState.READY
 
 
-async def test_a_server_that_stops_serving_ends_the_call(dial: Dial) -> None:
-    peer = dial()
-    call = await peer.start()
+async def test_a_server_that_stops_serving_ends_the_call(peer: Peer) -> None:
+    call = peer.call
     peer.serving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await peer.serving
@@ -200,29 +187,13 @@ async def test_a_server_that_stops_serving_ends_the_call(dial: Dial) -> None:
 # Any order -----------------------------------------------------------------------------------------------
 
 
-async def test_what_comes_before_start_is_ignored(dial: Dial) -> None:
-    peer = dial()
-    for message in (media(), {"event": "mark", "mark": {"name": "1"}}, b"\0", "{", {"event": "new"}):
-        peer.send(message)
-    peer.send({"event": "dtmf", "dtmf": {"digit": "1"}})
-    await peer.start()
-    assert await peer.is_answered()
-
-
-async def test_stop_before_start_is_the_end(dial: Dial) -> None:
-    peer = dial()
-    peer.send({"event": "stop"})
-    assert await peer.over() == (1000, HUNG_UP)
-    assert peer.calls == []
-
-
 async def test_a_second_start_and_the_other_track_change_nothing(
-    dial: Dial, call_manager: CallManager
+    peer: Peer, call_manager: CallManager
 ) -> None:
-    peer = dial()
-    call = await peer.start()
+    call = peer.call
     peer.send(started("another token"))
     peer.send(started())
+    peer.send({"event": "start", "start": {"customParameters": 7}})
     peer.send({"event": "connected"})
     assert await peer.is_answered()
     assert list(call_manager.calls.values()) == [call] == peer.calls
