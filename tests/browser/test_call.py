@@ -269,7 +269,7 @@ def test_a_seed_that_is_no_number_is_refused_in_words(talk: TalkPage, app: AppPr
     talk.start()
     expect(talk.status).to_contain_text("The seed must be a whole number")
     expect(talk.start_button).to_be_enabled()
-    app.wait_for_lines(4)
+    app.wait_for_slots(4)
     talk.page.get_by_label("Seed").fill("42")
     expect(talk.page.locator("#sampling-message")).not_to_contain_text("whole number")
     talk.start()

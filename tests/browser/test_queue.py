@@ -44,4 +44,4 @@ def test_the_second_browser_waits_and_gets_the_line(browser: Browser, app_with_o
         expect(third.status).to_contain_text("You hung up.")
         second.wait_live()
         second.hang_up()
-        app_with_one_line.wait_for_lines(1)
+        app_with_one_line.wait_for_slots(1)

@@ -72,7 +72,7 @@ def holder(app: AppProcess) -> Iterator[CallerProcess]:
     caller.wait_for(LIVE)
     yield caller
     caller.close()
-    app.wait_for_lines(1)
+    app.wait_for_slots(1)
 
 
 def samples_of(path: str) -> Samples:
@@ -156,7 +156,7 @@ def test_a_program_that_is_killed_while_it_waits_leaves_the_queue_at_once(
         program.kill()
         program.wait()
     wait_until(lambda: waiting(app) == 0, 20, "its place is free")
-    assert app.free_lines() == 0, "the call that is on goes on"
+    assert app.free_slots() == 0, "the call that is on goes on"
     holder.hang_up()
 
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_used_is_refused_in_words_and_takes_no_slot(
         path.write_bytes(content)
     with pytest.raises(AppError, match=sentence):
         client.predict(audio=handle_file(path) if path.exists() else None, **values, api_name="/converse")
-    assert app.free_lines() == 1
+    assert app.free_slots() == 1
 
 
 def test_an_upload_that_is_too_big_is_refused(app: AppProcess):

@@ -132,7 +132,7 @@ def test_fifty_calls_leave_nothing_behind(
     after = back_to(app, before)
     print(f"Memory: {before.rss_mb:.1f} MB before, {after.rss_mb:.1f} MB after 50 calls.")
     assert after.rss_mb - before.rss_mb < MEMORY_MB
-    assert app.free_lines() == SLOTS
+    assert app.free_slots() == SLOTS
 
 
 def back_to(app: AppProcess, before: Probe) -> Probe:

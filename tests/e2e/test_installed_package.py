@@ -28,7 +28,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def bare_environment(home: Path, **variables: str) -> dict[str, str]:
-    """Without PYTHONPATH, and what a desk sets for the app."""
+    """Without PYTHONPATH, and without what is set here for the app."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), **variables}
 
 

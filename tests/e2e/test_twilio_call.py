@@ -213,19 +213,6 @@ def check_recording(wav: bytes, mine: Whistle, heard: Whistle, sec: float) -> No
         assert cleanness_db([same], but_for=LATE_PART) > 30.0
 
 
-async def test_a_token_is_good_for_one_stream_of_its_own_call(app: AppProcess, twilio: Twilio) -> None:
-    answer = await twilio.ask("/twilio/inbound", SECOND)
-    for call_sid, welcome in ((FIRST, False), (SECOND, True), (SECOND, False)):
-        async with twilio.stream(answer, call_sid) as peer:
-            if welcome:
-                await hear_something(peer)
-                await peer.stop()
-            await peer.websocket.wait_closed()
-            assert peer.websocket.close_code == (1000 if welcome else 4003)
-            assert welcome or "token" in (peer.websocket.close_reason or "")
-    assert await asyncio.to_thread(app.free_lines) == 1
-
-
 async def test_at_a_shutdown_the_caller_hears_why(app: AppProcess, twilio: Twilio) -> None:
     answer = await twilio.ask("/twilio/inbound", FIRST)
     async with twilio.stream(answer, FIRST) as peer:

@@ -3,14 +3,11 @@ server does it. Many clients take the first message for the handshake, whatever 
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
-from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase
 from personaplex_ui.channels.moshi import session as moshi_ws
@@ -21,29 +18,10 @@ from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.clients.moshi import MoshiClient, chat, tone
 from tests.support.fake_model import FakeModel
 from tests.support.loopback_server import serving
-from tests.support.running import running_call_manager, running_engine, until
+from tests.support.running import until
 
-SLOTS = 1
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2")], default="NATF2")
 JUNK: tuple[bytes | str, ...] = (b"", "text", b"\x08", b"\x03", b"\x04{", b"\x02\xff", b"\x07", b"\x01junk")
-
-
-@pytest.fixture
-def model() -> FakeModel:
-    return FakeModel()
-
-
-@pytest.fixture
-async def engine(model: FakeModel) -> AsyncIterator[Engine]:
-    async with running_engine(model, max_calls=SLOTS, max_waiting=1) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallManager]:
-    limits = AddressLimits(at_once=3, per_minute=0, clock=time.monotonic)
-    async with running_call_manager(engine, tmp_path, limits) as call_manager:
-        yield call_manager
 
 
 @pytest.fixture

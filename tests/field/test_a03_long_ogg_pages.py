@@ -22,10 +22,8 @@ from personaplex_ui.channels.moshi.opus import OggPages, OpusInput, Page
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import ProtocolError
 from tests.support.clients.moshi import MoshiClient, chat
-from tests.support.fake_model import FakeModel
 from tests.support.loopback_server import moshi_server
 from tests.support.paced_rig import hear_all
-from tests.support.running import running_call_manager, running_engine
 
 FIELD = Path(__file__).parents[1] / "data" / "field" / "ogg_pages_600ms.ogg"
 SEC = 8.0
@@ -89,15 +87,6 @@ def sounds(ogg: bytes) -> Iterator[tuple[float, Samples]]:
 
 def whole_frames(ogg: bytes) -> int:
     return sum(len(sound) for _, sound in sounds(ogg)) // FRAME_SAMPLES
-
-
-@pytest.fixture
-async def call_manager(tmp_path: Path) -> AsyncIterator[CallManager]:
-    async with (
-        running_engine(FakeModel(), max_calls=1, max_waiting=1) as engine,
-        running_call_manager(engine, tmp_path) as call_manager,
-    ):
-        yield call_manager
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """``text_seed`` and ``audio_seed``, which web clients send: one of them is the seed where none is given."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from fastapi import FastAPI
@@ -11,27 +8,12 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import MAX_SEED, check_seed
 from personaplex_ui.channels.moshi.protocol import SEEDS, parse_query
 from personaplex_ui.channels.moshi.routes import PATHS, build_moshi_router
-from personaplex_ui.engine.engine import Engine
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.clients.moshi import chat
-from tests.support.fake_model import FakeModel
 from tests.support.loopback_server import serving
-from tests.support.running import running_call_manager, running_engine
 
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2")], default="NATF2")
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[Engine]:
-    async with running_engine(FakeModel(), max_calls=1, max_waiting=1) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def call_manager(engine: Engine, tmp_path: Path) -> AsyncIterator[CallManager]:
-    async with running_call_manager(engine, tmp_path) as call_manager:
-        yield call_manager
 
 
 async def seed_of(call_manager: CallManager, query: dict[str, str], path: str = "/api/chat") -> int | None:

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.twilio.protocol import Media, Negligible, Start, UnusableStart, parse
 from personaplex_ui.errors import ProtocolError
-from tests.support.fake_model import FakeModel
-from tests.support.running import running_call_manager, running_engine, until
+from tests.support.running import until
 from tests.support.twilio_rig import LOUD, SID, TOKEN, Dial, dialling, media, started
 
 FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
@@ -21,12 +20,8 @@ MORE_THAN_ARE_FORGIVEN = 150
 
 
 @pytest.fixture
-async def dial(tmp_path: Path) -> AsyncGenerator[Dial]:
-    async with (
-        running_engine(FakeModel(), max_calls=1, max_waiting=0) as engine,
-        running_call_manager(engine, tmp_path) as call_manager,
-        dialling(call_manager) as dial,
-    ):
+async def dial(call_manager: CallManager) -> AsyncGenerator[Dial]:
+    async with dialling(call_manager) as dial:
         yield dial
 
 

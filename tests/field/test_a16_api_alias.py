@@ -1,4 +1,4 @@
-"""``/api``, the address that an older guide gives, is the same door as ``/api/chat``."""
+"""``/api``, the address that an older guide gives, leads to the same as ``/api/chat``."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ async def test_a_whole_call(app: AppProcess, path: str):
         await client.until(lambda: "dBFS." in client.text)
         assert client.kinds[0] == 0x00
         assert client.errors == []
-    await asyncio.to_thread(app.wait_for_lines, 1)
+    await asyncio.to_thread(app.wait_for_slots, 1)
 
 
 def test_without_a_websocket_it_explains_itself(app: AppProcess):

@@ -73,7 +73,7 @@ def test_names_are_offered_and_found_however_they_are_spelled(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_door_takes_them(folder: Path, name: str) -> None:
+def test_every_channel_takes_them(folder: Path, name: str) -> None:
     write_wav(folder / f"{name}.wav", speech(4))
     library = VoiceLibrary(folders=[folder])
     composed = library.names()[0]

@@ -1,15 +1,13 @@
 """A proxy's address that Gradio's HTTP client cannot use is named at the start; SOCKS works."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from personaplex_ui.config.environment import check_proxies
 from personaplex_ui.errors import SettingsError
-from tests.support.app_process import ROOT, running_app
+from tests.support.app_process import refusal_at_start, running_app
 
 
 @pytest.fixture(autouse=True)
@@ -66,18 +64,9 @@ def test_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_app_ends_with_the_sentence_and_no_traceback(tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ENGINE": "echo"}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "app.py")],
-        env=environment | {"NO_PROXY": "::1/128"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("NO_PROXY is '::1/128', but it must be a list of hosts")
-    assert done.stderr.count("\n") == 1
+    said = refusal_at_start(tmp_path, NO_PROXY="::1/128")
+    assert said.startswith("NO_PROXY is '::1/128', but it must be a list of hosts")
+    assert said.count("\n") == 1
 
 
 def test_the_app_runs_behind_a_socks_proxy(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from personaplex_ui.app.signals import SENT_TWICE_WITHIN_SEC
-from tests.support.app_process import ROOT, AppProcess, wait_until
+from tests.support.app_process import AppProcess, wait_until
 from tests.support.clients.moshi import chat
+from tests.support.troubled import TroubledApp, troubled_app
 
-TROUBLED_APP = ROOT / "tests/support/troubled_app.py"
 SLOW_STEP_SEC = 0.05
 SHUTTING_DOWN = "The server is shutting down. Please call again in a minute."
 CLIP_SEC = 40.0
@@ -27,13 +27,11 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[AppProcess]:
+def app(tmp_path: Path) -> Iterator[TroubledApp]:
     """Its clips take a while: a step takes 50 ms."""
-    (tmp_path / "trouble").write_text("slow step")
-    app = AppProcess(tmp_path, TROUBLED_APP, MAX_CALLS="3", TROUBLE_FILE=str(tmp_path / "trouble"))
-    app.wait_until_ready()
-    yield app
-    app.close()
+    with troubled_app(tmp_path) as app:
+        app.be_in_trouble("slow step")
+        yield app
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ async def test_callers_and_clips_are_told(app: AppProcess, clip: Path, sent: sig
     async with chat(app.url) as client:
         await client.until(lambda: client.ready and len(client.sound) > 5)
         waiting = await asyncio.to_thread(converse, app, clip)
-        await asyncio.to_thread(wait_until, lambda: callers_waiting(app), 30, "a clip waits for a line")
+        await asyncio.to_thread(wait_until, lambda: callers_waiting(app), 30, "a clip waits for a slot")
         app.process.send_signal(sent)
         await client.until(lambda: client.closed)
         assert SHUTTING_DOWN in (*client.errors, client.close_reason)
@@ -99,32 +97,31 @@ def test_an_ignored_hang_up_stays_ignored(tmp_path: Path) -> None:
         app.close()
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_the_second_signal_ends_it_at_once(
-    app: AppProcess, clip: Path, tmp_path: Path, second: signal.Signals
-) -> None:
-    """A step that hangs holds the first one up; the second one waits for nothing."""
-    job = converse(app, clip)
-    wait_until(lambda: live_clips(app), 30, "the clip is on")
-    (tmp_path / "trouble").write_text("hang step")
+def hang_and_ask_to_end(app: TroubledApp) -> None:
+    app.be_in_trouble("hang step")
     time.sleep(3 * SLOW_STEP_SEC)
     app.process.send_signal(signal.SIGTERM)
     wait_until(lambda: "The server ends" in app.log, 20, "it ends", 0.01)
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_signal_ends_it_at_once(app: TroubledApp, clip: Path, second: signal.Signals) -> None:
+    """A step that hangs holds the first one up; the second one waits for nothing."""
+    job = converse(app, clip)
+    wait_until(lambda: live_clips(app), 30, "the clip is on")
+    hang_and_ask_to_end(app)
     time.sleep(1.5 * SENT_TWICE_WITHIN_SEC)
     app.process.send_signal(second)
     assert app.process.wait(20) == 128 + second
     assert job.exception(20) is not None  # cut, as whoever sends two signals wants it
 
 
-def test_what_hangs_does_not_keep_the_process(app: AppProcess, clip: Path, tmp_path: Path) -> None:
+def test_what_hangs_does_not_keep_the_process(app: TroubledApp, clip: Path) -> None:
     """The step never returns. Meanwhile nobody is sent here, and who comes all the same is told."""
     job = converse(app, clip)
     other = Client(app.url, verbose=False)
     wait_until(lambda: live_clips(app), 30, "the clip is on")
-    (tmp_path / "trouble").write_text("hang step")
-    time.sleep(3 * SLOW_STEP_SEC)
-    app.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "The server ends" in app.log, 20, "it ends", 0.01)
+    hang_and_ask_to_end(app)
     health = httpx.get(f"{app.url}/health")
     assert (health.status_code, health.json()["status"]) == (503, "draining")
     assert int(health.headers["Retry-After"]) > 0

@@ -1,64 +1,24 @@
 """A model in trouble, in the app as a process: what `/health` says, what callers hear, what comes of it."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from tests.support.app_process import ROOT, AppProcess, wait_until
+from tests.support.app_process import wait_until
 from tests.support.clients.moshi import MoshiClient, chat
+from tests.support.troubled import SLOTS, TroubledApp, troubled_app
 
-TROUBLED_APP = ROOT / "tests/support/troubled_app.py"
-STARTED = "personaplex_ui.app.server: personaplex_ui "
-CALLS = 3
 HELPED_WITHIN_SEC = 60.0
 
 pytestmark = pytest.mark.timeout(240)
-
-
-class TroubledApp(AppProcess):
-    def __init__(self, folder: Path) -> None:
-        self._trouble = folder / "trouble"
-        super().__init__(folder, TROUBLED_APP, MAX_CALLS=str(CALLS), TROUBLE_FILE=str(self._trouble))
-
-    def be_in_trouble(self, words: str) -> None:
-        self._trouble.write_text(words)
-
-    def health(self) -> tuple[int, dict[str, Any], str]:
-        """The status, the body, and when to ask again; 0 while nobody answers."""
-        try:
-            answer = httpx.get(f"{self.url}/health")
-        except httpx.TransportError:
-            return 0, {}, ""
-        return answer.status_code, answer.json(), answer.headers.get("Retry-After", "")
-
-    def is_well(self) -> bool:
-        status, body, _ = self.health()
-        return status == 200 and body["lines_free"] == CALLS
-
-    @property
-    def starts(self) -> int:
-        return self.log.count(STARTED)
-
-
-@contextlib.contextmanager
-def troubled_app(folder: Path) -> Generator[TroubledApp]:
-    """Unlike ``running_app``, it may have tracebacks in its log."""
-    app = TroubledApp(folder)
-    try:
-        app.wait_until_ready()
-        yield app
-    finally:
-        app.close()
 
 
 @pytest.fixture
@@ -94,7 +54,7 @@ async def test_a_step_that_never_ends_is_left_behind(app: TroubledApp, words: st
         app.be_in_trouble("")
         for client in (one, two):
             await is_told(client)
-    await until(app, app.is_well, "all lines are back")
+    await until(app, app.is_well, "all slots are free")
     assert app.starts == 1
     await can_call(app)
 
@@ -108,7 +68,7 @@ async def test_a_clip_hears_of_it_too(app: TroubledApp, tmp_path: Path) -> None:
     app.be_in_trouble("")
     with pytest.raises(AppError, match=r"is being restarted\. Please call again in a minute\."):
         await asyncio.to_thread(job.result, 30)
-    await until(app, app.is_well, "all lines are back")
+    await until(app, app.is_well, "all slots are free")
 
 
 @pytest.mark.parametrize("words", ["hang prepare", "hang join"])
@@ -118,13 +78,13 @@ async def test_a_preparation_that_hangs_ends_with_a_sentence(app: TroubledApp, w
         await until(app, lambda: "The engine is restarted" in app.log, "it is noticed")
         app.be_in_trouble("")
         await is_told(client)
-    await until(app, app.is_well, "all lines are back")
+    await until(app, app.is_well, "all slots are free")
     await can_call(app)
 
 
 async def test_a_process_restarts_three_times_and_then_says_why(app: TroubledApp) -> None:
     app.be_in_trouble("fail step")
-    for _ in range(CALLS):
+    for _ in range(SLOTS):
         async with chat(app.url) as client:
             await is_told(client)
     await until(app, lambda: app.health()[0] != 200, "it is noticed")

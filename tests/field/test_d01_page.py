@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.field.test_d01_health import TroubledApp, troubled_app
 from tests.support.chromium import chromium, make_microphone, open_context
 from tests.support.clients.moshi import chat
+from tests.support.troubled import TroubledApp, troubled_app
 
 SEEN_WITHIN_MS = 60_000
 

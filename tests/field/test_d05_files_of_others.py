@@ -1,27 +1,19 @@
 """A file's address that is not an upload of ours is refused before Gradio looks at it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 import soundfile
 
 from tests.support.answering_machine import AnsweringMachine, answering_machine
-from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
 META = {"_type": "gradio.FileData"}
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenApp]:
-    async with open_app(tmp_path_factory.mktemp("app"), ENGINE="echo") as app:
-        await app.loaded()
-        yield app
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,36 @@ NOW = 1_700_000_000.0
 KEEP_SEC = 3_600.0
 ANN = "key of Ann"
 
-OTHER_SERVER = """
-import sys
+BEGINNING = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
+import numpy as np
+from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 from personaplex_ui.calls.store import CallStore
-
-store = CallStore(Path(sys.argv[1]), 3_600.0, lambda: float(sys.argv[2]))
+now = float(sys.argv[2])
+store = CallStore(Path(sys.argv[1]), {KEEP_SEC}, lambda: now)
+def begin():
+    call_id = store.new_call_id()
+    store.begin({ANN!r}, call_id, now, "NATF2")
+    return store.recording_path(call_id)
+"""
+OTHER_SERVER = """
 store.load()
-store.expire(float(sys.argv[2]))
+store.expire(now)
 print(len(store.calls_of("key of Ann")))
+"""
+CRASHING = """
+writer = RecordingWriter()
+recording = StereoRecording(begin(), writer)
+for place in (recording.place_caller, recording.place_assistant):
+    place(np.full(48_000, 0.5, dtype=np.float32), 48_000)
+writer.submit(lambda: None).result()
+os._exit(9)
+"""
+ADDING = """
+for _ in range(10):
+    begin().write_bytes(bytes(50_000))
 """
 
 
@@ -38,17 +59,26 @@ def writer() -> Iterator[RecordingWriter]:
     writer.close()
 
 
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the recording of a call of Ann's that has just begun."""
+    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
+    call_id = store.new_call_id()
+    store.begin(ANN, call_id, NOW, "NATF2")
+    return store.recording_path(call_id)
+
+
+def process(program: str, folder: Path, at: float = NOW) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", BEGINNING + program, str(folder), str(at)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
 def starts_beside(folder: Path, at: float = NOW) -> int:
     """Another process starts on ``folder``; returns how many of Ann's calls it knows."""
-    done = subprocess.run(
-        [sys.executable, "-c", OTHER_SERVER, str(folder), str(at)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    other = process(OTHER_SERVER, folder, at)
+    told, _ = other.communicate(timeout=50)
+    assert other.returncode == 0
+    return int(told)
 
 
 def speak(recording: StereoRecording, until_sec: int, writer: RecordingWriter) -> None:
@@ -59,80 +89,43 @@ def speak(recording: StereoRecording, until_sec: int, writer: RecordingWriter) -
     writer.submit(lambda: None).result()
 
 
-def test_a_live_recording_stays_with_its_server(tmp_path: Path, writer: RecordingWriter) -> None:
-    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
-    call_id = store.new_call_id()
-    path = store.recording_path(call_id)
-    store.begin(ANN, call_id, NOW, "NATF2")
+@pytest.mark.parametrize("later_sec", [0.0, 2 * KEEP_SEC], ids=["at once", "after they are kept"])
+def test_a_live_recording_stays_with_its_server(
+    tmp_path: Path, path: Path, writer: RecordingWriter, later_sec: float
+) -> None:
+    """Also one that goes on for longer than recordings are kept."""
     recording = StereoRecording(path, writer)
     speak(recording, 2, writer)
-    assert starts_beside(tmp_path) == 0
+    assert starts_beside(tmp_path, NOW + later_sec) == 0
     assert part_path(path).exists()
     speak(recording, 4, writer)
     assert recording.finish(4 * SAMPLE_RATE_HZ).result() == path
     assert path.stat().st_size > 4 * SAMPLE_RATE_HZ * 4, "all that was said is there"
 
 
-def test_a_call_that_has_just_begun_is_not_forgotten(tmp_path: Path, writer: RecordingWriter) -> None:
+def test_a_call_that_has_just_begun_is_not_forgotten(
+    tmp_path: Path, path: Path, writer: RecordingWriter
+) -> None:
     """Its owner is noted before the first sound is."""
-    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
-    call_id = store.new_call_id()
-    store.begin(ANN, call_id, NOW, "NATF2")
     assert starts_beside(tmp_path) == 0
-    recording = StereoRecording(store.recording_path(call_id), writer)
+    recording = StereoRecording(path, writer)
     speak(recording, 2, writer)
     recording.finish(2 * SAMPLE_RATE_HZ).result()
     assert starts_beside(tmp_path) == 1, "as after a crash: the row is still there"
 
 
-def test_a_recording_goes_on_for_longer_than_they_are_kept(tmp_path: Path, writer: RecordingWriter) -> None:
-    store = CallStore(tmp_path, KEEP_SEC, Clock(NOW))
-    call_id = store.new_call_id()
-    path = store.recording_path(call_id)
-    store.begin(ANN, call_id, NOW, "NATF2")
-    recording = StereoRecording(path, writer)
-    speak(recording, 2, writer)
-    assert starts_beside(tmp_path, NOW + 2 * KEEP_SEC) == 0
-    assert part_path(path).exists()
-    assert recording.finish(2 * SAMPLE_RATE_HZ).result() == path
-
-
 def test_what_a_crash_left_is_taken_over(tmp_path: Path) -> None:
-    crashing = f"""
-import os, sys
-sys.path.insert(0, {str(ROOT)!r})
-import numpy as np
-from pathlib import Path
-from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
-from personaplex_ui.calls.store import CallStore
-store = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
-call_id = store.new_call_id()
-store.begin({ANN!r}, call_id, {NOW}, "NATF2")
-writer = RecordingWriter()
-recording = StereoRecording(store.recording_path(call_id), writer)
-recording.place_caller(np.full(48_000, 0.5, dtype=np.float32), 48_000)
-recording.place_assistant(np.full(48_000, 0.5, dtype=np.float32), 48_000)
-writer.submit(lambda: None).result()
-os._exit(9)
-"""
-    assert subprocess.run([sys.executable, "-c", crashing], cwd=ROOT, timeout=50).returncode == 9
+    crashed = process(CRASHING, tmp_path)
+    crashed.communicate(timeout=50)
+    assert crashed.returncode == 9
     assert starts_beside(tmp_path) == 1
     assert not list(tmp_path.glob("*.part.wav"))
 
 
 def test_both_keep_their_calls_in_one_table(tmp_path: Path) -> None:
     """Many at once, from several processes: none is lost."""
-    adding = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from pathlib import Path
-from personaplex_ui.calls.store import CallStore
-store = CallStore(Path({str(tmp_path)!r}), {KEEP_SEC}, lambda: {NOW})
-for _ in range(10):
-    call_id = store.new_call_id()
-    store.begin({ANN!r}, call_id, {NOW}, "NATF2")
-    store.recording_path(call_id).write_bytes(bytes(50_000))
-"""
-    processes = [subprocess.Popen([sys.executable, "-c", adding], cwd=ROOT) for _ in range(3)]
-    assert [process.wait(50) for process in processes] == [0, 0, 0]
+    processes = [process(ADDING, tmp_path) for _ in range(3)]
+    for adding in processes:
+        adding.communicate(timeout=50)
+    assert [adding.returncode for adding in processes] == [0, 0, 0]
     assert starts_beside(tmp_path) == 30

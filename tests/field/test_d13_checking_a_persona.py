@@ -95,16 +95,16 @@ async def by_twilio(call_manager: CallManager) -> None:
     assert "<Connect " in await phone.answer("CA1", "", "", "https://example.org")
 
 
-Door = Callable[[CallManager], Coroutine[object, object, None]]
-DOORS: list[Door] = [by_call, by_clip, by_moshi, by_lent_number, by_twilio]
+Entry = Callable[[CallManager], Coroutine[object, object, None]]
+ENTRIES: list[Entry] = [by_call, by_clip, by_moshi, by_lent_number, by_twilio]
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_no_door_checks_on_the_event_loop(
-    call_manager: CallManager, model: WatchedModel, door: Door
+@pytest.mark.parametrize("enter", ENTRIES)
+async def test_no_channel_checks_on_the_event_loop(
+    call_manager: CallManager, model: WatchedModel, enter: Entry
 ) -> None:
     model.held.clear()
-    entering = asyncio.create_task(door(call_manager))
+    entering = asyncio.create_task(enter(call_manager))
     await until(lambda: bool(model.threads))
     for _ in range(20):  # the loop goes on meanwhile
         await asyncio.sleep(0)
@@ -115,7 +115,7 @@ async def test_no_door_checks_on_the_event_loop(
     assert {thread.name.rsplit("_", 1)[0] for thread in model.threads} == {"persona-check"}
 
 
-async def test_who_hangs_up_meanwhile_takes_no_line(call_manager: CallManager, model: WatchedModel) -> None:
+async def test_who_hangs_up_meanwhile_takes_no_slot(call_manager: CallManager, model: WatchedModel) -> None:
     model.held.clear()
     call = call_manager.open(SETTINGS)
     await until(lambda: bool(model.threads))
@@ -126,7 +126,7 @@ async def test_who_hangs_up_meanwhile_takes_no_line(call_manager: CallManager, m
     await by_call(call_manager)
 
 
-async def test_who_waited_for_a_line_is_checked_once_more(
+async def test_who_waited_for_a_slot_is_checked_once_more(
     call_manager: CallManager, model: WatchedModel
 ) -> None:
     """Its voice may have made room for others meanwhile; the engine's thread must not decode it anew."""

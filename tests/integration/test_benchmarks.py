@@ -1,8 +1,6 @@
 """The bench runs and says what it promises; how fast this machine is, is no matter of tests."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -74,13 +72,6 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
         main(arguments)
     assert left.value.code == 2
     assert "usage" in capsys.readouterr().err
-
-
-def test_it_is_started_as_a_module():
-    started = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True
-    )
-    assert "the echo engine" in started.stdout
 
 
 @settings(deadline=None)

@@ -13,6 +13,7 @@ from personaplex_ui import __version__, cli
 from personaplex_ui.app import server
 from personaplex_ui.config import environment
 from personaplex_ui.config.settings import Settings
+from tests.support.app_process import refusal_at_start
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -83,31 +84,19 @@ def test_version_and_help_load_no_library() -> None:
         assert done.stdout.endswith("[]\n"), done.stderr
 
 
-def refusal(folder: Path, **variables: str) -> str:
-    """What the app says on standard error as it ends itself at its start."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "ENGINE": "echo", "HOST": "127.0.0.1"}
-    environment |= {"RECORDINGS_DIR": str(folder / "recordings"), **variables}
-    ended = subprocess.run(
-        [sys.executable, str(APP)], env=environment, cwd=folder, capture_output=True, text=True, timeout=50
-    )
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
-
-
 def test_a_port_in_use_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        said = refusal(tmp_path, PORT=str(port))
+        said = refusal_at_start(tmp_path, PORT=str(port))
     assert said.endswith(f"Port {port} is in use; stop what uses it, or set PORT to another.\n")
     assert "http://localhost" not in said
 
 
 def test_a_folder_that_cannot_be_written_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = refusal(tmp_path, RECORDINGS_DIR=str(tmp_path / "file" / "in"))
+    said = refusal_at_start(tmp_path, RECORDINGS_DIR=str(tmp_path / "file" / "in"))
     assert said.startswith("RECORDINGS_DIR is ")
     assert said.count("\n") == 1
 

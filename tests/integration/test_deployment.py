@@ -74,7 +74,7 @@ def test_compose_keeps_what_the_image_keeps_under_data(compose: dict[str, Any], 
     service = compose["services"][name]
     places = {volume.split(":")[1]: volume.split(":")[0] for volume in service["volumes"]}
     image = {name: value for name, value in image_environment().items() if value.startswith("/data/")}
-    assert image.items() <= service["environment"].items(), "or a desk's .env would change them"
+    assert image.items() <= service["environment"].items(), "or a .env would change them"
     assert set(places) == set(image.values())
     for source in places.values():
         assert (ROOT / source).is_dir() if source.startswith("./") else source in compose["volumes"]

@@ -113,12 +113,12 @@ class AppProcess:
             found = connection.execute("SELECT record FROM calls WHERE call_id = ?", (call_id,)).fetchone()
         return json.loads(found[0])
 
-    def free_lines(self) -> int:
+    def free_slots(self) -> int:
         return int(httpx.get(f"{self.url}/health", headers=self.headers).json()["lines_free"])
 
-    def wait_for_lines(self, free: int) -> None:
-        """Wait until at least so many lines are free."""
-        wait_until(lambda: self.free_lines() >= free, 30, f"{free} lines are free")
+    def wait_for_slots(self, free: int) -> None:
+        """Wait until at least ``free`` slots are free."""
+        wait_until(lambda: self.free_slots() >= free, 30, f"{free} slots are free")
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit status."""
@@ -152,6 +152,19 @@ def running_app(folder: Path, script: Path = ROOT / "app.py", /, **variables: st
     finally:
         app.close()
     assert app.exceptions() == []
+
+
+def refusal_at_start(folder: Path, **variables: str) -> str:
+    """What the app, started in ``folder``, says on standard error as it ends itself at once."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "HOST": "127.0.0.1", **ECHO}
+    environment |= {"RECORDINGS_DIR": str(folder / "recordings"), **variables}
+    command = [sys.executable, str(ROOT / "app.py")]
+    ended = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
 
 
 def wait_until(true: Callable[[], T], within_sec: float, what: str, every_sec: float = 0.1) -> T:

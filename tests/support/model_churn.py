@@ -36,7 +36,7 @@ from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.app_process import TINY
 
-LINES = 4
+SLOTS = 4
 PERSONA_CACHE_BYTES = 2_000_000
 LONG_ROLE = "You are a kind teacher who answers in plain words, number "
 """With this the persona of a call takes a quarter of a megabyte: 200 that stay are 50."""
@@ -49,7 +49,7 @@ class Callers:
 
     def __init__(self, call_manager: CallManager) -> None:
         self._call_manager = call_manager
-        self._at_once = asyncio.Semaphore(LINES)
+        self._at_once = asyncio.Semaphore(SLOTS)
 
     async def call(self, number: int) -> None:
         draw = random.Random(number)
@@ -110,14 +110,14 @@ def memory_mb() -> float:
 def load() -> PersonaPlexModel:
     voices = VoiceLibrary()
     source = Source(
-        TINY["HF_REPO"], device="cpu", slots=LINES, persona_cache_bytes=PERSONA_CACHE_BYTES, voices=voices
+        TINY["HF_REPO"], device="cpu", slots=SLOTS, persona_cache_bytes=PERSONA_CACHE_BYTES, voices=voices
     )
     return load_personaplex(source, lambda message, progress: None)
 
 
 async def main(warm_up: int, calls: int) -> None:
     model = load()
-    engine = Engine(lambda report: model, LINES)
+    engine = Engine(lambda report: model, SLOTS)
     await engine.start()
     while engine.state is EngineState.LOADING:
         await asyncio.sleep(0.01)
@@ -128,7 +128,7 @@ async def main(warm_up: int, calls: int) -> None:
         await asyncio.gather(*(callers.call(number) for number in range(warm_up)))
         before_mb = memory_mb()
         await asyncio.gather(*(callers.call(number) for number in range(warm_up, warm_up + calls)))
-        while engine.slots.free < LINES or call_manager.calls:
+        while engine.slots.free < SLOTS or call_manager.calls:
             await asyncio.sleep(0.01)  # the cancelled ones are leaving
         after_mb = memory_mb()
         rows = model.stepper.codec.rows

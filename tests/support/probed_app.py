@@ -53,10 +53,10 @@ def _held(app: FastAPI) -> dict[str, int]:
     call_manager = app.state.services.call_manager
     page: Blocks = app.state.page
     component: Any = next(block for block in page.blocks.values() if isinstance(block, WebRTC))
-    lines = call_manager.engine.slots
+    slots = call_manager.engine.slots
     return {
-        "lines taken": lines.capacity - lines.free,
-        "waiting": lines.waiting,
+        "slots taken": slots.capacity - slots.free,
+        "waiting": slots.waiting,
         "calls": len(call_manager.calls),
         "peer connections": len(component.pcs),
         "handlers": len(component.handlers),

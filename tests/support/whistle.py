@@ -1,6 +1,6 @@
 """A whistle of 440 Hz on the telephone, and what a listener makes of it: when, how loud and how clean it was.
 
-Pure: sound in, figures out. Knows no call.
+Pure: sound in, numbers out.
 """
 
 from dataclasses import dataclass

@@ -37,14 +37,14 @@ def test_a_pulse_that_is_not_heard_is_not_taken_for_the_next_one():
     assert [at for at, _ in found.delays_sec] == pytest.approx([0.0, 0.8])
 
 
-def figures(name: str, delay_sec: float) -> BufferStats:
+def stats(name: str, delay_sec: float) -> BufferStats:
     delays = PulseDelays(20, [(0.4 * number, delay_sec) for number in range(19)])
     return BufferStats(name, delays, Impaired(400, 4))
 
 
 def test_both_are_told_side_by_side():
     report = JitterReport(
-        9.0, 1, Impairment(0.01, 0.03, 10), figures("aiortc", 0.088), figures("ours", 0.008), 1.5
+        9.0, 1, Impairment(0.01, 0.03, 10), stats("aiortc", 0.088), stats("ours", 0.008), 1.5
     )
     table = report.to_table()
     assert "1 % loss, 30 ms jitter, bursts of 10 packets" in table

@@ -163,16 +163,6 @@ def test_a_stream_that_stops_has_a_gap_until_the_end():
     assert listening.longest_gap_sec == pytest.approx(103.0 - 100.98)
 
 
-def test_a_restart_forgets():
-    listening = Listening()
-    listening.expect(sent_at=100.0)
-    hear(listening, with_answer(100, 45 * PACKET_SAMPLES), on_time(100))
-    listening.restart()
-    assert not listening.answers
-    assert not listening.arrived
-    assert listening.missing_sec == 0.0
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1_919))
 def test_the_echo_takes_equally_long_wherever_a_frame_begins(skipped_samples: int):
@@ -305,14 +295,6 @@ def test_the_table_has_a_line_for_each_kind_and_a_verdict_for_each_question():
 def test_a_call_that_ended_is_told_with_its_reason():
     ended = report_on(replace(OBSERVED, calls=[replace(call(), ended="It was refused.")]))
     assert "browser call: It was refused." in ended.to_table()
-
-
-def test_json_has_all_of_it():
-    values = json.loads(report_on(OBSERVED).to_json())
-    assert values["verdicts"]["no drop"]["answer"] == "yes"
-    assert values["kinds"][-1]["latency"]["p95_ms"] == pytest.approx(100.0)
-    assert values["memory"]["growth_mb_per_hour"] == 0.0
-    assert values["alone_ms"] == 800.0
 
 
 def test_a_soak_of_nothing_but_clips_has_a_report():
