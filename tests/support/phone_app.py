@@ -37,6 +37,7 @@ API_KEY = "the key of machines"
 BEARER = {"Authorization": f"Bearer {API_KEY}"}
 CALL_SID = "CA" + "1b" * 16
 CALLER = "+4915112345678"
+CONNECTING = [["Connect"], ["Say", "Connect"], ["Connect", "Say"], ["Say", "Connect", "Say"]]
 DEFAULT_ROLE = "You enjoy having a good conversation."
 
 
@@ -60,18 +61,17 @@ def read_twiml(response: Response) -> Answered:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("application/xml")
     root = ElementTree.fromstring(response.content)
-    tags = [element.tag for element in root]
-    before, after = (tags, []) if "Connect" not in tags else (tags[: tags.index("Connect")], tags[-1:])
-    assert tags in ([*before, "Connect"], [*before, "Connect", "Say"], ["Say", "Hangup"], ["Hangup"])
-    assert before in ([], ["Say"], ["Say", "Hangup"], ["Hangup"])
+    verbs = [element.tag for element in root]
+    connects = "Connect" in verbs
+    assert verbs in (CONNECTING if connects else [["Hangup"], ["Say", "Hangup"]])
     connection, stream = root.find("Connect"), root.find("Connect/Stream")
     return Answered(
-        said=root[0].text or "" if before[:1] == ["Say"] else "",
+        said=root[0].text or "" if verbs[0] == "Say" else "",
         stream_url=str(stream.get("url")) if stream is not None else "",
         action=str(connection.get("action", "")) if connection is not None else "",
         parameters={str(p.get("name")): str(p.get("value")) for p in root.iter("Parameter")},
-        hangs_up="Hangup" in tags,
-        farewell=root[-1].text or "" if after == ["Say"] else "",
+        hangs_up=not connects,
+        farewell=root[-1].text or "" if verbs[-1] == "Say" else "",
     )
 
 
