@@ -7,12 +7,11 @@ import time
 import pytest
 
 from personaplex_ui.engine.engine import Engine, EngineState
-from personaplex_ui.engine.speech_model import Answer, Persona, Sampling
+from personaplex_ui.engine.speech_model import Answer, Sampling
 from personaplex_ui.errors import (
     EngineFailure,
     EngineUnavailable,
     InvalidInput,
-    PersonaplexError,
     SpeakQueueFull,
 )
 from tests.support.engine_rig import PERSONA, EngineRig, Model, frame, one_thread_is_left, running_rig
@@ -44,14 +43,17 @@ async def test_progress_of_a_preparation_is_told(rig: EngineRig):
     assert model.joined[0] == (PERSONA, Sampling())
 
 
-@pytest.mark.parametrize(
-    ("persona", "error"), [(Persona("nobody", ""), InvalidInput), (Persona("NATF2", "break"), EngineFailure)]
-)
+@pytest.mark.parametrize("method", ["begin", "prepare", "join"])
+@pytest.mark.parametrize("error", [InvalidInput("voice", "It is too short."), RuntimeError("a fault")])
 async def test_a_persona_that_cannot_be_prepared_is_refused_and_leaves_nothing(
-    rig: EngineRig, persona: Persona, error: type[PersonaplexError]
+    rig: EngineRig, method: str, error: Exception
 ):
-    with pytest.raises(error):
-        await rig.take(0, persona)
+    (model,) = rig.models
+    model.fail = {method: error}
+    refused = InvalidInput if isinstance(error, InvalidInput) and method != "join" else EngineFailure
+    with pytest.raises(refused):
+        await rig.take()
+    model.fail = {}
     await rig.can_be_used()
 
 

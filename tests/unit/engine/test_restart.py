@@ -9,10 +9,11 @@ import pytest
 from personaplex_ui.engine import engine as engine_module
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.health import EngineState
+from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.engine.supervisor import Work
 from personaplex_ui.errors import EngineFailure, EngineUnavailable
 from tests.support.clock import Clock
-from tests.support.engine_rig import EngineRig, Model, frame, one_thread_is_left
+from tests.support.engine_rig import PERSONA, EngineRig, Model, frame, one_thread_is_left
 from tests.support.fake_model import FakeModel
 from tests.support.running import until
 
@@ -105,9 +106,20 @@ async def test_a_preparation_without_end_is_ended(rig: EngineRig, monkeypatch: p
     await rig.can_be_used()
 
 
-@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])
-async def test_a_model_that_fails_is_kept_if_it_works_again(rig: EngineRig, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "trial"),
+    [
+        (RuntimeError("CUDA out of memory"), PERSONA),
+        (MemoryError(), PERSONA),
+        (BROKEN, Persona("nobody", "")),  # it says nothing of the model
+        (BROKEN, None),
+    ],
+)
+async def test_a_model_that_fails_is_kept_if_it_works_again(
+    rig: EngineRig, error: Exception, trial: Persona | None
+) -> None:
     (model,) = rig.models
+    rig.engine.trial = trial
     await fail_three_steps(rig, error)
     await rig.can_be_used()
     assert rig.models == [model]
