@@ -304,3 +304,9 @@ def test_the_documents_name_only_what_exists(path: Path) -> None:
         assert target.startswith("https://") or (path.parent / target).exists(), target
     variables = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`", text))
     assert variables <= variables_of_ours() | LIBRARIES_READ
+
+
+def test_pre_commit_runs_the_ruff_of_make_check() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (revision,) = (hook["rev"] for hook in hooks if hook["repo"].endswith("/ruff-pre-commit"))
+    assert f"\nruff=={revision.removeprefix('v')}\n" in (ROOT / "requirements-dev.txt").read_text()

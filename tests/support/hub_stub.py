@@ -72,6 +72,7 @@ class HubStub:
     requests: list[Request] = field(default_factory=list[Request])
     url: str = ""
     _at_once: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def paths(self, method: str) -> list[str]:
         return [request.path for request in self.requests if request.method == method]
@@ -89,12 +90,14 @@ class HubStub:
     @contextmanager
     def counted(self) -> Generator[None]:
         """Around the body of a download."""
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             yield
         finally:
-            self._at_once -= 1
+            with self._counting:
+                self._at_once -= 1
 
     def listing(self) -> bytes:
         siblings: list[dict[str, object]] = []
