@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = "personaplex_ui"
 MAX_LINES = 400
+MAX_FUNCTION_LINES = 50
 
 # What each room may import of ours besides itself; ALL may import everything. A module is in the room
 # with the longest name that fits.
@@ -303,6 +305,28 @@ def test_what_is_out_of_place_is_found(path: str, source: str) -> None:
 )
 def test_what_is_in_its_place_is_left_alone(path: str, source: str) -> None:
     assert violations(path, source) == []
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in sources()])
+def test_a_function_fits_a_screen(path: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [node.name for node in functions if (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES]
+    assert long == []
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "DESIGN.md"])
+def test_what_a_document_names_is_there(document: str) -> None:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    roots = (ROOT, ROOT / PACKAGE, ROOT / PACKAGE / "models" / "personaplex")
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)+(?:\.py)?)`", text))
+    gone = [
+        name
+        for name in named
+        if not any((root / f"{name}{end}").exists() for root in roots for end in ("", ".py"))
+    ]
+    assert named
+    assert gone == []
 
 
 def test_importing_the_page_writes_nothing_beside_it() -> None:

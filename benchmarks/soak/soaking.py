@@ -105,11 +105,8 @@ async def soak(
     hostility: Hostility | None = None,
 ) -> Observed:
     """``calls`` callers for ``seconds`` from the moment on when all live ones are. ``impairment``: of the
-    network that browsers' sound goes through. ``hostility``: what is done to the server beside them.
-
-    Raises:
-        PersonaplexError: a call does not come about, or the server is gone.
-    """
+    network that browsers' sound goes through. ``hostility``: what is done to the server beside them. Raises
+    PersonaplexError when a call does not come about, or the server is gone."""
     alone_sec = delay_alone(running.server.voice)
     live, clip_callers = _callers(running.server, calls, set(kinds), seed, impairment)
     live_calls = LiveCalls(live)
@@ -123,9 +120,9 @@ async def soak(
             caller.stats.clear()
             caller.speaker.talk()
         meter.restart()
-        runs = [meter.run(), *(caller.run() for caller in clip_callers)]
+        silent_after_sec = seconds - ANSWER_WITHIN_SEC - UTTERANCE_SEC
+        runs = [meter.run(), _fall_silent(live, silent_after_sec), *(caller.run() for caller in clip_callers)]
         runs += [hostility.run()] if hostility is not None else []
-        runs.append(_fall_silent(live, seconds - ANSWER_WITHIN_SEC - UTTERANCE_SEC))
         beside = [asyncio.create_task(run) for run in runs]
         usages = await _watch(running, began_at, seconds)
         seen = live_calls.seen(began_at, alone_sec)
