@@ -72,6 +72,13 @@ async def test_a_restart_neither_begins_the_day_anew_nor_forgets_who_rings(
         await dial(app)
 
 
+async def test_a_voice_that_a_restart_has_lost_is_told(tmp_path: Path) -> None:
+    dial = PendingDials(tmp_path, 20).begin(Persona("GONE", ""))
+    async with phone_app(tmp_path) as app:
+        answer = await app.phone.answer_outbound("CA1", TO, dial.key, "https://example.org")
+    assert "a voice or a role that cannot be used" in answer
+
+
 async def test_what_cannot_be_counted_is_not_dialled(
     rest: TwilioRest, client: Client, tmp_path: Path
 ) -> None:

@@ -148,6 +148,8 @@ class PhoneService:
         try:
             self._check_available()
             settings = self._settings(persona.voice, persona.text_prompt, self._record)
+        except InvalidInput:  # the voice has gone since
+            return self._refuse(entry, messages.CANNOT_BE_USED)
         except PersonaplexError:
             return self._refuse(entry, messages.BUSY_AFTER_ALL)
         return self._connect(call_sid, settings, self._announcement, public_url)
