@@ -1,4 +1,4 @@
-"""At most so much within the last so many seconds, for each key: failures, bytes, calls, records of the log.
+"""A limit on what a key may add up to within a sliding window of time: failures, bytes, calls, log records.
 
 Plain bookkeeping: it is told what happened, and forgets it by itself. Depends on nothing of this app.
 """

@@ -35,7 +35,7 @@ UNREADABLE = b"\0"
 
 
 class TooManyFailures(PersonaplexError):
-    """So many wrong passwords came, from one address or ``in_all``, that none is looked at now."""
+    """Too many wrong passwords came, from one address or ``in_all``; none is looked at now."""
 
     def __init__(self, wait_sec: int, in_all: bool = False) -> None:
         whence = "" if in_all else " from your network"

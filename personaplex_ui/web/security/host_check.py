@@ -31,7 +31,7 @@ SENTENCE = (
 
 
 class HostCheck:
-    """An ASGI middleware; inside of the one that reads addresses, which refuses a ``Host`` that is none.
+    """An ASGI middleware; inside of the one that reads addresses, which refuses what is not a host.
 
     ``server_url`` and ``allowed_origins``: addresses whose hosts are known; ``*`` for all.
     """

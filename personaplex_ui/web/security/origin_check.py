@@ -2,7 +2,7 @@
 
 Knows the ``Origin`` header and the hosts that count as ours. Browsers name it on every websocket and on every
 request that could change something; of what they load without it, as an image or sound, they say by
-``Sec-Fetch-Site`` whether a page of another site asked. What sends neither is no page of a foreign site.
+``Sec-Fetch-Site`` whether a page of another site asked. What sends neither is not a page of a foreign site.
 """
 
 from collections.abc import Iterable

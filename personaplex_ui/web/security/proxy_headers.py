@@ -168,11 +168,11 @@ class ProxyHeaders:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """URLs are made of the host, and libraries stumble over what is none."""
+    """URLs are made of the host, and libraries stumble over what is not one."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    answer = PlainTextResponse("The Host header is no host. Please check the address.", 400)
+    answer = PlainTextResponse("The Host header is not a host. Please check the address.", 400)
     await answer(scope, receive, send)
 
 

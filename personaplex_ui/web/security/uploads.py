@@ -23,18 +23,18 @@ UPLOADS = ("/gradio_api/upload", "/gradio_api/upload/")
 MAX_OTHER_BYTES = 128 * 1024
 """Values of the page and of clients: the longest role, escaped, takes 24,000."""
 UNCOUNTED_BYTES = 64 * 1024
-"""A body that is no upload counts only from this size on."""
+"""A body that is not an upload counts only from this size on."""
 WINDOW_SEC = 3600.0
 STEP_SEC = 60.0
 """What is sent within one step is forgotten at once, so that an address takes 61 entries at most."""
 MAX_QUERY_BYTES = 200
 MOST_VALUES = 5_000
-"""Commas and brackets of a body that is no upload. 128 KiB of ``[],[],`` stop the event loop for 100 ms, and
-keep 6 MB while they wait in Gradio's queue. A role may be 2,000 commas."""
+"""Commas and brackets of a body that is not an upload. 128 KiB of ``[],[],`` stop the event loop for 100 ms,
+and keep 6 MB while they wait in Gradio's queue. A role may be 2,000 commas."""
 
 NEXT_PART_WITHIN_SEC = 30.0
 OTHER_WITHIN_SEC = 20.0
-"""All of a body that is no upload; only the time counts in which it is waited for."""
+"""All of a body that is not an upload; only the time counts in which it is waited for."""
 UPLOAD_GRACE_SEC = 30.0
 LEAST_BYTES_PER_SEC = 2_048
 """Of an upload, after the grace, on average: 64 MB may take nine hours, but not for ever."""

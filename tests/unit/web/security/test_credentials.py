@@ -171,7 +171,7 @@ def test_only_so_many_logins_are_remembered(monkeypatch: pytest.MonkeyPatch):
         ),
     ],
 )
-async def test_what_is_no_login_is_refused(protected: ProtectedApp, options: dict[str, Any], status: int):
+async def test_what_is_not_a_login_is_refused(protected: ProtectedApp, options: dict[str, Any], status: int):
     answer = await ask(protected, "/login", "POST", **options)
     assert answer.status_code == status
     assert answer.json()["detail"]

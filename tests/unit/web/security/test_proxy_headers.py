@@ -235,6 +235,6 @@ async def test_without_the_middleware_nothing_is_known():
     assert (client_address(connection), public_url(connection), forwarded_host(connection)) == ("", None, "")
 
 
-def test_a_proxy_that_is_no_address_is_refused_at_once():
+def test_a_proxy_that_is_not_an_address_is_refused_at_once():
     with pytest.raises(ValueError, match="proxy"):
         ProxyHeaders(noting([]), None, ["proxy.example.org"])
