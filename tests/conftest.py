@@ -8,10 +8,8 @@ import pytest
 
 from personaplex_ui.config.environment import give_gradio_a_folder
 from tests.support.app_process import logs
-from tests.support.password import GIVEN, let_http_clients_know_it
 from tests.support.this_machine import refuse_other_hosts, refused
 
-let_http_clients_know_it()
 refuse_other_hosts()
 
 # What this machine sets for the hub's client, which is not imported yet, says nothing here.
@@ -25,25 +23,6 @@ give_gradio_a_folder(os.environ)
 
 # The .env of whoever runs the tests says nothing here, nor in the processes that tests start.
 os.environ["ENV_FILE"] = os.devnull
-
-# These are about clients that do not know it.
-collect_ignore = (
-    [
-        "unit/web/security/test_auth.py",
-        "unit/web/security/test_credentials.py",
-        "unit/web/security/test_closed_app.py",
-        "e2e/test_password.py",
-        "field/test_a05_http_basic.py",
-        "field/test_a06_refused_in_the_handshake.py",
-        "field/test_a08_login_page_everywhere.py",
-        "field/test_a09_head_and_methods.py",
-        "field/test_a11_behind_a_prefix.py",
-        "field/test_d09_many_addresses.py",
-        "field/test_d10_other_sites.py",
-    ]
-    if GIVEN
-    else []
-)
 
 REQUIRE_ALL_TESTS = bool(os.environ.get("REQUIRE_ALL_TESTS"))
 

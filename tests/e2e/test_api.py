@@ -27,8 +27,6 @@ from tests.support.clients.browser_process import LIVE, CallerProcess
 
 ASK = """
 import sys
-from tests.support.password import let_http_clients_know_it
-let_http_clients_know_it()
 from gradio_client import Client, handle_file
 Client(sys.argv[1], verbose=False).predict(audio=handle_file(sys.argv[2]), api_name="/converse")
 """

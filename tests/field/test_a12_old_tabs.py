@@ -12,6 +12,7 @@ from httpx import Response
 from starlette.routing import Mount
 
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
+from tests.support.password import HEADERS, VARIABLES
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
@@ -23,12 +24,9 @@ async def app(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[OpenApp]:
     folder: Path = tmp_path_factory.mktemp("app")
-    closed = (
-        {"APP_PASSWORD": "a long password for tests"} if request.param == "closed" else {"APP_PASSWORD": ""}
-    )
-    async with open_app(folder, ENGINE="echo", **closed) as app:
-        if request.param == "closed":
-            app.http.headers["X-App-Password"] = closed["APP_PASSWORD"]
+    closed = request.param == "closed"
+    async with open_app(folder, ENGINE="echo", **(VARIABLES if closed else {})) as app:
+        app.http.headers.update(HEADERS if closed else {})
         await app.loaded()
         yield app
 

@@ -14,7 +14,7 @@ from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
 
-VARIABLES = {"APP_PASSWORD": "", "MAX_UPLOAD_MB": "1"}
+VARIABLES = {"MAX_UPLOAD_MB": "1"}
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
 FORM = "multipart/form-data; boundary=x"

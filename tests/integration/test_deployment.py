@@ -224,7 +224,8 @@ class RecordedImage:
         return step
 
 
-def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def run_modal_script(monkeypatch: pytest.MonkeyPatch) -> tuple[RecordedImage, dict[str, Any], dict[str, Any]]:
+    """The image, the options of its function, and what the script defines."""
     image = RecordedImage()
     function: dict[str, Any] = {}
 
@@ -248,8 +249,11 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
         asgi_app=decorator,
     )
     monkeypatch.setitem(sys.modules, "modal", modal)
-    module = runpy.run_path(str(ROOT / "deploy" / "modal" / "app.py"))
+    return image, function, runpy.run_path(str(ROOT / "deploy" / "modal" / "app.py"))
 
+
+def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, function, _ = run_modal_script(monkeypatch)
     (environment,) = (args[0] for name, args, _ in image.steps if name == "env")
     assert environment.keys() <= variables_of_ours() | LIBRARIES_READ
     folders = {args[0]: args[1] for name, args, _ in image.steps if name == "add_local_dir"}
@@ -261,6 +265,9 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
     (mounted,) = function["volumes"]
     assert all(environment[name].startswith(f"{mounted}/") for name in ("HF_HOME", "RECORDINGS_DIR"))
 
+
+def test_on_modal_the_app_is_built_with_its_settings_and_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, module = run_modal_script(monkeypatch)
     served: list[Settings] = []
     logged: list[tuple[str, bool]] = []
 

@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 import httpx
 
 from personaplex_ui.calls.store_table import FILE as CALLS
-from tests.support.password import GIVEN, VARIABLES
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN_SEC = 50.0
@@ -62,7 +61,6 @@ class AppProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.engine = variables.get("ENGINE", "echo")
-        variables = {**({} if not GIVEN else VARIABLES), **variables}
         self.headers = {"X-App-Password": variables["APP_PASSWORD"]} if "APP_PASSWORD" in variables else {}
         self._log_path = folder / f"app-{self.port}.log"
         environment = {

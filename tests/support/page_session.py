@@ -25,7 +25,6 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.ui.callbacks import PageCallbacks
-from tests.support.password import GIVEN, VARIABLES
 from tests.support.running import until
 
 WITHIN_SEC = 30.0
@@ -91,7 +90,7 @@ class OpenApp:
 @asynccontextmanager
 async def open_app(folder: Path, **variables: str) -> AsyncGenerator[OpenApp]:
     """The app with ``variables`` as its settings, loading. Its files go into ``folder``."""
-    own = {"RECORDINGS_DIR": str(folder / "recordings"), **(VARIABLES if GIVEN else {})}
+    own = {"RECORDINGS_DIR": str(folder / "recordings")}
     settings = Settings.from_mapping(own | variables)
     app = build_app(settings)
     async with app.router.lifespan_context(app):

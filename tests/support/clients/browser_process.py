@@ -19,8 +19,6 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
-from tests.support.password import let_http_clients_know_it
-
 ROOT = Path(__file__).parents[3]
 REPORT_WITHIN_SEC = 40.0
 
@@ -197,7 +195,6 @@ async def main(url: str, count: int, deaf: bool) -> None:
 
     import tests.support.clients.browser  # noqa: F401  # pyright: ignore[reportUnusedImport]  takes a second: before it is told to call
 
-    let_http_clients_know_it()
     browsers = [_Browser(number, url, deaf) for number in range(count)]
     await asyncio.gather(*(browser.open() for browser in browsers))
     if await told() == "call":

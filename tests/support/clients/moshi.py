@@ -17,8 +17,6 @@ import sphn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.password import SENT
-
 Sound = npt.NDArray[np.float32]
 
 RATE_HZ = 24_000
@@ -175,7 +173,7 @@ async def chat(
     as clients of other servers do not."""
     asked = {**(query or {}), **({"state": "1"} if tells_state else {})}
     address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(asked)}"
-    async with connect(address, max_size=None, proxy=None, additional_headers=SENT) as websocket:
+    async with connect(address, max_size=None, proxy=None) as websocket:
         client = MoshiClient(websocket, next_frame, hear)
         listening = asyncio.create_task(client._listen())  # pyright: ignore[reportPrivateUsage]
         talking = asyncio.create_task(client._run_microphone()) if microphone else None  # pyright: ignore[reportPrivateUsage]

@@ -18,7 +18,6 @@ from personaplex_ui.errors import InvalidInput
 from personaplex_ui.ui.phone_callbacks import check_key
 from tests.support.answering_machine import AnsweringMachine, answering_machine
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
-from tests.support.password import GIVEN
 from tests.support.running import until
 from tests.support.telephone_rig import ForwardingTunnel, plain_client, ring
 from tests.support.twilio_rest import (
@@ -124,7 +123,6 @@ async def test_twilios_refusal_is_a_sentence_without_the_number(page: PageSessio
     assert "2 more calls" in left
 
 
-@pytest.mark.skipif(bool(GIVEN), reason="The page itself would be locked out with its address.")
 async def test_too_many_wrong_keys_are_not_looked_at_any_more(tmp_path: Path, rest: TwilioRest) -> None:
     async with open_app(tmp_path, **TWILIO, TRUSTED_PROXIES="127.0.0.1") as app:
         app.http.headers.update(FAR_AWAY)
