@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from personaplex_ui.calls.settings import MAX_SEED
 from personaplex_ui.errors import ProtocolError
 from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 
@@ -23,9 +24,8 @@ MAX_METADATA_BYTES = 65_536
 MAX_SPEAK_BYTES = 8_192
 MAX_SPEAK_CHARACTERS = 2_000
 
-SEEDS = 2**31
-"""How many seeds there are; those of other servers, which go on to 2**64, are folded into these."""
 OTHER_SERVERS_SEED = re.compile(r"[0-9]{1,20}")
+"""Up to 2**64, folded into the seeds there are."""
 
 SPEAK_QUEUE_FULL = "TTS queue full"
 """The exact words by which older servers answer a text too many; clients look for them."""
@@ -225,5 +225,5 @@ def _seed_for_other_servers(query: Mapping[str, str]) -> str | None:
     for name in ("text_seed", "audio_seed"):
         value = query.get(name, "").strip()
         if OTHER_SERVERS_SEED.fullmatch(value):
-            return str(int(value) % SEEDS)
+            return str(int(value) % (MAX_SEED + 1))
     return None
