@@ -15,6 +15,7 @@ from personaplex_ui.models.echo.model import EchoModel
 from personaplex_ui.models.echo.sentences import GOODBYE, GREETING, WORDINGS
 from personaplex_ui.models.echo.voice import pitch_ratio
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+from tests.support.sounds import peak_hz, tone
 
 VOICES = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
 QUIET = 1e-4
@@ -34,11 +35,6 @@ def joined(greeting: str = "", voice: str = "NATF2", seed: int = 1) -> EchoModel
     model = echo_model(greeting)
     join(model, 0, voice, seed)
     return model
-
-
-def tone(sec: float, hz: float = 440.0, amplitude: float = 0.1) -> Samples:
-    time_sec = np.arange(int(sec * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    return (amplitude * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
 
 
 def pause(sec: float) -> Samples:
@@ -76,11 +72,6 @@ def spoken(answers: list[Answer]) -> Samples:
     sound = sound_of(answers)
     loud = np.flatnonzero(np.abs(sound) > QUIET)
     return sound[loud[0] : loud[-1] + 1]
-
-
-def peak_hz(samples: Samples) -> float:
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), n=2**19))
-    return float(np.argmax(spectrum)) * SAMPLE_RATE_HZ / 2**19
 
 
 @pytest.mark.parametrize(("voice", "amplitude"), [("NATF0", 0.02), ("VARM4", 0.1), ("NATF2", 0.9)])

@@ -9,19 +9,9 @@ from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.models.echo.voice import Saying, pitch_ratio
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
+from tests.support.sounds import peak_hz, tone
 
 VOICES = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
-
-
-def tone(sec: float, hz: float = 440.0, amplitude: float = 0.1) -> Samples:
-    time_sec = np.arange(int(sec * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    return (amplitude * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
-
-
-def peak_hz(samples: Samples) -> float:
-    """The loudest frequency of ``samples`` ``[n]``, to a fraction of a hertz (zero padded)."""
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), n=2**19))
-    return float(np.argmax(spectrum)) * SAMPLE_RATE_HZ / 2**19
 
 
 def say(saying: Saying) -> tuple[Samples, list[str]]:
