@@ -22,7 +22,7 @@ from personaplex_ui.audio.levels import rms_dbfs
 from personaplex_ui.models.echo.sentences import GREETING
 from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
-from tests.support.app_process import ROOT, AppProcess, running_app, wait_until
+from tests.support.app_process import ROOT, AppProcess, wait_until
 from tests.support.clients.browser_process import LIVE, CallerProcess
 
 ASK = """
@@ -35,19 +35,9 @@ GREETED_SEC = 6.0
 SPOKEN_SEC = 1.5
 ANSWERED_SEC = 3.5
 
+VARIABLES = {"MAX_CALLS": "1", "MAX_UPLOAD_MB": str(MAX_UPLOAD_MB)}
+
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    folder = tmp_path_factory.mktemp("app")
-    with running_app(folder, MAX_CALLS="1", MAX_UPLOAD_MB=str(MAX_UPLOAD_MB)) as app:
-        yield app
-
-
-@pytest.fixture(scope="module")
-def client(app: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(app.url, verbose=False, download_files=str(tmp_path_factory.mktemp("answers")))
 
 
 @pytest.fixture(scope="module")

@@ -14,25 +14,16 @@ from personaplex_ui.calls.transcript import to_records, utterances_of
 from personaplex_ui.models.personaplex.runtime.text import PieceReader, Tokenizer
 from tests.e2e.test_api import samples_of
 from tests.support import parity
-from tests.support.app_process import TINY, AppProcess, running_app
+from tests.support.app_process import TINY, AppProcess
 from tests.support.clients.browser_process import LIVE, CallerProcess
 
 SLOTS = 3
 TOKENIZER = Path(TINY["HF_REPO"]) / "tokenizer_spm_32k_3.model"
 USER = parity.DATA / "cases" / "voice_preset" / "user.wav"
 
+VARIABLES = {"MAX_CALLS": str(SLOTS), **TINY}
+
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with running_app(tmp_path_factory.mktemp("app"), MAX_CALLS=str(SLOTS), **TINY) as app:
-        yield app
-
-
-@pytest.fixture(scope="module")
-def client(app: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(app.url, verbose=False, download_files=str(tmp_path_factory.mktemp("answers")))
 
 
 @pytest.fixture

@@ -103,41 +103,44 @@ def test_an_answer_is_heard_where_its_first_loud_sample_is_played():
     assert listening.missing_sec == pytest.approx(0.0, abs=1e-6)
 
 
-def test_packets_that_come_together_are_played_one_after_the_other():
+def late(sec: float, *packets: int) -> list[float]:
+    """When 100 packets come, of which ``packets`` are late."""
+    return [at + (sec if number in packets else 0.0) for number, at in enumerate(on_time(100))]
+
+
+@pytest.mark.parametrize(
+    ("arrive_at", "answer_packet", "delay_sec"),
+    [
+        ([at - (number % 4) * PACKET_SEC for number, at in enumerate(on_time(100))], 47, 0.94),
+        (late(0.1, 44), 45, 1.0),
+        (late(0.1, 40), 45, 1.0),
+        (on_time(100), 45, 0.9),
+        (late(0.2, *range(10, 100)), 45, 1.1),
+    ],
+    ids=["four come together", "a stall", "a stall a player remembers", "on time", "late from now on"],
+)
+def test_an_answer_is_as_late_as_a_player_plays_it(
+    arrive_at: list[float], answer_packet: int, delay_sec: float
+):
     listening = Listening()
     listening.expect(sent_at=100.0)
-    together = [arrives_at - (number % 4) * PACKET_SEC for number, arrives_at in enumerate(on_time(100))]
-    hear(listening, with_answer(100, 47 * PACKET_SAMPLES), together)
-    assert listening.answers[0].delay_sec == pytest.approx(0.94)
+    hear(listening, with_answer(100, answer_packet * PACKET_SAMPLES), arrive_at)
+    assert listening.answers[0].delay_sec == pytest.approx(delay_sec)
 
 
-def test_a_stall_makes_answers_later_until_a_player_has_forgotten_it():
-    delays: list[float] = []
-    for stalled_packet in (44, 40, None):
-        listening = Listening()
-        listening.expect(sent_at=100.0)
-        arrive_at = on_time(100)
-        if stalled_packet is not None:
-            arrive_at[stalled_packet] += 0.1
-        hear(listening, with_answer(100, 45 * PACKET_SAMPLES), arrive_at)
-        delays.append(listening.answers[0].delay_sec)
-    assert delays == pytest.approx([1.0, 1.0, 0.9])
-
-
-def test_what_comes_late_from_now_on_stays_late():
+@pytest.mark.parametrize(
+    ("arrive_at", "missing_sec", "gap_sec"),
+    [
+        (late(0.2, *range(10, 100)), 0.2, 0.22),
+        ([100.0 + 0.019 * number for number in range(100)], -0.099, 0.019),
+    ],
+    ids=["late from now on", "faster than time"],
+)
+def test_missing_sound_and_gaps_are_told(arrive_at: list[float], missing_sec: float, gap_sec: float):
     listening = Listening()
-    listening.expect(sent_at=100.0)
-    arrive_at = [at + (0.2 if number >= 10 else 0.0) for number, at in enumerate(on_time(100))]
-    hear(listening, with_answer(100, 45 * PACKET_SAMPLES), arrive_at)
-    assert listening.answers[0].delay_sec == pytest.approx(1.1)
-    assert listening.longest_gap_sec == pytest.approx(0.22)
-    assert listening.missing_sec == pytest.approx(0.2)
-
-
-def test_sound_that_comes_faster_than_time_is_told():
-    listening = Listening()
-    hear(listening, [QUIET] * 100, [100.0 + 0.019 * number for number in range(100)])
-    assert listening.missing_sec == pytest.approx(-0.099)
+    hear(listening, [QUIET] * 100, arrive_at)
+    assert listening.missing_sec == pytest.approx(missing_sec)
+    assert listening.longest_gap_sec == pytest.approx(gap_sec)
 
 
 def test_what_is_loud_too_soon_is_no_answer_and_what_never_comes_is_lost():
