@@ -20,7 +20,7 @@ from typing import cast
 import pytest
 from huggingface_hub import constants
 
-from personaplex_ui.models.personaplex.hub import ranged_download
+from personaplex_ui.models.personaplex.hub import download, ranged_download
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
 
@@ -271,7 +271,8 @@ def refusal(
 
 
 def keep_to_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No token of this machine, no proxy, small pieces, and no waiting between attempts."""
+    """No token of this machine, no proxy, small pieces, no waiting between attempts, and time to answer on
+    a machine that is busy with other things."""
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -282,3 +283,4 @@ def keep_to_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.utils._http.time", at_once)
     monkeypatch.setattr("huggingface_hub.file_download.time", at_once)
     monkeypatch.setattr(ranged_download, "WAIT_SEC", 0.001)
+    monkeypatch.setattr(download, "HUB_TIMEOUT_SEC", 50.0)
