@@ -17,8 +17,8 @@ class ServerStats:
     message: str = ""
     model: str = ""
     device: str = ""
-    lines: int = 0
-    lines_free: int = 0
+    slots: int = 0
+    slots_free: int = 0
     waiting: int = 0
     live: Mapping[Transport, int] = field(default_factory=dict[Transport, int])
     ended: Mapping[End, int] = field(default_factory=dict[End, int])

@@ -45,7 +45,7 @@ def take_a_call(browser: Browser, app: AppProcess, folder: Path, mode: str) -> N
         talk = TalkPage(context, app.url)
         take(talk, folder, mode, "before")
         talk.start()
-        talk.lines.nth(1).wait_for()  # it is answering
+        talk.utterances.nth(1).wait_for()  # it is answering
         take(talk, folder, mode, "in")
         talk.hang_up()
         talk.wait_for_result()

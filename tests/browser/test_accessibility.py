@@ -142,7 +142,7 @@ def inspect_other_tabs(talk: TalkPage, inspection: Inspection, mode: str) -> Non
 def inspect_call(talk: TalkPage, inspection: Inspection, mode: str) -> None:
     page = talk.page
     talk.start()
-    talk.lines.first.wait_for()
+    talk.utterances.first.wait_for()
     inspection.look_at(talk, f"{mode}, in the call")
     talk.wait_live()
     talk.hang_up()

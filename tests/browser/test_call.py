@@ -96,17 +96,17 @@ def held(visitor: tuple[BrowserContext, list[str]], app: AppProcess) -> HeldCall
     talk.wait_live()
     call.energies.append(talk.inbound_energy())
     talk.wait_for_sound_of("assistant")
-    talk.lines.first.wait_for()
+    talk.utterances.first.wait_for()
     if app.engine == "echo":
-        expect(talk.lines.first).to_contain_text(GREETING)
+        expect(talk.utterances.first).to_contain_text(GREETING)
     call.wait_for_energy()
     talk.wait_for_sound_of("caller")
     if app.engine == "echo":
-        expect(talk.lines.nth(1)).to_contain_text(HEARD_LINE)
+        expect(talk.utterances.nth(1)).to_contain_text(HEARD_LINE)
         talk.wait_live()
     else:
         talk.watch_the_transcript_grow()
-    call.lines_shown = talk.lines.all_inner_texts()
+    call.lines_shown = talk.utterances.all_inner_texts()
     call.said = talk.said()
     call.wait_for_energy()
     talk.hang_up()

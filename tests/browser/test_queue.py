@@ -33,7 +33,7 @@ def test_the_second_browser_waits_and_gets_the_line(browser: Browser, app_with_o
         expect(third.status).to_contain_text("the queue is full")
         first.watch_the_transcript_grow()
         expect(second.status).to_contain_text("Waiting: place 1 of 1")
-        expect(second.lines).to_have_count(0)
+        expect(second.utterances).to_have_count(0)
 
         first.hang_up()
         second.watch_the_transcript_grow()

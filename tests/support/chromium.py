@@ -138,7 +138,7 @@ class TalkPage:
         self.start_button = self.page.get_by_role("button", name="Talk: start the call")
         self.hang_up_button = self.page.get_by_role("button", name="Hang up")
         self.status = self.page.locator("#status")
-        self.lines = self.page.locator("#transcript .pp-line")
+        self.utterances = self.page.locator("#transcript .pp-line")
         self.result = self.page.locator("#result")
         self.microphone_message = self.page.locator("#mic-message")
         self.role = self.page.locator("#prompt textarea")
@@ -167,15 +167,15 @@ class TalkPage:
 
     def said(self) -> str:
         """What the transcript shows now, without its times."""
-        return plain(" ".join(re.sub(r"^[\d:]+\s", "", line) for line in self.lines.all_inner_texts()))
+        return plain(" ".join(re.sub(r"^[\d:]+\s", "", line) for line in self.utterances.all_inner_texts()))
 
     def watch_the_transcript_grow(self) -> None:
         """Words come one after the other while the call is live."""
 
         def shown() -> int:
-            return len("".join(self.lines.all_inner_texts()))
+            return len("".join(self.utterances.all_inner_texts()))
 
-        self.lines.first.wait_for()
+        self.utterances.first.wait_for()
         at_first = shown()
         wait_until(lambda: shown() > at_first, 20, "more words stand in the transcript")
         self.wait_live()

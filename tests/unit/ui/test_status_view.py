@@ -16,8 +16,8 @@ BUSY = ServerStats(
     state=EngineState.READY,
     model="PersonaPlex 7B",
     device="cuda:0",
-    lines=4,
-    lines_free=1,
+    slots=4,
+    slots_free=1,
     waiting=2,
     live={Transport.TWILIO: 1, Transport.BROWSER: 2},
     ended={End.LOST: 1, End.HUNG_UP: 1_200, End.FAILED: 0},
@@ -44,7 +44,7 @@ BUSY_ROWS = {
     "Calls since the start": "1,201: 1,200 hung up, 1 lost the connection",
     "Running for": "2 h 1 min",
 }
-LOADING = ServerStats(EngineState.LOADING, "Downloading the weights…", lines=4, lines_free=4)
+LOADING = ServerStats(EngineState.LOADING, "Downloading the weights…", slots=4, slots_free=4)
 LOADING_ROWS = {
     "Engine": "Loading the model: Downloading the weights…",
     "Model": "None is loaded yet",

@@ -164,7 +164,7 @@ async def test_who_waits_and_who_is_in_one_step_is_counted(rig: Rig) -> None:
     assert series("calls_live", transport="browser") == 2
     assert series("tick_callers_bucket", le="2.0") == series("tick_callers_count")
     status = rig.metrics.status()
-    assert (status.lines, status.lines_free, status.waiting) == (2, 0, 1)
+    assert (status.slots, status.slots_free, status.waiting) == (2, 0, 1)
     assert status.live == {Transport.BROWSER: 2}
     assert status.tick_mean_sec is not None
     assert status.real_time_factor == pytest.approx(status.tick_mean_sec / 0.08)
@@ -240,7 +240,7 @@ async def test_the_model_loads_meanwhile(tmp_path: Path) -> None:
         assert series("engine_state", state="loading") == 1
         assert not any(name == "personaplex_model_info" for name, _ in series)
         status = rig.metrics.status()
-        assert (status.state, status.model, status.lines) == (EngineState.LOADING, "", 2)
+        assert (status.state, status.model, status.slots) == (EngineState.LOADING, "", 2)
         assert status.message
         assert status.tick_mean_sec is status.tick_p95_sec is status.real_time_factor is None
         call = rig.call_manager.open(SETTINGS)
