@@ -3,11 +3,15 @@ failure shows the logs of the apps that run."""
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+import soundfile
 
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.config.environment import give_gradio_a_folder
 from tests.support.app_process import logs
+from tests.support.sounds import tone
 from tests.support.this_machine import refuse_other_hosts, refused
 
 refuse_other_hosts()
@@ -32,6 +36,14 @@ def other_hosts_are_not_asked_for() -> Generator[None]:
     refused.clear()
     yield
     assert refused == []
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A second of sound."""
+    path = tmp_path / "a clip.wav"
+    soundfile.write(path, tone(1.0), SAMPLE_RATE_HZ)  # pyright: ignore[reportUnknownMemberType]
+    return path
 
 
 @pytest.hookimpl(wrapper=True)

@@ -126,10 +126,6 @@ def test_a_clip_waits_for_a_line_and_is_told_its_place(client: Client, clip: Pat
     assert answer[1][0]["text"] == GREETING
 
 
-def waiting(app: AppProcess) -> int:
-    return int(httpx.get(f"{app.url}/health").json()["waiting"])
-
-
 def test_a_program_that_is_killed_while_it_waits_leaves_the_queue_at_once(
     app: AppProcess, clip: Path, holder: CallerProcess, tmp_path: Path
 ):
@@ -139,11 +135,11 @@ def test_a_program_that_is_killed_while_it_waits_leaves_the_queue_at_once(
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
-        wait_until(lambda: waiting(app) == 1, 40, "the program waits for a slot")
+        wait_until(lambda: app.waiting() == 1, 40, "the program waits for a slot")
     finally:
         program.kill()
         program.wait()
-    wait_until(lambda: waiting(app) == 0, 20, "its place is free")
+    wait_until(lambda: app.waiting() == 0, 20, "its place is free")
     assert app.free_slots() == 0, "the call that is on goes on"
     holder.hang_up()
 

@@ -10,7 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.support.app_process import ECHO, TINY, AppProcess, running_app
-from tests.support.clients.moshi import FRAME_SAMPLES, RATE_HZ, MoshiClient, Sound, chat, tone
+from tests.support.clients.moshi import FRAME_SAMPLES, RATE_HZ, MoshiClient, Sound, chat
+from tests.support.sounds import tone
 
 SLOTS = 4
 QUEUE = 20
@@ -72,7 +73,7 @@ async def test_two_at_once_hear_their_own_words_in_their_own_voices(echo: AppPro
     ):
         for client in (high, low):
             await client.until(lambda client=client: max(client.loudness, default=0.0) > 0.01)  # the greeting
-            client.say(tone(300.0, 0.8))
+            client.say(tone(0.8, 300.0))
         for client in (high, low):
             await client.until(lambda client=client: client.text.count("dBFS.") == 1)
             frames = len(client.loudness)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 import soundfile
 from gradio_client import Client, handle_file
@@ -40,13 +39,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     assert API_KEY not in log
     assert "personaplex_pass=" not in log
     assert "secret-role" not in log
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "clip.wav"
-    soundfile.write(path, 0.3 * np.sin(np.arange(24_000) / 9), 24_000)
-    return path
 
 
 def close_of(app: AppProcess, path: str, **headers: str) -> tuple[int, str]:

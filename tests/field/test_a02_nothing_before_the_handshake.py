@@ -15,10 +15,11 @@ from personaplex_ui.channels.moshi.routes import build_moshi_router
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
-from tests.support.clients.moshi import MoshiClient, chat, tone
+from tests.support.clients.moshi import MoshiClient, chat
 from tests.support.fake_model import FakeModel
 from tests.support.loopback_server import serving
 from tests.support.running import until
+from tests.support.sounds import tone
 
 VOICES = VoiceLibrary([Voice("NATF2", "", "NATF2")], default="NATF2")
 JUNK: tuple[bytes | str, ...] = (b"", "text", b"\x08", b"\x03", b"\x04{", b"\x02\xff", b"\x07", b"\x01junk")
@@ -42,7 +43,7 @@ async def plain(url: str, query: dict[str, str] | None = None) -> AsyncGenerator
 
 async def talks(client: MoshiClient) -> None:
     frames = len(client.loudness)
-    client.say(tone(440.0, 0.4))
+    client.say(tone(0.4))
     await client.until(lambda: max(client.loudness[frames:], default=0.0) > 0.1)
     await client.until(lambda: bool(client.texts))
 
@@ -94,7 +95,7 @@ async def test_what_is_said_before_the_handshake_is_not_answered(url: str, call_
         await talker.until(lambda: talker.ready)
         async with plain(url) as waiting:
             await until(lambda: len(call_manager.calls) == 2)
-            for message in (*JUNK, b"\x07Good morning", b"\x06", b"\x00", waiting.audio(tone(440.0, 0.08))):
+            for message in (*JUNK, b"\x07Good morning", b"\x06", b"\x00", waiting.audio(tone(0.08))):
                 await waiting.send(message)
             await talker.until(lambda: len(talker.loudness) > 10)
             assert waiting.kinds == []

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 
@@ -25,13 +24,6 @@ DEFAULTS: dict[str, Any] = {
     "seed": None,
     "greedy": False,
 }
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.wav"
-    soundfile.write(path, 0.3 * np.sin(np.arange(24_000) / 8), 24_000)
-    return path
 
 
 @pytest.mark.parametrize("names", [*[(name,) for name in NAMES], NAMES])

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tests.support.app_process import ECHO, AppProcess, running_app
-from tests.support.clients.moshi import chat, tone
+from tests.support.clients.moshi import chat
+from tests.support.sounds import tone
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -23,7 +24,7 @@ async def test_a_whole_call(app: AppProcess, path: str):
     query = {"voice_prompt": "NATM1.pt", "text_prompt": "You are kind.", "text_seed": "42"}
     async with chat(app.url, query, path, tells_state=False) as client:
         await client.until(lambda: client.ready)
-        client.say(tone(300.0, 0.8))
+        client.say(tone(0.8, 300.0))
         await client.until(lambda: "dBFS." in client.text)
         assert client.kinds[0] == 0x00
         assert client.errors == []

@@ -50,10 +50,6 @@ def live_clips(app: AppProcess) -> bool:
     return 'personaplex_calls_live{transport="clip"} 1.0' in httpx.get(f"{app.url}/metrics").text
 
 
-def callers_waiting(app: AppProcess) -> bool:
-    return bool(httpx.get(f"{app.url}/health").json().get("waiting"))
-
-
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 async def test_callers_and_clips_are_told(app: AppProcess, clip: Path, sent: signal.Signals) -> None:
     job = await asyncio.to_thread(converse, app, clip)
@@ -62,7 +58,7 @@ async def test_callers_and_clips_are_told(app: AppProcess, clip: Path, sent: sig
     async with chat(app.url) as client:
         await client.until(lambda: client.ready and len(client.sound) > 5)
         waiting = await asyncio.to_thread(converse, app, clip)
-        await asyncio.to_thread(wait_until, lambda: callers_waiting(app), 30, "a clip waits for a slot")
+        await asyncio.to_thread(wait_until, lambda: app.waiting() == 1, 30, "a clip waits for a slot")
         app.process.send_signal(sent)
         await client.until(lambda: client.closed)
         assert SHUTTING_DOWN in (*client.errors, client.close_reason)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 
@@ -21,13 +20,6 @@ def other() -> Iterator[AnsweringMachine]:
     """Somebody else's server."""
     with answering_machine() as server:
         yield server
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "a clip.wav"
-    soundfile.write(path, 0.3 * np.sin(np.arange(24_000) / 8), 24_000)
-    return path
 
 
 def files_of_others(host: str, upload: str) -> list[Any]:

@@ -111,6 +111,10 @@ class AppProcess:
             found = connection.execute("SELECT record FROM calls WHERE call_id = ?", (call_id,)).fetchone()
         return json.loads(found[0])
 
+    def waiting(self) -> int:
+        """Callers in the queue."""
+        return int(httpx.get(f"{self.url}/health", headers=self.headers).json()["waiting"])
+
     def free_slots(self) -> int:
         return int(httpx.get(f"{self.url}/health", headers=self.headers).json()["lines_free"])
 

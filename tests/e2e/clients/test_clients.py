@@ -105,8 +105,8 @@ def calls(echo: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         await asyncio.gather(*(asyncio.to_thread(refused[name].wait) for name in (MOSHI, LIVEKIT)))
         async with taken_line(echo):
             first = {name: start(name, "first") for name in CLIENTS}
-            await asyncio.to_thread(wait_until, lambda: waiting(echo) == 3, 60, "all three wait")
-            most_waiting = waiting(echo)
+            await asyncio.to_thread(wait_until, lambda: echo.waiting() == 3, 60, "all three wait")
+            most_waiting = echo.waiting()
 
         async def call_again(name: str) -> Program:
             await asyncio.to_thread(first[name].wait)
@@ -132,10 +132,6 @@ async def taken_line(app: AppProcess) -> AsyncGenerator[None]:
     async with chat(app.url, {"password": PASSWORD}) as holder:
         await holder.until(lambda: holder.ready)
         yield
-
-
-def waiting(app: AppProcess) -> int:
-    return int(httpx.get(f"{app.url}/health", headers=app.headers).json()["waiting"])
 
 
 def text_of(program: Program, call: int = 1) -> str:

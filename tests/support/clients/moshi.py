@@ -24,12 +24,6 @@ FRAME_SAMPLES = 1_920
 FRAME_SEC = 0.08
 
 
-def tone(hz: float, sec: float) -> Sound:
-    """Whole frames of it."""
-    time_sec = np.arange(round(sec / FRAME_SEC) * FRAME_SAMPLES) / RATE_HZ
-    return (0.3 * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
-
-
 class MoshiClient:
     """What came over one connection, as it came.
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.channels.moshi.ogg_lacing import LONGEST_BYTES, is_whole, mend
 from personaplex_ui.channels.moshi.opus import OpusInput
-from tests.unit.channels.moshi.test_opus import head, page, pages_of, receive, tone
+from tests.support.sounds import tone
+from tests.unit.channels.moshi.test_opus import head, page, pages_of, receive
 
 FRAME_60_MS = 1_440
 
@@ -55,12 +56,12 @@ def loudness(sound: Samples) -> float:
 @pytest.mark.parametrize("bit_rate", [24_000, 33_866, 34_400, 48_000, 128_000])
 @pytest.mark.parametrize("in_one_piece", [True, False])
 def test_their_sound_is_heard_whole(bit_rate: int, in_one_piece: bool) -> None:
-    check_heard_whole(packets_of(tone(), bit_rate), in_one_piece)
+    check_heard_whole(packets_of(tone(2.0), bit_rate), in_one_piece)
 
 
 @pytest.mark.parametrize("in_one_piece", [True, False])
 def test_of_a_client_that_did_so_before_255_bytes_are_a_packet(in_one_piece: bool) -> None:
-    packets = packets_of(tone(), 34_400)[:3] + packets_of(tone(), 34_000)[3:]
+    packets = packets_of(tone(2.0), 34_400)[:3] + packets_of(tone(2.0), 34_000)[3:]
     assert len(packets[-1]) == 255
     check_heard_whole(packets, in_one_piece)
 
@@ -72,12 +73,12 @@ def check_heard_whole(packets: list[bytes], in_one_piece: bool) -> None:
     assert not any(faults for _, faults in results)
     sound = np.concatenate([heard for heard, _ in results])
     assert len(sound) == pytest.approx(len(packets) * FRAME_60_MS, abs=FRAME_60_MS)
-    assert loudness(sound) == pytest.approx(loudness(tone()), rel=0.05)
+    assert loudness(sound) == pytest.approx(loudness(tone(2.0)), rel=0.05)
 
 
 def test_junk_behind_a_page_stays_junk() -> None:
     """Its checksum does not fit."""
-    packet = packets_of(tone(), 48_000)[3]
+    packet = packets_of(tone(2.0), 48_000)[3]
     broken = bytearray(wrong_page(packet, 3))
     broken[-1] ^= 1
     sound, faults = receive(head() + bytes(broken) + head())
@@ -87,13 +88,13 @@ def test_junk_behind_a_page_stays_junk() -> None:
 
 def test_a_packet_that_goes_on_in_the_next_page_is_put_together() -> None:
     """As a right encoder writes it, with the same table."""
-    packets = packets_of(tone(), 48_000)
+    packets = packets_of(tone(2.0), 48_000)
     pages = [head()]
     for packet in packets:
         pages += [page([255], packet[:255]), page([len(packet) - 255], packet[255:], flags=1)]
     sound, faults = receive(b"".join(pages))
     assert faults == []
-    assert loudness(sound) == pytest.approx(loudness(tone()), rel=0.05)
+    assert loudness(sound) == pytest.approx(loudness(tone(2.0)), rel=0.05)
 
 
 @given(st.binary(min_size=60, max_size=600))

@@ -8,14 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
+from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples
 from personaplex_ui.channels.moshi.opus import OggPages, OpusInput, OpusOutput, Page, packet_sec
 from personaplex_ui.errors import ProtocolError
-
-
-def tone(sec: float = 2.0, hz: float = 440.0) -> Samples:
-    time_sec = np.arange(int(sec * 12.5) * FRAME_SAMPLES) / SAMPLE_RATE_HZ
-    return (0.4 * np.sin(2 * np.pi * hz * time_sec)).astype(np.float32)
+from tests.support.sounds import tone
 
 
 def encode(sound: Samples, output: OpusOutput | None = None) -> bytes:
@@ -50,7 +46,7 @@ def head(channels: int = 1, mapping: int = 0, name: bytes = b"OpusHead") -> byte
     return page([len(packet)], packet, flags=2)
 
 
-TONE = encode(tone())
+TONE = encode(tone(2.0))
 SILK_60_MS = bytes([3 << 3])
 """A packet of one byte: 60 ms of which nothing is known."""
 
@@ -60,13 +56,13 @@ SILK_60_MS = bytes([3 << 3])
 def test_a_tone_comes_back_as_itself():
     sound, faults = receive(TONE)
     assert faults == []
-    assert len(sound) == len(tone())
+    assert len(sound) == len(tone(2.0))
     settled = slice(12_000, 36_000)
     ratios_db: list[float] = []
     for delay in range(600):  # the codec's, in samples
         kept = sound[12_000 + delay : 36_000 + delay]
-        error = tone()[settled] - kept
-        ratios_db.append(10 * np.log10(np.sum(tone()[settled] ** 2) / np.sum(error**2)))
+        error = tone(2.0)[settled] - kept
+        ratios_db.append(10 * np.log10(np.sum(tone(2.0)[settled] ** 2) / np.sum(error**2)))
     assert max(ratios_db) > 25.0
 
 
@@ -80,21 +76,23 @@ def test_silence_stays_silent():
 def test_samples_that_are_no_sound_do_no_harm(value: float):
     output = OpusOutput()
     broken = np.full(FRAME_SAMPLES, value, dtype=np.float32)
-    sound, faults = receive(output.append(broken) + encode(tone(), output))
+    sound, faults = receive(output.append(broken) + encode(tone(2.0), output))
     assert faults == []
     assert np.all(np.isfinite(sound))
     assert 0.2 < np.sqrt(np.mean(sound[-24_000:] ** 2)) < 0.4
 
 
 def test_a_view_of_another_array_can_be_sent():
-    twice = np.repeat(tone(), 2)
+    twice = np.repeat(tone(2.0), 2)
     output = OpusOutput()
-    assert encode(tone()) == b"".join(output.append(frame) for frame in twice[::2].reshape(-1, FRAME_SAMPLES))
+    assert encode(tone(2.0)) == b"".join(
+        output.append(frame) for frame in twice[::2].reshape(-1, FRAME_SAMPLES)
+    )
 
 
 def test_every_frame_makes_whole_pages_at_once():
     output = OpusOutput()
-    for number, frame in enumerate(tone().reshape(-1, FRAME_SAMPLES)):
+    for number, frame in enumerate(tone(2.0).reshape(-1, FRAME_SAMPLES)):
         pages = pages_of(output.append(frame))
         assert round(sum(page.sec for page in pages), 6) == 0.08
         assert pages[0].begins_stream == (number == 0)
@@ -127,7 +125,7 @@ def test_a_packet_may_go_on_in_the_next_page():
 
 def test_a_second_stream_may_begin_at_any_time():
     stream = OpusInput()
-    for data in (TONE, encode(tone(hz=880.0)), TONE):
+    for data in (TONE, encode(tone(2.0, 880.0)), TONE):
         sound, faults = receive(data, stream)
         assert faults == []
         np.testing.assert_array_equal(sound, receive(data)[0])
@@ -150,7 +148,7 @@ def test_how_some_encoders_end_a_stream_is_no_fault():
     for end in (page([0], b"", flags=4), page([], b"", flags=4)):
         sound, faults = receive(TONE + end + TONE)
         assert faults == []
-        assert len(sound) == 2 * len(tone())
+        assert len(sound) == 2 * len(tone(2.0))
 
 
 # Junk --------------------------------------------------------------------------------------------------
@@ -227,7 +225,7 @@ def test_a_page_cut_short_costs_nothing_of_the_next_one(kept: int):
     pages = [page.content for page in pages_of(TONE)]
     sound, faults = receive(b"".join([*pages[:20], pages[20][:kept], *pages[21:]]))
     assert faults == [f"The audio (01) holds {kept} bytes that are no Ogg page; they were left out."]
-    assert len(sound) == len(tone()) - FRAME_SAMPLES // 2
+    assert len(sound) == len(tone(2.0)) - FRAME_SAMPLES // 2
 
 
 def test_a_header_that_promises_too_much_swallows_nothing():

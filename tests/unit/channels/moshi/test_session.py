@@ -19,10 +19,11 @@ from personaplex_ui.channels.moshi.session import MOST_FAULTS, serve_chat
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from tests.support.asgi_peer import AsgiPeer
-from tests.support.clients.moshi import MoshiClient, chat, tone
+from tests.support.clients.moshi import MoshiClient, chat
 from tests.support.fake_model import FakeModel
 from tests.support.loopback_server import moshi_server
 from tests.support.running import until
+from tests.support.sounds import tone
 
 SLOTS = 2
 
@@ -48,7 +49,7 @@ def only_call(call_manager: CallManager) -> LiveCall:
 async def goes_on(client: MoshiClient) -> bool:
     """Whether its call answers what it says now."""
     frames = len(client.loudness)
-    client.say(tone(440.0, 0.4))
+    client.say(tone(0.4))
     await client.until(lambda: max(client.loudness[frames:], default=0.0) > 0.1)
     return not client.closed
 
@@ -245,7 +246,7 @@ async def test_sound_before_the_handshake_is_not_heard(url: str, model: FakeMode
     held = [call_manager.open(read_settings()) for _ in range(SLOTS)]
     async with chat(url) as client:
         await until(lambda: len(call_manager.calls) == SLOTS + 1)
-        for frame in tone(440.0, 0.8).reshape(-1, 1_920):
+        for frame in tone(0.8).reshape(-1, 1_920):
             await client.send(client.audio(frame))
         await asyncio.sleep(0.1)
         held[0].hang_up("Goodbye.")
@@ -257,7 +258,7 @@ async def test_sound_before_the_handshake_is_not_heard(url: str, model: FakeMode
 
 async def test_a_client_that_sends_ten_times_real_time_is_closed_with_words(url: str):
     async with chat(url) as other, chat(url, microphone=False) as client:
-        pages = [client.audio(frame) for frame in tone(440.0, 30.0).reshape(-1, 1_920)]
+        pages = [client.audio(frame) for frame in tone(30.0).reshape(-1, 1_920)]
         await client.until(lambda: client.ready)
         for page in pages:
             await client.send(page)
@@ -290,9 +291,9 @@ async def test_what_a_client_kept_while_it_waited_may_come_all_at_once(
         await asyncio.sleep(2.2)
         held[0].hang_up("Goodbye.")
         await client.until(lambda: client.ready)
-        for frame in tone(440.0, MOST_SEC + 2.5).reshape(-1, 1_920):
+        for frame in tone(MOST_SEC + 2.52).reshape(-1, 1_920):
             await client.send(client.audio(frame))
-        for frame in tone(440.0, 2.0).reshape(-1, 1_920):
+        for frame in tone(2.0).reshape(-1, 1_920):
             await asyncio.sleep(0.08)
             await client.send(client.audio(frame))
         await client.until(lambda: len(client.loudness) > 20)
@@ -307,12 +308,12 @@ async def test_the_headers_of_a_stream_count_though_its_sound_is_not_heard_yet(
     held = [call_manager.open(read_settings()) for _ in range(SLOTS)]
     async with chat(url, microphone=False) as client:
         await until(lambda: len(call_manager.calls) == SLOTS + 1)
-        sound = client.audio(tone(440.0, 0.08))
+        sound = client.audio(tone(0.08))
         await client.send(sound.replace(b"OpusHead", b"VorbisHd"))
         await client.until(lambda: bool(client.errors))  # this client asked to be told at once
         held[0].hang_up("Goodbye.")
         await client.until(lambda: client.ready)
-        for frame in tone(440.0, 0.8).reshape(-1, 1_920):
+        for frame in tone(0.8).reshape(-1, 1_920):
             await client.send(client.audio(frame))
         await client.send(b"")
         await client.until(lambda: len(client.errors) > 1)
