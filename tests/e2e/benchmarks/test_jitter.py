@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.jitter_report import BufferStats, JitterReport
 from benchmarks.pulses import PULSE_EVERY, PulseDelays, PulseListener, PulseSpeaker, pulse_delays
 from tests.support.clients.impairment import Impaired, Impairment
@@ -55,3 +56,13 @@ def test_both_are_told_side_by_side():
     assert values["won_ms"] == pytest.approx(80.0)
     assert [buffer["buffer"] for buffer in values["buffers"]] == ["aiortc", "ours"]
     assert values["network"] == {"loss": 0.01, "jitter_ms": 30.0, "burst": 10, "seed": 1}
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(120)
+def test_both_buffers_hear_a_call_side_by_side(capsys: pytest.CaptureFixture[str]):
+    main(["jitter", "--seconds", "3", "--json"])
+    theirs, ours = json.loads(capsys.readouterr().out)["buffers"]
+    assert (theirs["buffer"], ours["buffer"]) == ("aiortc", "ours")
+    assert theirs["pulses"] == ours["pulses"] > 0
+    assert min(theirs["heard"], ours["heard"]) > 0
