@@ -19,7 +19,7 @@ class TroubledApp(AppProcess):
 
     def __init__(self, folder: Path) -> None:
         self._trouble = folder / "trouble"
-        super().__init__(folder, SCRIPT, MAX_SLOTS=str(SLOTS), TROUBLE_FILE=str(self._trouble))
+        super().__init__(folder, SCRIPT, MAX_CALLS=str(SLOTS), TROUBLE_FILE=str(self._trouble))
 
     def be_in_trouble(self, words: str) -> None:
         self._trouble.write_text(words)

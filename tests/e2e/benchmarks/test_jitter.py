@@ -61,7 +61,7 @@ def test_both_are_told_side_by_side():
 @pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_both_buffers_hear_a_call_side_by_side(capsys: pytest.CaptureFixture[str]):
-    main(["jitter", "--seconds", "3", "--json"])
+    main(["jitter", "--seconds", "5", "--json"])
     theirs, ours = json.loads(capsys.readouterr().out)["buffers"]
     assert (theirs["buffer"], ours["buffer"]) == ("aiortc", "ours")
     assert theirs["pulses"] == ours["pulses"] > 0
