@@ -1,6 +1,6 @@
 """The API as programs use it: gradio_client against the app in another process, and plain HTTP.
 
-There is one line, so that a line that is lost shows at once.
+There is one slot, so that a slot that is lost shows at once.
 """
 
 import os
@@ -54,7 +54,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def holder(app: AppProcess) -> Iterator[CallerProcess]:
-    """Somebody who is on the only line."""
+    """Somebody who has the only slot."""
     caller = CallerProcess(app.url)
     caller.start()
     caller.wait_for(LIVE)
@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_answer(client: Client, clip: Path):
     assert np.array_equal(samples_of(answers[0][0]), samples_of(answers[1][0]))
 
 
-def test_a_clip_waits_for_a_line_and_is_told_its_place(client: Client, clip: Path, holder: CallerProcess):
+def test_a_clip_waits_for_a_slot_and_is_told_its_place(client: Client, clip: Path, holder: CallerProcess):
     job = client.submit(audio=handle_file(clip), api_name="/converse")
 
     def told() -> str:

@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    """One line. Ended by the last test."""
+    """One slot. Ended by the last test."""
     voices = tmp_path_factory.mktemp("voices")
     (voices / f"{VOICE}.wav").touch()  # the echo reads no voice, the name is enough
     variables = {

@@ -1,5 +1,5 @@
 """Other people's clients hold whole calls with the app, on both engines: sound both ways, text, waiting for
-the only line, connecting again, a wrong password.
+the only slot, connecting again, a wrong password.
 
 All clients call at once and wait their turn, so the calls are held once for all tests.
 """
@@ -47,7 +47,7 @@ FOR_FOUR_SEC = 4.0
 @dataclass(frozen=True)
 class Calls:
     """``first``, ``second``: each client's. ``refused``: those with a wrong password. ``waiting``: how many
-    callers waited for the line at once."""
+    callers waited for the slot at once."""
 
     first: dict[str, Program]
     second: dict[str, Program]
@@ -57,7 +57,7 @@ class Calls:
 
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, AppProcess]]:
-    """``echo`` with one line and a telephone, ``tiny`` with three; both with a password."""
+    """``echo`` with one slot and a telephone, ``tiny`` with three; both with a password."""
     require_environment()
     voices = tmp_path_factory.mktemp("voices")
     (voices / f"{VOICE}.wav").touch()  # the echo reads no voice, the name is enough
@@ -103,7 +103,7 @@ def calls(echo: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         refused = {name: start(name, "refused", WRONG) for name in CLIENTS}
         # The one that only gives up after half a minute is left to itself.
         await asyncio.gather(*(asyncio.to_thread(refused[name].wait) for name in (MOSHI, LIVEKIT)))
-        async with taken_line(echo):
+        async with taken_slot(echo):
             first = {name: start(name, "first") for name in CLIENTS}
             await asyncio.to_thread(wait_until, lambda: echo.waiting() == 3, 60, "all three wait")
             most_waiting = echo.waiting()
@@ -127,7 +127,7 @@ def calls(echo: AppProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @asynccontextmanager
-async def taken_line(app: AppProcess) -> AsyncGenerator[None]:
+async def taken_slot(app: AppProcess) -> AsyncGenerator[None]:
     """By somebody else."""
     async with chat(app.url, {"password": PASSWORD}) as holder:
         await holder.until(lambda: holder.ready)
@@ -156,7 +156,7 @@ def check_answer(answer: Whistle) -> None:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_whole_call_after_waiting_for_the_line(calls: Calls, name: str) -> None:
+def test_a_whole_call_after_waiting_for_the_slot(calls: Calls, name: str) -> None:
     assert calls.waiting == 3
     program = calls.first[name]
     assert program.process.returncode == 0, program.log

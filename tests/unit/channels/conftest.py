@@ -1,4 +1,4 @@
-"""The real engine around the fake model, with two lines; and Twilio's streams to it.
+"""The real engine around the fake model, with two slots; and Twilio's streams to it.
 
 A test file that needs another engine has its own.
 """
