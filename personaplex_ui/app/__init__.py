@@ -1,1 +1,1 @@
-"""Puts the app together, serves it, and shuts it down in order."""
+"""Assembles the app, serves it, and shuts it down in order."""

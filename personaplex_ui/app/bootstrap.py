@@ -1,4 +1,4 @@
-"""Puts the app together: services, routes, middlewares and page. Decides nothing else."""
+"""Assembles the app from services, routes, middleware and page. Decides nothing else."""
 
 import asyncio
 import contextlib
@@ -46,14 +46,14 @@ from personaplex_ui.web.security.session_cookie import SessionCookieMiddleware
 from personaplex_ui.web.security.uploads import UploadLimit
 
 SPARE_CONNECTIONS = 32
-"""WebRTC connections beyond slots and queue: calls that just end, and those that are refused with words."""
+"""WebRTC connections beyond slots and queue: calls that are ending, and calls refused with a message."""
 
 
 def build_app(settings: Settings) -> FastAPI:
     """The whole app. Nothing is loaded or started before its lifespan begins.
 
     Raises:
-        SettingsError: a default, a folder or a setting of the telephone cannot be used.
+        SettingsError: a default, a folder or a telephone setting cannot be used.
     """
     log_what_libraries_print()
     services = Services(settings)
@@ -153,6 +153,6 @@ async def _lifespan(services: Services, app: FastAPI) -> AsyncGenerator[None]:
 
 async def _warn_of_misfits(services: Services) -> None:
     await until_loaded(services.engine)
-    with contextlib.suppress(EngineUnavailable):  # it is closed already
+    with contextlib.suppress(EngineUnavailable):  # the engine is already closed
         model, default = services.engine.model, services.default_persona
         await asyncio.to_thread(warn_of_misfits, model, default, services.personas)

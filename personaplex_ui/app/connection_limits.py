@@ -1,7 +1,7 @@
-"""Which TCP connections may stay, and for how long, before and after the app has to do with them.
+"""Decides which TCP connections may stay open, and for how long, before and after the app handles them.
 
-Plain bookkeeping without sockets: the time and what happens on connections come in, and it drops those that
-must go. What a request itself may cost is limited elsewhere (``web/security/request_limits``, ``uploads``).
+Plain bookkeeping without sockets: it is told the time and what happens on connections, and drops those that
+must go. The cost of a request itself is limited elsewhere (``web/security/request_limits``, ``uploads``).
 """
 
 import math
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 SILENT_OF_ONE_PEER = 256
-"""Connections without a request yet. A proxy is one peer for all its clients; the oldest makes room."""
+"""Connections that have sent no request yet. A proxy counts as one peer; the oldest connection makes room."""
 
 STALLED_SEC = 60.0
 STALLED_BYTES = 60_000
-"""A client that takes less than this within that time, while there is something to send, is dropped."""
+"""A client that reads less than this within that time, while there is something to send, is dropped."""
 
 
 class Stage(Enum):
-    """Where a connection is. If there are too many, the oldest of the first stage here makes room.
+    """Where a connection is. If there are too many, the oldest in the first stage listed makes room.
 
-    ``SILENT``: a request is awaited, or has begun. ``KEPT``: answered, and kept open for the next request.
-    ``SURPLUS``: answered, but its body still comes. ``CLOSING``: closed on our side, with something left to
-    send. ``BUSY``: the app has to do with it.
+    ``SILENT``: waiting for a request, or amid one. ``KEPT``: answered, and kept open for the next request.
+    ``SURPLUS``: answered, but the request's body is still arriving. ``CLOSING``: closed on our side, with
+    data left to send. ``BUSY``: the app is handling it.
     """
 
     SILENT = 1
@@ -38,8 +38,8 @@ WITHIN_SEC = {Stage.SILENT: 10.0, Stage.KEPT: 30.0, Stage.SURPLUS: 5.0, Stage.CL
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """``drop``: end it at once. ``is_closing``: whether our side has closed it. ``unsent``: bytes that the
-    network has not taken yet."""
+    """``drop``: close it at once. ``is_closing``: whether our side has closed it. ``unsent``: bytes not yet
+    sent to the network."""
 
     peer: str
     drop: Callable[[], None]
@@ -60,7 +60,7 @@ class ConnectionLimits:
         self._of_one_peer = min(of_one_peer, max(1, most // 2))
         self._stages: dict[Stage, dict[Connection, None]] = {stage: {} for stage in Stage}
         self._silent_of: dict[str, dict[Connection, None]] = {}
-        """By peer. In both, the oldest comes first, so that a flood of connections causes no searches."""
+        """By peer. Both are ordered oldest first, so a flood of connections needs no searching."""
 
     def __len__(self) -> int:
         return sum(map(len, self._stages.values()))
@@ -70,7 +70,7 @@ class ConnectionLimits:
         return [stage for stage, connections in self._stages.items() for _ in connections]
 
     def add(self, connection: Connection) -> None:
-        """A new one. Drops the oldest silent one where there are too many: of this peer, or in all."""
+        """Add a connection. If there are too many, of this peer or in all, drop the oldest silent one."""
         silent = self._silent_of.get(connection.peer)
         if silent and len(silent) >= self._of_one_peer:
             self._drop(next(iter(silent)))
@@ -83,7 +83,7 @@ class ConnectionLimits:
             self._drop(connection)
 
     def move(self, connection: Connection, stage: Stage) -> None:
-        """It is in ``stage`` now. Repeated, or after it was dropped, this changes nothing."""
+        """Move it to ``stage``. Does nothing if it is there already or was dropped."""
         if connection.stage is not stage and connection in self._stages[connection.stage]:
             self.remove(connection)
             self._enter(connection, stage)
@@ -95,14 +95,14 @@ class ConnectionLimits:
             self._silent_of.setdefault(connection.peer, {})[connection] = None
 
     def stall(self, connection: Connection) -> None:
-        """More waits for the network than should, until ``flow``."""
+        """Too much is waiting for the network, until ``flow``."""
         connection.stalled_since, connection.unsent_then = self._clock(), connection.unsent()
 
     def flow(self, connection: Connection) -> None:
         connection.stalled_since = None
 
     def remove(self, connection: Connection) -> None:
-        """It is gone."""
+        """Forget a closed connection."""
         self._stages[connection.stage].pop(connection, None)
         silent = self._silent_of.get(connection.peer, {})
         silent.pop(connection, None)
@@ -115,7 +115,7 @@ class ConnectionLimits:
         for connection in [c for connections in self._stages.values() for c in connections]:
             if connection.stage is Stage.BUSY and connection.is_closing():
                 self.move(connection, Stage.CLOSING)
-            if connection.stalled_since is not None:  # what it takes decides
+            if connection.stalled_since is not None:  # how fast it reads decides
                 if connection.stalled_since + STALLED_SEC > now:
                     continue
                 if connection.unsent() <= connection.unsent_then - STALLED_BYTES:

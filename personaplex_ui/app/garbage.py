@@ -1,7 +1,7 @@
 """Keeps Python's garbage collections short, for the sake of calls.
 
-A full collection looks at all objects there are, some 215,000 of page, libraries and model, and stops every
-thread for 150 ms (measured): two frames of every call come late. What is there to stay is left out of them.
+A full collection visits every object, some 215,000 of page, libraries and model, and stops every thread for
+150 ms (measured), so two frames of every call are late. Long-lived objects are therefore excluded.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ LOOK_FOR_MODEL_EVERY_SEC = 0.5
 
 
 async def keep_collections_short(engine: Engine) -> None:
-    """Leave page and libraries out of collections, and each model once it is loaded. What an earlier one held
-    is unfrozen by the engine when it loads another one. When this is cancelled, all is collected again."""
+    """Exclude page and libraries from collections, and each model once it is loaded. The engine unfreezes the
+    objects of an earlier model when it loads another. On cancellation everything is collected again."""
     try:
         while engine.state is not EngineState.DRAINING:
             restarts = engine.restarts
@@ -34,5 +34,5 @@ def _freeze() -> None:
 
 async def until_loaded(engine: Engine) -> None:
     """Wait until a model is ready, or the server ends."""
-    while engine.state not in (EngineState.READY, EngineState.DRAINING):  # noqa: ASYNC110  it has no event
+    while engine.state not in (EngineState.READY, EngineState.DRAINING):  # noqa: ASYNC110  there is no event
         await asyncio.sleep(LOOK_FOR_MODEL_EVERY_SEC)

@@ -6,18 +6,18 @@ import sys
 log = logging.getLogger(__name__)
 
 MOST_OPEN_FILES = 65_536
-"""The soft limit is raised to the hard one, but no further: nothing here needs more."""
+"""The soft limit is raised to the hard one, but not beyond this: nothing here needs more."""
 
 KEPT_FREE = 256
-"""For calls (WebRTC takes a socket for each network of this machine), recordings, uploads and the model."""
+"""Kept for calls (WebRTC opens a socket per network interface), recordings, uploads and the model."""
 
 MOST_CONNECTIONS = 4_096
 BACKLOG = 128
-"""Connections that wait to be accepted, and that are accepted in one turn of the event loop."""
+"""Connections that may wait to be accepted; up to this many are accepted in one turn of the event loop."""
 
 
 def raise_limit() -> int:
-    """Allow as many open files as the system does; how many that are now."""
+    """Raise the limit on open files as far as the system allows. Returns the new limit."""
     if sys.platform == "win32":
         return MOST_OPEN_FILES
     import resource
@@ -34,10 +34,11 @@ def raise_limit() -> int:
 
 
 def most_connections(open_files: int) -> int:
-    """That may be open at once where ``open_files`` may."""
+    """How many connections may be open at once when ``open_files`` files may."""
     return min(MOST_CONNECTIONS, max(open_files - KEPT_FREE, open_files // 2))
 
 
 def most_requests(open_files: int) -> int:
-    """Of those connections, how many may have a request in progress; the others can ask for ``/health``."""
+    """How many of those connections may have a request in progress; the others can still ask for
+    ``/health``."""
     return max(1, most_connections(open_files) * 3 // 4)

@@ -1,7 +1,7 @@
 """Restarts the process where no supervisor would: the same program with the same command line.
 
-A note in the environment, which outlives ``exec``, holds the process id and the times of its restarts. A note
-with another process id is not about this process, as when a program that was restarted starts this one.
+An environment variable, which survives ``exec``, holds the process id and the times of its restarts. One with
+another process id was inherited, for example from a restarted program that started this one.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ HOUR_SEC = 3600.0
 
 
 class ProcessRestart:
-    """``clock``: seconds that go on over a restart, as ``time.monotonic`` does on POSIX."""
+    """``clock``: seconds that keep counting across a restart, as ``time.monotonic`` does on POSIX."""
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class ProcessRestart:
             return "Please restart the server."
         if len(self._times()) >= MOST_IN_AN_HOUR:
             return (
-                f"The server has restarted itself {MOST_IN_AN_HOUR} times within an hour and tries no more. "
-                "Its log has the details."
+                f"The server has restarted itself {MOST_IN_AN_HOUR} times within an hour and will not try "
+                "again. Its log has the details."
             )
         return ""
 
@@ -62,16 +62,17 @@ class ProcessRestart:
         """Does not return. Call it when nothing is left to be closed."""
         times = " ".join(f"{then:.0f}" for then in (*self._times(), self._clock()))
         self._environment[NOTE] = f"{os.getpid()} {times}"
-        log.warning("The server restarts.")
+        log.warning("Restarting the server.")
         close_at_exec()
         program = sys.executable or sys.orig_argv[0]
         self._exec(program, [program, *sys.orig_argv[1:]])
 
 
 def close_at_exec() -> None:
-    """Let no file or socket outlive ``exec``, whichever library opened it; Python's own do not anyway."""
+    """Close every file and socket at ``exec``, whichever library opened it; Python's own are closed
+    anyway."""
     folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
     for name in os.listdir(folder):
         if int(name) > 2:
-            with contextlib.suppress(OSError):  # it is closed by now, as the one that listed the folder
+            with contextlib.suppress(OSError):  # closed by now, like the one that listed the folder
                 os.set_inheritable(int(name), False)

@@ -27,7 +27,7 @@ from personaplex_ui.logs.rate_limit import limit_repeated_records
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""Of a websocket; each protocol has a tighter limit of its own."""
+"""The largest websocket message; each protocol sets a tighter limit of its own."""
 
 PING_EVERY_SEC = 20.0
 
@@ -43,8 +43,8 @@ GONE_WITHIN_SEC = 8.0
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but calls end with a sentence and a lent phone number goes back before connections are closed.
-    ``restart``: set when the process is to be restarted after that."""
+    """Uvicorn, except that calls end with a sentence and a borrowed phone number is returned before
+    connections close. ``restart``: set if the process is to be restarted afterwards."""
 
     restart: ProcessRestart | None = None
 
@@ -54,36 +54,36 @@ class Server(uvicorn.Server):
         self._limits = limits
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second while it serves."""
+        """Called ten times a second while serving."""
         if counter % 10 == 0:
             self._limits.drop_overdue()
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        # Uvicorn knows no SIGHUP, and passes the signal on when it is done, which would end the process
-        # before it has tidied up.
+        # Uvicorn does not handle SIGHUP, and raises caught signals again when it is done, which would end the
+        # process before it has cleaned up.
         with ShutdownSignals(self.end_orderly).caught():
             yield
 
     def end_orderly(self) -> None:
-        """Begin to shut down, in a signal handler."""
+        """Begin to shut down. Called in a signal handler."""
         self.restart = None
         self._end_by(_give_up)
 
     def restart_process(self, why: str) -> str:
-        """Shut down, and have ``serve`` restart the process. Returns why it does not, if it may not."""
+        """Shut down and have ``serve`` restart the process. Returns why not, if a restart is not allowed."""
         restart = ProcessRestart()
         if why_not := restart.why_not():
             log.error("%s %s", why, why_not)
             return why_not
-        log.error("%s The server shuts down and restarts.", why)
+        log.error("%s Shutting down and restarting the server.", why)
         self.restart = restart
         self._end_by(self._restart_at_last)
         return ""
 
     def _restart_at_last(self) -> None:
-        if self.restart is None:  # a signal came meanwhile
+        if self.restart is None:  # a signal arrived meanwhile
             _give_up()
         else:
             self.restart.execute()
@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         calls = self._services.call_manager.calls
-        log.info("The server shuts down and tells %d calls. A second signal ends it at once.", len(calls))
+        log.info("Shutting down and telling %d calls. A second signal ends the server at once.", len(calls))
         phones = any(call.transport is Transport.TWILIO for call in calls.values())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSED_WITHIN_SEC):
@@ -106,15 +106,15 @@ class Server(uvicorn.Server):
 
 
 def _give_up() -> None:
-    log.error("Not everything could be closed within %.0f s; the process ends all the same.", GONE_WITHIN_SEC)
+    log.error("Not everything could be closed within %.0f s; ending the process anyway.", GONE_WITHIN_SEC)
     os._exit(1)
 
 
 def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
-    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP. ``notes`` go to the log first.
+    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP. ``notes`` are logged first.
 
     Raises:
-        SettingsError: what ``build_app`` refuses, or nobody can listen at the host and the port.
+        SettingsError: ``build_app`` refuses them, or the server cannot listen on the host and port.
     """
     configure_logging(settings.log_level, settings.log_format is LogFormat.JSON)
     for note in notes:

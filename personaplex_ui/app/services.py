@@ -1,6 +1,6 @@
-"""What the app consists of besides its page: voices, engine, calls, telephone; how they start and stop.
+"""What the app consists of besides its page: voices, engine, calls and telephone; how they start and stop.
 
-Knows which settings each of them gets; decides nothing else.
+Passes each of them its settings; decides nothing else.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Services:
     """One of each, for the whole app. Nothing is loaded or started before they are ``running``."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError: a default, a folder or a setting of the telephone cannot be used."""
+        """Raises SettingsError: a default, a folder or a telephone setting cannot be used."""
         self.settings = settings = with_checked_role(settings)
         make_recordings_folder(settings.recordings_dir)
         self.voices = gather_voices(settings)
@@ -74,8 +74,8 @@ class Services:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Each needs those that start before it, so they stop the other way round. A phone number that was
-        asked for comes when it comes."""
+        """Each needs those that start before it, so they stop in reverse order. A requested phone number is
+        not waited for."""
         warn_of_short_secrets(self.settings)
         await self.engine.start()
         await self.call_manager.start()
@@ -90,8 +90,8 @@ class Services:
             await self.engine.close()
 
     async def end_calls(self) -> None:
-        """End all calls with words, give the phone number back, cancel calls that ring, and remove what was
-        unpacked. A second time changes nothing."""
+        """End all calls with a message, return the phone number, cancel ringing calls, and remove unpacked
+        files. Idempotent."""
         closing = [
             self.call_manager.close(),
             self.phone.close(),
@@ -142,6 +142,6 @@ async def _open_number(number: FastRtcNumber) -> None:
 
 
 def _model_folder(settings: Settings) -> Path | None:
-    """The model's files, if they are in a folder here: the web client may be among them."""
+    """The folder of the model's files if it is local; the web client may be in it."""
     folder = Path(settings.hf_repo)
     return folder if settings.engine is not EngineChoice.ECHO and folder.is_dir() else None

@@ -1,6 +1,6 @@
-"""The signals that end the process: the first one asks for an orderly end, the second one ends it at once.
+"""The signals that end the process: the first requests an orderly shutdown, the second ends it at once.
 
-Knows signals and times; what an orderly end is, its owner knows.
+Depends on signals and times; the owner decides what an orderly shutdown is.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ SIGNALS = tuple(
 """SIGHUP: the terminal was closed. SIGBREAK: Ctrl+Break on Windows."""
 
 SENT_TWICE_WITHIN_SEC = 0.2
-"""A terminal that closes, and programs that pass signals on, send the same request twice."""
+"""Closing terminals, and programs that forward signals, send the same request twice."""
 
 
 class ShutdownSignals:
@@ -46,7 +46,8 @@ class ShutdownSignals:
 
     @contextlib.contextmanager
     def caught(self) -> Generator[None]:
-        """Handle the signals meanwhile. A hang-up that is ignored, as under ``nohup``, stays ignored."""
+        """Handle the signals within this context. A SIGHUP that is ignored, as under ``nohup``, stays
+        ignored."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -1,6 +1,6 @@
-"""Where the server listens: its sockets, or a sentence why there can be none.
+"""The sockets the server listens on, or a sentence that says why there are none.
 
-Knows addresses and ports of this machine, and nothing of what is served there.
+Depends on addresses and ports of this machine, not on what is served there.
 """
 
 import contextlib
@@ -14,22 +14,22 @@ ANY_IPV6, ANY_IPV4 = "::", "0.0.0.0"
 
 REFUSALS = {
     errno.EADDRINUSE: "Port {port} is in use; stop what uses it, or set PORT to another.",
-    errno.EACCES: "PORT is {port}, where this user may not listen. Set it to one from 1024 on.",
+    errno.EACCES: "PORT is {port}, but this user may not listen there. Set it to 1024 or above.",
 }
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """A bound socket for each address of ``host``, not yet listening. ``::`` is IPv4 as well.
+    """A bound socket for each address of ``host``, not yet listening. ``::`` includes IPv4.
 
     Raises:
-        SettingsError: the port is in use or not for this user, or the host is not this machine.
+        SettingsError: the port is in use or not allowed for this user, or the host is not this machine.
     """
     with contextlib.ExitStack() as on_failure:
         sockets: list[socket.socket] = []
         for family, address in _addresses(host, port):
             try:
                 bound = _bound(family, address, both=bare_host(host) == ANY_IPV6)
-            except OSError as error:  # of several addresses, those that this machine lacks are left out
+            except OSError as error:  # of several addresses, those that this machine lacks are skipped
                 if error.errno in REFUSALS:
                     raise SettingsError(REFUSALS[error.errno].format(port=port)) from error
             else:
@@ -44,7 +44,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _bound(family: socket.AddressFamily, address: tuple[object, ...], both: bool) -> socket.socket:
-    # With the protocol named: else asyncio leaves Nagle's algorithm on, and answers are 40 ms late.
+    # The protocol must be named: otherwise asyncio leaves Nagle's algorithm on, and answers are 40 ms late.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # as asyncio does; elsewhere it has another meaning
@@ -67,12 +67,12 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[o
 
 
 def bare_host(host: str) -> str:
-    """An IPv6 address may stand in the brackets of a URL."""
+    """``host`` without the brackets that a URL puts around an IPv6 address."""
     return host.removeprefix("[").removesuffix("]")
 
 
 def address_shown(host: str, port: int) -> str:
-    """The address for a browser on this machine."""
+    """The address to open in a browser on this machine."""
     name = bare_host(host)
     if name in (ANY_IPV4, ANY_IPV6):
         name = "localhost"

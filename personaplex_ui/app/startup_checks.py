@@ -1,4 +1,4 @@
-"""What is refused or warned of at the start: roles, voices, folders and secrets of the settings."""
+"""Checks at startup, which refuse or warn: roles, voices, folders and secrets in the settings."""
 
 import logging
 import os
@@ -34,26 +34,26 @@ def make_recordings_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        why = error.strerror or "it cannot be made"
+        why = error.strerror or "it cannot be created"
     else:
         if not os.access(folder, os.W_OK | os.X_OK):
             why = "Permission denied"
     if why:
         raise SettingsError(
             f"RECORDINGS_DIR is {str(folder)!r}, but nothing can be written there: {why}. "
-            "Let it be a folder that the server may write to."
+            "Set it to a folder that the server may write to."
         )
 
 
 def gather_voices(settings: Settings) -> VoiceLibrary:
-    """Raises SettingsError: the folder for voices is a file, or the default voice is not there."""
+    """Raises SettingsError: the folder for voices is a file, or the default voice does not exist."""
     folder, default = settings.voices_dir, settings.default_voice_prompt
     if folder is not None and not folder.is_dir():
         if folder.exists():
             raise SettingsError(f"VOICES_DIR is {str(folder)!r}, which is not a folder. Correct the path.")
         # The image names a folder that a mounted one may lack: not a reason to refuse.
         log.warning(
-            "VOICES_DIR is %r, but there is no such folder: make it, or correct the path.", str(folder)
+            "VOICES_DIR is %r, but there is no such folder. Create it, or correct the path.", str(folder)
         )
     folders = (*([folder] if folder else []), CATALOGUE_PATH.parent)
     voices = VoiceLibrary(load_catalogue(CATALOGUE_PATH), folders, default)
@@ -69,16 +69,15 @@ def warn_of_short_secrets(settings: Settings) -> None:
     password, key = revealed(settings.app_password), revealed(settings.api_key)
     if password and len(password) < SHORT_PASSWORD_CHARACTERS:
         log.warning(
-            "APP_PASSWORD is so short that it can be guessed. Use %d characters or more.",
+            "APP_PASSWORD is short enough to be guessed. Use %d characters or more.",
             SHORT_PASSWORD_CHARACTERS,
         )
     if key and len(key) < SHORT_KEY_LETTERS:
-        log.warning("API_KEY is so short that it can be guessed. Make one with: openssl rand -hex 24")
+        log.warning("API_KEY is short enough to be guessed. Generate one with: openssl rand -hex 24")
 
 
 def warn_of_misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) -> None:
-    """Log what ``model`` cannot use of what the settings give to callers who choose nothing. Blocks: the
-    voices are read."""
+    """Warn of default personas in the settings that ``model`` cannot use. Blocks while it reads voices."""
     for sentence in _misfits(model, default, phone):
         log.warning("%s", sentence)
 
@@ -86,7 +85,7 @@ def warn_of_misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) 
 def _misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) -> Iterator[str]:
     if trouble := _misfit(model, default):
         name = "DEFAULT_VOICE_PROMPT" if trouble.field == "voice" else "DEFAULT_TEXT_PROMPT"
-        yield f"{name} cannot be used by callers who choose none: {trouble}"
+        yield f"{name} cannot be used as the default: {trouble}"
     for entry, chosen in phone.entries():
         persona = Persona(
             default.voice if chosen.voice is None else chosen.voice,
@@ -97,7 +96,7 @@ def _misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) -> Iter
 
 
 def _misfit(model: SpeechModel, persona: Persona) -> InvalidInput | None:
-    """Why ``model`` cannot be ``persona``."""
+    """Why ``model`` cannot play ``persona``."""
     try:
         check_persona(model, persona)
     except InvalidInput as error:

@@ -1,15 +1,14 @@
 """Uvicorn's HTTP/1.1 and websocket protocols (0.54, h11 and websockets) with limits on slow and silent peers.
 
 Uvicorn waits forever for a request's head, for the rest of a body that nobody reads any more, and for a
-client that takes nothing of its answer; ``connection_limits`` says when that has lasted too long. Also
-mended:
+client that does not read its answer; ``connection_limits`` says when that has lasted too long. Also fixed:
 
-- a large head in one packet was parsed whole, whatever ``h11_max_incomplete_event_size`` says;
-- junk in the middle of an answer raised inside the event loop, a traceback in the log for each;
-- a websocket's request that ``websockets`` cannot read (too many headers) was never answered nor closed;
-- pings were answered without end to a client that reads none of the answers.
+- a large head in one packet was parsed in full, whatever ``h11_max_incomplete_event_size`` says;
+- junk received during an answer raised in the event loop, with a traceback in the log each time;
+- a websocket request that ``websockets`` cannot read (too many headers) was neither answered nor closed;
+- pings were answered without limit, even if the client read none of the pongs.
 
-``tests/unit/app/test_uvicorn_protocol.py`` tells when uvicorn changes what is reached into here.
+``tests/unit/app/test_uvicorn_protocol.py`` fails when uvicorn changes the internals used here.
 """
 
 import asyncio
@@ -25,24 +24,24 @@ from websockets import http11
 from personaplex_ui.app.connection_limits import Connection, ConnectionLimits, Stage
 
 MAX_HEAD_BYTES = 32_768
-"""A role of 2,000 characters in a websocket's address takes up to 24,000."""
+"""A role of 2,000 characters takes up to 24,000 in a websocket's address."""
 
 SLICE_BYTES = 8_192
 MAX_UNREAD_BYTES = 1024 * 1024
-"""That a websocket's client may leave unread of what we answer without being asked by the app."""
+"""Bytes that a websocket client may leave unread of answers the app did not send, such as pongs."""
 
 UNREADABLE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 def limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
     """What ``uvicorn.Config(http=...)`` takes, with ``h11_max_incomplete_event_size=MAX_HEAD_BYTES``.
-    ``limits.drop_overdue`` is for the server to call."""
+    The server must call ``limits.drop_overdue``."""
     http11.MAX_LINE_LENGTH = max(http11.MAX_LINE_LENGTH, MAX_HEAD_BYTES)
     return functools.partial(LimitedHttp, limits)  # type: ignore[return-value]
 
 
 def _unsent(transport: asyncio.Transport) -> int:
-    """Bytes that the client has not taken yet: here and, as far as the system tells, in its own buffers."""
+    """Bytes that the client has not received yet: here and, where it can be told, in the system's buffers."""
     try:
         import fcntl
         import termios

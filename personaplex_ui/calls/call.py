@@ -222,7 +222,7 @@ class Call(abc.ABC):
 
         Raises:
             CallOver: the call is not live.
-            SpeakQueueFull: ten texts wait already.
+            SpeakQueueFull: ten texts are waiting already.
         """
         if self._slot is None:
             raise CallOver("The call is not live, so nothing can be said in it.")

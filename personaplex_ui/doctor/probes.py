@@ -131,7 +131,7 @@ class Probes:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"0")
         except OSError as error:
-            return error.strerror or "it cannot be made", 0
+            return error.strerror or "it cannot be created", 0
         return "", shutil.disk_usage(folder).free
 
     def voices(self, folder: Path | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Commands for a thread: functions that it runs one after the other, each with a future for its result."""
+"""Commands for a thread: functions that it runs in order, each with a future for its result."""
 
 import contextlib
 import logging
@@ -23,7 +23,7 @@ class Command(Generic[Target]):
     future: "Future[Any]"
 
     def run(self, target: Target) -> None:
-        """Run it, whether or not somebody still waits for the result."""
+        """Run it, whether or not anybody still waits for the result."""
         with contextlib.suppress(
             InvalidStateError
         ):  # the queue was closed meanwhile, or the future cancelled
@@ -67,8 +67,7 @@ class CommandQueue(Generic[Target]):
             return self._in_hand
 
     def close(self, because: PersonaplexError) -> None:
-        """Take no more; fail what waits, and what is in hand and may never end. A second time changes
-        nothing."""
+        """Take no more commands; fail those waiting and the one running, which may never end. Idempotent."""
         with self._wake:
             if self._closed_because is not None:
                 return

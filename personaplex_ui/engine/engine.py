@@ -2,8 +2,7 @@
 
 The event loop hands over commands and frames under a lock that is never held while the model works; the
 thread hands back answers once a tick. Neither side waits for the other. A thread that hangs, ends or fails
-repeatedly is replaced, and its callers are told. All of this module runs on the event
-loop.
+repeatedly is replaced, and its callers are told. This module runs on the event loop.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ STOPS_WITHIN_SEC = 0.5
 LOOK_EVERY_SEC = 0.25
 PREPARED_WITHIN_SEC = 60.0
 CLIP_PREPARED_WITHIN_SEC = 300.0
-"""A clip may be answered by a CPU, where it takes minutes."""
+"""A clip may be answered on a CPU, which takes minutes."""
 
 RESTARTS = "The speech model failed on our side and is being restarted. Please call again in a minute."
 RESTARTS_PROCESS = "The speech model failed, so the server is restarting. Please call again in a minute."
@@ -60,7 +59,7 @@ class Engine:
         """Called when no restart helps: restarts the process and returns nothing, or returns a sentence that
         tells why it does not."""
         self.process_restarted = False
-        """The process has restarted itself, so there may be nobody to press a button: a loaded model is tried
+        """The process has restarted itself, so nobody may be there to press a button: a loaded model is tried
         before calls are taken, and if none can be loaded, the process may be restarted again."""
         self._load = load
         self._clock = clock
@@ -99,13 +98,13 @@ class Engine:
 
     def load_again(self, load: LoadModel, instead: bool = False) -> None:
         """Load with ``load``, after loading has failed; in any other state, nothing happens. ``instead``: it
-        is another model, so the failure of the first one is still shown; while it has no callers, the first
-        one can be tried again."""
+        is another model, so the failure of the first is still shown, and the first can be tried again while
+        the other has no callers."""
         former = self._thread
         idle = self.health.takes_calls and self.slots.free == self.slots.capacity
         if former is None or not (self.state is EngineState.FAILED or (self.health.failure and idle)):
             return
-        self.process_restarted = False  # somebody is there
+        self.process_restarted = False  # an operator is there
         self.health.load(instead)
         self._supervisor.forget()
         self._load = load
@@ -113,7 +112,7 @@ class Engine:
         self._start_thread()
 
     async def close(self) -> None:
-        """Stop the thread after the step it is in. Calls should have ended before."""
+        """Stop the thread after its current step. Calls should have ended already."""
         self.health.drain(SHUTS_DOWN)
         if self._watching is not None:
             self._watching.cancel()
@@ -135,8 +134,7 @@ class Engine:
     ) -> Slot:
         """Prepare ``persona`` and join ``slot``; returns when the model is ready to hear the first frame.
 
-        ``deliver`` gets every answer, or the error that ends the call. On cancellation nothing is left
-        behind.
+        ``deliver`` gets every answer, or the error that ends the call. Cancellation leaves nothing behind.
 
         Raises:
             EngineUnavailable: the model is not ready.
@@ -170,10 +168,10 @@ class Engine:
             try:
                 self.look()
             except Exception:
-                log.exception("The engine could not be looked after.")
+                log.exception("The check of the engine failed.")
 
     def look(self) -> None:
-        """Check that the thread does its work, and restart the engine if it does not."""
+        """Check that the thread is working, and restart the engine if it is not."""
         thread = self._thread
         if thread is None or self.state in (EngineState.FAILED, EngineState.DRAINING):
             return
@@ -189,11 +187,11 @@ class Engine:
         match verdict.remedy:
             case Remedy.WAIT:
                 log.error("%s", trouble)
-                self.health.fail(f"{trouble} It may be tried again; the server's log has the details.")
+                self.health.fail(f"{trouble} You can try again; the server's log has the details.")
             case Remedy.GIVE_UP:
                 self._give_up(thread, trouble)
             case Remedy.KEEP_MODEL | Remedy.LOAD_AGAIN:
-                log.error("%s The engine is restarted.", trouble)
+                log.error("%s Restarting the engine.", trouble)
                 self.health.degrade(f"{trouble} It is being restarted. Please call again in a minute.")
                 self.restarts += 1
                 self._end_calls(thread)

@@ -1,4 +1,4 @@
-"""Whether calls can be taken, and if not, why: the one place that knows.
+"""Whether calls can be taken, and if not, why. No other module keeps this.
 
 Pure: no threads, no clock, no model. Changed on the event loop, read from any thread.
 """
@@ -7,8 +7,8 @@ import enum
 
 
 class EngineState(enum.Enum):
-    """Calls are taken in ``READY`` alone. ``DEGRADED``: the model is in trouble, and is being helped.
-    ``FAILED``: it waits for somebody. ``DRAINING``: the server is shutting down, and that is final."""
+    """Calls are taken in ``READY`` alone. ``DEGRADED``: the model is in trouble and being restarted.
+    ``FAILED``: it needs an operator. ``DRAINING``: the server is shutting down, which is final."""
 
     LOADING = "loading"
     READY = "ready"
@@ -18,14 +18,14 @@ class EngineState(enum.Enum):
 
 
 class Health:
-    """``message``: a sentence for who would call, empty when ready; ``progress`` of the loading in [0, 1]."""
+    """``message``: a sentence for callers, empty when ready; ``progress`` of the loading in [0, 1]."""
 
     def __init__(self) -> None:
         self.state = EngineState.LOADING
         self.message = "The speech model is being loaded."
         self.progress = 0.0
         self.failure = ""
-        """Why the model could not be used the last time; stays while another one answers instead."""
+        """Why the model last failed; kept while another one answers instead."""
 
     @property
     def takes_calls(self) -> bool:
@@ -34,7 +34,7 @@ class Health:
     def _become(self, state: EngineState, message: str, progress: float) -> None:
         if self.state is EngineState.DRAINING:
             return
-        # The state last: who reads it from another thread finds the message that belongs to it.
+        # The state comes last, so that another thread that reads it finds the matching message.
         self.message, self.progress = message, progress
         self.state = state
 
@@ -44,7 +44,7 @@ class Health:
         self._become(EngineState.LOADING, "The model is being loaded.", 0.0)
 
     def report(self, message: str, progress: float) -> None:
-        """How the loading goes. What is degraded stays so until it is ready, and keeps its reason."""
+        """Report loading progress. A degraded engine stays so, with its reason, until it is ready."""
         if self.state is EngineState.DEGRADED:
             self.progress = progress
         else:

@@ -1,4 +1,4 @@
-"""How the engine's thread comes by a model, and tries one that was in trouble. On that thread."""
+"""How the engine's thread loads a model, and tries one that was in trouble. Runs on that thread."""
 
 import gc
 import logging
@@ -18,13 +18,13 @@ LoadModel = Callable[[ReportLoading], SpeechModel]
 
 
 def collect_garbage() -> None:
-    """Free what a former model held, though it was frozen: there may be room for one model only."""
+    """Free what a former model held, frozen or not: there may be room for one model only."""
     gc.unfreeze()  # see app.garbage
     gc.collect()
 
 
 def recover(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> bool:
-    """Whether a model that was in trouble works, once it has forgotten all of its callers."""
+    """Whether a model that was in trouble works again after dropping all its callers."""
     try:
         pulse.begin(Work.COMMAND)
         for slot in range(model.slots):
@@ -33,14 +33,14 @@ def recover(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> bool:
             model.recover()
         try_out(model, trial, pulse)
     except BaseException:
-        log.exception("The speech model is still in trouble; it is loaded again.")
+        log.exception("The speech model is still in trouble; loading it again.")
         pulse.begin(Work.RELOAD)
         return False
     return True
 
 
 def try_out(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> None:
-    """One step, as for a caller with the voice and role ``trial``. Raises what the model raises."""
+    """Run one step, as for a caller with the voice and role ``trial``. Raises what the model raises."""
     if trial is None or model.clips_only:
         return
     try:
@@ -51,7 +51,7 @@ def try_out(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> None:
     except StopIteration as done:
         prepared = done.value
     except PersonaplexError:
-        return  # this voice or role is not for this model, which tells nothing
+        return  # this model cannot use this voice or role, which proves nothing
     model.join(0, prepared, Sampling(greedy=True))
     pulse.begin(Work.STEP)
     model.step({0: silent_frame()})

@@ -1,6 +1,6 @@
-"""Runs a loaded speech model for its callers: preparations, joins, steps, and the faults of each.
+"""Runs a loaded speech model for its callers: preparations, joins, steps, and their failures.
 
-On the engine's thread alone. Knows no queue of commands and no state of the engine.
+Runs on the engine's thread only. Depends on neither the command queue nor the engine's state.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Caller:
     joined: "Future[None]" = field(default_factory=Future[None])
 
     def fail(self, error: PersonaplexError) -> None:
-        """The task that waits for ``joined``, or the call, gets the error. On the event loop."""
+        """Pass the error to the task waiting for ``joined``, or to the call. On the event loop."""
         try:
             self.joined.set_exception(error)
         except InvalidStateError:
@@ -66,7 +66,7 @@ class ModelRunner:
         self._preparations: dict[int, Preparation] = {}
 
     def step(self, heard: Mapping[int, Frame]) -> None:
-        """Where the model fails for several callers at once, each is stepped alone: one may be at fault."""
+        """If the model fails for several callers at once, each is stepped alone: one may be at fault."""
         self._pulse.begin(Work.STEP)
         callers = {slot: self.callers[slot] for slot in heard if slot in self.callers}
         try:
@@ -130,7 +130,7 @@ class ModelRunner:
             return
         with self._wake:
             self._scheduler.join(caller.slot, caller.paced)
-        with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
+        with contextlib.suppress(InvalidStateError):  # nobody is waiting any more
             caller.joined.set_result(None)
 
     def _failure(self, caller: Caller) -> EngineFailure:
@@ -144,7 +144,7 @@ class ModelRunner:
             self._scheduler.prepared(slot)
 
     def leave(self, caller: Caller) -> None:
-        """Take ``caller`` out of everything. A second time changes nothing."""
+        """Remove ``caller`` everywhere. Idempotent."""
         if self.callers.get(caller.slot) is not caller:
             return
         with self._wake:

@@ -1,12 +1,12 @@
-"""Decides what the engine does next: step the callers, go on with a preparation, or wait.
+"""Decides what the engine does next: step the callers, continue a preparation, or wait.
 
-Knows slots, frames and deadlines; no model, no threads, no clock of its own. Its owner holds the lock.
+Depends on slots, frames and deadlines, not on a model, threads or a clock. Its owner holds the lock.
 
-*Paced* callers speak in real time and are stepped together once a tick. *Unpaced* ones (clips) ride along
-in every tick and are also stepped between ticks, as far as there is time. So is a paced caller whose frame
-came too late for its tick, or had to wait behind another one: its answer is then late by little more than the
-frame was, and nothing need be dropped to win the time back. Preparations go on chunk by chunk in the same
-gaps; where the gaps are too small, one chunk a tick is allowed all the same, so that nobody waits forever.
+*Paced* callers speak in real time and are stepped together once a tick. *Unpaced* ones (clips) ride along in
+every tick and are also stepped between ticks, when time allows. So is a paced caller whose frame came too
+late for its tick, or had to wait behind another one: its answer is then hardly later than the frame was, and
+nothing need be dropped to catch up. Preparations proceed in chunks in the same gaps; where the gaps are too
+small, one chunk per tick is still allowed, so that nobody waits forever.
 """
 
 import math
@@ -51,10 +51,10 @@ class SlotQueue:
     paced: bool
     frames: FrameQueue[tuple[float, Frame]]
     behind: bool = False
-    """The last tick found no frame of this caller, or left one over."""
+    """The last tick found no frame from this caller, or left one waiting."""
 
     wait_sec: float = 0.0
-    """Running mean of how long a frame waited for its tick; a frame's time, when it came too late for it."""
+    """Running mean of how long a frame waited for its tick; a frame that came too late counts as 80 ms."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Scheduler:
         self._preparing = [other for other in self._preparing if other != slot]
 
     def join(self, slot: int, paced: bool) -> None:
-        # An unpaced caller sends no more than it gets answered, so nothing of it may be dropped.
+        # An unpaced caller sends only as fast as it is answered, so none of its frames may be dropped.
         frames = FrameQueue[tuple[float, Frame]]() if paced else FrameQueue[tuple[float, Frame]](64, 64)
         self.slots[slot] = SlotQueue(paced, frames)
 
@@ -87,7 +87,7 @@ class Scheduler:
             self.clock.stop()
 
     def hear(self, slot: int, frame: Frame, now: float) -> None:
-        """A frame of shape ``[1920]`` came in. Late ones for a slot that was left are ignored."""
+        """A frame of shape ``[1920]`` came in. Frames for a slot that was left are ignored."""
         queue = self.slots.get(slot)
         if queue is not None:
             queue.frames.put((now, frame))
@@ -95,7 +95,8 @@ class Scheduler:
                 self.clock.start(now)
 
     def waiting_frames(self, slot: int) -> tuple[int, int, float]:
-        """Of ``slot``: waiting frames, frames dropped so far, and how long a frame waits for its tick (s)."""
+        """For ``slot``: waiting frames, frames dropped so far, and how long a frame waits for its tick
+        (s)."""
         queue = self.slots.get(slot)
         return (len(queue.frames), queue.frames.dropped, queue.wait_sec) if queue else (0, 0, 0.0)
 
@@ -111,13 +112,13 @@ class Scheduler:
         elif self.clock.running and now < self.clock.earliest:
             next_tick = self.clock.earliest
         else:
-            next_tick = None  # the first frame to come ends the wait, and is stepped at once if it is late
+            next_tick = None  # the first frame ends the wait, and is stepped at once if it is late
         return self._between_ticks(now, next_tick)
 
     def _tick(self, now: float) -> Step:
         heard = self._take(now, list(self.slots))
         for slot, queue in self.slots.items():
-            # Of more than one left over, some will be dropped, unless it is a short burst.
+            # If more than one is left over, some will be dropped, unless it is a short burst.
             queue.behind = queue.paced and (slot not in heard or len(queue.frames) == 1)
         return Step(heard)
 
@@ -125,13 +126,13 @@ class Scheduler:
         if next_tick is not None:
             spare_sec = next_tick - now
         else:
-            # Without live callers, a chunk may take any time.
+            # Without live callers a chunk may take any length of time.
             spare_sec = FRAME_SEC if self.clock.running else math.inf
         late = [slot for slot, queue in self.slots.items() if queue.behind and queue.frames]
         if late and self.clock.has_just_ticked(now) and self.step_sec <= spare_sec:
             return Step(self._take(now, late))
         unpaced = [slot for slot, queue in self.slots.items() if not queue.paced and queue.frames]
-        # Where nothing limits the chunks, clips take turns with them.
+        # When nothing limits the chunks, clips take turns with them.
         turn = not (unpaced and self._clip_owed)
         if self._preparing and turn and (self._chunk_owed or self.chunk_sec <= spare_sec):
             self._chunk_owed, self._clip_owed = False, not self.clock.running
@@ -156,7 +157,7 @@ class Scheduler:
         return heard
 
     def spent(self, action: Action, sec: float) -> None:
-        """``action`` took ``sec`` seconds: remembered to judge what fits between two ticks."""
+        """Record that ``action`` took ``sec`` seconds, to judge what fits between two ticks."""
         if isinstance(action, Step):
             self.step_sec = COST_MEMORY * self.step_sec + (1 - COST_MEMORY) * sec
         elif isinstance(action, Prepare):

@@ -49,14 +49,14 @@ class Slot:
         """Have the voice say ``text``.
 
         Raises:
-            SpeakQueueFull: ten texts wait already.
+            SpeakQueueFull: ten texts are waiting already.
             EngineFailure: the model is being restarted.
         """
         await asyncio.wrap_future(self._submit(lambda runner: runner.model.speak(self._caller.slot, text)))
 
     async def leave(self) -> None:
-        """Free the slot; returns when the model has let go of it, or at once if the model was given up. A
-        second time changes nothing. A caller who is cancelled meanwhile has left nevertheless."""
+        """Free the slot; returns when the model has released it, or at once if the model was given up.
+        Idempotent. The slot is freed even if this is cancelled meanwhile."""
         left = self._submit(lambda runner: runner.leave(self._caller))
         with contextlib.suppress(EngineFailure), anyio.CancelScope(shield=True):
             await asyncio.shield(asyncio.wrap_future(left))

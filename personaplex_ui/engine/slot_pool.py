@@ -26,7 +26,7 @@ class SlotRequest:
 
     @property
     def waiting(self) -> int:
-        """Number of callers who wait now, this one included."""
+        """Number of callers waiting now, this one included."""
         return self._pool.waiting
 
 
@@ -54,7 +54,7 @@ class SlotPool:
         """Ask for a slot; the request has one at once if one is free.
 
         Raises:
-            NoFreeSlot: ``max_waiting`` callers wait already.
+            NoFreeSlot: ``max_waiting`` callers are waiting already.
         """
         request = SlotRequest(self, on_change)
         if self._free:
@@ -67,7 +67,7 @@ class SlotPool:
         return request
 
     def release(self, request: SlotRequest) -> None:
-        """Give the slot back, or leave the queue. Doing it twice changes nothing."""
+        """Return the slot, or leave the queue. Idempotent."""
         if request in self._queue:
             self._queue.remove(request)
             self._notify(self._queue)

@@ -1,6 +1,6 @@
-"""What the engine asks of a speech model, and the words both use.
+"""What the engine requires of a speech model, and the types both use.
 
-A model holds ``slots`` callers, steps them as one batch, and knows nothing of calls, threads or wires.
+A model holds ``slots`` callers, steps them as one batch, and depends on no calls, threads or transports.
 Every method but ``prompt_size`` is called from the engine's one thread.
 """
 
@@ -15,8 +15,8 @@ MAX_TEMPERATURE = 2.0
 MAX_TEXT_TOP_K = 500
 MAX_AUDIO_TOP_K = 2_048
 MAX_TEXTS_WAITING = 10
-"""To be spoken, of one caller."""
-QUEUE_FULL = "Ten texts are waiting to be spoken already. Please wait until one has been said."
+"""Texts waiting to be spoken for one caller."""
+QUEUE_FULL = "Ten texts are already waiting to be spoken. Please wait until one has been said."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class PromptSize:
-    """How long a role is, in the model's tokens, and how long it may be beside the voice."""
+    """How long a role is, in the model's tokens, and how long it may be with this voice."""
 
     tokens: int
     most: int
@@ -58,10 +58,10 @@ class PromptSize:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says in one frame: its sound, and the text that became known with it.
+    """What the model says in one frame: its sound, and the text that came with it.
 
-    ``text`` is a piece of the transcript to append as it is: a piece that begins a word begins with a
-    space, and most frames have none.
+    ``text`` is a piece of the transcript to append unchanged: a piece that starts a word starts with a space,
+    and most frames have no text.
     """
 
     frame: Frame
@@ -69,11 +69,11 @@ class Answer:
 
 
 PreparedPersona: TypeAlias = object
-"""A persona ready to be copied into a slot. Opaque: made and used by the same model."""
+"""A persona ready to be copied into a slot. Opaque: created and used by the same model."""
 
 Preparation: TypeAlias = Generator[float, None, PreparedPersona]
-"""The work of making a persona ready, in chunks of bounded cost: yields progress in [0, 1] after each
-and returns the persona. The engine runs the chunks between ticks and may close it half-way."""
+"""Prepares a persona in chunks of bounded cost: yields progress in [0, 1] after each and returns the persona.
+The engine runs the chunks between ticks and may close it half-way."""
 
 
 class SpeechModel(Protocol):
@@ -81,7 +81,7 @@ class SpeechModel(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it, as shown on the page and in ``/health``."""
+        """Its name, as shown on the page and in ``/health``."""
         ...
 
     @property
@@ -96,7 +96,7 @@ class SpeechModel(Protocol):
 
     @property
     def licence_note(self) -> str:
-        """What its users must be told of its licence; empty if nothing."""
+        """What users must be told about its licence; empty if nothing."""
         ...
 
     @property
@@ -113,7 +113,7 @@ class SpeechModel(Protocol):
         ...
 
     def prepare(self, persona: Persona) -> Preparation:
-        """Begin to make ``persona`` ready. Kept personas may return at once.
+        """Begin to prepare ``persona``. Cached personas may return at once.
 
         Raises:
             InvalidInput: the voice is unknown, or the prompt does not fit.
@@ -143,7 +143,7 @@ class SpeechModel(Protocol):
         """Make the voice say ``text`` as soon as it can.
 
         Raises:
-            SpeakQueueFull: ten texts wait already.
+            SpeakQueueFull: ten texts are waiting already.
         """
         ...
 
@@ -160,8 +160,7 @@ class OfflineModel(Protocol):
     def answer_clip(
         self, samples: Samples, persona: Persona, sampling: Sampling
     ) -> tuple[Samples, tuple[tuple[int, str], ...]]:
-        """As much sound as ``samples`` ``[n]`` (24 kHz), and the pieces of text with the number of the frame
-        they came with.
+        """Sound as long as ``samples`` ``[n]`` (24 kHz), and the pieces of text, each with its frame number.
 
         Raises:
             InvalidInput: the voice is unknown, or the role does not fit.
@@ -171,15 +170,15 @@ class OfflineModel(Protocol):
 
 @runtime_checkable
 class Recoverable(Protocol):
-    """A speech model with more to forget than its callers, when it failed and is to go on."""
+    """A speech model that, after a failure, must drop more than its callers before it goes on."""
 
     def recover(self) -> None:
-        """Drop what was kept for later, and give memory back. All slots have been left."""
+        """Drop caches and release memory. All slots have been left."""
         ...
 
 
 def complete(preparation: Preparation) -> PreparedPersona:
-    """Run all of ``preparation`` at once, for where nothing has to come between its chunks."""
+    """Run all of ``preparation`` at once, where nothing has to run between its chunks."""
     while True:
         try:
             next(preparation)

@@ -1,7 +1,7 @@
-"""Notices that the model's thread hangs, has ended, or fails again and again, and says what to do about it.
+"""Detects that the model's thread hangs, has ended, or fails repeatedly, and says what to do about it.
 
-Pure: the thread's pulse and the time come in, a verdict goes out. An engine in trouble is restarted once; if
-that does not help, it is given up, and what that means is for the process to decide.
+Pure: the thread's pulse and the time go in, a verdict comes out. An engine in trouble is restarted once; if
+that does not help, it is given up, and the process decides what follows.
 """
 
 import enum
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FAILURES_IN_A_ROW = 3
 
 LONGEST_LOOK_SEC = 1.0
-"""The most that counts between two looks: a laptop that slept, or a stopped process, did not hang."""
+"""The most that counts between two checks: a laptop that slept, or a stopped process, did not hang."""
 
 HELD_SEC = 600.0
 """A restart has helped if there was no trouble for this long."""
@@ -19,9 +19,9 @@ HELD_SEC = 600.0
 class Work(enum.Enum):
     """What the thread is doing, for how many seconds at most, and the sentence when it takes longer.
 
-    ``LOAD``: without any report of progress, which a download of 17 GB gives all the time. ``RELOAD``: the
-    files are there. ``PREPARE``: one chunk, or a voice read from a file; on a CPU it takes seconds.
-    ``COMMAND``: to begin, to leave, to speak.
+    ``LOAD``: without any report of progress; a download of 17 GB reports constantly. ``RELOAD``: the files
+    are on disk. ``PREPARE``: one chunk, or a voice read from a file; on a CPU it takes seconds. ``COMMAND``:
+    begin, leave or speak.
     """
 
     LOAD = 600.0, "The loading of the speech model has made no progress"
@@ -37,8 +37,8 @@ class Work(enum.Enum):
 
 @dataclass(slots=True)
 class Pulse:
-    """Written by the thread, read by the supervisor. ``beats`` counts the beginnings and ends of all pieces
-    of work; ``failures`` those in a row, ``of_steps`` whether a step was among them."""
+    """Written by the thread, read by the supervisor. ``beats`` counts the starts and ends of all pieces of
+    work; ``failures`` counts failures in a row, ``of_steps`` tells whether a step was among them."""
 
     work: Work | None = None
     beats: int = 0
@@ -62,8 +62,8 @@ class Pulse:
 
 
 class Remedy(enum.Enum):
-    """``KEEP_MODEL``: another thread for the same model. ``LOAD_AGAIN``: another thread and another model.
-    ``WAIT``: the loading may still succeed. ``GIVE_UP``: nothing in this process helps."""
+    """``KEEP_MODEL``: a new thread for the same model. ``LOAD_AGAIN``: a new thread that loads the model
+    again. ``WAIT``: the loading may still succeed. ``GIVE_UP``: nothing in this process helps."""
 
     KEEP_MODEL = enum.auto()
     LOAD_AGAIN = enum.auto()
@@ -73,35 +73,35 @@ class Remedy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``trouble``: a sentence."""
+    """``trouble``: a sentence that says what is wrong."""
 
     remedy: Remedy
     trouble: str
 
 
 class Supervisor:
-    """Watches one thread at a time; ``watch_next`` begins with another one."""
+    """Watches one thread at a time; ``watch_next`` switches to another."""
 
     def __init__(self) -> None:
         self._restarted_at: float | None = None
         self.watch_next()
 
     def watch_next(self) -> None:
-        """From now on, another thread is watched."""
+        """Watch another thread from now on."""
         self._looked_at: float | None = None
         self._beats = -1
         self._still_sec = 0.0
         self._in_trouble = False
 
     def forget(self) -> None:
-        """Somebody loads another model: what happened before says nothing about it."""
+        """Another model is being loaded: earlier trouble says nothing about it."""
         self._restarted_at = None
 
     def look(
         self, now: float, pulse: Pulse, alive: bool, commands: int, has_model: bool = True
     ) -> Verdict | None:
-        """To be called several times a second. ``commands``: how many wait for the thread. The verdict
-        comes once for as long as the trouble lasts."""
+        """Call it several times a second. ``commands``: how many wait for the thread. Returns one verdict for
+        as long as the trouble lasts."""
         passed = 0.0 if self._looked_at is None else max(0.0, now - self._looked_at)
         self._looked_at = now
         work = pulse.work or (Work.COMMAND if commands else None)
@@ -132,7 +132,7 @@ class Supervisor:
             return Remedy.WAIT
         recently = self._restarted_at is not None and now - self._restarted_at < HELD_SEC
         # A restarted model is tried before callers may use it. If only preparations failed, their voices and
-        # roles were at fault and not the engine, so it may be restarted as often as they come.
+        # roles were at fault, not the engine, so it may be restarted each time.
         if hung_in is Work.RELOAD or (recently and of_steps):
             return Remedy.GIVE_UP
         if of_steps:

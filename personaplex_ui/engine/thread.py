@@ -1,7 +1,7 @@
 """The one thread that may touch a speech model: loads it, then steps it for its callers until it is stopped.
 
-Knows its own callers and no other thread's. A thread that hangs is abandoned: whenever it wakes, nothing that
-it posts reaches the event loop any more.
+Serves its own callers only. A thread that hangs is abandoned: if it wakes later, nothing it posts reaches the
+event loop.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from personaplex_ui.errors import PersonaplexError
 log = logging.getLogger(__name__)
 
 LETS_GO_WITHIN_SEC = 5.0
-"""How long a thread may take to end that is to leave its model to another one."""
+"""How long a thread may take to end when another one takes over its model."""
 
 
 class Host(Protocol):
@@ -40,7 +40,7 @@ class Host(Protocol):
 
 
 class ModelThread:
-    """``former``: the thread before, when this one restarts the engine; its model is kept if ``keep``."""
+    """``former``: the previous thread, when this one restarts the engine; its model is kept if ``keep``."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ModelThread:
         self.restarts = former is not None or host.process_restarted
         self.pulse = Pulse(Work.LOAD if former is None else Work.RELOAD)
         self.model: SpeechModel | None = None
-        """The model that callers use, from when it is ready."""
+        """The model that callers use, once it is ready."""
         self._load = load
         self._host = host
         self._clock = clock
@@ -70,7 +70,7 @@ class ModelThread:
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
-    # The event loop's side -------------------------------------------------------------------------
+    # On the event loop -----------------------------------------------------------------------------
 
     def start(self) -> None:
         self._thread.start()
@@ -81,23 +81,23 @@ class ModelThread:
 
     @property
     def died(self) -> bool:
-        """It has ended unintentionally."""
+        """Whether it has ended unintentionally."""
         return not self._thread.is_alive() and not self._ended
 
     def join(self, within_sec: float) -> bool:
-        """Whether it has ended."""
+        """Wait for its end. Returns whether it has ended."""
         self._thread.join(within_sec)
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """End after the piece of work it is in."""
+        """End after the current piece of work."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
 
     def abandon(self, because: PersonaplexError) -> list[Caller]:
-        """Hear nothing of it any more, and let it end when it can. Its commands fail ``because`` of this;
-        returns the callers it had."""
+        """Ignore it from now on, and let it end when it can. Its commands fail with ``because``; returns the
+        callers it had."""
         self._abandoned = True
         self.stop()
         self.commands.close(because)
@@ -118,7 +118,7 @@ class ModelThread:
         with self._wake:
             return self._scheduler.waiting_frames(slot)
 
-    # Its own side ----------------------------------------------------------------------------------
+    # On the thread ---------------------------------------------------------------------------------
 
     def _post(self, function: Callable[..., None], *arguments: object) -> None:
         """Call ``function`` on the event loop, unless this thread has been abandoned by then."""
@@ -136,13 +136,13 @@ class ModelThread:
                 self._runner = ModelRunner(self.model, self._scheduler, self._wake, self.pulse, self._post)
                 self._post(self._host.health.ready)
                 self._serve(self._runner)
-        except BaseException:  # a library may raise SystemExit; the supervisor sees that the thread has ended
+        except BaseException:  # libraries may raise SystemExit; the supervisor sees that the thread has ended
             log.exception("The thread of the speech model ended.")
         else:
             self._ended = True
 
     def _get_model(self) -> SpeechModel | None:
-        """A model that callers may use; None after telling the host that there is none."""
+        """A model that callers may use, or None after telling the host why there is none."""
         try:
             model = self._keep_model() or self._load_model()
         except PersonaplexError as error:
@@ -150,7 +150,7 @@ class ModelThread:
             sentence = str(error)
         except BaseException:
             log.exception("The speech model could not be loaded.")
-            sentence = "The speech model could not be loaded; the server's log tells why."
+            sentence = "The speech model could not be loaded; the server's log says why."
         else:
             self.pulse.end()
             return model
@@ -160,11 +160,11 @@ class ModelThread:
         return None
 
     def _keep_model(self) -> SpeechModel | None:
-        """The model of the thread before, if it is to be kept and works again."""
+        """The model of the previous thread, if it is to be kept and works again."""
         former, self._former = self._former, None
         if former is None:
             return None
-        # While that thread has not ended, it may touch the model yet.
+        # Until that thread has ended, it may still touch the model.
         model = former.model if self._keep and former.join(LETS_GO_WITHIN_SEC) else None
         former.model = former._runner = None
         if model is None or not recover(model, self._host.trial, self.pulse):
@@ -191,7 +191,7 @@ class ModelThread:
             runner.leave_all()
 
     def _next(self) -> Command[ModelRunner] | Action:
-        """What to do now, after a wait if there is nothing."""
+        """What to do next; waits while there is nothing to do."""
         with self._wake:
             action = self.commands.take() or self._scheduler.next_action(self._clock())
             if isinstance(action, Wait) and not self._stopping:

@@ -1,8 +1,8 @@
-"""When the engine ticks: once a frame's time, as soon as the frames of all callers are complete.
+"""When the engine ticks: once per frame of 80 ms, as soon as the frames of all callers are complete.
 
-A caller's frames complete every 80 ms at a moment of their own. The clock expects the next complete set
-at ``expected``, waits a little longer for late ones, and follows the callers slowly, since sound cards
-do not agree on the length of a second. Pure arithmetic on times in seconds; it never reads a clock.
+Each caller's frames complete every 80 ms with a phase of their own. The clock expects the next complete set
+at ``expected``, waits a little longer for late frames, and follows the callers slowly, since sound card
+clocks drift. Pure arithmetic on times in seconds; it never reads a clock.
 """
 
 import math
@@ -10,10 +10,10 @@ import math
 from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ
 
 JITTER_SEC = 0.012
-"""How early a complete set may be stepped, and how long a tick waits for a caller who is late."""
+"""How early a complete set may be stepped, and how long a tick waits for a late caller."""
 
 SLEW_SEC = 0.002
-"""The most the expected moment moves in one tick. 2 ms in 80 is far more than sound cards drift."""
+"""The most that ``expected`` moves per tick. 2 ms in 80 is far more than sound cards drift."""
 
 
 class TickClock:
@@ -25,23 +25,23 @@ class TickClock:
         return self._expected is not None
 
     def stop(self) -> None:
-        """Nobody is live: the next caller's first frame starts the clock again."""
+        """Stop while nobody is live; the next caller's first frame starts the clock again."""
         self._expected = None
 
     def start(self, now: float) -> None:
-        """A first frame is complete ``now``; it need not wait."""
+        """Start with a first frame, complete ``now``, which need not wait."""
         if self._expected is None:
             self._expected = now
 
     @property
     def earliest(self) -> float:
-        """From here on a tick may happen if the frames of all callers are there."""
+        """From then on a tick may happen if the frames of all callers are there."""
         assert self._expected is not None
         return self._expected - JITTER_SEC
 
     @property
     def due(self) -> float:
-        """From here on a tick waits for nobody."""
+        """From then on a tick waits for nobody."""
         assert self._expected is not None
         return self._expected + JITTER_SEC
 
@@ -51,9 +51,9 @@ class TickClock:
         return self._expected - now > FRAME_SEC / 2
 
     def ticked(self, now: float, complete: bool) -> None:
-        """A tick began ``now``; ``complete`` tells whether every caller had a frame in it.
+        """Record that a tick began ``now``; ``complete`` tells whether every caller had a frame in it.
 
-        Missed ticks are left out; nobody is served twice to make up for them.
+        Missed ticks are skipped; nobody is served twice to make up for them.
         """
         assert self._expected is not None
         late = max(-SLEW_SEC, min(SLEW_SEC, now - self._expected)) if complete else 0.0
@@ -63,10 +63,10 @@ class TickClock:
             self._expected += missed * FRAME_SEC
 
     def samples_to_skip(self, now: float, chunk_samples: int) -> int | None:
-        """How much a new caller's first frame must be put off so that its frames complete just before a tick.
+        """How far to delay a new caller's first frame so that its frames complete just before a tick.
 
         The caller's sound arrives in chunks of ``chunk_samples``, the last one ``now``; the answer counts
-        samples after that chunk and is a multiple of the chunk, under one frame. None: any moment will do,
+        samples after that chunk and is a multiple of the chunk, under one frame. None: any moment is fine,
         since nobody else is live.
         """
         if self._expected is None:

@@ -1,4 +1,4 @@
-"""How long the newest steps of the model took. Lives on the event loop's thread."""
+"""How long the latest steps of the model took. Used on the event loop's thread."""
 
 import math
 from collections import deque
@@ -7,7 +7,7 @@ from statistics import fmean
 from personaplex_ui.audio.frames import FRAME_SEC
 
 NEWEST = 250
-"""Steps that are looked at: twenty seconds of a live call."""
+"""Number of steps considered: twenty seconds of a live call."""
 
 
 class TickTimes:
@@ -25,10 +25,10 @@ class TickTimes:
 
     @property
     def p95_sec(self) -> float | None:
-        """The time that 95 % of the steps did not exceed."""
+        """The time that 95 % of the steps stay within."""
         return sorted(self._newest)[math.ceil(0.95 * len(self._newest)) - 1] if self._newest else None
 
     @property
     def real_time_factor(self) -> float | None:
-        """The mean as a part of the 80 ms there are; over 1 the model is too slow."""
+        """The mean as a fraction of 80 ms; above 1 the model is too slow."""
         return None if self.mean_sec is None else self.mean_sec / FRAME_SEC

@@ -50,7 +50,7 @@ async def test_a_step_that_never_ends_is_left_behind(app: TroubledApp, words: st
         await one.until(lambda: len(one.sound) > 3)
         await two.until(lambda: len(two.sound) > 3)
         app.be_in_trouble(words)
-        await until(app, lambda: "The engine is restarted" in app.log, "it is noticed")
+        await until(app, lambda: "Restarting the engine" in app.log, "it is noticed")
         app.be_in_trouble("")
         for client in (one, two):
             await is_told(client)
@@ -64,7 +64,7 @@ async def test_a_clip_hears_of_it_too(app: TroubledApp, tmp_path: Path) -> None:
     app.be_in_trouble("hang step")
     client = await asyncio.to_thread(Client, app.url, verbose=False)
     job: Any = client.submit(audio=handle_file(str(tmp_path / "clip.wav")), api_name="/converse")
-    await until(app, lambda: "The engine is restarted" in app.log, "it is noticed")
+    await until(app, lambda: "Restarting the engine" in app.log, "it is noticed")
     app.be_in_trouble("")
     with pytest.raises(AppError, match=r"is being restarted\. Please call again in a minute\."):
         await asyncio.to_thread(job.result, 30)
@@ -75,7 +75,7 @@ async def test_a_clip_hears_of_it_too(app: TroubledApp, tmp_path: Path) -> None:
 async def test_a_preparation_that_hangs_ends_with_a_sentence(app: TroubledApp, words: str) -> None:
     app.be_in_trouble(words)
     async with chat(app.url) as client:
-        await until(app, lambda: "The engine is restarted" in app.log, "it is noticed")
+        await until(app, lambda: "Restarting the engine" in app.log, "it is noticed")
         app.be_in_trouble("")
         await is_told(client)
     await until(app, app.is_well, "all slots are free")
@@ -117,7 +117,7 @@ async def test_a_process_that_hangs_for_good_restarts_and_gets_well(app: Trouble
     app.be_in_trouble("hang step")
     async with chat(app.url) as client:
         await is_told(client)
-    await until(app, lambda: "The server restarts" in app.log, "no restart helps")
+    await until(app, lambda: "Restarting the server" in app.log, "no restart helps")
     app.be_in_trouble("")
     await until(app, lambda: app.starts == 2 and app.is_well(), "it has restarted")
     await can_call(app)

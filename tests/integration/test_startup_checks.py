@@ -38,8 +38,8 @@ def built(**variables: str) -> Services:
         ("DEFAULT_TEXT_PROMPT", "x" * 2_001, "DEFAULT_TEXT_PROMPT: .*2,001 characters; at most 2,000 fit"),
         ("DEFAULT_TEXT_PROMPT", "You are\x00 kind.", "DEFAULT_TEXT_PROMPT: .*control characters"),
         ("DEFAULT_VOICE_PROMPT", "nobody", "DEFAULT_VOICE_PROMPT is 'nobody', .* Use one of NATF0,"),
-        ("RECORDINGS_DIR", "file", "RECORDINGS_DIR is 'file', but nothing .* Let it be a folder"),
-        ("RECORDINGS_DIR", "file/in", "RECORDINGS_DIR is 'file/in', but nothing .* Let it be a folder"),
+        ("RECORDINGS_DIR", "file", "RECORDINGS_DIR is 'file', but nothing .* Set it to a folder"),
+        ("RECORDINGS_DIR", "file/in", "RECORDINGS_DIR is 'file/in', but nothing .* Set it to a folder"),
         ("VOICES_DIR", "file", "VOICES_DIR is 'file', which is not a folder"),
     ],
 )
@@ -77,9 +77,9 @@ def test_a_voices_folder_that_is_not_there_is_told_and_an_empty_one_will_do(
     ("variables", "warned"),
     [
         ({}, ""),
-        ({"APP_PASSWORD": "1234567"}, "APP_PASSWORD is so short"),
+        ({"APP_PASSWORD": "1234567"}, "APP_PASSWORD is short enough"),
         ({"APP_PASSWORD": "12345678"}, ""),
-        ({"API_KEY": "1" * 15}, "API_KEY is so short"),
+        ({"API_KEY": "1" * 15}, "API_KEY is short enough"),
         ({"API_KEY": "1" * 16}, ""),
     ],
 )
@@ -89,7 +89,7 @@ async def test_a_secret_that_can_be_guessed_is_warned_of(
     async with built(**variables).running():
         pass
     assert warned in caplog.text
-    assert bool(warned) == ("is so short" in caplog.text)
+    assert bool(warned) == ("is short enough" in caplog.text)
     assert "1234567" not in caplog.text
 
 
@@ -111,7 +111,7 @@ PERSONAS = {
     "+15550001111": {"voice": "NATF1", "text_prompt": "Be kind."},
     "+15550002222": {"announcement": "Welcome!"},
 }
-UNUSABLE = "cannot be used by callers who choose none: The"
+UNUSABLE = "cannot be used as the default: The"
 
 
 @pytest.mark.parametrize(

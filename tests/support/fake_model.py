@@ -75,7 +75,7 @@ class FakeModel:
 
     def speak(self, slot: int, text: str) -> None:
         if text == "one too many":
-            raise SpeakQueueFull("Ten texts wait already.")
+            raise SpeakQueueFull("Ten texts are already waiting.")
         self.spoken.append((slot, text))
 
     def memory_allocated_mb(self) -> float:

@@ -47,5 +47,5 @@ def test_a_port_for_the_system_alone_is_refused(monkeypatch: pytest.MonkeyPatch)
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(socket.socket, "bind", bind)  # root may listen at every port
-    with pytest.raises(SettingsError, match=r"^PORT is 80, where this user may not listen\. Set it to"):
+    with pytest.raises(SettingsError, match=r"^PORT is 80, but this user may not listen there\. Set it to"):
         listen("127.0.0.1", 80)
