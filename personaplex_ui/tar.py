@@ -1,10 +1,10 @@
 """Unpacks untrusted tar archives, gzipped or plain: POSIX pax and ustar, GNU and v7.
 
-Only regular files are taken. Names, kinds and sizes are checked before a byte is written, and nothing in the
-archive decides where that is. ``tarfile`` is not used: what makes it safe came with Python 3.11.4, and it
-reads headers of any size into memory.
+Extracts regular files only. Names, kinds and sizes are checked before a byte is written, and the archive
+never decides where. ``tarfile`` is not used: its filters came with Python 3.11.4, and it reads headers of any
+size into memory.
 
-Depends on the format, not on what the files are for.
+Depends on the format, not on the purpose of the files.
 """
 
 import gzip
@@ -23,10 +23,10 @@ LINKS_AND_DEVICES = b"12346"
 
 PIECE_BYTES = 1 << 16
 MAX_EXTENSION_BYTES = 1 << 16
-"""Of one extended header, which holds a long name or attributes."""
+"""The limit for one extended header, which holds a long name or attributes."""
 
 MAX_HEADERS_BYTES = 16_000_000
-"""Of all that is not content: headers, padding and the end."""
+"""The limit for everything but file contents: headers, padding and the end."""
 
 MAX_NAME_BYTES = 1_024
 MAX_PART_BYTES = 255
@@ -36,12 +36,12 @@ TOO_MUCH = "holds too much"
 
 
 class ArchiveUnusable(Exception):
-    """The archive holds what it should not. The text is the rest of a sentence that begins with its name."""
+    """The archive cannot be used. The message completes a sentence that begins with the archive's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``members`` counts folders too."""
+    """``members`` includes folders."""
 
     members: int
     file_bytes: int
@@ -53,11 +53,11 @@ def extract_tar(
 ) -> None:
     """Write the files of ``archive`` into ``folder``, which must be new and empty.
 
-    ``target``: the path within ``folder`` for a file of this name, or None for one that is left out.
+    ``target``: returns the path within ``folder`` for a member's name, or None to skip the member.
 
     Raises:
-        ArchiveUnusable: see there. What was written by then stays.
-        OSError: of the disk.
+        ArchiveUnusable: the archive cannot be used. Files already written stay.
+        OSError: the disk failed.
     """
     if archive.stat().st_size > limits.total_bytes:
         raise ArchiveUnusable(TOO_MUCH)
@@ -87,7 +87,7 @@ def extract_tar(
 
 
 class _Source:
-    """What the archive holds once it is unzipped, read once from its beginning to its end."""
+    """The uncompressed archive, read once from beginning to end."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream
@@ -104,7 +104,7 @@ class _Source:
             raise ArchiveUnusable(DAMAGED) from error
 
     def content(self, size: int) -> Iterator[bytes]:
-        """``size`` bytes in pieces; then what pads them to whole blocks is read too."""
+        """``size`` bytes in pieces; also reads the padding up to a whole block."""
         for start in range(0, size, PIECE_BYTES):
             piece = self.read(min(PIECE_BYTES, size - start))
             _expect(len(piece) == min(PIECE_BYTES, size - start))
@@ -112,14 +112,14 @@ class _Source:
         _expect(len(self.read(-size % BLOCK)) == -size % BLOCK)
 
     def read_to_end(self) -> None:
-        """Only at its end can gzip tell whether all was as it should be."""
+        """gzip checks its checksum only at the end."""
         while piece := self.read(PIECE_BYTES):
             _expect(not piece.strip(b"\0"))
 
 
 class _Names:
-    """The files written so far. Some disks take names for the same that differ in case or in their accents'
-    encoding; such names are refused everywhere."""
+    """The files written so far. Some file systems treat names as equal that differ in case or in the encoding
+    of accents; such names are refused everywhere."""
 
     def __init__(self) -> None:
         self._files: set[str] = set()
@@ -136,7 +136,7 @@ class _Names:
 
 
 def _members(source: _Source, most_headers: int) -> Iterator[tuple[bytes, bytes, int]]:
-    """Kind, name and size of each; the caller reads the content of one before it asks for the next."""
+    """Kind, name and size of each member; the caller reads its content before it asks for the next."""
     name: bytes | None = None
     size: int | None = None
     for number in range(most_headers):
@@ -169,7 +169,7 @@ def _members(source: _Source, most_headers: int) -> Iterator[tuple[bytes, bytes,
 def _kind_and_size(header: bytes) -> tuple[bytes, int]:
     _expect(_octal(header[148:156]) == sum(header[:148]) + 8 * ord(" ") + sum(header[156:]))
     field = header[124:136]
-    # The first bit says that the rest is binary; two's complement, so 0xff begins a negative number.
+    # The first bit marks a binary number; it is in two's complement, so 0xff begins a negative one.
     size = int.from_bytes(field[1:], "big") if field[0] == 0x80 else _octal(field)
     return header[156:157], size
 
@@ -187,7 +187,7 @@ def _name(header: bytes) -> bytes:
 
 
 def _pax_attributes(data: bytes) -> dict[bytes, bytes]:
-    """Records of ``LENGTH KEY=VALUE`` and a line break; the length counts itself."""
+    """Records of ``LENGTH KEY=VALUE`` and a line break; the length includes its own digits."""
     attributes: dict[bytes, bytes] = {}
     data = data.rstrip(b"\0")
     start = 0
@@ -204,7 +204,7 @@ def _pax_attributes(data: bytes) -> dict[bytes, bytes]:
 
 
 def _checked_path(kind: bytes, raw_name: bytes, size: int) -> PurePosixPath | None:
-    """Where a regular file is said to belong; None for a folder."""
+    """The checked path of a regular file; None for a folder."""
     try:
         name = raw_name.decode()
     except UnicodeDecodeError:
@@ -228,6 +228,6 @@ def _checked_path(kind: bytes, raw_name: bytes, size: int) -> PurePosixPath | No
 
 
 def _expect(condition: object) -> None:
-    """Raises ArchiveUnusable where the archive is not what the format allows."""
+    """Raise ArchiveUnusable if the archive breaks the format."""
     if not condition:
         raise ArchiveUnusable(DAMAGED)

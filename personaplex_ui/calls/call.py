@@ -1,7 +1,7 @@
-"""One call: waiting -> preparing -> live -> ended. What live calls and clips share; it depends on no wire.
+"""One call: waiting -> preparing -> live -> ended. The part that live calls and clips share.
 
-A transport takes answers with ``next_answer``; a page follows the call with ``watch``. Everything happens on
-the event loop.
+It does not depend on a transport. A transport takes answers with ``next_answer``; a page follows the call
+with ``watch``. Everything runs on the event loop.
 """
 
 import abc
@@ -32,13 +32,13 @@ WATCH_EVERY_SEC = 0.2
 
 
 class Call(abc.ABC):
-    """``run`` is the whole life; it never raises for what happens in a call, but tells it in ``reason``."""
+    """``run`` serves the whole call. It does not raise errors of the call but explains them in ``reason``."""
 
     paced: ClassVar[bool]
-    """Whether the caller speaks in real time, so that the oldest sound is dropped where it is too much."""
+    """Whether the caller speaks in real time, so that the oldest sound is dropped if too much is queued."""
 
     max_sec = 0.0
-    """The longest it may be live; 0 without a limit."""
+    """The longest the call may be live; 0 means no limit."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Call(abc.ABC):
         self.reason = ""
         self.end: End | None = None
         self.error: PersonaplexError | None = None
-        """What ended it, where that was an error."""
+        """The error that ended the call, if one did."""
         self.waited_sec = 0.0
-        """For a slot. ``prepared_sec``: what the persona took after that."""
+        """Time spent waiting for a slot. ``prepared_sec``: time the persona took after that."""
         self.prepared_sec = 0.0
         self.notes: list[str] = []
         self.transcript = Transcript()
@@ -73,14 +73,14 @@ class Call(abc.ABC):
         self._playout = playout
         self._playable = asyncio.Event()
         self._change = asyncio.Event()
-        """Set at the next change; then another one takes its place."""
+        """Set at the next change and then replaced by a new event."""
         self._duration_sec = 0.0
         self._stats = CallStats()
 
     # Life ------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the call until it ends, for whatever reason; afterwards ``reason`` tells it in a sentence."""
+        """Serve the call until it ends for any reason; ``reason`` then says why in a sentence."""
         try:
             with self._scope:
                 await self._serve()
@@ -99,7 +99,7 @@ class Call(abc.ABC):
             self._tell_it_is_over()
 
     async def _serve(self) -> None:
-        model = self._engine.model  # refuses at once, with words, while there is no model
+        model = self._engine.model  # raises at once, with a sentence, while there is no model
         if self.paced and model.clips_only:
             raise EngineUnavailable(model.clips_only)
         await check_persona_aside(model, self.settings.persona)
@@ -109,7 +109,7 @@ class Call(abc.ABC):
         try:
             if request.slot is None:
                 await self._wait_for_slot(request)
-                await check_persona_aside(model, self.settings.persona)  # its voice may be forgotten by now
+                await check_persona_aside(model, self.settings.persona)  # its voice may be gone by now
             assert request.slot is not None
             self.waited_sec = self._clock() - asked_at
             slot = await self._prepare(request.slot)
@@ -120,7 +120,7 @@ class Call(abc.ABC):
                 self._duration_sec, self._stats = self.elapsed_sec, self.stats
                 self.phase = Phase.ENDED
                 self._slot = None
-                if self.reason:  # known already: nobody need wait until the model lets go
+                if self.reason:  # already known, so nobody has to wait for the model to let go
                     self._tell_it_is_over()
                 await slot.leave()
         finally:
@@ -149,7 +149,7 @@ class Call(abc.ABC):
 
     @abc.abstractmethod
     async def _converse(self, slot: Slot) -> None:
-        """Be live, with ``_go_live``, until the end."""
+        """Call ``_go_live`` and stay live until the end."""
 
     def _go_live(self) -> None:
         self.phase = Phase.LIVE
@@ -162,7 +162,7 @@ class Call(abc.ABC):
         self._changed()
 
     def hang_up(self, reason: str, end: End = End.HUNG_UP) -> None:
-        """End the call now, in whatever phase. The first reason given stays."""
+        """End the call now, in any phase. The first reason given is kept."""
         if self.phase is not Phase.ENDED and not self.reason:
             self._note_end(reason, end)
             self._scope.cancel()
@@ -175,7 +175,7 @@ class Call(abc.ABC):
 
     @abc.abstractmethod
     def _text_at_sec(self) -> float:
-        """Session time of the text that comes with the present answer."""
+        """Session time of the text in the current answer."""
 
     def _deliver(self, answer: Answer | PersonaplexError) -> None:
         if isinstance(answer, PersonaplexError):
@@ -212,7 +212,7 @@ class Call(abc.ABC):
     # Changes and views -----------------------------------------------------------------------------
 
     def change_sampling(self, sampling: Sampling) -> None:
-        """Use other temperatures and top-k from the next frame on."""
+        """Use different temperatures and top-k values from the next frame on."""
         self.settings = replace(self.settings, sampling=sampling)
         if self._slot is not None:
             self._slot.change_sampling(sampling)
@@ -222,7 +222,7 @@ class Call(abc.ABC):
 
         Raises:
             CallOver: the call is not live.
-            SpeakQueueFull: ten texts are waiting already.
+            SpeakQueueFull: ten texts are already waiting.
         """
         if self._slot is None:
             raise CallOver("The call is not live, so nothing can be said in it.")
@@ -230,7 +230,7 @@ class Call(abc.ABC):
 
     @property
     def elapsed_sec(self) -> float:
-        """Session time; of an ended call, its length."""
+        """Session time, or the length of an ended call."""
         return self._duration_sec if self._slot is None else self._session_sec()
 
     @abc.abstractmethod
@@ -239,7 +239,7 @@ class Call(abc.ABC):
 
     @property
     def stats(self) -> CallStats:
-        """Its counters now; of an ended call, at its end."""
+        """The counters now, or at the end of an ended call."""
         return self._stats if self._slot is None else self._current_stats(self._slot)
 
     def _current_stats(self, slot: Slot) -> CallStats:
@@ -266,8 +266,8 @@ class Call(abc.ABC):
         self._change = asyncio.Event()
 
     async def watch(self) -> AsyncIterator[Snapshot]:
-        """Snapshots as things change, at most one every 0.2 s: a slow reader gets fewer, never old ones. The
-        place in the queue is told at once when the persona was checked."""
+        """Snapshots on every change, at most one every 0.2 s: a slow reader gets fewer, never outdated ones.
+        The place in the queue follows as soon as the persona is checked."""
         while True:
             change, snapshot = self._change, self.snapshot()
             yield snapshot

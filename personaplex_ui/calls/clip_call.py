@@ -1,6 +1,6 @@
-"""A recording that is answered as if its speaker called: as fast as the engine takes it, nothing is dropped.
+"""A recording that is answered as if its speaker had called, as fast as the engine can, with nothing dropped.
 
-Its clock is its sound: answer k belongs to frame k, however far ahead the caller is.
+Its clock counts frames: answer k belongs to frame k, however far ahead the caller is.
 """
 
 from personaplex_ui.audio.frame_queue import FrameQueue
@@ -15,7 +15,7 @@ from personaplex_ui.errors import PersonaplexError
 
 
 class ClipCall(Call):
-    """Its owner asks for an answer before it gives a third frame more, so that no queue overflows."""
+    """Its owner takes an answer before it gives a third frame, so that no queue overflows."""
 
     paced = False
 
@@ -29,7 +29,7 @@ class ClipCall(Call):
         await self.over.wait()  # until hang_up
 
     def hear(self, frame: Frame) -> None:
-        """The next frame of the clip, shape ``[1920]``, float32, 24 kHz. Ignored unless live."""
+        """Take the next frame of the clip, shape ``[1920]``, float32, 24 kHz. Ignored unless live."""
         if self._slot is not None:
             self._heard_frames += 1
             self._slot.hear(frame)

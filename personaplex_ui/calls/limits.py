@@ -1,6 +1,6 @@
-"""The calls that one network address may have at once, and begin in a minute.
+"""Limits how many calls one network address may have at once, and how many it may begin in a minute.
 
-Plain bookkeeping with a clock that is passed in. An empty address is nobody's, and not limited.
+Pure; the clock is passed in. An empty address is not limited.
 """
 
 import math
@@ -22,10 +22,10 @@ class AddressLimits:
         self._live: Counter[str] = Counter()
 
     def admit(self, address: str) -> None:
-        """Count a new call of ``address``; ``release`` it at its end.
+        """Count a new call from ``address``; call ``release`` when it ends.
 
         Raises:
-            TooManyCalls: it has as many as it may have, or began too many just now.
+            TooManyCalls: the address has as many calls as it may have, or has just begun too many.
         """
         if not address:
             return
@@ -40,15 +40,15 @@ class AddressLimits:
         self._live[address] += 1
 
     def check(self, address: str) -> None:
-        """As ``admit``, before work that comes before a call; it counts nothing."""
+        """Like ``admit``, but counts nothing: for work that is done before a call begins."""
         if address and self._at_once and self._live[address] >= self._at_once:
             raise TooManyCalls(
-                f"Your network has as many calls already as it may have at once ({self._at_once}). "
+                f"Your network already has as many calls as it may have at once ({self._at_once}). "
                 "Please end one of them first."
             )
 
     def release(self, address: str) -> None:
-        """A call of ``address`` has ended."""
+        """A call from ``address`` has ended."""
         if not address:
             return
         self._live[address] -= 1

@@ -1,4 +1,4 @@
-"""A call in real time: sound in, frames and text out, a watchdog over both ways, and a recording of them.
+"""A call in real time: sound in, frames and text out, with a watchdog and a recording of both directions.
 
 A transport feeds it with ``hear`` and drains it with ``next_answer``. Session time starts when the call goes
 live and is counted in samples.
@@ -26,11 +26,11 @@ from personaplex_ui.errors import PersonaplexError, SpeakQueueFull
 from personaplex_ui.voices.library import shown_voice
 
 LATE_FRAME_SEC = 0.05
-"""Frames that wait this long for their tick on average are cut anew, at the next quiet moment."""
+"""If frames wait this long for their tick on average, they are realigned at the next quiet moment."""
 
 RELOCK_EVERY_FRAMES = 25
 USUAL_CHUNK_SAMPLES = 480
-"""20 ms, what a WebRTC or phone packet holds."""
+"""20 ms, the length of a WebRTC or phone packet."""
 
 
 class LiveCall(Call):
@@ -52,17 +52,17 @@ class LiveCall(Call):
         self.caller_levels = LevelTrack()
         self.assistant_levels = LevelTrack()
         self.left_out_samples = 0
-        """Sound of the caller that its transport dropped."""
+        """The caller's sound that the transport dropped."""
         self.packet_counts: Callable[[], PacketCounts] = PacketCounts
-        """What became of the caller's packets; for a transport to set whose wire may lose some."""
+        """Packet counters of the caller; set by a transport whose network may lose packets."""
         self.answer_waited_sec = 0.0
-        """How long the answer that was taken last had waited until the transport took it."""
+        """How long the last answer waited until the transport took it."""
         self._start_recording = start_recording
         self._watchdog = Watchdog(max_sec)
         self._live_at = 0.0
         self._cutter = FrameCutter()
         self._heard_frames: int | None = None
-        """None until the first sound came."""
+        """None until the first sound arrives."""
 
     async def _converse(self, slot: Slot) -> None:
         self._live_at = self._clock()
@@ -100,7 +100,7 @@ class LiveCall(Call):
     # Sound -----------------------------------------------------------------------------------------
 
     def hear(self, samples: Samples) -> None:
-        """Sound of the caller that just came in: shape ``[n]``, float32, 24 kHz. Ignored unless live."""
+        """Take sound from the caller as it arrives: shape ``[n]``, float32, 24 kHz. Ignored unless live."""
         slot = self._slot
         if slot is None:
             return
@@ -122,7 +122,7 @@ class LiveCall(Call):
                     self._align(slot, USUAL_CHUNK_SAMPLES, 0)
 
     def _align(self, slot: Slot, chunk_samples: int, uncut_samples: int) -> None:
-        """Leave out up to a frame of sound, so that from now on frames complete just before a tick."""
+        """Skip up to one frame of sound, so that from now on frames complete just before a tick."""
         skip = slot.samples_to_skip(chunk_samples)
         if skip is not None:
             self._cutter.skip((skip + uncut_samples) % FRAME_SAMPLES)
@@ -135,8 +135,8 @@ class LiveCall(Call):
         super()._deliver(answer)
 
     async def next_answer(self, timeout_sec: float | None = None, heard: bool = True) -> Frame | None:
-        """As ``Call.next_answer``. It counts as heard from now on: the recording shows it here. A wire that
-        learns only later what was heard says ``heard=False``, and ``heard`` when it knows."""
+        """Like ``Call.next_answer``. The recording places the frame at this moment. A transport that learns
+        only later what was heard passes ``heard=False`` and then calls ``heard``."""
         taken = await self._take_answer(timeout_sec)
         if taken is None:
             return None
@@ -148,7 +148,7 @@ class LiveCall(Call):
         return answer.frame
 
     def heard(self, frame: Frame) -> None:
-        """The caller has heard ``frame``, to its end, just now."""
+        """The caller has just heard ``frame`` to its end."""
         if self.recording is not None:
             self.recording.place_assistant(frame, self._session_samples())
 
@@ -172,7 +172,7 @@ class LiveCall(Call):
         )
 
     async def close_recording(self, within_sec: float) -> bool:
-        """Close the recording of the ended call; whether there is one. A disk that takes longer may finish
+        """Close the recording of the ended call; returns whether there is one. A slow disk may finish
         later."""
         if self.recording is None:
             return False
@@ -182,7 +182,7 @@ class LiveCall(Call):
         return closed.result() is not None if done else True
 
     def ended(self, started_at: float, recorded: bool) -> EndedCall:
-        """What is to be kept of the call after its end."""
+        """The record to store after the call ends."""
         return EndedCall(
             call_id=self.call_id,
             started_at=started_at,
@@ -199,8 +199,7 @@ class LiveCall(Call):
 
 
 class LevelTrack:
-    """How loud one side was: one dBFS value for every 80 ms of the live call; what nobody reported is
-    silence."""
+    """The loudness of one side: one dBFS value for every 80 ms of the live call, silence if none was set."""
 
     def __init__(self) -> None:
         self._levels = array("f")  # 4 bytes each, in a call that may go on for hours
@@ -210,12 +209,12 @@ class LevelTrack:
         return self._levels[-1] if self._levels else SILENCE_DBFS
 
     def set(self, at_sec: float, level_dbfs: float) -> None:
-        """The frame that began at ``at_sec`` had ``level_dbfs``. Of two in one place the louder counts."""
+        """Set the level of the frame that began at ``at_sec``. If it has one already, the louder counts."""
         index = max(0, round(at_sec / FRAME_SEC))
         self._levels.extend([SILENCE_DBFS] * (index + 1 - len(self._levels)))
         self._levels[index] = max(self._levels[index], level_dbfs)
 
     def until(self, duration_sec: float) -> tuple[float, ...]:
-        """All levels of a call that took ``duration_sec``."""
+        """All levels of a call that lasted ``duration_sec``."""
         frames = round(duration_sec / FRAME_SEC)
         return tuple(self._levels[:frames]) + (SILENCE_DBFS,) * (frames - len(self._levels))

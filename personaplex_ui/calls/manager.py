@@ -1,4 +1,4 @@
-"""Opens calls, knows the ones that are going on, and keeps what is left of them for their owners."""
+"""Opens calls, tracks those in progress, and stores the ended ones for their owners."""
 
 import asyncio
 import contextvars
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 EXPIRE_EVERY_SEC = 600.0
 CALLS_END_WITHIN_SEC = 2.5
 RECORDING_CLOSES_WITHIN_SEC = 1.0
-"""With the wait for calls under 5 s, the longest that a shutdown may take, whatever the disk does."""
+"""Together with the wait for calls this is under 5 s, the longest that a shutdown may take."""
 
 SHUTS_DOWN = "The server is shutting down. Please call again in a minute."
 
@@ -44,7 +44,7 @@ class CallManager:
         self.on_end: list[Callable[[Call], None]] = []
         """Called with each call after its end, on the event loop."""
         self.on_refusal: list[Callable[[Transport], None]] = []
-        """Called for each caller who was turned away before there was a call."""
+        """Called for each caller who was turned away before a call began."""
         self.limits = limits or AddressLimits(0, 0, time.monotonic)
         self._max_call_sec = max_call_sec
         self._writer = RecordingWriter()
@@ -54,12 +54,12 @@ class CallManager:
 
     @property
     def closed_because(self) -> str:
-        """Why no calls will be taken any more; empty as long as some may be."""
+        """Why no more calls are accepted; empty while they still are."""
         health = self.engine.health
         return health.message if health.state is EngineState.DRAINING else ""
 
     async def start(self) -> None:
-        """Repair what a crash left, then expire old recordings every ten minutes."""
+        """Repair what a crash left behind, then expire old recordings every ten minutes."""
         await asyncio.to_thread(self.store.load)
         self._janitor = asyncio.create_task(self._expire())
 
@@ -69,7 +69,7 @@ class CallManager:
             await asyncio.sleep(EXPIRE_EVERY_SEC)
 
     async def close(self, reason: str = SHUTS_DOWN) -> None:
-        """End all calls with words, and take no more; returns when their recordings are closed."""
+        """Tell every caller why, end all calls and accept no more; returns when the recordings are closed."""
         self.engine.health.drain(reason)
         self._closed.set()
         if self._janitor is not None:
@@ -87,11 +87,11 @@ class CallManager:
         transport: Transport = Transport.BROWSER,
         address: str = "",
     ) -> LiveCall:
-        """Begin a live call; it asks for a slot at once. ``owner``: the key of who may fetch it later, if
-        any. ``address``: where it comes from, if that is known and may count.
+        """Begin a live call, which requests a slot at once. ``owner``: the key with which it can be fetched
+        later, if any. ``address``: the network address to limit, if it is known.
 
         Raises:
-            TooManyCalls: from that address, now.
+            TooManyCalls: ``address`` has reached a limit.
             EngineUnavailable: the server is shutting down.
         """
         self._admit(transport, address)
@@ -119,7 +119,7 @@ class CallManager:
         return call
 
     def open_clip(self, settings: CallSettings, address: str = "") -> ClipCall:
-        """As ``open``, for the answer to a recording, of which nothing is kept."""
+        """Like ``open``, for the answer to a recording; nothing of it is stored."""
         self._admit(Transport.CLIP, address)
         call = ClipCall(self.store.new_call_id(), settings, self.engine)
         self._begin(call, call.run(), address)
@@ -136,8 +136,8 @@ class CallManager:
 
     def _begin(self, call: Call, life: Coroutine[Any, Any, None], address: str) -> None:
         self.calls[call.call_id] = call
-        # In a context of its own: a transport's context variables (FastRTC's hold the whole peer connection)
-        # would live as long as anybody still looks at the ended call.
+        # Runs in a context of its own: a transport's context variables (FastRTC's hold the whole peer
+        # connection) would otherwise live as long as anything refers to the ended call.
         context, name = contextvars.Context(), f"call {call.call_id[:6]}"
         task = asyncio.create_task(self._serve(call, life, address), name=name, context=context)
         self._tasks[call.call_id] = task
@@ -155,7 +155,7 @@ class CallManager:
             log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
             if call.stats.lost_packets:
                 log.info(
-                    "Of the caller's packets %d were lost, %d of them late; %d were concealed.",
+                    "%d of the caller's packets were lost (%d of them late), and %d were concealed.",
                     call.stats.lost_packets,
                     call.stats.late_packets,
                     call.stats.concealed_packets,
@@ -164,8 +164,7 @@ class CallManager:
                 listener(call)
 
     async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work`` around a call, as the reading of a clip before it; cancelled at the end of
-        all calls.
+        """The result of ``work`` that belongs to a call, such as reading a clip first; cancelled at shutdown.
 
         Raises:
             EngineUnavailable: the server is shutting down.
@@ -181,7 +180,7 @@ class CallManager:
             closed.cancel()
 
     def turn_away(self, transport: Transport) -> None:
-        """Count a caller for whom there will be no call."""
+        """Count a caller who gets no call."""
         for listener in self.on_refusal:
             listener(transport)
 
@@ -193,4 +192,4 @@ class CallManager:
 
 def _log_failure(done: "asyncio.Future[None]") -> None:
     if not done.cancelled() and done.exception() is not None:
-        log.error("The store could not note that a call began.", exc_info=done.exception())
+        log.error("The store could not record that a call began.", exc_info=done.exception())

@@ -1,7 +1,7 @@
-"""The check of a persona beside the event loop: a voice just dropped in has to be decoded first.
+"""Checks a persona off the event loop, since a voice file that was just added has to be decoded first.
 
-One thread for all who ask, so that live calls lose no more than one core to it, and askers keep their order.
-Whoever asks for a voice that another asker had decoded finds it in the library.
+All checks share one thread, so that live calls lose no more than one core, and checks run in order. The
+library keeps decoded voices, so a voice is decoded only once.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_perso
 from personaplex_ui.errors import NoFreeSlot
 
 MOST_ASKERS = 256
-"""Beyond it nobody would wait long enough."""
+"""Beyond this, nobody would wait long enough."""
 
 TOO_MANY = "Too many calls are beginning at once. Please try again in a minute."
 
@@ -20,11 +20,11 @@ _askers = 0
 
 
 async def check_persona_aside(model: SpeechModel, persona: Persona) -> None:
-    """As ``check_persona``, on a thread of its own.
+    """Run ``check_persona`` on a separate thread.
 
     Raises:
         InvalidInput: ``model`` cannot use the voice, or the role is too long for it.
-        NoFreeSlot: too many ask at once.
+        NoFreeSlot: too many checks are waiting.
     """
     global _askers
     if _askers >= MOST_ASKERS:

@@ -1,6 +1,6 @@
-"""What a caller chose for one call, and the check of every value that comes from outside.
+"""The settings a caller chose for one call, and the checks of every value from outside.
 
-Pure: values in, ``CallSettings`` or a sentence out.
+Pure: takes values and returns ``CallSettings`` or raises an error with a sentence for the user.
 """
 
 import math
@@ -33,14 +33,14 @@ class CallSettings:
 
 class VoiceNames(Protocol):
     def check(self, value: object) -> str:
-        """The canonical name of a voice. Raises InvalidInput: there is no such voice."""
+        """The canonical name of a voice. Raises InvalidInput if there is no such voice."""
         ...
 
 
 def check_settings(
     voices: VoiceNames, *, voice: object, text_prompt: object, record: object = True, **sampling: object
 ) -> CallSettings:
-    """Check everything a caller chose; ``sampling`` as ``check_sampling`` takes it.
+    """Check everything a caller chose; ``sampling`` is passed to ``check_sampling``.
 
     Raises:
         InvalidInput: the first value that cannot be used, with its field and a sentence.
@@ -53,12 +53,13 @@ def check_prompt(value: object) -> str:
     """The text prompt, trimmed, its line breaks ``\\n``; may be empty.
 
     Raises:
-        InvalidInput: it is not a text, too long, or holds control characters, which the sentence names.
+        InvalidInput: it is not a string, is too long, or contains control characters; the sentence names
+            them.
     """
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidInput("text_prompt", "The role must be a text. Please write it in words.")
+        raise InvalidInput("text_prompt", "The role must be text. Please write it in words.")
     role = with_line_breaks(value)
     if len(role) > MAX_PROMPT_CHARACTERS:
         raise InvalidInput(
@@ -70,13 +71,13 @@ def check_prompt(value: object) -> str:
         raise InvalidInput(
             "text_prompt",
             f"The role contains control characters or broken ones: {unusable}. Please remove them or type it "
-            "anew.",
+            "again.",
         )
     return role.strip()
 
 
 def check_sampling(**given: object) -> Sampling:
-    """``given``: values by the names of ``Sampling``'s fields; what is not given has its default.
+    """``given``: values by the names of ``Sampling``'s fields; missing ones get their defaults.
 
     Raises:
         InvalidInput: the first value that cannot be used, with its field and a sentence.
@@ -86,7 +87,7 @@ def check_sampling(**given: object) -> Sampling:
 
 
 def check_seed(value: object) -> int | None:
-    """The seed, or None (a new one for each call) for nothing, an empty text or -1."""
+    """The seed, or None (a new one for each call) for None, an empty string or -1."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     number = _number(value)
@@ -95,7 +96,7 @@ def check_seed(value: object) -> int | None:
     if number is None or number != int(number) or not 0 <= number <= MAX_SEED:
         raise InvalidInput(
             "seed",
-            f"The seed must be a whole number from 0 to {MAX_SEED:,}, or empty for a new one each call.",
+            f"The seed must be a whole number from 0 to {MAX_SEED:,}, or empty for a new one in each call.",
         )
     return int(number)
 
@@ -134,6 +135,6 @@ def _number(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except (ValueError, OverflowError):  # the latter for whole numbers of 310 digits and more
+    except (ValueError, OverflowError):  # OverflowError for integers of 310 digits or more
         return None
     return number if math.isfinite(number) else None

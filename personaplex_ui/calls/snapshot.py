@@ -1,4 +1,4 @@
-"""What can be seen of a call from outside, at one moment and after its end, as plain values."""
+"""The public state of a call as plain values: during the call and after its end."""
 
 import enum
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Phase(enum.Enum):
 
 
 class Transport(enum.StrEnum):
-    """The channel by which a call came."""
+    """The channel through which a call came in."""
 
     BROWSER = "browser"
     CLIP = "clip"
@@ -27,9 +27,9 @@ class Transport(enum.StrEnum):
 
 
 class End(enum.StrEnum):
-    """Why a call ended, in kinds that can be counted; the sentence for the caller is ``Call.reason``.
+    """Why a call ended, as a countable category; ``Call.reason`` is the sentence for the caller.
 
-    ``HUNG_UP``: by the caller, or a clip was over. ``LOST``: the caller's end went silent or did not read.
+    ``HUNG_UP``: the caller hung up, or a clip ended. ``LOST``: the caller went silent or stopped reading.
     """
 
     HUNG_UP = "hung_up"
@@ -42,8 +42,8 @@ class End(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PacketCounts:
-    """The caller's packets, on a network that loses some. ``lost``: were not there in their turn; ``late``:
-    those of them that came after all, and were dropped; ``concealed``: packets made up in their place."""
+    """The caller's packets on a network that may lose some. ``lost``: missing when they were due; ``late``:
+    the lost ones that arrived later and were dropped; ``concealed``: packets synthesised in their place."""
 
     lost: int = 0
     late: int = 0
@@ -52,9 +52,9 @@ class PacketCounts:
 
 @dataclass(frozen=True, slots=True)
 class CallStats:
-    """Counters of one call. ``dropped_heard``: the caller's frames the model never heard;
-    ``dropped_said``: answers the caller never heard; ``lag_frames``: frames waiting on both ways now;
-    ``*_packets``: see ``PacketCounts``, 0 where the wire loses nothing."""
+    """Counters of one call. ``dropped_heard``: the caller's frames the model never heard; ``dropped_said``:
+    answers the caller never heard; ``lag_frames``: frames now waiting in both directions; ``*_packets``: see
+    ``PacketCounts``, 0 on networks without loss."""
 
     dropped_heard: int = 0
     dropped_said: int = 0
@@ -66,11 +66,11 @@ class CallStats:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One call now. Levels are dBFS of the last frame, -100 for silence.
+    """The present state of one call. Levels are dBFS of the last frame, -100 for silence.
 
     ``place``: position in the queue, from 1, of ``waiting`` callers. ``preparing_progress`` in [0, 1].
-    ``reason``: the sentence that tells why the call ended. ``notes``: sentences the caller should see
-    (recording stopped, goodbye in 10 seconds).
+    ``reason``: a sentence that says why the call ended. ``notes``: sentences the caller should see (recording
+    stopped, goodbye in 10 seconds).
     """
 
     call_id: str
@@ -90,11 +90,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class EndedCall:
-    """What is kept of a call after its end.
+    """The record of a call after its end.
 
-    ``caller_levels_dbfs`` and ``assistant_levels_dbfs`` hold one value a frame (80 ms), on the same
-    clock as the utterances and the recording. ``recorded`` tells whether a WAV of it can be fetched. In
-    JSON two fields have the names that the first version gave them.
+    ``caller_levels_dbfs`` and ``assistant_levels_dbfs`` hold one value per frame (80 ms), on the same clock
+    as the utterances and the recording. ``recorded``: whether its WAV file can be fetched. In JSON, two
+    fields keep the names of the first version.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(strict=True, allow_inf_nan=False)

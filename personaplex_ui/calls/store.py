@@ -1,8 +1,8 @@
-"""What is kept of ended calls, for those who made them: in memory, and on the disk with each recording.
+"""Keeps ended calls for their owners: in memory, and on disk with each recording.
 
-Depends on the names of the files and how long they are kept, not on a page or a wire. An owner is a secret
-key (a browser's cookie), of which only the SHA-256 is kept. Recordings are ``call-<id>.wav`` (StereoRecording
-writes them); a row of ``CallTable`` brings the call back after a restart. Several servers may share a folder.
+Depends on file names and retention times, not on the page or a transport. An owner is a secret key (a
+browser's cookie); only its SHA-256 is stored. Recordings are ``call-<id>.wav`` (StereoRecording writes them);
+a row of ``CallTable`` restores the call after a restart. Several servers may share a folder.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ CALL_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 CALLS_PER_OWNER = 50
 CALLS_IN_ALL = 2_000
 LEVELS_IN_ALL = 8_000_000
-"""64 MB: ninety hours of calls. Beyond it the oldest calls leave the memory."""
+"""64 MB, ninety hours of calls. Beyond this, the oldest calls are dropped from memory."""
 CUT_OFF = "The server stopped during this call."
 
 _OUR_FILE = re.compile(rf"call-({CALL_ID.pattern})(\.wav|\.json|\.json\.new)")
@@ -38,8 +38,8 @@ class CallStore:
     """Keeps ended calls for ``keep_sec`` after their end; ``clock`` gives the time as ``time.time`` does.
 
     Any thread may call it. ``calls_of``, ``get`` and ``recording_path`` only look into memory;
-    ``recording_of`` asks the disk for one file; the others block on the disk, so run them in a thread.
-    None raises what the disk refuses: it is logged, and the call stays in memory.
+    ``recording_of`` looks for one file; the others block on the disk, so run them in a thread. No method
+    raises an error of the disk: it is logged, and the call stays in memory.
     """
 
     def __init__(self, directory: Path, keep_sec: float, clock: Callable[[], float]) -> None:
@@ -54,11 +54,11 @@ class CallStore:
 
     @staticmethod
     def new_call_id() -> str:
-        """A name that cannot be guessed: 22 letters, digits, ``-`` or ``_``."""
+        """An id that cannot be guessed: 22 letters, digits, ``-`` or ``_``."""
         return secrets.token_urlsafe(16)
 
     def recording_path(self, call_id: str) -> Path:
-        """Where the call's recording belongs. Raises InvalidInput for what cannot be an id of ours."""
+        """The path of the call's recording. Raises InvalidInput for a malformed id."""
         if not CALL_ID.fullmatch(call_id):
             raise InvalidInput(
                 "call_id", "This is not the id of a call. Open the call from your list of calls."
@@ -66,14 +66,14 @@ class CallStore:
         return self._directory / f"call-{call_id}.wav"
 
     def calls_of(self, owner: str) -> tuple[EndedCall, ...]:
-        """The owner's calls, newest first. An empty owner is nobody."""
+        """The owner's calls, newest first. An empty owner has none."""
         wanted = _hash(owner)
         with self._memory:
             calls = [kept.call for kept in self._kept.values() if _same(kept.owner_hash, wanted)]
         return tuple(sorted(calls, key=lambda call: call.started_at, reverse=True))
 
     def get(self, owner: str, call_id: str) -> EndedCall | None:
-        """The call, or None when there is none of that id or it is another owner's."""
+        """The call, or None if there is none with that id or it belongs to another owner."""
         with self._memory:
             kept = self._kept.get(call_id)
         return kept.call if kept is not None and _same(kept.owner_hash, _hash(owner)) else None
@@ -83,20 +83,20 @@ class CallStore:
         if call is None or not call.recorded:
             return None
         path = self.recording_path(call_id)
-        return path if os.path.isfile(path) else None  # unlike Path.is_file, it raises nothing
+        return path if os.path.isfile(path) else None  # unlike Path.is_file, it never raises
 
     def begin(self, owner: str, call_id: str, started_at: float, voice: str) -> None:
-        """A recorded call begins: note its owner, so that a crash does not make the recording nobody's."""
+        """Record the owner of a call that begins, so that its recording still has an owner after a crash."""
         call = EndedCall(call_id, started_at, 0.0, voice, CUT_OFF, (), (), (), ())
         with self._disk:
             with self._memory:
                 if call_id in self._kept:
-                    return  # a slow disk: the call has ended before its beginning could be noted
+                    return  # slow disk: the call ended before its beginning could be written
                 self._in_progress.add(call_id)
             self._store(KeptCall(_hash(owner), call))
 
     def add(self, owner: str, call: EndedCall) -> None:
-        """Keep an ended call, its levels as whole dB. It has to follow where ``begin`` was called."""
+        """Keep an ended call, with its levels in whole dB. Required after ``begin``."""
         kept = KeptCall(_hash(owner), with_whole_levels(call))
         with self._memory:
             self._keep([kept])
@@ -104,13 +104,13 @@ class CallStore:
             if call.recorded:
                 self._store(kept)
             else:
-                with contextlib.suppress(StorageFailed):  # it goes when it expires
+                with contextlib.suppress(StorageFailed):  # the row is removed when it expires
                     self._table.remove(call.call_id)
         with self._memory:
             self._in_progress.discard(call.call_id)
 
     def load(self) -> None:
-        """At the start: repair recordings cut off by a crash and bring back the calls of the last run."""
+        """At startup: repair recordings that a crash cut off, and restore the calls of earlier runs."""
         repair_recordings(self._directory)
         try:
             loaded = [found for kept in self._table.all() if (found := self._as_on_disk(kept)) is not None]
@@ -122,7 +122,7 @@ class CallStore:
         self.expire(self._clock())
 
     def expire(self, now: float) -> None:
-        """Remove what ended longer than ``keep_sec`` ago, and files of ours as old that belong to no call."""
+        """Remove calls that ended more than ``keep_sec`` ago, and call files of that age without a call."""
         with self._memory:
             before = now - self._keep_sec
             expired = [id for id, kept in self._kept.items() if kept.call.ended_at < before]
@@ -133,12 +133,13 @@ class CallStore:
         try:
             self._table.remove_ended_before(before, but=in_progress)
         except StorageFailed as error:
-            _logger.warning("Calls that ended long ago stay on the disk for now: %s", error)
+            _logger.warning("Expired calls stay on the disk for now: %s", error)
         self._remove(map(self.recording_path, expired))
         self._remove(self._abandoned(before, living))
 
     def _keep(self, new: list[KeptCall]) -> None:
-        """Add ``new`` to the memory; the oldest of too many go, and their files stay until they expire."""
+        """Add ``new`` to memory. If there are too many, the oldest leave; their files stay until they
+        expire."""
         self._kept.update({kept.call.call_id: kept for kept in new})
         per_owner: dict[str, int] = {}
         levels = 0
@@ -157,8 +158,8 @@ class CallStore:
             _logger.warning("Call %s is kept in memory only: %s", kept.call.call_id[:6], error)
 
     def _as_on_disk(self, kept: KeptCall) -> KeptCall | None:
-        """The disk says whether a call was recorded, and how long if it was cut off. None for one that goes
-        on in another server, and one of which nothing was kept."""
+        """Look on the disk whether the call was recorded and, if it was cut off, how long it is. None for a
+        call still in progress on another server, and for one without a recording."""
         call = kept.call
         try:
             path = self.recording_path(call.call_id)
@@ -169,11 +170,11 @@ class CallStore:
                 samples = (path.stat().st_size - WAV_HEADER_BYTES) // BYTES_PER_SAMPLE
                 return replace(kept, call=replace(call, duration_sec=samples / SAMPLE_RATE_HZ))
         except (OSError, InvalidInput) as error:
-            _logger.warning("Left alone: call %s cannot be read: %s", call.call_id[:6], why_of(error))
+            _logger.warning("Skipped call %s, which cannot be read: %s", call.call_id[:6], why_of(error))
         return None
 
     def _abandoned(self, before: float, living: set[str]) -> Iterable[Path]:
-        """Files of ours that belong to no call and were written before that time."""
+        """Call files that belong to no call and were last written before ``before``."""
         for file in self._directory.glob("call-*"):
             name = _OUR_FILE.fullmatch(file.name)
             if name is not None and name[1] not in living:

@@ -1,6 +1,6 @@
-"""The table of ended calls on the disk, and the files ``call-<id>.json`` of before, which move into it.
+"""The table of ended calls on disk. It also imports the ``call-<id>.json`` files of earlier versions.
 
-Depends on rows and JSON; which calls are kept, and for how long, is decided by ``CallStore``.
+Handles rows and JSON; ``CallStore`` decides which calls are kept, and for how long.
 """
 
 import json
@@ -34,14 +34,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KeptCall:
-    """``owner_hash``: the SHA-256 of the owner's key, as hex; empty for a call that is nobody's."""
+    """``owner_hash``: the SHA-256 of the owner's key, as hex; empty for a call without an owner."""
 
     owner_hash: str
     call: EndedCall
 
 
 class _Header(BaseModel):
-    """What a record holds besides the call."""
+    """The fields of a record that are not part of the call."""
 
     model_config = ConfigDict(strict=True)
 
@@ -50,19 +50,19 @@ class _Header(BaseModel):
 
 
 def to_json(kept: KeptCall) -> str:
-    """Without ``recorded``: the disk knows."""
+    """Leaves out ``recorded``, which depends on the files on disk."""
     header = _Header(owner_sha256=kept.owner_hash).model_dump()
     return json.dumps(header | _CALL.dump_python(kept.call, mode="json", by_alias=True, exclude={"recorded"}))
 
 
 def from_json(text: str | bytes) -> KeptCall:
-    """``recorded`` is True. Raises ValueError: it is not what ``to_json`` writes."""
+    """``recorded`` is set to True. Raises ValueError for anything that ``to_json`` does not write."""
     header = _Header.model_validate_json(text)
     return KeptCall(header.owner_sha256, with_whole_levels(_CALL.validate_json(text)))
 
 
 def with_whole_levels(call: EndedCall) -> EndedCall:
-    """Levels in [-100, 100] dBFS as floats that all calls share: 8 bytes a value instead of 32."""
+    """Round levels to floats in [-100, 100] dBFS that all calls share: 8 bytes a value instead of 32."""
     return replace(
         call,
         caller_levels_dbfs=_in_whole_db(call.caller_levels_dbfs),
@@ -75,7 +75,7 @@ def _in_whole_db(levels: Iterable[float]) -> tuple[float, ...]:
 
 
 class CallTable:
-    """All methods block on the disk and raise StorageFailed where it refuses. Processes may share one."""
+    """All methods block on the disk and raise StorageFailed when it fails. Processes may share one table."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -95,14 +95,14 @@ class CallTable:
                 connection.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
 
     def remove_ended_before(self, time_sec: float, but: Collection[str]) -> None:
-        """Those of ``but`` stay: they go on, and have no end yet."""
+        """The calls in ``but`` stay, because they are still in progress."""
         if self._exists():
             with self._database.transaction() as connection:
                 over = "ended_at < ? AND call_id NOT IN (SELECT value FROM json_each(?))"
                 connection.execute(f"DELETE FROM calls WHERE {over}", (time_sec, json.dumps(list(but))))
 
     def all(self) -> list[KeptCall]:
-        """What is in the table and can be read; ``recorded`` is True for all."""
+        """Every readable call in the table; ``recorded`` is True for all."""
         self._take_over_files()
         if not self._exists():
             return []
@@ -113,11 +113,11 @@ class CallTable:
             try:
                 found.append(_read(record, call_id))
             except ValueError as error:
-                _logger.warning("Left alone: call %s cannot be read: %s", call_id[:6], _first_line(error))
+                _logger.warning("Skipped call %s, which cannot be read: %s", call_id[:6], _first_line(error))
         return found
 
     def _take_over_files(self) -> None:
-        """One that cannot be read is left alone; so is all where the table cannot be written."""
+        """Files that cannot be read stay as they are, and so do all files if the table cannot be written."""
         for file in sorted(self._directory.glob("call-*.json")):
             name = _SIDECAR.fullmatch(file.name)
             if name is None or file.is_symlink():
@@ -126,15 +126,15 @@ class CallTable:
                 self.put(_read(file.read_bytes(), name[1]), replace=False)
                 file.unlink()
             except (OSError, ValueError, RecursionError) as error:
-                _logger.warning("Left alone: %s cannot be read: %s", shown_name(file), _first_line(error))
+                _logger.warning("Skipped %s, which cannot be read: %s", shown_name(file), _first_line(error))
 
     def _exists(self) -> bool:
-        """Looking for calls makes no file."""
+        """Lets a search for calls run without creating the file."""
         return self._database.path.exists()
 
 
 def _read(record: str | bytes, call_id: str) -> KeptCall:
-    """Raises ValueError: it is not the record of this call."""
+    """Raises ValueError if it is not the record of this call."""
     kept = from_json(record)
     if kept.call.call_id != call_id:
         raise ValueError("it is about another call")
@@ -142,5 +142,5 @@ def _read(record: str | bytes, call_id: str) -> KeptCall:
 
 
 def _first_line(error: Exception) -> str:
-    """pydantic goes on with what was given, which is the caller's."""
+    """pydantic's further lines quote the input, which is the caller's private data."""
     return why_of(error).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""The transcript of a call: pieces of text as they come, grouped into utterances, written in three formats.
+"""The transcript of a call: pieces of text, grouped into utterances, exported in three formats.
 
 Depends on text and times only.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from personaplex_ui.audio.frames import FRAME_SEC
 
 NEW_UTTERANCE_AFTER_SEC = 1.2
-"""A pause in the text of at least this long begins a new utterance."""
+"""A pause in the text of at least this length begins a new utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Utterance:
 
 
 class Transcript:
-    """Collects what the assistant says. ``pieces``: the text as it became known; the list only grows."""
+    """Collects what the assistant says. ``pieces``: the text in the order it arrived; the list only grows."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -32,15 +32,15 @@ class Transcript:
 
     @property
     def utterances(self) -> tuple[Utterance, ...]:
-        """The utterances so far that hold more than white space."""
+        """The utterances so far that contain more than white space."""
         stripped = (replace(each, text=each.text.strip()) for each in self._utterances)
         return tuple(each for each in stripped if each.text)
 
     def append(self, piece: str, start_sec: float, end_sec: float) -> None:
         """Add ``piece`` as it is, heard from ``start_sec`` to ``end_sec``.
 
-        A piece that begins a word begins with a space; only such a piece can begin an utterance, so that no
-        word is cut in two.
+        A piece that begins a word starts with a space; only such a piece can begin an utterance, so that no
+        word is split.
         """
         self.pieces.append(piece)
         last = self._utterances[-1] if self._utterances else None
@@ -52,7 +52,7 @@ class Transcript:
 
 
 def utterances_of(pieces: Iterable[tuple[int, str]]) -> tuple[Utterance, ...]:
-    """The utterances of a clip: ``pieces`` of text with the number of the frame each came with."""
+    """The utterances of a clip. ``pieces``: frame numbers and the text that came with each frame."""
     transcript = Transcript()
     for number, piece in pieces:
         transcript.append(piece, number * FRAME_SEC, (number + 1) * FRAME_SEC)
@@ -60,7 +60,7 @@ def utterances_of(pieces: Iterable[tuple[int, str]]) -> tuple[Utterance, ...]:
 
 
 def to_records(utterances: tuple[Utterance, ...]) -> list[dict[str, Any]]:
-    """Plain values, as files and APIs give them: ``start_sec`` and ``end_sec`` to 0.01 s, ``text``."""
+    """Plain values for files and APIs: ``start_sec`` and ``end_sec`` rounded to 0.01 s, ``text``."""
     return [
         {"start_sec": round(each.start_sec, 2), "end_sec": round(each.end_sec, 2), "text": each.text}
         for each in utterances
@@ -72,7 +72,7 @@ def to_json(utterances: tuple[Utterance, ...]) -> str:
 
 
 def to_txt(utterances: tuple[Utterance, ...]) -> str:
-    """A line for each: ``[MM:SS] text``, from the first hour on ``[HH:MM:SS] text``."""
+    """One line per utterance: ``[MM:SS] text``, or ``[HH:MM:SS] text`` after the first hour."""
     return "".join(
         f"[{_clock(each.start_sec, '.')[:8].removeprefix('00:')}] {_unbroken(each.text)}\n"
         for each in utterances
@@ -89,7 +89,7 @@ def to_srt(utterances: tuple[Utterance, ...]) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """``text`` on one line: an empty line within it would end its SubRip cue."""
+    """``text`` on one line, since an empty line would end its SubRip cue."""
     return " ".join(text.split())
 
 

@@ -1,6 +1,7 @@
 """Who spoke when in an ended call: stretches of speech, overlaps, response times, silences.
 
-Depends on levels and times only. All segments are in seconds since the call went live, in order of time.
+Depends on levels and times only. All segments are in seconds since the call went live, in chronological
+order.
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def turns_of(call: EndedCall) -> Turns:
 
 
 def length_sec(*segments: Segment) -> float:
-    """Of all ``segments`` together."""
+    """The total length of all ``segments``."""
     return sum(x.end_sec - x.start_sec for x in segments)
 
 
@@ -64,9 +65,9 @@ def _overlaps(first: Sequence[Segment], second: Sequence[Segment]) -> list[Segme
 
 
 def _responses(caller: Sequence[Segment], assistant: Sequence[Segment]) -> list[Segment]:
-    """From the end of the caller's speech to the assistant's next start, when neither spoke in between.
+    """From the end of the caller's speech to the assistant's next start, if neither spoke in between.
 
-    An assistant that was already speaking when the caller ended was talked over, not asked.
+    An assistant that was already speaking when the caller stopped was interrupted, not asked.
     """
     found: list[Segment] = []
     assistant_end_sec = 0.0

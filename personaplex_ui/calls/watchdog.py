@@ -1,6 +1,6 @@
-"""When a live call must end by itself: at its time limit, when the caller is gone, when the engine is silent.
+"""Decides when a live call must end: at its time limit, when the caller is gone, when the engine is silent.
 
-Pure: times in seconds come in, a verdict goes out.
+Pure: takes times in seconds and returns a verdict.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from personaplex_ui.calls.snapshot import End
 
 GOODBYE_BEFORE_SEC = 10.0
 CALLER_GONE_SEC = 8.0
-"""A browser sends packets even when it is muted. None at all for this long: it is gone."""
+"""A browser sends packets even when it is muted, so one that sends none for this long is gone."""
 
 ENGINE_SILENT_SEC = 5.0
 
 PAUSE_SEC = 1.0
-"""After a silence of the caller as long as this no answer is owed for what came before it."""
+"""After the caller has been silent for this long, no answer is owed for what came before."""
 
 GOODBYE = "This call ends in ten seconds. Goodbye!"
 
@@ -36,7 +36,7 @@ class Watchdog:
         self._started = 0.0
         self._last_heard = 0.0
         self._owed_since: float | None = None
-        """Since when sound came that nothing has answered yet."""
+        """When the first sound that has not been answered yet arrived."""
         self._said_goodbye = False
 
     def start(self, now: float) -> None:
@@ -58,7 +58,7 @@ class Watchdog:
                 f"Calls end after {_in_words(self._max_sec)}. You are welcome to call again.", End.TIME_LIMIT
             )
         if now - self._last_heard >= CALLER_GONE_SEC:
-            return Verdict("The connection was lost: no sound came from the caller any more.", End.LOST)
+            return Verdict("The connection was lost: no more sound came from the caller.", End.LOST)
         if self._owed_since is not None and self._last_heard - self._owed_since >= ENGINE_SILENT_SEC:
             return Verdict("The speech engine stopped answering. Please call again in a minute.", End.FAILED)
         if elapsed >= self._max_sec - GOODBYE_BEFORE_SEC and not self._said_goodbye:

@@ -1,1 +1,1 @@
-"""The voices a caller can choose: the catalogue, files dropped in, and recordings users gave. No torch."""
+"""The voices a caller can choose: the catalogue, added files, and users' recordings. No torch."""

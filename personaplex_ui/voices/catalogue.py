@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-_IN_THE_PACKAGE = Path(__file__).with_name("catalogue.json")  # where a wheel has it
+_IN_THE_PACKAGE = Path(__file__).with_name("catalogue.json")  # in a wheel
 _IN_THE_CHECKOUT = Path(__file__).parents[2] / "voices" / "catalogue.json"
 
 CATALOGUE_PATH = _IN_THE_PACKAGE if _IN_THE_PACKAGE.is_file() else _IN_THE_CHECKOUT
@@ -12,7 +12,7 @@ CATALOGUE_PATH = _IN_THE_PACKAGE if _IN_THE_PACKAGE.is_file() else _IN_THE_CHECK
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """``name`` as the model knows it (``NATF2``), ``label`` as people see it, under the title ``group``."""
+    """``name``: the model's own name (``NATF2``). ``label``: what people see, under the heading ``group``."""
 
     name: str
     group: str
@@ -23,7 +23,7 @@ def load_catalogue(path: Path) -> tuple[Voice, ...]:
     """Read a JSON list of objects with ``name``, ``group`` and ``label``, in the order of the file.
 
     Raises:
-        ValueError: the file holds no such list, or a name twice.
+        ValueError: the file does not contain such a list, or lists a name twice.
     """
     try:
         voices = tuple(Voice(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))

@@ -1,7 +1,7 @@
-"""Which voices there are: those of the catalogue, files in folders, and recordings users uploaded.
+"""The available voices: those of the catalogue, files in folders, and recordings users uploaded.
 
-Depends on names, files and recordings, not on what is in a ``.pt`` file. A name is looked up in what the
-folders list and never becomes a path.
+Depends on names, files and recordings, not on the contents of a ``.pt`` file. A name is looked up among the
+files the folders list and never becomes a path.
 """
 
 import re
@@ -20,7 +20,7 @@ from personaplex_ui.voices.names import canonical_voice_name, trouble_with_name
 from personaplex_ui.voices.recording import KeptRecordings, read_voice_recording
 
 MOST_UPLOADS = 100
-"""Of 30 s each they take 290 MB; the oldest is forgotten for a new one."""
+"""At 30 s each they take 290 MB; a new one replaces the oldest."""
 
 UPLOADS_KEPT_SEC = 3_600.0
 """After its last use."""
@@ -33,9 +33,9 @@ UPLOAD_NAME = re.compile(r"own-[0-9a-f]{32}")
 
 
 class VoiceLibrary:
-    """``folders``: the first one that has a voice of a name counts. They are looked through at every
-    question, so that a voice dropped in is there at once. ``without_files``: voices of the catalogue are
-    offered even where no folder has them. May be asked from any thread."""
+    """``folders``: the first one that has a voice wins. They are listed on every request, so an added voice
+    is available at once. ``without_files``: offer the voices of the catalogue even if no folder has them.
+    Thread-safe."""
 
     def __init__(
         self,
@@ -59,20 +59,20 @@ class VoiceLibrary:
         self._lock = threading.Lock()
 
     def offer_files_only(self, presets: Path | None) -> None:
-        """From now on a voice needs a file: the model that speaks was loaded, and ``presets`` is the folder
-        of its own voices, if it has any."""
+        """From now on a voice needs a file, because the model is loaded. ``presets``: the folder of the
+        model's own voices, if it has any."""
         with self._lock:
             self._without_files = False
             self._presets = presets
 
     def offer_catalogue(self) -> None:
-        """From now on no voice needs a file: the model that speaks has none."""
+        """From now on no voice needs a file, because the model uses none."""
         with self._lock:
             self._without_files = True
 
     def offered(self) -> list[Voice]:
-        """All that anybody may choose: the catalogue's first, in its order. What users uploaded is not
-        among them."""
+        """The voices anybody may choose: first the catalogue, in its order, then other files. Uploads are not
+        included."""
         paths = self._paths()
         listed = [voice for voice in self._catalogue if self._without_files or voice.name in paths]
         others = sorted(paths.keys() - {voice.name for voice in self._catalogue})
@@ -84,41 +84,41 @@ class VoiceLibrary:
 
     @property
     def default(self) -> str:
-        """The voice of those who choose none: the one that was asked for, if it is offered."""
+        """The voice for callers who choose none: the configured one if it is offered, else the first."""
         names = self.names()
         return self._default if self._default in names or not names else names[0]
 
     def check(self, value: object) -> str:
-        """The name by which a voice is known, ``value`` being what a caller gave: with or without ``.pt``.
+        """The canonical name of the voice a caller gave as ``value``, with or without ``.pt``.
 
         Raises:
             InvalidInput: there is no such voice, or an upload was forgotten.
         """
         if not isinstance(value, str):
             raise InvalidInput(
-                "voice", "The voice must be a name, as in “NATF2”. Please choose one from the list."
+                "voice", "The voice must be a name, such as “NATF2”. Please choose one from the list."
             )
         name = canonical_voice_name(value)
         if not self.is_upload(name) and name not in self.names():
             if name.startswith(UPLOAD_PREFIX):
-                raise InvalidInput("voice", "Your own voice was forgotten. Please give it again.")
+                raise InvalidInput("voice", "Your own voice is no longer stored. Please give it again.")
             raise InvalidInput(
                 "voice", f"There is no voice “{_shown(value)}”. Please choose one from the list."
             )
         return name
 
     def is_upload(self, name: str) -> bool:
-        """Whether ``name`` is a recording a user uploaded, and did not take back."""
+        """Whether ``name`` is a user's upload that is still kept."""
         with self._lock:
             self._drop_unused()
             return name in self._uploads
 
     def is_lost_upload(self, name: str) -> bool:
-        """Whether ``name`` was an upload and is forgotten."""
+        """Whether ``name`` was an upload that is no longer kept."""
         return name.startswith(UPLOAD_PREFIX) and not self.is_upload(name) and name not in self._paths()
 
     def is_recording(self, name: str) -> bool:
-        """Whether ``name`` is a recording, not a preset. Raises InvalidInput when no folder has it."""
+        """Whether ``name`` is a recording, not a preset. Raises InvalidInput if no folder has it."""
         return self.is_upload(name) or self.path_of(name).suffix.lower() != ".pt"
 
     def path_of(self, name: str) -> Path:
@@ -136,7 +136,7 @@ class VoiceLibrary:
         return path
 
     def recording(self, name: str) -> Samples:
-        """The recorded voice ``name`` as Mimi is to encode it, whole frames. Raises InvalidInput."""
+        """The recorded voice ``name``, ready for Mimi to encode, in whole frames. Raises InvalidInput."""
         with self._lock:
             if name in self._uploads:
                 self._uploads.move_to_end(name)
@@ -145,12 +145,12 @@ class VoiceLibrary:
         return self._recordings.samples_of(self.path_of(name))
 
     def add_file(self, path: Path) -> str:
-        """Offer one file, wherever it is; returns the name it is known by, which no other voice has.
+        """Offer one file from anywhere; returns its unique voice name.
 
-        For paths that the owner of this machine gave, never for what came in a request.
+        For paths given by the owner of this machine, never for paths from a request.
 
         Raises:
-            InvalidInput: there is no such file, or it is of another kind.
+            InvalidInput: the file does not exist or is not a voice file.
         """
         if path.suffix.lower() not in SUFFIXES:
             raise InvalidInput("voice", f"{path} is not a voice: its name must end in .pt or .wav.")
@@ -162,7 +162,7 @@ class VoiceLibrary:
         return name
 
     def keep_upload(self, path: Path) -> str:
-        """Check and keep a user's own recording until it is forgotten. Returns a name nobody can guess.
+        """Check a user's own recording and keep it for a while. Returns a name nobody can guess.
 
         Raises:
             InvalidInput: for ``voice_file``; it cannot be used.
@@ -173,7 +173,7 @@ class VoiceLibrary:
         return name
 
     def put_upload(self, name: str, samples: Samples) -> None:
-        """Keep a checked recording under a name that ``keep_upload`` gave, here or in another process."""
+        """Keep a checked recording under a name from ``keep_upload``, in this process or another."""
         with self._lock:
             self._drop_unused()
             self._uploads[name] = samples
@@ -182,13 +182,13 @@ class VoiceLibrary:
                 del self._used_at[self._uploads.popitem(last=False)[0]]
 
     def forget_upload(self, name: str) -> None:
-        """Drop a recording of ``keep_upload``; one that is gone already does not matter."""
+        """Drop a recording of ``keep_upload``, if it is still there."""
         with self._lock:
             self._uploads.pop(name, None)
             self._used_at.pop(name, None)
 
     def _drop_unused(self) -> None:
-        # A page is left without a word when its connection broke before: nobody takes these back.
+        # A page whose connection broke leaves without notice, so nothing else removes its uploads.
         oldest = self._clock() - UPLOADS_KEPT_SEC
         for name in [name for name, used_at in self._used_at.items() if used_at < oldest]:
             del self._uploads[name], self._used_at[name]
@@ -203,10 +203,10 @@ class VoiceLibrary:
 
 
 def shown_voice(name: str) -> str:
-    """What to call the voice ``name`` in logs and lists: the name of an upload is the key to it."""
+    """The name to show in logs and lists: the real name of an upload gives access to it."""
     return "your own" if UPLOAD_NAME.fullmatch(name) else name
 
 
 def _shown(value: str) -> str:
-    """What a caller gave, short, and without what no answer or log can hold."""
+    """The caller's value, shortened and printable."""
     return "".join(character if character.isprintable() else "\ufffd" for character in value[:40])

@@ -1,4 +1,4 @@
-"""A recorded voice: whether it can be used, said in words, and the form in which Mimi is to encode it.
+"""Checks a recorded voice and prepares it for Mimi to encode.
 
 Depends on samples and files only. Source: NVIDIA's reference, ``lm.py`` (``load_audio``,
 ``normalize_audio``): mono, 24 kHz, -24 LUFS, then whole frames.
@@ -22,35 +22,35 @@ LOUDNESS_LUFS = -24.0
 SHORTEST_SEC, LONGEST_SEC = 3.0, 30.0
 
 MOST_KEPT = 16
-"""Of 30 s each they take 46 MB."""
+"""At 30 s each they take 46 MB."""
 
 LOUDEST_FRAMES = 5
-"""Sound counts as loud as these frames (0.4 s) at least are: a click is shorter, a word is not."""
+"""Loudness is that of the fifth loudest frame: 0.4 s is longer than a click, but not than a word."""
 
 QUIETEST_DBFS = -40.0
-"""Of the loudest frames. Speech into a microphone has -25 to -12 there; what is below -40 is mostly noise."""
+"""Limit for the loudest frames. Speech into a microphone has -25 to -12; below -40 it is mostly noise."""
 
 FULL_SCALE = 0.99
 CLIPPED_RUN_SAMPLES = 3
 CLIPPED_SHARE = 0.001
-"""Share of samples that may stand in runs at full scale: a loud syllable, but no distortion to imitate."""
+"""Share of samples allowed in runs at full scale: enough for a loud syllable, not for audible distortion."""
 
 SILENT_BELOW_LOUDEST_DB = 35.0
 SILENT_DBFS = -50.0
 SILENT_SHARE = 0.6
-"""Pauses between sentences are a third of calm speech at most."""
+"""Pauses between sentences are at most a third of calm speech."""
 
 
 class KeptRecordings:
-    """Recordings kept decoded while their files stay as they are. However many ask for a file at once, it is
-    decoded once; what cannot be used is known as well. Blocks; for any thread."""
+    """A cache of decoded recordings, valid while their files are unchanged. Concurrent requests decode a file
+    once; unusable recordings are cached too. Blocks; thread-safe."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Path, int, int, int, int], Future[Samples]] = OrderedDict()
         self._lock = threading.Lock()
 
     def samples_of(self, path: Path) -> Samples:
-        """Raises InvalidInput for ``voice``: the recording cannot be read or used."""
+        """Raises InvalidInput for ``voice`` if the recording cannot be read or used."""
         try:
             found = path.stat()
         except OSError:
@@ -67,7 +67,7 @@ class KeptRecordings:
                 decoded.set_result(read_voice_recording(path, "voice"))
             except BaseException as error:
                 decoded.set_exception(error)
-                if not isinstance(error, InvalidInput):  # it is not the file's fault
+                if not isinstance(error, InvalidInput):  # not the file's fault
                     with self._lock:
                         self._kept.pop(version, None)
         try:
@@ -77,7 +77,7 @@ class KeptRecordings:
 
 
 def read_voice_recording(path: Path, field: str = "voice_file") -> Samples:
-    """The recording at ``path`` as Mimi is to encode it: checked, normalised, whole frames.
+    """The recording at ``path``, ready for Mimi to encode: checked, normalised, in whole frames.
 
     Raises:
         InvalidInput: for ``field``; it cannot be read or used.
@@ -93,12 +93,12 @@ def read_voice_recording(path: Path, field: str = "voice_file") -> Samples:
 def check_voice_recording(
     samples: Samples, field: str = "voice_file", length_sec: float | None = None
 ) -> None:
-    """Refuse what the model could not make a voice of.
+    """Refuse a recording that the model could not use as a voice.
 
-    ``length_sec``: that of the recording, where resampling made ``samples`` a little longer.
+    ``length_sec``: the original length, if resampling made ``samples`` a little longer.
 
     Raises:
-        InvalidInput: for ``field``; too short or long, too quiet, clipped, mostly silence.
+        InvalidInput: for ``field``; it is too short, too long, too quiet, clipped, or mostly silence.
     """
     if length_sec is None:
         length_sec = len(samples) / SAMPLE_RATE_HZ
@@ -115,14 +115,14 @@ def check_voice_recording(
     if loudest < QUIETEST_DBFS:
         raise InvalidInput(
             field,
-            f"This recording is too quiet: {loudest:.0f} dB where it is loudest, and {QUIETEST_DBFS:.0f} dB "
+            f"This recording is too quiet: {loudest:.0f} dB at its loudest, and {QUIETEST_DBFS:.0f} dB "
             "is needed. Speak louder or closer to the microphone, and record again.",
         )
     if _clipped_share(samples) > CLIPPED_SHARE:
         raise InvalidInput(
             field,
-            "This recording is clipped: it is distorted where it is loudest. Turn the microphone down or "
-            "step back from it, and record again.",
+            "This recording is clipped: its loudest parts are distorted. Turn the microphone down or "
+            "move away from it, and record again.",
         )
     silent = float(np.mean(levels < max(SILENT_DBFS, loudest - SILENT_BELOW_LOUDEST_DB)))
     if silent > SILENT_SHARE:
@@ -134,9 +134,9 @@ def check_voice_recording(
 
 
 def prepare_recording(samples: Samples) -> Samples:
-    """``samples`` ``[n]`` (at least 0.4 s, not silent) at -24 LUFS, zeros appended up to whole frames.
+    """``samples`` ``[n]`` (at least 0.4 s, not silent) at -24 LUFS, padded with zeros to whole frames.
 
-    Computed in float64 as the reference does, so that the codes are the same; not clipped at full scale.
+    Computed in float64 like the reference, so that the codes are the same; not clipped at full scale.
     """
     sound = samples.astype(np.float64)
     loudness = float(pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(sound))
@@ -144,7 +144,7 @@ def prepare_recording(samples: Samples) -> Samples:
 
 
 def _clipped_share(samples: Samples) -> float:
-    """The share of samples that stand at full scale, several in a row."""
+    """The share of samples in runs at full scale."""
     full = np.concatenate([[False], np.abs(samples) >= FULL_SCALE, [False]])
     edges = np.flatnonzero(np.diff(full.astype(np.int8)))
     runs = edges[1::2] - edges[::2]

@@ -161,7 +161,7 @@ def test_ones_own_voice_is_given_spoken_with_and_forgotten(browser: Browser, tin
         assert context.request.get(f"{tiny_app.url}/{source}").status == 200
         assert sounds_in(tiny_app.folder / "gradio") == []
     answer = wait_until(lambda: forgotten(f"{tiny_app.url}/{source}"), 20, "the voice is forgotten")
-    assert answer == {"detail": "Your own voice was forgotten. Please give it again."}
+    assert answer == {"detail": "Your own voice is no longer stored. Please give it again."}
     assert [fault for fault in inspection.faults if fault.known is None] == []
     assert {view: px for view, px in inspection.overhang_px.items() if px > 0} == {}
 

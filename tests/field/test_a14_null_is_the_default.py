@@ -71,7 +71,7 @@ async def test_values_at_the_end_may_be_left_out(app: OpenApp, clip: Path):
         ({"seed": {}}, "The seed must be a whole number"),
         ({"voice": 7}, "voice"),
         ({"voice": False}, "voice"),
-        ({"text_prompt": 7}, "The role must be a text."),
+        ({"text_prompt": 7}, "The role must be text."),
     ],
 )
 async def test_what_is_something_else_is_refused_in_words(

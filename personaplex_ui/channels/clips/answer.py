@@ -1,4 +1,5 @@
-"""A clip as a caller: a file's sound goes in as fast as the engine takes it, as much sound comes out."""
+"""A clip as a caller: a file's sound goes in as fast as the engine takes it, and equally long sound comes
+out."""
 
 import asyncio
 import logging
@@ -19,22 +20,22 @@ from personaplex_ui.errors import CallOver, EngineFailure, EngineUnavailable, Pe
 log = logging.getLogger(__name__)
 
 FRAMES_AHEAD = 2
-"""Frames given before their answers are asked for: the engine never waits for us, nor is anything dropped."""
+"""Frames given before their answers are taken: the engine never waits for us, and nothing is dropped."""
 
 ANSWER_WITHIN_SEC = 60.0
 OFFLINE_ANSWER_WITHIN_SEC = 900.0
-"""The wait for a lent GPU included."""
+"""Includes the wait for a lent GPU."""
 
 FAILED = "The speech model failed on our side. Please try again; the server's log has the details."
 NO_ANSWER = "The speech engine stopped answering. Please try again in a minute."
 
 OnProgress = Callable[[Snapshot, float], None]
-"""Gets the state of the clip's call, and the part of the clip that was heard, in [0, 1]."""
+"""Gets the state of the clip's call and the fraction of the clip heard so far, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipAnswer:
-    """``samples`` of the clip's own length, and what was said, on the same clock."""
+    """``samples`` has the clip's length; ``utterances`` are on the same clock."""
 
     samples: Samples
     utterances: tuple[Utterance, ...]
@@ -49,10 +50,10 @@ async def converse(
 ) -> ClipAnswer:
     """Hold a conversation in which the caller says ``samples`` (mono, 24 kHz, shape ``[n]``).
 
-    Waits for a slot like everyone. ``address``: where the clip comes from. On cancellation the slot is freed.
+    Waits for a slot like any call. ``address``: where the clip comes from. Cancellation frees the slot.
 
     Raises:
-        PersonaplexError: the call was refused or ended before the clip did; the text says why.
+        PersonaplexError: the call was refused or ended before the clip did; the message says why.
     """
     model = call_manager.engine.model
     if isinstance(model, OfflineModel):
@@ -76,7 +77,7 @@ async def converse(
 
 
 async def _ask(model: OfflineModel, samples: Samples, settings: CallSettings) -> ClipAnswer:
-    """The answer of a model that takes no calls, and so has no slots and no watch over it."""
+    """The answer of a model that takes no calls and therefore has no slots and no watchdog."""
     try:
         async with asyncio.timeout(OFFLINE_ANSWER_WITHIN_SEC):
             said, pieces = await asyncio.to_thread(

@@ -18,11 +18,12 @@ PREVIEW_SEC = 6.0
 PREVIEW_SEED = 1
 
 MOST_KEPT = 64
-"""Of 290 KB each: the presets of the model, and what visitors uploaded lately."""
+"""At 290 KB each: the model's presets and recent uploads."""
 
 
 class Previews:
-    """Makes a preview by a short call in which the caller says nothing; it waits for a slot like everyone."""
+    """Makes a preview with a short call in which the caller says nothing; it waits for a slot like any
+    call."""
 
     def __init__(self, call_manager: CallManager, voices: VoiceLibrary, text_prompt: str) -> None:
         self._call_manager = call_manager

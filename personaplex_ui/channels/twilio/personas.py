@@ -78,7 +78,7 @@ class PhonePersonas:
 def check_announcement(value: object, name: str) -> str:
     """What is said before a call. Raises SettingsError, whose sentence calls it ``name``."""
     if not isinstance(value, str):
-        raise SettingsError(f"{name} must be a text.")
+        raise SettingsError(f"{name} must be text.")
     announcement = with_line_breaks(value).strip()
     if unusable := unusable_characters(announcement):
         raise SettingsError(f"{name} cannot be said: it contains the control characters {unusable}.")

@@ -39,7 +39,7 @@ def test_prompts_that_are_fine(prompt: object):
         ("text_prompt", "bell\x07", "control characters"),
         ("text_prompt", "nul\x00", "control characters"),
         ("text_prompt", "\ud800", "control characters"),
-        ("text_prompt", ["a"], "must be a text"),
+        ("text_prompt", ["a"], "must be text"),
         ("voice", "NOBODY", "no voice “NOBODY”"),
         ("voice", "../../etc/passwd", "no voice"),
         ("voice", None, "must be a name"),

@@ -16,7 +16,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession
 from tests.support.voice_recordings import RECORDING, speech
 
-FORGOTTEN_SENTENCE = "Your own voice was forgotten. Please give it again."
+FORGOTTEN_SENTENCE = "Your own voice is no longer stored. Please give it again."
 
 pytestmark = LIBRARIES_WARN
 

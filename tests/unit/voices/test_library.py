@@ -86,7 +86,7 @@ def test_an_upload_is_kept_until_it_is_forgotten() -> None:
     library.forget_upload(name)
     with pytest.raises(InvalidInput, match="Choose another"):
         library.recording(name)
-    with pytest.raises(InvalidInput, match=r"Your own voice was forgotten\. Please give it again"):
+    with pytest.raises(InvalidInput, match=r"Your own voice is no longer stored\. Please give it again"):
         library.check(name)
     assert library.is_lost_upload(name)
     assert not library.is_lost_upload("NATF0")

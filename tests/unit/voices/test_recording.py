@@ -20,9 +20,9 @@ from tests.support.voice_recordings import RECORDING, speech
         (speech(2.9), "needs 3 to 30 seconds of speech; this recording has 2.9. Record more"),
         (speech(30.1), "this recording has 30.1. Cut it shorter"),
         (np.zeros(0, dtype=np.float32), "this recording has 0.0. Record more"),
-        (np.zeros(96_000, dtype=np.float32), "is too quiet: -100 dB where it is loudest"),
+        (np.zeros(96_000, dtype=np.float32), "is too quiet: -100 dB at its loudest"),
         (speech(5, 0.003), "is too quiet: "),
-        (np.clip(speech(5, 3.0), -1.0, 1.0), "is clipped: it is distorted where it is loudest"),
+        (np.clip(speech(5, 3.0), -1.0, 1.0), "is clipped: its loudest parts are distorted"),
         (np.concatenate([speech(2), np.zeros(96_000, np.float32)]), "is mostly silence: 67% of it"),
     ],
 )

@@ -205,7 +205,7 @@ async def test_only_the_api_key_opens(tmp_path: Path, rest: TwilioRest, method: 
         ({"to": TO, "voice_prompt": "../../etc/passwd"}, "no voice"),
         ({"to": TO, "voice_prompt": 7}, "must be a name"),
         ({"to": TO, "text_prompt": "x" * 2_001}, "at most 2,000"),
-        ({"to": TO, "text_prompt": ["a"]}, "must be a text"),
+        ({"to": TO, "text_prompt": ["a"]}, "must be text"),
         ({"to": TO, "text_prompt": "one two three four"}, "3"),
         ([], "JSON object"),
     ],
