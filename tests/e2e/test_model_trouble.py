@@ -24,7 +24,7 @@ from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.models.personaplex.hub import download
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.loading import load as loading
-from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room
+from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
 from tests.support.hub_stub import (
     REPO,
     TINY,

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from personaplex_ui.calls.store_table import FILE as CALLS
+from personaplex_ui.calls.call_table import FILE as CALLS
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN_SEC = 50.0

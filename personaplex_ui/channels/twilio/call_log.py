@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from personaplex_ui.calls.snapshot import End
-from personaplex_ui.channels.twilio.messages import CUT_OFF
+from personaplex_ui.channels.twilio.spoken_sentences import CUT_OFF
 from personaplex_ui.database import Database
 from personaplex_ui.errors import StorageFailed
 

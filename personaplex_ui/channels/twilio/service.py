@@ -17,7 +17,7 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.settings import CallSettings, check_settings
 from personaplex_ui.calls.snapshot import End, Transport
-from personaplex_ui.channels.twilio import messages, twiml
+from personaplex_ui.channels.twilio import spoken_sentences, twiml
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.call_log import OVER, PhoneCall, PhoneCallLog
 from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
@@ -84,7 +84,7 @@ class PhoneService:
         self._personas = personas or PhonePersonas()
         self._twilio_client = twilio_client
         self._record = record
-        self._announcement = messages.RECORDED if record else ""
+        self._announcement = spoken_sentences.RECORDED if record else ""
         if announcement is not None:
             self._announcement = check_announcement(announcement, "PHONE_ANNOUNCEMENT")
         self._tokens = CallTokens(secrets.token_bytes(32), clock)
@@ -144,14 +144,14 @@ class PhoneService:
         entry = self.call_log.begin(call_sid, "outbound", masked(called), "in-progress")
         persona = await asyncio.to_thread(self._pending_dials.take, key)
         if persona is None:
-            return self._refuse(entry, messages.FORGOTTEN)
+            return self._refuse(entry, spoken_sentences.FORGOTTEN)
         try:
             self._check_available()
             settings = self._settings(persona.voice, persona.text_prompt, self._record)
         except InvalidInput:  # the voice has gone since
-            return self._refuse(entry, messages.CANNOT_BE_USED)
+            return self._refuse(entry, spoken_sentences.CANNOT_BE_USED)
         except PersonaplexError:
-            return self._refuse(entry, messages.BUSY_AFTER_ALL)
+            return self._refuse(entry, spoken_sentences.BUSY_AFTER_ALL)
         return self._connect(call_sid, settings, self._announcement, public_url)
 
     async def answer_lent(self, host: str) -> str:
@@ -162,10 +162,10 @@ class PhoneService:
         except PersonaplexError as error:
             self._call_manager.turn_away(Transport.FASTRTC_PHONE)
             return twiml.hang_up(str(error))
-        greeting = messages.LENT_GREETING if persona.announcement is None else persona.announcement
+        greeting = spoken_sentences.LENT_GREETING if persona.announcement is None else persona.announcement
         values = self._parameters(settings, host=host)
         url = f"wss://{host}{LENT_STREAM_PATH}"
-        return twiml.connect(url, values, greeting, farewell=messages.LENT_FAREWELL)
+        return twiml.connect(url, values, greeting, farewell=spoken_sentences.LENT_FAREWELL)
 
     def admit(self, start: Start) -> PhoneGrant:
         """The call that a stream may begin. Raises PersonaplexError: it may not; the text says why."""
@@ -202,15 +202,17 @@ class PhoneService:
         ``status``: Twilio's, of the call itself."""
         entry = self.call_log.get(call_sid)
         if entry is None:
-            return twiml.hang_up(messages.CUT_OFF)
+            return twiml.hang_up(spoken_sentences.CUT_OFF)
         call = self._live(entry)
         if call is not None and status in OVER:
             call.hang_up("The caller hung up.")  # and this overtook what the stream says of it
         elif call is not None:
-            call.hang_up(messages.LOST, End.LOST)
+            call.hang_up(spoken_sentences.LOST, End.LOST)
         self.call_log.finish(entry)
         ended = call or entry
-        return twiml.hang_up("" if ended.end is End.HUNG_UP else ended.reason or messages.NOT_CONNECTED)
+        return twiml.hang_up(
+            "" if ended.end is End.HUNG_UP else ended.reason or spoken_sentences.NOT_CONNECTED
+        )
 
     def note_status(self, call_sid: str, status: str, direction: str, caller: str, called: str) -> None:
         """Twilio tells how a call goes."""
@@ -219,7 +221,7 @@ class PhoneService:
         entry = self.call_log.begin(call_sid, "inbound" if inbound else "outbound", number, status)
         if not entry.over:
             return
-        self.call_log.explain(entry, entry.reason or messages.UNANSWERED.get(status, ""))
+        self.call_log.explain(entry, entry.reason or spoken_sentences.UNANSWERED.get(status, ""))
         if call := self._live(entry):
             call.hang_up("The telephone call is over.")
 
@@ -273,17 +275,17 @@ class PhoneService:
         """Raises EngineUnavailable or NoFreeSlot when no call can be taken."""
         engine = self._call_manager.engine
         if self._call_manager.closed_because:
-            raise EngineUnavailable(messages.NOT_READY)
+            raise EngineUnavailable(spoken_sentences.NOT_READY)
         try:
             model = engine.model
         except EngineUnavailable:
-            raise EngineUnavailable(messages.NOT_READY) from None
+            raise EngineUnavailable(spoken_sentences.NOT_READY) from None
         if model.clips_only:
-            raise EngineUnavailable(messages.CLIPS_ONLY)
+            raise EngineUnavailable(spoken_sentences.CLIPS_ONLY)
         # Nobody waits for a slot on the telephone: the minutes cost both sides, and nobody there sees how
         # many are before them.
         if not engine.slots.free:
-            raise NoFreeSlot(messages.BUSY)
+            raise NoFreeSlot(spoken_sentences.BUSY)
 
     def _settings(self, voice: object, text_prompt: object, record: bool) -> CallSettings:
         """The settings of a call; None stands for the default. Whether the model can be this persona is left
@@ -307,7 +309,7 @@ class PhoneService:
             return await self._checked_settings(persona.voice, persona.text_prompt, record)
         except InvalidInput as error:
             log.warning("The persona of %s cannot be used: %s", number, error)
-            raise PhoneUnavailable(messages.CANNOT_BE_USED) from error
+            raise PhoneUnavailable(spoken_sentences.CANNOT_BE_USED) from error
 
     # Answers -----------------------------------------------------------------------------------------
 

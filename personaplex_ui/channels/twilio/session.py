@@ -24,9 +24,9 @@ from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
 from personaplex_ui.channels.token_bucket import TokenBucket
 from personaplex_ui.channels.twilio import protocol as twilio
-from personaplex_ui.channels.twilio.messages import BUSY, LOST
 from personaplex_ui.channels.twilio.playout import Cadence, PhonePlayout
 from personaplex_ui.channels.twilio.sound import PhoneSound, seconds_of
+from personaplex_ui.channels.twilio.spoken_sentences import BUSY, LOST
 from personaplex_ui.errors import CallOver, PersonaplexError, ProtocolError
 from personaplex_ui.logs.call_context import enter_call
 

@@ -48,8 +48,8 @@ def probe(wanted: Wanted) -> TorchFacts:
     """Imports torch, which takes seconds."""
     import torch
 
-    from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room, memory_needs
     from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable, read_json
+    from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room, memory_needs
     from personaplex_ui.models.personaplex.loading.load import choose_device
 
     facts = TorchFacts(torch.__version__, torch.version.cuda or "")

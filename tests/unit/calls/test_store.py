@@ -19,9 +19,9 @@ from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording.file import create_file, part_path
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 from personaplex_ui.calls import store as store_module
+from personaplex_ui.calls.call_table import FILE, CallTable, KeptCall, to_json
 from personaplex_ui.calls.snapshot import CallStats, EndedCall
 from personaplex_ui.calls.store import CALLS_IN_ALL, CALLS_PER_OWNER, CallStore
-from personaplex_ui.calls.store_table import FILE, CallTable, KeptCall, to_json
 from personaplex_ui.calls.transcript import Utterance
 from personaplex_ui.database import Database
 from personaplex_ui.errors import InvalidInput

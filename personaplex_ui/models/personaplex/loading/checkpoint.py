@@ -6,7 +6,7 @@ memory (on torch's meta device), then every tensor is read once, straight to its
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -23,109 +23,23 @@ from torch.nn import Module
 from torch.overrides import TorchFunctionMode
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from personaplex_ui.errors import setting
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     HF_REPO,
     CheckpointFiles,
     CheckpointUnusable,
-    Config,
     Report,
     human_size,
     listed,
 )
 from personaplex_ui.models.personaplex.loading.int8 import choose_way, quantize_layers, read_quantized
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
-from personaplex_ui.models.personaplex.loading.offload import ON_HOST, device_bytes, move_layers_to_host
+from personaplex_ui.models.personaplex.loading.offload import ON_HOST, move_layers_to_host
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 
 log = logging.getLogger(__name__)
 
-GPU_RESERVE_BYTES = 1_000_000_000
-"""Besides weights and calls: Mimi (0.4 GB), the states of prompts in the making, CUDA's own work space, and
-of int8 one layer's weights as they were (0.2 GB), where no kernel multiplies by int8."""
-
-FreeMemory = Callable[[torch.device], tuple[int, int]]
-"""Free and total bytes of a GPU, as ``torch.cuda.mem_get_info``."""
-
 _Model = TypeVar("_Model", bound=Module)
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryNeeds:
-    """Bytes where the model runs: ``weights``, ``call`` for each call at full window, and ``besides``."""
-
-    weights: int
-    call: int
-    besides: int
-
-    def total(self, max_calls: int) -> int:
-        return self.weights + max_calls * self.call + self.besides
-
-    def fitting(self, free: int) -> int:
-        """How many calls ``free`` bytes have room for; 0 or less for none."""
-        return (free - self.weights - self.besides) // self.call
-
-
-def memory_needs(
-    config: Config,
-    dtype: torch.dtype,
-    persona_cache_bytes: int = 0,
-    quantize: bool = False,
-    cpu_offload: bool = False,
-) -> MemoryNeeds:
-    """What ``config.json`` alone tells. ``quantize``: the layers will be int8; ``cpu_offload``: the temporal
-    ones will stay in host memory.
-
-    Raises:
-        CheckpointUnusable: the config cannot be used.
-    """
-    sizes = language_model_sizes(config)
-    model = empty_language_model(sizes.moshi_arguments(), dtype)
-    if quantize:
-        quantize_layers(model)
-    weights = device_bytes(model) if cpu_offload else _bytes_of(model)
-    return MemoryNeeds(weights, sizes.key_value_bytes(dtype), GPU_RESERVE_BYTES + persona_cache_bytes)
-
-
-def check_gpu_room(
-    config: Config,
-    device: torch.device,
-    dtype: torch.dtype,
-    max_calls: int,
-    persona_cache_bytes: int = 0,
-    quantize: bool = False,
-    free_memory: FreeMemory = torch.cuda.mem_get_info,
-    cpu_offload: bool = False,
-) -> None:
-    """Whether model and calls will fit, by ``memory_needs``. Only looks at the config on a CPU.
-
-    Raises:
-        CheckpointUnusable: there is no room, or the config cannot be used.
-    """
-    if device.type != "cuda":
-        language_model_sizes(config)
-        return
-
-    def needs(quantize: bool, cpu_offload: bool) -> MemoryNeeds:
-        return memory_needs(config, dtype, persona_cache_bytes, quantize, cpu_offload)
-
-    here = needs(quantize, cpu_offload)
-    needed, (free, _) = here.total(max_calls), free_memory(device)
-    if needed <= free:
-        return
-    helps = [setting("MAX_CALLS", here.fitting(free))] if here.fitting(free) > 0 else []
-    if not quantize and (fitting := needs(True, cpu_offload).fitting(free)) > 0:
-        still = f" and leaves room for {setting('MAX_CALLS', fitting)}" if fitting < max_calls else ""
-        helps += [f"{setting('QUANTIZE', 'int8')}, which halves the weights{still}"]
-    if not cpu_offload and needs(quantize, True).total(max_calls) <= free:
-        helps += [f"{setting('CPU_OFFLOAD', 1)}, which is slow and for clips only"]
-    helps += ["ending what else uses this GPU", "a GPU with more memory"]
-    raise CheckpointUnusable(
-        f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(here.weights)} for the weights, "
-        f"{human_size(here.call)} for each of {setting('MAX_CALLS', max_calls)} calls and "
-        f"{human_size(here.besides)} besides. {human_size(free)} are free. What helps: {', or '.join(helps)}."
-    )
 
 
 def load_language_model(
@@ -147,7 +61,7 @@ def load_language_model(
     with SafetensorsFile(files.weights) as file:
         sources = _sources(model, file, sizes.released_depth_steps)
         quantized = quantize_layers(model) if quantize else {}
-        total = _bytes_of(model)
+        total = state_bytes(model)
         state: dict[str, Tensor] = {}
         read, told = 0, -1.0
         try:
@@ -272,7 +186,7 @@ def empty_language_model(arguments: dict[str, Any], dtype: torch.dtype) -> LMMod
         raise CheckpointUnusable("The sizes in config.json do not fit together. Fetch it again.") from error
 
 
-def _bytes_of(model: Module) -> int:
+def state_bytes(model: Module) -> int:
     return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 

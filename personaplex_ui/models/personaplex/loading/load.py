@@ -19,7 +19,6 @@ from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import InvalidInput, setting
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint import (
-    check_gpu_room,
     load_codec,
     load_language_model,
     load_tokenizer,
@@ -30,6 +29,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     Report,
     listed,
 )
+from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset, unpack_voices
 from personaplex_ui.models.personaplex.model import PersonaPlexModel

@@ -17,14 +17,14 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.fastrtc_phone.app import build_lent_number_app
 from personaplex_ui.channels.fastrtc_phone.loopback_server import listening, serving
-from personaplex_ui.channels.twilio.messages import (
+from personaplex_ui.channels.twilio.personas import PhonePersona
+from personaplex_ui.channels.twilio.spoken_sentences import (
     BUSY,
     CANNOT_BE_USED,
     LENT_FAREWELL,
     LENT_GREETING,
     NOT_READY,
 )
-from personaplex_ui.channels.twilio.personas import PhonePersona
 from personaplex_ui.channels.twilio.twiml import join_parameters
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.errors import EngineUnavailable

@@ -6,7 +6,7 @@ import pytest
 
 from personaplex_ui.calls.snapshot import End
 from personaplex_ui.channels.twilio.call_log import FILE, KEPT, PhoneCall, PhoneCallLog
-from personaplex_ui.channels.twilio.messages import CUT_OFF
+from personaplex_ui.channels.twilio.spoken_sentences import CUT_OFF
 from tests.support.clock import Clock
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.snapshot import End, Transport
-from personaplex_ui.channels.twilio import messages
+from personaplex_ui.channels.twilio import spoken_sentences
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.call_log import PhoneCall
 from personaplex_ui.channels.twilio.call_tokens import TokenRefused
@@ -174,8 +174,8 @@ async def test_who_is_recorded_is_told_first(
 async def test_when_all_lines_are_taken_it_says_so(app: PhoneApp) -> None:
     call = await live_call(app)
     second = await app.inbound("CA2")
-    assert (second.said, second.hangs_up, second.stream_url) == (messages.BUSY, True, "")
-    assert (noted(app, "CA2").status, noted(app, "CA2").reason) == ("completed", messages.BUSY)
+    assert (second.said, second.hangs_up, second.stream_url) == (spoken_sentences.BUSY, True, "")
+    assert (noted(app, "CA2").status, noted(app, "CA2").reason) == ("completed", spoken_sentences.BUSY)
     call.hang_up("Bye.")
     await app.call_manager.ended(call)
     assert (await app.inbound("CA3")).stream_url
@@ -184,9 +184,14 @@ async def test_when_all_lines_are_taken_it_says_so(app: PhoneApp) -> None:
 @pytest.mark.parametrize(
     ("loaded", "clips_only", "most_words", "said"),
     [
-        (False, "", 0, messages.NOT_READY),
-        (True, "On ZeroGPU there are no live calls: see <https://example.org>.", 0, messages.CLIPS_ONLY),
-        (True, "", 2, messages.CANNOT_BE_USED),
+        (False, "", 0, spoken_sentences.NOT_READY),
+        (
+            True,
+            "On ZeroGPU there are no live calls: see <https://example.org>.",
+            0,
+            spoken_sentences.CLIPS_ONLY,
+        ),
+        (True, "", 2, spoken_sentences.CANNOT_BE_USED),
     ],
 )
 async def test_why_nobody_can_talk_is_said_and_counted(
@@ -200,7 +205,7 @@ async def test_why_nobody_can_talk_is_said_and_counted(
         answered = await app.inbound()
         assert (answered.said, answered.hangs_up) == (said, True)
         await app.call_manager.close("The server is shutting down.")
-        assert (await app.inbound("CA2")).said == messages.NOT_READY
+        assert (await app.inbound("CA2")).said == spoken_sentences.NOT_READY
     assert turned_away == [Transport.TWILIO] * 2
 
 
@@ -277,22 +282,22 @@ async def test_whoever_came_too_late_for_the_line_hears_so(app: PhoneApp) -> Non
     await live_call(app)
     with pytest.raises(NoFreeSlot):
         app.phone.admit(late.start("CA2"))
-    assert await ended(app, "CA2") == messages.BUSY
+    assert await ended(app, "CA2") == spoken_sentences.BUSY
 
 
 async def test_a_stream_that_never_came_is_told(app: PhoneApp) -> None:
     await app.inbound()
     with pytest.raises(PersonaplexError):
         app.phone.admit(Start("MZ1", CALL_SID, {"token": "forged"}))
-    assert await ended(app) == messages.NOT_CONNECTED
-    assert await ended(app, "CA of before the restart") == messages.CUT_OFF
+    assert await ended(app) == spoken_sentences.NOT_CONNECTED
+    assert await ended(app, "CA of before the restart") == spoken_sentences.CUT_OFF
 
 
 @pytest.mark.parametrize(
     ("fields", "said", "end"),
     [
-        ({}, messages.LOST, End.LOST),
-        ({"CallStatus": "in-progress"}, messages.LOST, End.LOST),
+        ({}, spoken_sentences.LOST, End.LOST),
+        ({"CallStatus": "in-progress"}, spoken_sentences.LOST, End.LOST),
         ({"CallStatus": "completed"}, "", End.HUNG_UP),
     ],
 )

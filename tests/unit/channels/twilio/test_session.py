@@ -19,9 +19,9 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels.twilio import session as twilio_stream
-from personaplex_ui.channels.twilio.messages import BUSY
 from personaplex_ui.channels.twilio.playout import Cadence
 from personaplex_ui.channels.twilio.session import HUNG_UP
+from personaplex_ui.channels.twilio.spoken_sentences import BUSY
 from personaplex_ui.engine.engine import Engine, EngineState
 from tests.support.fake_model import FakeModel
 from tests.support.running import until

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.models.personaplex.loading.checkpoint import (
-    check_gpu_room,
     load_codec,
     load_language_model,
     load_tokenizer,
@@ -33,6 +32,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CheckpointUnusable,
     Config,
 )
+from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
 from tests.support.checkpoint_writer import released_shapes, with_length, write_model, write_safetensors

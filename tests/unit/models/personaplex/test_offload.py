@@ -11,8 +11,9 @@ from torch.nn import Linear, ModuleList, Sequential
 
 from personaplex_ui.engine.speech_model import Sampling, complete
 from personaplex_ui.models.personaplex.loading import offload
-from personaplex_ui.models.personaplex.loading.checkpoint import check_gpu_room, load_language_model
+from personaplex_ui.models.personaplex.loading.checkpoint import load_language_model
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
+from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
 from personaplex_ui.models.personaplex.loading.load import OFFLOADED_IS_SLOW, Source, load_personaplex
 from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
