@@ -97,7 +97,7 @@ def hang_and_ask_to_end(app: TroubledApp) -> None:
     app.be_in_trouble("hang step")
     time.sleep(3 * SLOW_STEP_SEC)
     app.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "The server shuts down" in app.log, 20, "it ends", 0.01)
+    wait_until(lambda: "A second signal ends" in app.log, 20, "it ends", 0.01)
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
