@@ -1,1 +1,1 @@
-"""Sound: frames, resampling, levels, the stereo recording. No asyncio, no torch, no callers."""
+"""Sound: frames, resampling, levels and the stereo recording. Independent of asyncio, torch and calls."""

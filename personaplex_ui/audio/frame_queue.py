@@ -1,7 +1,7 @@
 """A bounded queue of frames that never lets lag grow.
 
-Used on both ways of a call: frames that wait for the model, and answers that wait to be heard.
-Knows no threads: its owner holds the lock.
+Used in both directions of a call: frames that wait for the model, and answers that wait for play-out. Not
+thread-safe: its owner holds the lock.
 """
 
 from collections import deque
@@ -11,11 +11,11 @@ Item = TypeVar("Item")
 
 
 class FrameQueue(Generic[Item]):
-    """First in, first out; what waits too long is dropped from the old end, and counted.
+    """First in, first out; items that wait too long are dropped, oldest first, and counted.
 
-    A burst may fill it up to ``capacity`` (more drops the oldest at once). A backlog of more than
-    ``target`` that is still there after ``patience`` takes in a row is not jitter but lag: it is cut
-    back to ``target``.
+    A burst may fill it up to ``capacity``; beyond that the oldest item is dropped at once. A backlog of more
+    than ``target`` that lasts for ``patience`` takes in a row is not jitter but lag: it is cut back to
+    ``target``.
     """
 
     def __init__(self, capacity: int = 6, target: int = 1, patience: int = 6) -> None:
@@ -37,7 +37,7 @@ class FrameQueue(Generic[Item]):
             self.dropped += 1
 
     def take(self) -> Item | None:
-        """The oldest item, or None. To be called once a frame's time, once more to win back a lost one."""
+        """The oldest item, or None. Call it once per frame, and again to catch up after a missed one."""
         if not self._items:
             self._takes_over_target = 0
             return None

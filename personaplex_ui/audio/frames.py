@@ -1,6 +1,6 @@
-"""The one currency between all parts: frames of 80 ms, and how ragged sound is cut into them.
+"""Frames of 80 ms, the unit all parts exchange, and how chunks of any size are cut into them.
 
-Knows samples only: no clock, no wire, no model.
+Depends on samples only, not on a clock, a transport or a model.
 """
 
 from typing import TypeAlias
@@ -37,7 +37,7 @@ class FrameCutter:
         return len(self._rest)
 
     def skip(self, samples: int) -> None:
-        """Forget what is pending and the next ``samples`` to come: it moves every later frame boundary."""
+        """Drop pending samples and the next ``samples`` to come, which moves every later frame boundary."""
         self._rest = self._rest[:0]
         self._skip_samples = samples
 
@@ -55,5 +55,5 @@ class FrameCutter:
 
 
 def pad_to_frames(samples: Samples) -> Samples:
-    """``samples`` with zeros appended up to a whole number of frames."""
+    """``samples``, zero-padded to a whole number of frames."""
     return np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).astype(np.float32, copy=False)

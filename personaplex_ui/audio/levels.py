@@ -1,6 +1,6 @@
-"""Loudness of sound, and the stretches of speech that a row of levels shows.
+"""Loudness of sound, and the stretches of speech that a sequence of levels shows.
 
-Knows numbers only. Speech is what is loud for long enough: no voice detection is tried.
+Depends on numbers only. Sound that is loud for long enough counts as speech; there is no voice detection.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import numpy as np
 from personaplex_ui.audio.frames import FRAME_SEC, Samples
 
 QUIET_DBFS = -50.0
-"""Below it nobody speaks: what is left out of such sound is not missed."""
+"""Below it nobody is speaking, so parts of such sound can be dropped unnoticed."""
 
 SILENCE_DBFS = -100.0
-"""The floor: nothing is said to be more silent than this."""
+"""The floor of all levels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech, in seconds since the first level's start."""
+    """A stretch of speech, in seconds from the start of the first level."""
 
     start_sec: float
     end_sec: float
@@ -28,7 +28,7 @@ class Segment:
 def rms_dbfs(samples: Samples) -> float:
     """Root mean square of ``samples`` in dB below full scale, not less than -100.
 
-    No samples, and samples that are no numbers, count as silence. A full-scale sine gives -3.
+    No samples, and NaN samples, count as silence. A full-scale sine gives -3.
     """
     if len(samples) == 0:
         return SILENCE_DBFS
@@ -46,8 +46,8 @@ def speech_segments(
 ) -> list[Segment]:
     """Where ``levels_dbfs``, one value a frame (80 ms), reach the threshold, in order of time.
 
-    Gaps of fewer than ``min_gap_frames`` are bridged; what is then shorter than ``min_frames`` is a
-    click and left out.
+    Gaps of fewer than ``min_gap_frames`` are bridged; anything then shorter than ``min_frames`` is a click
+    and is left out.
     """
     runs: list[tuple[int, int]] = []
     for index, level in enumerate(levels_dbfs):

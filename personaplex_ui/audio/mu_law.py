@@ -1,7 +1,7 @@
-"""G.711 mu-law, the telephone's 8 bits a sample, to float sound and back.
+"""G.711 mu-law, the telephone's 8 bits per sample, to float sound and back.
 
-Knows samples only, at any rate. Encodes to the nearest of the 255 levels there are, so silence stays silent
-and what was decoded is encoded to what it was.
+Depends on samples only, at any rate. Encodes to the nearest of the 255 levels, so silence stays silent and
+decoded sound encodes to the same codes.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy.typing as npt
 from personaplex_ui.audio.frames import Samples
 
 SILENT_CODE = 0xFF
-"""The code of 0. (0x7F, its negative twin, is understood and never made.)"""
+"""The code of 0. (0x7F, negative zero, is decoded but never produced.)"""
 
 _BIAS = 33 << 2
 
 
 def _levels() -> npt.NDArray[np.int32]:
-    """What each of the 256 codes means, as 16-bit numbers (ITU-T G.711, table 2)."""
+    """The value of each of the 256 codes, as 16-bit numbers (ITU-T G.711, table 2)."""
     bits = ~np.arange(256, dtype=np.uint8)
     exponent = (bits >> 4 & 0x07).astype(np.int32)
     mantissa = (bits & 0x0F).astype(np.int32)
@@ -39,12 +39,12 @@ _ENCODED = _codes()
 
 
 def decode(codes: bytes) -> Samples:
-    """``codes``, one byte a sample, as float32 ``[len(codes)]`` in (-1, 1)."""
+    """``codes``, one byte per sample, as float32 ``[len(codes)]`` in (-1, 1)."""
     return _DECODED[np.frombuffer(codes, dtype=np.uint8)]
 
 
 def encode(samples: Samples) -> bytes:
-    """``samples`` ``[n]`` as n codes, clipped at the loudest; what is no number becomes silence."""
+    """``samples`` ``[n]`` as n codes, clipped at the loudest level; NaN becomes silence."""
     loud = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32, copy=False) * 32768.0
     pcm = np.rint(np.clip(loud, -32768.0, 32767.0)).astype(np.int32)
     return _ENCODED[pcm + 32768].tobytes()

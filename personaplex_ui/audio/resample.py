@@ -1,6 +1,6 @@
 """Changes the sample rate of a stream of sound without a seam between its chunks.
 
-Knows one stream in one direction: whoever converts two ways, or two calls, makes two of these.
+Each instance serves one stream in one direction; two directions, or two calls, need two.
 """
 
 import av
@@ -10,12 +10,12 @@ from personaplex_ui.audio.frames import Samples
 
 
 class Resampler:
-    """Mono float32 of ``from_hz`` in, the same sound at ``to_hz`` out.
+    """Mono float32 at ``from_hz`` in, the same sound at ``to_hz`` out.
 
-    The filter keeps the last few samples back until the next chunk (2 ms at 8 kHz <-> 24 kHz), so a
-    chunk may give a little less than its length; over the stream nothing is lost or moved: chunks of
-    any size give exactly what one push of the whole gives, which starts at the same moment as the
-    input. Measured: 84 dB SNR or better for a tone, 8 kHz <-> 24 kHz.
+    The filter holds back the last few samples until the next chunk (2 ms at 8 kHz <-> 24 kHz), so a chunk may
+    yield slightly less than its length. Over the stream nothing is lost or shifted: chunks of any size yield
+    exactly what one push of the whole yields, aligned with the input. Measured: 84 dB SNR or better for a
+    tone, 8 kHz <-> 24 kHz.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
@@ -37,7 +37,7 @@ class Resampler:
         return _joined(self._resampler.resample(frame))
 
     def flush(self) -> Samples:
-        """End the stream and return the samples still kept back. Nothing can be pushed after it."""
+        """End the stream and return the samples still held back. Nothing can be pushed afterwards."""
         ended, self._flushed = self._flushed, True
         if self._resampler is None or ended:
             return np.zeros(0, dtype=np.float32)

@@ -1,1 +1,1 @@
-"""Sound files that people upload: any format in, mono sound at 24 kHz out. No asyncio."""
+"""Sound files that people upload: any format in, mono at 24 kHz out. Independent of asyncio."""

@@ -1,7 +1,7 @@
-"""The chunks of WAV and AIFF files, found although programs write them wrongly.
+"""Finds the chunks of WAV and AIFF files, even where programs write them incorrectly.
 
-Knows names, sizes and places of chunks; no sound. A chunk of odd size must be followed by one more byte.
-Some programs forget it, and FFmpeg then loses its way.
+Depends on names, sizes and offsets of chunks, not on their sound. A chunk of odd size must be followed by a
+padding byte. Some programs omit it, and FFmpeg then loses track.
 """
 
 import io
@@ -25,11 +25,11 @@ KNOWN_NAMES = frozenset([*_WAV_NAMES.split(b","), *_AIFF_NAMES.split(b",")])
 
 @dataclass(frozen=True, slots=True)
 class SoundChunks:
-    """Where the sound of a WAV or AIFF file stands.
+    """Where the sound in a WAV or AIFF file is.
 
-    ``sound_at`` is its first byte, ``promised`` the number of bytes its header tells. ``format``: the content
-    of the chunk that describes it. ``straight``: whether FFmpeg, which expects each chunk at its right place
-    and believes lengths of 64 bits, can read the file as it is.
+    ``sound_at`` is the offset of its first byte, ``promised`` the number of bytes its header states.
+    ``format``: the content of the chunk that describes it. ``straight``: whether FFmpeg, which expects each
+    chunk at its proper offset and trusts 64-bit lengths, can read the file unchanged.
     """
 
     form: bytes
@@ -41,7 +41,7 @@ class SoundChunks:
 
 
 def find_sound_chunks(file: BinaryIO) -> SoundChunks | None:
-    """None when it is no WAV or AIFF file, or its sound is not found."""
+    """None if it is not a WAV or AIFF file, or its sound is not found."""
     file.seek(0)
     start = file.read(12)
     form, kind = start[:4], start[8:]
@@ -53,7 +53,7 @@ def find_sound_chunks(file: BinaryIO) -> SoundChunks | None:
 
 
 def straightened(file: BinaryIO, chunks: SoundChunks) -> BinaryIO:
-    """A file of the format chunk and the sound of ``file`` alone."""
+    """A file with only the format chunk and the sound of ``file``."""
     order, names = (">", (b"COMM", b"SSND")) if chunks.form == b"FORM" else ("<", (b"fmt ", b"data"))
     there = file.seek(0, 2) - chunks.sound_at
     size = min(chunks.promised, there) if 0 < chunks.promised < 0xFFFF_FFFF else there
@@ -92,7 +92,7 @@ def _find(
 
 
 def _is_padded(file: BinaryIO, at: int) -> bool:
-    """Whether the next chunk's name stands one byte after ``at``, as it must, or at ``at``."""
+    """Whether the next chunk's name is one byte after ``at``, as it must be, rather than at ``at``."""
     file.seek(at)
     near = file.read(5)
     late, early = near[1:5], near[:4]

@@ -1,8 +1,8 @@
-"""Sound files: reads whatever a user gives as a clip, writes WAV.
+"""Sound files: reads any clip a user uploads, and writes WAV.
 
-Knows containers, codecs and WAV's header. The file is not trusted: only the formats below are opened,
-so that a playlist cannot make us fetch other files or addresses; and never more is decoded than may be
-used, whatever length the file claims. All functions block.
+Depends on containers, codecs and the WAV header. The file is not trusted: only the formats below are opened,
+so that a playlist cannot make us fetch other files or addresses, and no more is decoded than may be used,
+whatever length the file claims. All functions block.
 """
 
 import struct
@@ -29,12 +29,12 @@ from personaplex_ui.errors import InvalidInput
 
 WAV_HEADER_BYTES = 44
 FORMATS = "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska"
-"""FFmpeg's names of what is opened: also m4a and mp4 (mov), webm (matroska), rf64 (wav)."""
+"""FFmpeg's names of the formats opened; they include m4a and mp4 (mov), webm (matroska) and rf64 (wav)."""
 
 UNCOMPRESSED = {"wav", "w64", "aiff", "au", "caf"}
-"""Formats whose length in seconds follows from their bytes, where their codec is PCM."""
+"""Formats whose length in seconds follows from their bytes if their codec is PCM."""
 OVER_SEC = 0.1
-"""A clip may be longer than allowed by an encoder's padding; so much is cut off without a word."""
+"""A clip may exceed the limit by an encoder's padding, which is cut off silently."""
 MISSING_SHARE = 0.1
 """A FLAC that gives less than 90% of the length it claims (and at least 0.5 s less) was cut short."""
 MOST_TRACKS = 4
@@ -42,21 +42,21 @@ MOST_TRACKS = 4
 LARGEST_FRAME_SAMPLES = 1 << 20
 """A few bytes of some codecs can stand for more: no file needs it, and it would be held in memory at once."""
 MOST_DAMAGED_PACKETS = 10_000
-"""One behind the other; a file of damaged packets alone is not read to its end."""
+"""In a row; a file of nothing but damaged packets is not read to its end."""
 MOST_UNUSABLE_PACKETS = 100
-"""Of sound in channels that cannot be used, anywhere in the file."""
+"""Packets with unusable channels, anywhere in the file."""
 LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
 
 CANNOT_BE_READ = f"This file cannot be read as audio. {ANOTHER}"
 _CUT_SHORT = "The audio file is cut short or damaged: its end is missing. Save or upload it again."
-_EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose another."
+_EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose another one."
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedClip:
-    """``samples``: mono, 24 kHz, ``[n]`` with n > 0. ``length_sec``: of the sound in the file.
+    """``samples``: mono, 24 kHz, ``[n]`` with n > 0. ``length_sec``: length of the sound in the file.
 
-    ``samples`` may be a little longer, since resampling fills up its last block.
+    ``samples`` may be a little longer, since resampling pads its last block.
     """
 
     samples: Samples
@@ -64,12 +64,12 @@ class DecodedClip:
 
     @property
     def length_samples(self) -> int:
-        """How long an answer of the clip's own length is."""
+        """The length of an answer that is as long as the clip."""
         return round(self.length_sec * SAMPLE_RATE_HZ)
 
 
 def read_clip(path: Path, max_sec: float) -> Samples:
-    """The sound of the file at ``path``, as ``decode_clip`` gives it."""
+    """The sound of the file at ``path``, as ``decode_clip`` returns it."""
     return decode_clip(path, max_sec).samples
 
 
@@ -100,7 +100,7 @@ def write_wav(path: Path, samples: Samples) -> None:
 
 
 def to_pcm16(samples: Samples) -> npt.NDArray[np.int16]:
-    """Float sound as 16-bit numbers, clipped at full scale; what is no number becomes silence."""
+    """Float sound as 16-bit integers, clipped at full scale; NaN becomes silence."""
     loud = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32767.0
     return np.rint(np.clip(loud, -32768.0, 32767.0)).astype("<i2")
 
@@ -134,7 +134,7 @@ def _decoded(file: BinaryIO, max_sec: float) -> DecodedClip:
 
 
 def _decoded_once(sources: Sequence[BinaryIO], max_sec: float, mixdown: Mixdown) -> DecodedClip:
-    """What really decodes counts, not what the file says of itself."""
+    """The decoded sound counts, not what the file claims."""
     timed = _Timed(max_sec)
     parts = list(mono_24k(timed.frames(_frames_of_all(sources, max_sec)), mixdown))
     if not timed.length_sec:
@@ -143,7 +143,7 @@ def _decoded_once(sources: Sequence[BinaryIO], max_sec: float, mixdown: Mixdown)
 
 
 def _frames_of_all(sources: Sequence[BinaryIO], max_sec: float) -> Iterator[av.AudioFrame]:
-    """One behind the other; a later one that cannot be read is skipped."""
+    """All sources in order; a later one that cannot be read is skipped."""
     for number, source in enumerate(sources):
         try:
             yield from _frames_of(source, max_sec)
@@ -153,15 +153,15 @@ def _frames_of_all(sources: Sequence[BinaryIO], max_sec: float) -> Iterator[av.A
 
 
 def _frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
-    """The frames of the default track, else of the first one that has any."""
+    """The frames of the default track, or of the first track that has any."""
     size = file.seek(0, 2)
     file.seek(0)
-    # Names and comments are often no UTF-8, and nobody reads them here.
+    # Names and comments are often not UTF-8, and are not used here.
     options = {"format_whitelist": FORMATS}
     with av.open(QuietFile(file), "r", options=options, metadata_errors="replace") as container:
         if not container.streams.audio:
             raise InvalidInput("audio", f"There is no sound in this file. {ANOTHER}")
-        # PyAV's types do not tell that a codec nobody knows has no context.
+        # PyAV's types do not say that an unknown codec has no context.
         tracks = [track for track in container.streams.audio if cast(object, track.codec_context) is not None]
         if not tracks:
             raise InvalidInput("audio", CANNOT_BE_READ)
@@ -182,9 +182,9 @@ def _frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
 
 
 def _certain_sec(container: InputContainer, stream: av.AudioStream, size: int) -> float:
-    """The length of a file that is not compressed, by the bytes it has.
+    """The length of an uncompressed file, computed from its size.
 
-    0 for others: what they say of themselves proves nothing, and they are decoded up to the limit.
+    0 for others: the lengths they claim prove nothing, and they are decoded up to the limit.
     """
     if container.format.name not in UNCOMPRESSED or not stream.codec_context.name.startswith("pcm_"):
         return 0.0
@@ -194,7 +194,7 @@ def _certain_sec(container: InputContainer, stream: av.AudioStream, size: int) -
 
 
 class _Timed:
-    """Counts the decoded seconds, cuts what is a little too long, and refuses what is far too long."""
+    """Counts the decoded seconds, cuts clips slightly too long, and refuses those far too long."""
 
     def __init__(self, max_sec: float) -> None:
         self._max_sec = max_sec
@@ -215,8 +215,8 @@ class _Timed:
 
 
 def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    """Decode packet by packet. A damaged packet is skipped, as players do; where the file can no longer be
-    followed, what came before is all. Raises FFmpegError or InvalidInput when nothing could be decoded."""
+    """Decode packet by packet. A damaged packet is skipped, as players do; if the file cannot be read any
+    further, the sound ends there. Raises FFmpegError or InvalidInput when nothing could be decoded."""
     decoded, damaged, unusable = False, 0, 0
     failed: FFmpegError | InvalidInput | None = None
     packets = container.demux(stream)
@@ -230,7 +230,7 @@ def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.Au
         try:
             frames = packet.decode()
             check_frames(frames)
-        except (FFmpegError, InvalidInput) as error:  # also unusable channels are mostly damage
+        except (FFmpegError, InvalidInput) as error:  # unusable channels, too, are mostly damage
             unusable += isinstance(error, InvalidInput)
             failed, damaged = error, damaged + 1
             continue

@@ -1,4 +1,4 @@
-"""From decoded frames of any kind to mono at 24 kHz. Knows PyAV's frames; no files."""
+"""Converts decoded frames of any kind to mono at 24 kHz. Depends on PyAV's frames, not on files."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -15,14 +15,14 @@ from personaplex_ui.errors import InvalidInput
 
 ANOTHER = "Save it as WAV, MP3, OGG, FLAC, M4A or WebM and try again."
 LOUDEST = 8.0
-"""Floats may pass full scale, as those of a lossy codec do. What is 18 dB above it is no sound."""
+"""Floats may exceed full scale, as with lossy codecs. Anything 18 dB above it is not sound."""
 
 _KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
 _FULL_SCALE = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31}
 
 
 def mono_24k(sound: Iterator[tuple[Samples, int]], mixdown: Mixdown) -> Iterator[Samples]:
-    """Mix down and resample; the rate and the channels may change on the way (chained Ogg files)."""
+    """Mix down and resample; the rate and the channels may change along the way (chained Ogg files)."""
     resampler: ClipResampler | None = None
     for channels, rate_hz in sound:
         if resampler is None or resampler.from_hz != rate_hz:
@@ -37,12 +37,12 @@ def mono_24k(sound: Iterator[tuple[Samples, int]], mixdown: Mixdown) -> Iterator
 
 
 def channels_of(frame: av.AudioFrame) -> Samples:
-    """The frame as float32 ``[channels, n]``; no NaN, no infinity, nothing beyond ``LOUDEST``."""
+    """The frame as float32 ``[channels, n]``, without NaN or infinity, within ``LOUDEST``."""
     kind = _KINDS.get(frame.format.packed.name)
     if kind is None:
-        raise InvalidInput("audio", f"Samples of the kind {frame.format.name} cannot be used. {ANOTHER}")
-    # PyAV's to_ndarray looks for planes up to one that is null; with 8 channels there is none, and it reads
-    # what is no plane: the process dies.
+        raise InvalidInput("audio", f"Samples of type {frame.format.name} cannot be used. {ANOTHER}")
+    # PyAV's to_ndarray counts planes up to a null one; with 8 channels there is none, so it reads past the
+    # last plane and the process crashes.
     channels = frame.layout.nb_channels
     if frame.format.is_planar:
         assert channels <= MOST_PLANES
@@ -58,4 +58,4 @@ def channels_of(frame: av.AudioFrame) -> Samples:
 
 
 def _numbers(plane: object, kind: str, count: int) -> npt.NDArray[Any]:
-    return np.frombuffer(cast(bytes, plane), dtype=kind, count=count)  # any buffer will do
+    return np.frombuffer(cast(bytes, plane), dtype=kind, count=count)  # any buffer works

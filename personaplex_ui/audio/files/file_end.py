@@ -1,8 +1,8 @@
-"""Whether the end of a sound file is missing, said only where the file itself tells where it must end.
+"""Detects that the end of a sound file is missing, but only if the file itself states where it must end.
 
-Knows the headers of containers; decodes nothing. Most lengths that files carry are guesses, or those of
-another stream, and prove nothing: FFmpeg's length of an MP3 without Xing or VBRI; the length of a Matroska
-file, which may be that of its video. What counts here are bytes that a header promises and the file lacks.
+Depends on container headers; decodes nothing. Most lengths that files carry are guesses, or belong to another
+stream, and prove nothing: FFmpeg's length of an MP3 without Xing or VBRI; the length of a Matroska file,
+which may be that of its video. Only bytes that a header promises and the file lacks count.
 """
 
 import struct
@@ -16,7 +16,7 @@ LARGEST_PROMISE_BYTES = 64 * 1024 * 1024
 huge number: 2e9, 0x7FFFF000, 0xFFFFFFFF."""
 
 MISSING_BYTES = 4_096
-"""Less than this is no sound that is missed: programs miscount their headers and padding."""
+"""Less than this is not missing sound: programs miscount their headers and padding."""
 
 LONGEST_OGG_PAGE_BYTES = 65_307
 MOST_PARTS = 10_000
@@ -53,7 +53,7 @@ def lacks_its_end(file: BinaryIO) -> bool:
 
 
 def flac_length_sec(file: BinaryIO) -> float:
-    """The length a FLAC file says it has, 0 when it says nothing or is none."""
+    """The length a FLAC file claims; 0 if it claims none or is not FLAC."""
     at = _after_id3(file)
     file.seek(at)
     info = file.read(26)
@@ -65,7 +65,7 @@ def flac_length_sec(file: BinaryIO) -> float:
 
 
 def _last_page_is_broken(file: BinaryIO, size: int) -> bool:
-    """In an Ogg file only the last page can be broken off."""
+    """In an Ogg file only the last page can be incomplete."""
     file.seek(max(0, size - LONGEST_OGG_PAGE_BYTES))
     end = file.read()
     at = end.rfind(b"OggS\0")
@@ -77,7 +77,7 @@ def _last_page_is_broken(file: BinaryIO, size: int) -> bool:
 
 
 def _media_is_broken(file: BinaryIO, size: int) -> bool:
-    """Of MP4: whether the last box of media is not whole, or is missing after the index of a fragment."""
+    """For MP4: whether the last media box is incomplete, or is missing after the index of a fragment."""
     at, broken = 0, False
     for _ in range(MOST_PARTS):
         file.seek(at)
@@ -98,7 +98,7 @@ def _media_is_broken(file: BinaryIO, size: int) -> bool:
 
 
 def _end_of_segment(file: BinaryIO) -> int:
-    """Of Matroska; 0 where its length is unknown, as in all that is recorded live."""
+    """For Matroska; 0 if the length is unknown, as in every live recording."""
     file.seek(4)
     length = _ebml_number(file)
     if length is None:
@@ -127,9 +127,10 @@ def _end_of_data(
     length_of: Callable[[bytes], int],
     aligned_bytes: int = 1,
 ) -> int:
-    """Of the chunk ``data``; the first chunk is at ``at``. ``length_of``: a chunk's, with its header."""
+    """The end of the chunk ``data``; the first chunk is at ``at``. ``length_of``: a chunk's, with its
+    header."""
     for _ in range(MOST_PARTS):
-        if at >= size:  # also further than one can seek
+        if at >= size:  # possibly further than seeking allows
             break
         file.seek(at)
         header = file.read(header_bytes)
@@ -142,7 +143,7 @@ def _end_of_data(
 
 
 def _end_of_mp3(file: BinaryIO) -> int:
-    """By the number of bytes in a Xing, Info or VBRI header; 0 where there is none."""
+    """From the byte count in a Xing, Info or VBRI header; 0 if there is none."""
     at = _after_id3(file)
     file.seek(at)
     head = file.read(MP3_SEARCHED_BYTES)
@@ -168,7 +169,7 @@ def _is_mp3_header(header: bytes) -> bool:
 
 
 def _after_id3(file: BinaryIO) -> int:
-    """Where the tags before the sound end; there may be several."""
+    """Where the tags before the sound end; there may be several tags."""
     at = 0
     for _ in range(MOST_PARTS):
         file.seek(at)

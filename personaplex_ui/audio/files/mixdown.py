@@ -1,7 +1,7 @@
-"""Mixes the channels of a sound file to one, and measures whether that cancels them out.
+"""Mixes the channels of a sound file down to one, and measures whether that cancels them out.
 
-Knows samples only. The mean of the channels is taken; but where they are of opposite phase, as a microphone
-wired wrongly makes them, the mean is silence, and one channel has to stand for all.
+Depends on samples only. The mean of the channels is taken; but if they are in opposite phase, as from a
+wrongly wired microphone, the mean is silence, and one channel has to stand for all.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ AUDIBLE_POWER = 1e-5
 """-50 dBFS in the loudest channel: below it there is nothing to lose."""
 
 CANCELLED_RATIO = 0.25
-"""The mean of unrelated channels has a certain power; with less than a quarter of it, sound was lost. That is
-a correlation below -0.75 for two channels alike."""
+"""The mean of unrelated channels has a known power; with less than a quarter of it, sound was lost. For two
+channels of equal power that is a correlation below -0.75."""
 
 CANCELLED_SEC, CANCELLED_SHARE = 0.5, 0.1
-"""The mean is not used when it loses so many seconds, or so much of a shorter file."""
+"""The mean is not used if it loses this many seconds, or this share of a shorter file."""
 
 
 class Mixdown:
@@ -37,13 +37,13 @@ class Mixdown:
 
     @property
     def cancels(self) -> bool:
-        """Whether the mean of what was mixed so far lost sound that the channels have."""
+        """Whether the mean lost sound of the channels mixed so far."""
         least_sec = min(CANCELLED_SEC, CANCELLED_SHARE * self._audible_sec)
         return self._cancelled_sec > 0.0 and self._cancelled_sec >= least_sec
 
     @property
     def loudest_channel(self) -> int:
-        """The channel with the most power so far; of equal ones the first."""
+        """The channel with the most power so far; the first of equals."""
         return int(np.argmax(self._power)) if len(self._power) else 0
 
     def mono(self, sound: Samples, rate_hz: int) -> Samples:

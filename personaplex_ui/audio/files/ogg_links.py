@@ -1,6 +1,6 @@
-"""The links of a chained Ogg file: whole streams, one behind the other, as in joined files and radio.
+"""The links of a chained Ogg file: whole streams in sequence, as in concatenated files and radio.
 
-Knows pages; no codecs. FFmpeg reads a chain only as long as codec, channels and rate stay what they were.
+Depends on pages, not on codecs. FFmpeg reads a chain only while codec, channels and rate stay the same.
 """
 
 import io
@@ -15,7 +15,7 @@ FIRST_PAGE_OF_A_STREAM = 2
 
 
 def ogg_links(file: BinaryIO) -> list[BinaryIO]:
-    """``file`` itself where it is no Ogg file or has one link only."""
+    """``file`` itself if it is not an Ogg file or has only one link."""
     size = file.seek(0, 2)
     starts = _starts(file)
     if len(starts) < 2:
@@ -28,7 +28,7 @@ def ogg_links(file: BinaryIO) -> list[BinaryIO]:
 
 
 def _starts(file: BinaryIO) -> list[int]:
-    """Where a first page follows on one that is none: streams that begin side by side are one link."""
+    """Offsets of first pages that follow an ordinary page: streams that begin together are one link."""
     starts: list[int] = []
     at, was_first = 0, False
     for _ in range(MOST_PAGES):

@@ -1,9 +1,9 @@
-"""Faults of PyAV 18, kept away from the process that reads a file.
+"""Works around faults of PyAV 18 that would harm the process that reads a file.
 
-- It seeks a frame's planes up to one that is null; from 8 planes on there need be none (see ``channels_of``).
-- It copies a layout by its address. One whose channels have an order of their own is freed twice: with its
-  Python object and with the frame (since PyAV-Org/PyAV#2284). So that object is made to live for ever, and
-  the frame is not used.
+- It counts a frame's planes up to a null one; with 8 or more there may be none (see ``channels_of``).
+- It copies a layout by its address. A layout with a custom channel order is freed twice: with its Python
+  object and with the frame (since PyAV-Org/PyAV#2284). That object is therefore kept alive forever, and the
+  frame is not used.
 - It prints a traceback for each error that a file object raises in a callback.
 """
 
@@ -17,7 +17,7 @@ from personaplex_ui.errors import InvalidInput
 
 NOWHERE = -1
 MOST_PLANES = 8
-"""Channels that have a plane each, as FFmpeg holds them in a frame itself."""
+"""Channels that have a plane each within FFmpeg's frame itself."""
 
 MIX_DOWN = "Mix it down to stereo or mono and try again."
 TOO_MANY_CHANNELS = f"Sound of more than {MOST_PLANES} channels cannot be used. {MIX_DOWN}"
@@ -25,7 +25,7 @@ UNUSUAL_ORDER = f"The channels of this file are in an order that cannot be used.
 
 
 class QuietFile:
-    """A file whose seeks to nowhere, as damaged files ask for, are answered and not raised."""
+    """A file whose invalid seeks, which damaged files cause, return an error instead of raising one."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.tell = file.read, file.tell
@@ -39,7 +39,7 @@ class QuietFile:
 
 
 def check_frames(frames: Sequence[av.AudioFrame]) -> None:
-    """To be called before anything else is done with what was decoded. Raises InvalidInput."""
+    """Call it before decoded frames are used in any other way. Raises InvalidInput."""
     unusual = [frame for frame in frames if _has_unusual_order(frame)]
     for frame in unusual:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(frame.layout))
@@ -51,7 +51,7 @@ def check_frames(frames: Sequence[av.AudioFrame]) -> None:
 
 def _has_unusual_order(frame: av.AudioFrame) -> bool:
     try:
-        # FFmpeg lists the channels, as in "2 channels (FR+FL)", where it has no name for them.
+        # FFmpeg lists the channels, as in "2 channels (FR+FL)", if it has no name for the layout.
         return " channels (" in frame.layout.name
     except (UnicodeDecodeError, RuntimeError):
         return True

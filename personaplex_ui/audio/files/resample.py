@@ -1,7 +1,7 @@
-"""Changes the sample rate of a sound file as NVIDIA's reference does: by ``sphn.resample``, bit for bit.
+"""Changes the sample rate of a sound file as NVIDIA's reference does: like ``sphn.resample``, bit for bit.
 
-Knows one file at a time, in pieces, so that an hour of sound never stands in memory at its own rate. Live
-streams have ``resample.Resampler``: what is right here would delay a call.
+Processes a file in pieces, so that an hour of sound is never in memory at its original rate. Live streams use
+``resample.Resampler``, since this one would delay a call.
 """
 
 import math
@@ -12,10 +12,10 @@ import sphn
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 
 LEAST_BLOCK_SAMPLES = 1_024
-"""The block size that ``sphn`` asks its resampler for; it gets the next multiple that fits the ratio."""
+"""The block size that ``sphn`` requests of its resampler, which rounds it up to fit the ratio."""
 
 PUSHED_SAMPLES = 65_536
-"""Resampled in one go, rounded up to whole blocks."""
+"""Samples resampled at a time, rounded up to whole blocks."""
 
 
 class ClipResampler:
@@ -23,7 +23,7 @@ class ClipResampler:
 
     The result equals ``sphn.resample`` of the whole: the sound comes half a block late, and is as long as the
     whole blocks that hold it. Each block of the output depends on its own block of the input and the one
-    before, so the last block is given again with the next piece, and what it makes is dropped.
+    before, so the last block is pushed again with the next piece, and its output is dropped.
     """
 
     def __init__(self, from_hz: int) -> None:
@@ -51,7 +51,7 @@ class ClipResampler:
         return self._resampled(waiting[:whole])
 
     def flush(self) -> Samples:
-        """End the file: what was kept back, its last block filled with silence."""
+        """End the file. Returns the rest, its last block padded with silence."""
         if not self._waiting_samples:
             return np.zeros(0, dtype=np.float32)
         waiting = np.concatenate(self._waiting)

@@ -1,4 +1,4 @@
-"""A file made of some bytes and a part of another file. It reads; it knows nothing of what it reads."""
+"""A read-only file made of some bytes and a part of another file, whatever they contain."""
 
 import io
 from typing import BinaryIO

@@ -1,1 +1,1 @@
-"""Sound that arrives as packets over a network: reordered, concealed, measured. No I/O."""
+"""Sound that arrives as network packets: reordering, packet loss concealment, measurement. No I/O."""

@@ -1,11 +1,11 @@
-"""An inbound jitter buffer that adds no delay of its own: packets of sound in, in order, and what to conceal.
+"""A jitter buffer that adds no delay of its own: packets of sound in, ordered packets and concealment out.
 
-A packet that is in its turn is handed on at once. One that is missing is waited for no longer than others
-were late in the last seconds; then its time is concealed. Should it come after all, it is dropped. So sound
-never comes later than the network brings it, however much was lost before.
+The next packet in sequence is handed on at once. A missing one is waited for no longer than others were late
+in the last seconds; then its duration is concealed. If it arrives after all, it is dropped. So sound is never
+later than the network makes it, however much was lost before.
 
-Pure: it is told packets and the time, in seconds of one monotonic clock, and says when it wants to be asked
-again. Timestamps and durations are in ticks of ``rate_hz``. Knows no codec.
+Pure: it is given packets and the time, in seconds of one monotonic clock, and says when to ask it again.
+Timestamps and durations are in ticks of ``rate_hz``. Independent of the codec.
 """
 
 from collections import deque
@@ -15,37 +15,37 @@ from personaplex_ui.audio.network.packets import BufferCounts, Concealment, Floo
 from personaplex_ui.audio.network.transit import WAIT_AT_MOST_SEC, Transit, unwrap
 
 CONCEALED_AT_MOST_SEC = 0.2
-"""In a row. After that nothing is handed on: the sender has paused, or is gone."""
+"""Longest concealment in a row. Then nothing is handed on: the sender has paused, or is gone."""
 
 PIECE_SEC = 0.02
 """Concealment comes in pieces of at most this."""
 
 MARGIN_SEC = 0.005
-"""A packet may be a little later than all before it."""
+"""Allows a packet to be slightly later than all before it."""
 
 SILENT_WAIT_SEC = 0.03
-"""While nothing at all comes, a packet is waited for at least this long: senders are late, too."""
+"""While nothing at all arrives, a packet is waited for at least this long: senders can be late, too."""
 
 SENDER_LATE_SEC = 0.01
-"""So much later than its sound lasts the next packet may come before it is missed."""
+"""How late the next packet may be, after the last one's sound has ended, before it counts as missing."""
 
 STALL_SEC = 0.01
-"""Asked this much too late, it is our own process that has stalled: packets may wait to be read."""
+"""If it is asked this much too late, our own process has stalled: packets may be waiting to be read."""
 
 READ_WITHIN_SEC = 0.02
 LATE_RUN_SEC = 0.08
-"""When nothing but late packets has come for so long, the way has become slower: from then on they count."""
+"""After only late packets for this long, the network path has become slower, and they are accepted."""
 
 LED_ASTRAY_SEC = 0.25
-"""When a packet from the future made all others late, and nothing has followed it for so long, they count."""
+"""If a packet from the future made all others late, and none followed it for this long, they are accepted."""
 
 PAUSE_SEC = 1.0
-"""After so long without a packet, the next one begins anew."""
+"""After this long without a packet, the next one starts the stream again."""
 
 OTHER_SOURCE_AFTER_SEC = 0.04
 MOST_STEPS = 100
-"""A sequence number further away belongs to a stream that began anew, if the next packet follows on it. This
-also bounds how many packets are held."""
+"""A sequence number further away belongs to a restarted stream, if the next packet follows it. This also
+bounds how many packets are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,16 @@ class JitterBuffer:
         self._transit = Transit()
         self._source: int | None = None
         self._next = 0
-        """The sequence number whose turn it is, unwrapped, as all that are kept."""
+        """The next sequence number, unwrapped like all that are kept."""
         self._position = 0
-        """The timestamp up to which sound was handed on or made up."""
+        """The timestamp up to which sound was handed on or concealed."""
         self._held: dict[int, _Held] = {}
-        """Packets that are not in their turn yet, by sequence number."""
+        """Packets whose turn has not come yet, by sequence number."""
         self._missed: deque[int] = deque(maxlen=MOST_STEPS)
         self._piece = round(PIECE_SEC * rate_hz)
         self._most_concealed = round(CONCEALED_AT_MOST_SEC * rate_hz)
         self._concealed = self._most_concealed
-        """Ticks, since the last packet of sound. Before the first one there is nothing to conceal."""
+        """Ticks since the last packet of sound. Before the first packet there is nothing to conceal."""
         self._arrived_at = 0.0
         self._sound_at = 0.0
         """When the last packet of sound was handed on. ``_sound_sec``: how long it lasts."""
@@ -83,7 +83,7 @@ class JitterBuffer:
         self._flood_gate = FloodGate()
         self._late_since: float | None = None
         self._debt = 0
-        """Ticks made up when the way became slower, to the transit time ``_slow_sec``."""
+        """Ticks concealed when the path slowed to the transit time ``_slow_sec``."""
         self._slow_sec = 0.0
         self._patient_until = 0.0
         self._begins_anew_with: int | None = None
@@ -98,7 +98,7 @@ class JitterBuffer:
         return len(self._held)
 
     def receive(self, packet: Packet, now: float) -> list[Output]:
-        """What can be handed on now that ``packet`` is there."""
+        """What can be handed on now that ``packet`` has arrived."""
         self.counts.received += 1
         if not (self._flood_gate.lets_in(packet.duration / self._rate_hz, now) and self._follow(packet, now)):
             self.counts.strange += 1
@@ -121,7 +121,7 @@ class JitterBuffer:
         return self._hand_on(now)
 
     def poll(self, now: float) -> list[Output]:
-        """What can be handed on ``now``, because it was waited for long enough."""
+        """What can be handed on ``now``, after waiting long enough."""
         wake_at = self.wake_at
         if wake_at is None or now < wake_at:
             return []
@@ -132,7 +132,7 @@ class JitterBuffer:
 
     @property
     def wake_at(self) -> float | None:
-        """When ``poll`` is to be called, unless a packet comes before; None: no need."""
+        """When to call ``poll``, unless a packet arrives first; None: no need."""
         if self._source is None:
             return None
         due = self._transit.fastest_sec + self._position / self._rate_hz
@@ -145,14 +145,14 @@ class JitterBuffer:
             return None
         wait = min(WAIT_AT_MOST_SEC, max(SILENT_WAIT_SEC, self._transit.jitter_sec + SENDER_LATE_SEC))
         concealed_sec = self._concealed / self._rate_hz
-        # A sender whose timestamps are wrong would otherwise seem to be late all the time.
+        # A sender with wrong timestamps would otherwise always seem late.
         next_at = self._sound_at + self._sound_sec + concealed_sec + SENDER_LATE_SEC
         return max(due + wait, next_at, self._patient_until)
 
     # Which stream --------------------------------------------------------------------------------------
 
     def _follow(self, packet: Packet, now: float) -> bool:
-        """Whether ``packet`` belongs to the stream; one that begins a new stream does."""
+        """Whether ``packet`` belongs to the stream, or starts a new one."""
         quiet_sec = now - self._arrived_at
         if packet.source != self._source:
             if self._source is not None and quiet_sec < OTHER_SOURCE_AFTER_SEC:
@@ -172,7 +172,7 @@ class JitterBuffer:
         return True
 
     def _begin(self, packet: Packet) -> None:
-        """The stream goes on with ``packet``, whatever was before; what is held is too old for it."""
+        """Restart the stream at ``packet``; everything held is too old for it."""
         self.counts.late += len(self._held)
         self.counts.lost += len(self._held)
         self._held.clear()
@@ -187,7 +187,7 @@ class JitterBuffer:
         self._begins_anew_with = None
 
     def _has_become_slower(self, now: float) -> bool:
-        """Told of each late packet."""
+        """To be asked for each late packet."""
         if self._late_since is None:
             self._late_since = now
         return now - self._late_since >= LATE_RUN_SEC
@@ -237,14 +237,14 @@ class JitterBuffer:
         output.append(packet)
 
     def _gap_is_concealed(self) -> bool:
-        """What is missing before the first packet held has been made up already: it would come too late."""
+        """Whether the gap before the first held packet is concealed, so its packets would be too late."""
         return bool(
             self._held and self._concealed and self._held[min(self._held)].timestamp <= self._position
         )
 
     def _pays_debt(self, held: _Held) -> bool:
-        """Whether ``held`` is to be left out: it comes faster than when the way had become slower, so what
-        was made up then is too much now."""
+        """Whether to drop ``held``: the path is faster again than when it had slowed, so the sound concealed
+        then is now surplus."""
         duration_sec = held.packet.duration / self._rate_hz
         transit_sec = held.since - held.timestamp / self._rate_hz
         if not 0 < held.packet.duration <= self._debt or self._slow_sec - transit_sec < duration_sec:
@@ -254,7 +254,7 @@ class JitterBuffer:
         return True
 
     def _conceal_gap(self, now: float, output: list[Output]) -> None:
-        """The packets before the first one held are missing, and it is time for a piece of them."""
+        """Conceal the next piece of the gap before the first held packet."""
         first = min(self._held)
         missing = first - self._next
         elapsed = round((now - self._sound_at + WAIT_AT_MOST_SEC) * self._rate_hz)
@@ -270,7 +270,7 @@ class JitterBuffer:
         self._next = first
 
     def _lasting_of_one(self) -> int:
-        """Ticks: a missing packet lasted as long as the last one."""
+        """Ticks of a missing packet, assumed to be as long as the last one."""
         return max(self._piece, round(self._sound_sec * self._rate_hz))
 
     def _conceal(self, duration: int, output: list[Output]) -> None:

@@ -1,7 +1,7 @@
-"""What an Opus packet (RFC 6716, section 3) says of itself in its first bytes. It decodes nothing."""
+"""Reads the first bytes of an Opus packet (RFC 6716, section 3). Decodes no sound."""
 
 RATE_HZ = 48_000
-"""Of Opus' clock in RTP, whatever the sound was sampled with (RFC 7587, section 4.1)."""
+"""The RTP clock rate of Opus, at any sample rate of the sound (RFC 7587, section 4.1)."""
 
 MOST_SAMPLES = 5_760
 """120 ms: no packet may last longer (requirement R5)."""
@@ -10,11 +10,11 @@ _SILK_SAMPLES = (480, 960, 1_920, 2_880)
 _HYBRID_SAMPLES = (480, 960)
 _CELT_SAMPLES = (120, 240, 480, 960)
 _CELT_FULL_BAND = 28
-"""The first of its four configurations, of 2.5, 5, 10 and 20 ms."""
+"""The first of four configurations, with frames of 2.5, 5, 10 and 20 ms."""
 
 
 def samples_of(packet: bytes) -> int:
-    """How many samples at 48 kHz ``packet`` holds; 0 when it is none."""
+    """How many samples at 48 kHz ``packet`` holds; 0 if it is not an Opus packet."""
     if not packet:
         return 0
     configuration, code = packet[0] >> 3, packet[0] & 3
@@ -32,10 +32,10 @@ def samples_of(packet: bytes) -> int:
 
 
 def concealment(samples: int, like: bytes) -> list[bytes]:
-    """Packets that make a decoder make up at least ``samples``, as a continuation of ``like``.
+    """Packets that make a decoder conceal at least ``samples``, as a continuation of ``like``.
 
-    A packet of nothing but its first byte has a frame of no bytes, which decoders take for a lost one. Only
-    its length and channels matter: the decoder goes on in the mode it was in.
+    A packet of only its first byte has an empty frame, which decoders treat as lost. Only its length and
+    channels matter: the decoder stays in its mode.
     """
     channels = like[0] & 4 if like else 0
     lengths: list[int] = []

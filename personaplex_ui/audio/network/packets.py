@@ -1,9 +1,10 @@
-"""Packets of sound as a network brings them, what is counted of them, and how much may come. Pure values."""
+"""Packets of sound from a network, the counts kept of them, and the limit on how much may arrive. Pure."""
 
 from dataclasses import dataclass
 
 AT_ONCE_SEC = 5.0
-"""Sound that may come in a heap, after a stall. ``FASTEST``: for good, times real time. More is left out."""
+"""Sound that may arrive in a burst after a stall. ``FASTEST``: sustained rate, relative to real time. Excess
+sound is dropped."""
 
 FASTEST = 2.0
 
@@ -21,7 +22,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Concealment:
-    """Sound that is to be made up."""
+    """Sound to be concealed."""
 
     duration: int
 
@@ -31,9 +32,9 @@ Output = Packet | Concealment
 
 @dataclass(slots=True)
 class BufferCounts:
-    """``lost``: were not there in their turn. ``late``: those of them that came after all, and were dropped.
-    ``concealed``: pieces made up. ``repeated``: came twice. ``strange``: belong to no stream we follow, or
-    came much faster than time."""
+    """``lost``: missing in their turn. ``late``: lost packets that arrived after all, and were dropped.
+    ``concealed``: pieces concealed. ``repeated``: duplicates. ``strange``: belong to an unknown stream, or
+    arrived much faster than real time."""
 
     received: int = 0
     handed_on: int = 0
@@ -45,7 +46,7 @@ class BufferCounts:
 
 
 class FloodGate:
-    """Lets in no more sound than a network that had stalled can bring."""
+    """Admits no more sound than a network can deliver after a stall."""
 
     def __init__(self) -> None:
         self._allowed_sec = AT_ONCE_SEC

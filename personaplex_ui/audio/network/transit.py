@@ -1,4 +1,4 @@
-"""How long packets are underway, and how much that varies. Pure; the sender's clock has an unknown zero."""
+"""How long packets are in transit, and how much that varies. Pure; the sender's clock offset is unknown."""
 
 from collections import deque
 
@@ -6,16 +6,16 @@ WAIT_AT_MOST_SEC = 0.06
 """Jitter beyond this is not waited for."""
 
 REMEMBERED_SEC = 2.0
-"""After so long a burst of late packets is forgotten. Short enough to follow clocks that drift."""
+"""A burst of late packets is forgotten after this long. Short enough to follow clock drift."""
 
 JUMP_SEC = 1.0
-"""No network varies by that much: the sender's timestamps began anew."""
+"""No network varies by this much: the sender's timestamps have been reset."""
 
 Numbers = deque[tuple[float, float]]
 
 
 class Transit:
-    """The transit times of the last two seconds. All of them may be off by the same amount."""
+    """The transit times of the last two seconds. All may be off by the same offset."""
 
     def __init__(self) -> None:
         self._least: Numbers = deque()
@@ -25,7 +25,7 @@ class Transit:
         if self._least and abs(transit_sec - self._least[0][1]) > JUMP_SEC:
             self._least.clear()
             self._most.clear()
-        # Each keeps only what can still become the least, or the most, before it is forgotten.
+        # Each keeps only values that can still become the minimum or maximum before they are forgotten.
         while self._least and self._least[-1][1] >= transit_sec:
             self._least.pop()
         while self._most and self._most[-1][1] <= transit_sec:
@@ -45,7 +45,7 @@ class Transit:
 
     @property
     def jitter_sec(self) -> float:
-        """How much later than the fastest packet the slowest one came, up to ``WAIT_AT_MOST_SEC``."""
+        """How much later the slowest packet came than the fastest, up to ``WAIT_AT_MOST_SEC``."""
         return min(WAIT_AT_MOST_SEC, self._most[0][1] - self._least[0][1]) if self._most else 0.0
 
 

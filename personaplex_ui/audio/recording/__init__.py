@@ -1,1 +1,1 @@
-"""The stereo recording of a call, written as it goes."""
+"""The stereo recording of a call, written while it runs."""

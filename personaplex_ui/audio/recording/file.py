@@ -1,8 +1,8 @@
-"""One recording's file on the disk: written as it goes, valid at every moment, repaired after a crash.
+"""One recording's file on disk: written during the call, valid at every moment, repaired after a crash.
 
-In progress it is called ``<name>.part.wav``; its header is put right after every write, so that it plays even
-when the process is killed, and ``repair_recordings`` gives it its name at the next start. Its writer holds a
-lock on it, which ends with the process, so that another server on the same folder leaves it alone.
+In progress it is called ``<name>.part.wav``; its header is updated after every write, so that it plays even
+if the process is killed, and ``repair_recordings`` renames it at the next start. Its writer holds a lock on
+it, which ends with the process, so that another server on the same folder leaves it alone.
 """
 
 import errno
@@ -21,7 +21,7 @@ from personaplex_ui.errors import RecordingFailed
 
 BYTES_PER_SAMPLE = 4
 LONGEST_BYTES = 2**32 - 2**20
-"""A WAV cannot say more than 4 GiB; that is 12.4 hours."""
+"""A WAV cannot hold more than 4 GiB, which is 12.4 hours."""
 SHORTEST_BYTES = SAMPLE_RATE_HZ // 5 * BYTES_PER_SAMPLE
 """A recording of less than 0.2 s is not kept."""
 _REASONS: Final = {
@@ -39,7 +39,7 @@ _logger = logging.getLogger(__name__)
 
 
 def create_file(path: Path) -> FileIO:
-    """A new file that only its owner may read, in a directory that is made when missing. Raises OSError."""
+    """A new file readable by its owner only; its directory is created if missing. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return FileIO(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600))
 
@@ -47,7 +47,7 @@ def create_file(path: Path) -> FileIO:
 class PartFile:
     """One WAV on the disk; only the writer's thread calls its methods, and none raises OSError.
 
-    ``failed`` and ``taken_bytes`` (sound dealt with, written or not) may be read by any thread.
+    ``failed`` and ``taken_bytes`` (sound processed, written or not) may be read by any thread.
     """
 
     def __init__(self, path: Path, open_file: OpenFile) -> None:
@@ -107,7 +107,7 @@ class PartFile:
                 file.truncate(WAV_HEADER_BYTES + length)
                 file.seek(0)
                 file.write(wav_header(2, length))
-                self._part.replace(self._path)  # while it is locked, or another server might do it meanwhile
+                self._part.replace(self._path)  # while locked, or another server might do it first
             self._kept = self._path
         except OSError as error:
             self._fail(error)
@@ -139,20 +139,20 @@ def part_path(path: Path) -> Path:
 
 
 def shown_name(path: Path) -> str:
-    """How a file is called in the log: of the id of a call, which nobody is to guess, six letters."""
+    """A file's name for the log: only six letters of the call's id, which must stay secret."""
     return re.sub(r"^(call-[\w-]{6})[\w-]{16}(?=\.)", r"\1…", path.name)
 
 
 def why_of(error: Exception) -> str:
-    """What went wrong, for the log; the text of an OSError would also tell the file's whole path."""
+    """What went wrong, for the log; the text of an OSError would also reveal the file's full path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def repair_recordings(directory: Path) -> list[Path]:
     """Finish the recordings that a crash left in ``directory`` and return them under their final names.
 
-    The header gets its sizes from the file's length, odd bytes at the end are cut, less than 0.2 s of
-    sound is removed. What is not ours is left alone. Blocks; to be called before the first call.
+    The header gets its sizes from the file's length, odd bytes at the end are cut, and recordings under 0.2 s
+    are removed. Other files are left alone. Blocks; call it before the first call begins.
     """
     repaired: list[Path] = []
     for part in sorted(directory.glob("*.part.wav")):
@@ -170,7 +170,7 @@ def _repair(part: Path) -> Path | None:
     path = part.with_name(part.name.removesuffix(".part.wav") + ".wav")
     if part.is_symlink() or not part.is_file() or path.exists():
         _logger.warning(
-            "Left alone: %s is no recording of ours, or has been finished already", shown_name(part)
+            "Left alone: %s is not one of our recordings, or is already finished", shown_name(part)
         )
         return None
     before = part.stat()
@@ -181,7 +181,7 @@ def _repair(part: Path) -> Path | None:
         header = file.read(WAV_HEADER_BYTES)
         ours = wav_header(2, 0)
         if not (ours[:4] + ours[8:40]).startswith(header[:4] + header[8:40]):
-            _logger.warning("Left alone: %s is no recording of ours", shown_name(part))
+            _logger.warning("Left alone: %s is not one of our recordings", shown_name(part))
             return None
         length = max(0, before.st_size - WAV_HEADER_BYTES) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
         if length >= SHORTEST_BYTES:
@@ -199,7 +199,7 @@ def _repair(part: Path) -> Path | None:
 
 
 def _lock(file: int) -> bool:
-    """Whether nobody else holds the file. Where the disk knows no locks, a folder belongs to one server."""
+    """Whether nobody else holds the file. On disks without locks, a folder belongs to one server."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

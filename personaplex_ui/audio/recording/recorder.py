@@ -1,6 +1,6 @@
-"""The recording of a call, written as it goes: a WAV with the caller on the left, the assistant on the right.
+"""The recording of a call, written while it runs: a WAV with the caller left and the assistant right.
 
-Knows sample positions and the one thread that touches the disk. Knows no clock and no asyncio: whoever
+Depends on sample positions and the one thread that touches the disk, not on a clock or asyncio: whoever
 places sound says where it ends, in samples since the call's start, and never waits for the disk.
 """
 
@@ -30,13 +30,13 @@ from personaplex_ui.audio.recording.file import (
 from personaplex_ui.errors import RecordingFailed
 
 JITTER_SAMPLES = SAMPLE_RATE_HZ // 10
-"""A chunk that comes up to this late goes right behind the one before it."""
+"""A chunk that is up to this late goes right after the previous one."""
 LEAD_SAMPLES = SAMPLE_RATE_HZ // 2
-"""A track gets no further ahead of the clock than this (a burst after a stall); more sound is left out."""
+"""A track gets no further ahead of the clock than this (a burst after a stall); excess sound is left out."""
 QUIET = 0.003
-"""Peak of sound that may be left out to bring a track that is ahead back to the clock."""
+"""Peak of sound that may be left out to bring a track that is ahead back in line with the clock."""
 WAIT_SAMPLES = 2 * SAMPLE_RATE_HZ
-"""So long the newest sound waits for the other side; then the other side is silent there."""
+"""How long the newest sound waits for the other side, which then counts as silent there."""
 BATCH_SAMPLES = SAMPLE_RATE_HZ // 2
 WAITING_BYTES = 10 * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 """When more sound than this waits for the disk, the recording ends."""
@@ -48,7 +48,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RecordingWriter:
-    """Owns the thread that does all recordings' disk work, in order. Close it after the last call's end."""
+    """Owns the thread that does the disk work of all recordings, in order. Close it after the last call."""
 
     def __init__(self, open_file: OpenFile = create_file) -> None:
         self._open_file = open_file
@@ -60,14 +60,15 @@ class RecordingWriter:
         self._thread.start()
 
     def file(self, path: Path) -> "PartFile":
-        """A new file for the recording ``path``; submit what is to be done with it, then ``finish`` it."""
+        """A new file for the recording ``path``; submit its jobs, then ``finish`` it."""
         file = PartFile(path, self._open_file)
         with self._lock:
             self._files.add(file)
         return file
 
     def submit(self, job: Callable[[], T]) -> "Future[T]":
-        """Run ``job`` after those before it; its future cannot be cancelled. RecordingFailed when closed."""
+        """Run ``job`` after earlier ones; its future cannot be cancelled. Raises RecordingFailed if
+        closed."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
@@ -81,7 +82,7 @@ class RecordingWriter:
         return self.submit(partial(self._finish, file, samples))
 
     def close(self, timeout_sec: float = 10.0) -> None:
-        """Write what is queued, finish what is in progress, wait for the disk at most ``timeout_sec``."""
+        """Write queued sound, finish open files, and wait for the disk for at most ``timeout_sec``."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -89,7 +90,7 @@ class RecordingWriter:
         self._thread.join(timeout_sec)
         if self._thread.is_alive():
             _logger.warning(
-                "The disk did not take the recordings within %.0f s; they end early.", timeout_sec
+                "The disk did not accept the recordings within %.0f s; they end early.", timeout_sec
             )
 
     def _run(self) -> None:
@@ -139,9 +140,9 @@ class StereoRecording:
     def place_caller(self, samples: Samples, end_sample: int) -> None:
         """Add the caller's ``samples`` ``[n]``, which end ``end_sample`` samples after the call's start.
 
-        A chunk goes right behind the one before it, unless that would be more than 100 ms too early:
-        then silence fills the gap. A track that is ahead of the clock stays ahead (jitter cuts no
-        sound) until it is quiet, and is never more than 0.5 s ahead.
+        A chunk goes right after the previous one, unless that would be more than 100 ms too early: then
+        silence fills the gap. A track that is ahead of the clock stays ahead (jitter cuts no sound) until it
+        is quiet, and is never more than 0.5 s ahead.
         """
         self._place(self._caller, samples, end_sample)
 
@@ -176,7 +177,7 @@ class StereoRecording:
             self._hand_over(ready)
 
     def _hand_over(self, until: int) -> None:
-        """Give the writer everything before sample ``until``; what neither side has is silence."""
+        """Give the writer everything before sample ``until``; gaps of both sides are silence."""
         tracks = (self._caller, self._assistant)
         last = min(until, self._longest_samples)
         while self._handed_samples < last and self._failed is None:

@@ -1,8 +1,8 @@
-"""The official Moshi and PersonaPlex web client at ``/moshi/``, where there is one: a build of Vite, in a
-folder or in the ``dist.tgz`` that is released with the model.
+"""The official Moshi and PersonaPlex web client at ``/moshi/``, if installed: a Vite build, in a folder or in
+the ``dist.tgz`` that is released with the model.
 
-Knows its files and what it expects of the place it is served from; not what it says over the websocket. A
-path of a request is only looked up among the names of the files that were found when it was opened.
+Depends on its files and what it expects of the path it is served from, not on its websocket messages. The
+path of a request is only looked up among the files found when the client was opened.
 """
 
 import logging
@@ -25,7 +25,7 @@ ARCHIVE, INDEX, ASSETS = "dist.tgz", "index.html", "assets/"
 MOST_FILES = 2_000
 MAX_FILE_BYTES = 32_000_000
 MAX_TOTAL_BYTES = 128_000_000
-"""Generous: the released client has some 20 files of 2 MB together."""
+"""Generous: the released client has about 20 files, 2 MB in total."""
 
 HOW_TO_GET_IT = (
     f"The official web client is not installed here. Download {ARCHIVE} from the model's repository on "
@@ -71,14 +71,14 @@ SHIM = """<script>
 
 
 class ClientUnusable(Exception):
-    """What was found is no web client; the sentence says why."""
+    """What was found is not a web client; the sentence says why."""
 
 
 class MoshiClient:
-    """``open`` it before it is served and ``close`` it at the end: an archive is unpacked in between.
+    """``open`` it before serving and ``close`` it at the end; an archive is unpacked in between.
 
-    ``static_path``: a folder or an archive that was asked for. ``model_folder``: where the model's files are,
-    if they are in a folder here; its ``dist.tgz`` is used when nothing was asked for.
+    ``static_path``: a folder or an archive set by the operator. ``model_folder``: where the model's files
+    are, if they are local; its ``dist.tgz`` is used if ``static_path`` is None.
     """
 
     def __init__(self, static_path: Path | None = None, model_folder: Path | None = None) -> None:
@@ -89,14 +89,14 @@ class MoshiClient:
         self._files: StaticFiles | None = None
         self._names: frozenset[str] = frozenset()
         self.trouble = HOW_TO_GET_IT
-        """Why there is none, and what to do."""
+        """Why there is no client, and what to do."""
 
     @property
     def present(self) -> bool:
         return self._files is not None
 
     def open(self) -> None:
-        """Find the client's files. Where there are none, or none that can be used, ``trouble`` says why."""
+        """Find the client's files. If there are none, or they cannot be used, ``trouble`` says why."""
         if self._source is None or not (self._asked_for or self._source.is_file()):
             return
         try:
@@ -105,13 +105,13 @@ class MoshiClient:
             self._folder, self._files = folder, StaticFiles(directory=folder)
         except (ClientUnusable, OSError) as error:
             why = str(error) if isinstance(error, ClientUnusable) else "it cannot be read"
-            # Strangers can read the first; where things lie on this machine is for the log.
+            # The first is public; paths of this machine belong in the log only.
             self.trouble = f"The web client of this server cannot be used: {why}. {HOW_TO_GET_IT}"
             log.warning("The web client in %s cannot be used: %s. %s", self._source, why, HOW_TO_GET_IT)
             self.close()
 
     def close(self) -> None:
-        """Remove what was unpacked."""
+        """Remove unpacked files."""
         self._folder = self._files = None
         self._names = frozenset()
         if self._unpacked is not None:
@@ -147,8 +147,8 @@ class MoshiClient:
 
 
 class MoshiClientAssets:
-    """An ASGI middleware: the client asks for its scripts, workers and pictures under ``/assets/``, where the
-    page's are too. Those of the client are served here, all others by the page."""
+    """ASGI middleware: the client requests its scripts, workers and images under ``/assets/``, as the page
+    does. The client's are served here, all others by the page."""
 
     def __init__(self, app: ASGIApp, client: MoshiClient) -> None:
         self._app = app
@@ -169,7 +169,7 @@ def build_client_router(client: MoshiClient) -> APIRouter:
 
     @router.api_route("/moshi", methods=["GET", "HEAD"])
     async def add_slash(request: Request) -> RedirectResponse:
-        # Relative, so that it also holds behind a proxy that puts the app under a path.
+        # Relative, so that it also works behind a proxy that serves the app under a path.
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"moshi/{query}", status_code=307)
 
@@ -181,7 +181,7 @@ def build_client_router(client: MoshiClient) -> APIRouter:
 
 
 def _names_of(folder: Path) -> frozenset[str]:
-    """The files that may be served: not the hidden ones, which nobody means to show."""
+    """The files that may be served: hidden ones are not."""
     names: set[str] = set()
     for path in folder.rglob("*"):
         name = path.relative_to(folder)

@@ -1,6 +1,6 @@
-"""What a Moshi client says: pieces of its Ogg stream in, sound to its call out, no faster than it is spoken.
+"""A Moshi client's audio: pieces of its Ogg stream in, sound to its call out, no faster than real time.
 
-Knows Ogg/Opus, how much sound may come, and the call; no websocket and no messages.
+Depends on Ogg/Opus, the limits on incoming sound and the call, not on a websocket or messages.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from personaplex_ui.errors import ProtocolError
 
 
 class Hearing:
-    """``run`` it beside the connection: it hands on what came in long pages."""
+    """``run`` it alongside the connection: it hands on sound from long pages."""
 
     def __init__(self, call: LiveCall) -> None:
         self._call = call
@@ -28,8 +28,8 @@ class Hearing:
         self._told_of_long_pages = False
 
     def receive(self, ogg: bytes) -> Iterator[ProtocolError]:
-        """Hear a piece of the stream; what is wrong with it. Before the call is live only the stream's
-        headers count."""
+        """Receive a piece of the stream; yields its errors. Before the call is live only the stream's headers
+        are used."""
         for sound in self._stream.receive(ogg, self._may_hear):
             if isinstance(sound, ProtocolError):
                 yield sound
@@ -53,17 +53,17 @@ class Hearing:
                 self._hear(self._paced.take(time.monotonic()))
 
     def excuse(self, waited_sec: float) -> None:
-        """The call is live after ``waited_sec``. Some clients send all that was said meanwhile."""
+        """The call is live after ``waited_sec``. Some clients then send everything said meanwhile."""
         self._intake.excuse(waited_sec)
 
     @property
     def too_fast_sec(self) -> float:
-        """Sound that came faster than real time and was left out."""
+        """Sound that came faster than real time and was dropped."""
         return self._intake.dropped_sec
 
     @property
     def too_fast(self) -> bool:
-        """Whether that is so much that the connection should be closed."""
+        """Whether that is enough to close the connection."""
         return self._intake.too_fast
 
     def _may_hear(self, sec: float) -> bool:

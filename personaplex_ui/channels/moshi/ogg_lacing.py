@@ -1,13 +1,13 @@
-"""Ogg pages whose table of segments says too little. Pure: bytes in, bytes out.
+"""Repairs Ogg pages whose segment table is too short. Pure: bytes in, bytes out.
 
-A packet of 255 bytes and more needs several segments (RFC 3533, 6). Some encoders (fujielab-moshi-client
-0.1.2) write one of at most 255 for a packet of any length, which other readers take for a page that is cut
-off and junk behind it. The checksum was made of the whole page, so it tells where the page ends.
+A packet of 255 bytes or more needs several segments (RFC 3533, 6). Some encoders (fujielab-moshi-client
+0.1.2) write one of at most 255 for a packet of any length, which other readers see as a truncated page
+followed by junk. The checksum covers the whole page, so it tells where the page ends.
 """
 
 TABLE_AT, CHECKSUM_AT = 26, 22
 LONGEST_BYTES = 4_096
-"""Of such a page; each of its bytes costs time."""
+"""The longest such page; each of its bytes costs time."""
 POLYNOMIAL = 0x04C11DB7
 
 
@@ -22,12 +22,12 @@ _TABLE = tuple(_row(byte) for byte in range(256))
 
 
 def says_too_little(page: bytes | bytearray, told_end: int) -> bool:
-    """Whether ``page`` may go on behind its end: its only segment is as long as one can be."""
+    """Whether ``page`` may continue past its stated end: its only segment is of maximum length."""
     return told_end == TABLE_AT + 2 + 255 and page[TABLE_AT : TABLE_AT + 2] == b"\x01\xff"
 
 
 def is_whole(page: bytes | bytearray) -> bool:
-    """Whether ``page`` ends where its checksum says."""
+    """Whether ``page`` is complete by its checksum."""
     if len(page) > LONGEST_BYTES:
         return False
     remainder = 0
@@ -37,7 +37,7 @@ def is_whole(page: bytes | bytearray) -> bool:
 
 
 def mend(page: bytes | bytearray) -> bytes:
-    """The same page, its one packet in as many segments as it needs. The checksum stays as it was."""
+    """The same page, with its one packet in as many segments as it needs. The checksum is unchanged."""
     body = bytes(page[TABLE_AT + 2 :])
     lacing = b"\xff" * (len(body) // 255) + bytes([len(body) % 255])
     return bytes(page[:TABLE_AT]) + bytes([len(lacing)]) + lacing + body

@@ -1,8 +1,8 @@
 """Ogg/Opus streams to sound and back. Depends on pages and packets, not on a websocket or a call.
 
 ``sphn`` decodes and encodes. Its reader fails permanently once it is given anything but whole Ogg pages,
-turns an empty packet into five seconds of sound, and collects a packet that never ends: so each page is
-checked first. Checksums are not: neither older servers nor the official client check them.
+turns an empty packet into five seconds of sound, and buffers a packet that never ends, so each page is
+checked first. Checksums are not verified: neither older servers nor the official client verify them.
 """
 
 import struct
@@ -26,14 +26,14 @@ FIRST_PAGE, CONTINUED = 0x02, 0x01
 OPUS_HEAD, OPUS_TAGS = b"OpusHead", b"OpusTags"
 
 MAX_PACKET_BYTES = 61_440
-"""48 frames of 1,275 bytes and what describes them: no Opus packet is longer (RFC 6716, 3.4)."""
+"""48 frames of 1,275 bytes and their headers: no Opus packet is longer (RFC 6716, 3.4)."""
 
 NO_SOUND: Samples = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One Ogg page (RFC 3533). ``packets``: what it holds of packets, each with whether it begins in this
+    """One Ogg page (RFC 3533). ``packets``: its whole or partial packets, each with whether it begins in this
     page and whether it ends in it."""
 
     content: bytes
@@ -47,12 +47,12 @@ class Page:
 
     @property
     def sec(self) -> float:
-        """How much sound its packets make."""
+        """Duration of the sound in its packets."""
         return sum(packet_sec(packet) for packet, begins, _ in self.packets if begins)
 
 
 def packet_sec(packet: bytes) -> float:
-    """The length of the sound of an Opus packet; 0 for the header packets and for what cannot be decoded."""
+    """Duration of an Opus packet's sound; 0 for header packets and for those that cannot be decoded."""
     return 0.0 if packet.startswith((OPUS_HEAD, OPUS_TAGS)) else samples_of(packet) / RATE_HZ
 
 
@@ -64,12 +64,13 @@ class OggPages:
         self._says_too_little = False
 
     def receive(self, data: bytes) -> Iterator[Page | ProtocolError]:
-        """The pages that are whole now. Where no page begins, one error, and on at the next one."""
+        """The pages complete so far. Junk between pages yields one error, and reading resumes at the next
+        page."""
         self._buffer += data
         while self._buffer:
             if junk := self._skip_to_page():
                 yield ProtocolError(
-                    f"The audio (01) holds {junk:,} bytes that are no Ogg page; they were left out."
+                    f"The audio (01) holds {junk:,} bytes that are not an Ogg page; they were skipped."
                 )
             page = self._take_page()
             if page is None:
@@ -77,23 +78,23 @@ class OggPages:
             yield page
 
     def _skip_to_page(self) -> int:
-        """Drop what begins no page, or one that is cut short; returns how many bytes that was."""
+        """Drop bytes up to the next complete page; returns how many."""
         start = self._buffer.find(CAPTURE)
         # A page in which another one begins has lost its end. It would swallow up to 64 KB of what follows.
         rounds = 0
         while start >= 0 and (again := self._buffer.find(CAPTURE, start + 1, self._page_end(start))) > 0:
             rounds += 1
-            # So many in a row are no accident: on to the last one, at the cost of what lies between.
+            # This many in a row are no accident: skip to the last one, losing what lies between.
             start = again if rounds < MOST_CUT_SHORT else self._buffer.rfind(CAPTURE)
         if start < 0:
-            # A page may begin with the last bytes, and go on in what comes next.
+            # A page may begin in the last bytes and continue in the next piece.
             tails = range(max(0, len(self._buffer) - len(CAPTURE) + 1), len(self._buffer))
             start = next((at for at in tails if CAPTURE.startswith(self._buffer[at:])), len(self._buffer))
         del self._buffer[:start]
         return start
 
     def _page_end(self, start: int) -> int:
-        """Where the page at ``start`` ends, as far as can be told: at least behind its header."""
+        """Where the page at ``start`` ends, as far as is known: at least after its header."""
         body_start = start + HEADER_BYTES
         if len(self._buffer) >= body_start:
             body_start += self._buffer[body_start - 1]
@@ -112,10 +113,10 @@ class OggPages:
         return Page(content, content[5], serial, tuple(_packets(lacing, body, content[5])))
 
     def _take_mended(self, told_end: int) -> bytes | None:
-        """The page as it was meant, if its table of segments says too little."""
+        """The page as intended, if its segment table is too short."""
         next_page = self._buffer.find(CAPTURE, told_end)
         page = self._buffer[: next_page if next_page > 0 else len(self._buffer)]
-        # A packet of exactly 255 bytes looks like one that goes on: it does in the streams of others.
+        # A packet of exactly 255 bytes looks like one that continues; in other streams it does.
         if not (self._says_too_little if len(page) == told_end else ogg_lacing.is_whole(page)):
             return None
         self._says_too_little = True
@@ -124,7 +125,7 @@ class OggPages:
 
 
 def _split(page: bytes) -> tuple[bytes, bytes]:
-    """The lengths of a page's segments, and the segments."""
+    """A page's segment lengths, and its segments."""
     body_start = HEADER_BYTES + page[HEADER_BYTES - 1]
     return page[HEADER_BYTES:body_start], page[body_start:]
 
@@ -142,8 +143,8 @@ def _packets(lacing: bytes, body: bytes, flags: int) -> Iterator[tuple[bytes, bo
 
 
 class OpusInput:
-    """The sound of one peer: Ogg/Opus in pieces of any size in, samples out. Junk ends nothing, and a new
-    stream may begin at any time. Mono and stereo of any rate become mono of 24 kHz."""
+    """Sound from one peer: Ogg/Opus in pieces of any size in, samples out. Junk does not end the stream,
+    and a new one may begin at any time. Mono and stereo at any rate become mono at 24 kHz."""
 
     def __init__(self) -> None:
         self._pages = OggPages()
@@ -156,10 +157,10 @@ class OpusInput:
     def receive(
         self, data: bytes, may_hear: Callable[[float], bool] = lambda sec: True
     ) -> Iterator[Samples | ProtocolError]:
-        """The sound of each page that is whole now, shape ``[n]`` in [-1, 1], or what is wrong with it.
+        """The sound of each page complete so far, shape ``[n]`` in [-1, 1], or what is wrong with it.
 
-        ``may_hear``: asked before each page with its length in seconds; what may not be heard is not even
-        decoded (a page of 800 bytes can hold half a minute).
+        ``may_hear``: asked before each page with its length in seconds; a refused page is not even decoded
+        (800 bytes can hold half a minute).
         """
         for page in self._pages.receive(data):
             if isinstance(page, ProtocolError):
@@ -180,7 +181,7 @@ class OpusInput:
             return NO_SOUND
         sec = page.sec
         if sec and not may_hear(sec):
-            self._renew_reader()  # it must not join what comes before the gap to what comes after
+            self._renew_reader()  # it must not join sound across the gap
             self._left_out = True
             return NO_SOUND
         self._left_out = False
@@ -194,7 +195,7 @@ class OpusInput:
     def _begin_stream(self, page: Page) -> None:
         head = page.packets[0][0] if page.packets else b""
         self._unusable_serial = None
-        # Bytes 9 and 18 are the channels and how they are mapped (RFC 7845, 5.1).
+        # Bytes 9 and 18 are the channel count and mapping (RFC 7845, 5.1).
         if not head.startswith(OPUS_HEAD) or len(head) < 19 or head[9] not in (1, 2) or head[18] != 0:
             self._unusable_serial = page.serial
             raise ProtocolError("The audio (01) must be an Ogg stream of Opus with one or two channels.")
@@ -208,14 +209,14 @@ class OpusInput:
             self._reader.append_bytes(self._head)
 
     def _has_sound(self, page: Page) -> bool:
-        """Whether the reader is to be given ``page``. Raises ProtocolError for what it must not be given."""
+        """Whether to pass ``page`` to the reader. Raises ProtocolError for pages the reader cannot handle."""
         continued = bool(page.flags & CONTINUED)
         if continued != bool(self._open_packet_bytes):
             self._renew_reader()
             if continued and self._left_out:
-                return False  # its beginning was in a page that might not be heard
+                return False  # its beginning was in a refused page
             if continued:
-                raise ProtocolError("The audio (01) continues an Opus packet that has no beginning.")
+                raise ProtocolError("The audio (01) continues an Opus packet whose beginning is missing.")
         for number, (packet, _, ends) in enumerate(page.packets):
             length = self._open_packet_bytes + len(packet)
             if length > MAX_PACKET_BYTES:
@@ -231,7 +232,7 @@ class OpusInput:
 
 
 class OpusOutput:
-    """The sound for one peer: frames in, one Ogg/Opus stream out."""
+    """Sound to one peer: frames in, one Ogg/Opus stream out."""
 
     def __init__(self) -> None:
         self._writer: Any = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)

@@ -1,11 +1,11 @@
-"""Spreads sound that arrives in long pieces over the time that it lasts, so that none of it is dropped.
+"""Spreads sound that arrives in long pieces over its duration, so that none of it is dropped.
 
-A client chooses how much sound it puts into one Ogg page, and hears everything later by that much. The
-engine's queue is made for live sound in short pieces: half a second at once would overflow it. Short pieces
-pass at once.
+A client chooses how much sound to put into one Ogg page, which delays the call by as much. The engine's queue
+is designed for live sound in short pieces: half a second at once would overflow it. Short pieces pass at
+once.
 
-Lag is what lies here unheard when the next piece comes: with pieces of any length that is nothing, as long as
-they come in time. After a stall it stays, so it is cut back. Pure: the clock is the caller's, in seconds.
+Lag is the sound still held here when the next piece arrives. For pieces of any length it is zero while they
+arrive in time. After a stall it would stay, so it is cut back. Pure: the caller passes the time in seconds.
 """
 
 from collections import deque
@@ -15,34 +15,34 @@ import numpy as np
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 
 PASSES_SEC = 0.32
-"""So much may be ahead of real time before sound is held. The engine's queue takes half as much again."""
+"""How far ahead of real time sound may be before it is held. The engine's queue takes half as much again."""
 
 CHUNK_SAMPLES = 480
-"""20 ms, what held sound is handed on in."""
+"""20 ms, the pieces in which held sound is handed on."""
 
 AHEAD_SEC = 0.04
-"""How far ahead of real time held sound is handed on, so that a late timer is not heard."""
+"""How far ahead of real time held sound is handed on, so that a late timer causes no gap."""
 
 SMALL_LAG_SEC = 0.16
 SMALL_LAG_PATIENCE_SEC = 6.0
-"""Less lag than the first is how pieces happen to come. What is never less for the second is cut back."""
+"""Lag below the first is normal jitter. Lag that stays above it for the second is cut back."""
 
 LARGE_LAG_SEC = 0.24
 LARGE_LAG_OF_PIECE = 0.5
 LARGE_LAG_PATIENCE_SEC = 0.48
-"""Lag over the larger of the two, the second in lengths of a piece, is a stall: it is cut back soon."""
+"""Lag above the larger of the two (the second is in lengths of a piece) is a stall, and is cut back soon."""
 
 KEPT_SEC = 0.08
-"""What is left of the lag when it is cut."""
+"""The lag that remains after a cut."""
 
 MOST_SEC = 5.0
-"""What can lie here: two pieces of 2 s, when the first one was late, and some room. More drops the oldest."""
+"""The most held: two pieces of 2 s, if the first was late, and some room. Beyond it the oldest is dropped."""
 
 NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
 
 class Lag:
-    """The least lag since it was too much, once that has lasted for ``patience_sec``."""
+    """The least lag since it exceeded the limit, once that has lasted for ``patience_sec``."""
 
     def __init__(self, patience_sec: float) -> None:
         self._patience_sec = patience_sec
@@ -50,7 +50,7 @@ class Lag:
         self._least_sec = 0.0
 
     def cut(self, lag_sec: float, tolerated_sec: float, now: float) -> float:
-        """What of the lag is there to stay; 0 while that is not known, or not too much."""
+        """The part of the lag that persists; 0 while unknown or tolerated."""
         if lag_sec <= tolerated_sec:
             self.forget()
             return 0.0
@@ -75,7 +75,7 @@ class PacedInput:
         self._large = Lag(LARGE_LAG_PATIENCE_SEC)
 
     def put(self, samples: Samples, now: float) -> Samples:
-        """A piece came in; returns what is to be heard at once."""
+        """Add a piece; returns the sound to be heard at once."""
         length_sec = len(samples) / SAMPLE_RATE_HZ
         self._watch_lag(length_sec, now)
         if not self._held and self._ahead_sec(now) + length_sec <= PASSES_SEC:
@@ -88,7 +88,7 @@ class PacedInput:
         return self.take(now)
 
     def take(self, now: float) -> Samples:
-        """What of the held sound is to be heard by now."""
+        """The held sound that is due by now."""
         due: list[Samples] = []
         while self._held and self._wait_sec(now) <= 0.0:
             due.append(self._hand_on(self._pop(), now))
@@ -114,7 +114,7 @@ class PacedInput:
         return samples
 
     def _drop(self, samples: int) -> None:
-        """Leave out so many of the oldest that are held, in whole chunks."""
+        """Drop this many of the oldest held samples, in whole chunks."""
         while samples > 0 and self._held:
             dropped = len(self._pop())
             self.dropped_samples += dropped
@@ -132,5 +132,5 @@ class PacedInput:
         self._large.forget()
         if self._held:
             self._drop(round((max(cuts) - KEPT_SEC) * SAMPLE_RATE_HZ))
-        else:  # it lies in the engine's queue, which has cut it back by now
+        else:  # it is in the engine's queue, which has cut it back by now
             self._lasts_until = now + KEPT_SEC

@@ -1,7 +1,7 @@
 """The messages of the Moshi websocket, both ways, and the query that begins a call.
 
-Knows bytes, kinds and limits; no socket, no Opus, no call. Source: the official server and web client of
-Kyutai's Moshi and NVIDIA's PersonaPlex; kind 07 is that of older servers of PersonaPlex.
+Depends on bytes, kinds and limits, not on a socket, Opus or a call. Source: the official server and web
+client of Kyutai's Moshi and NVIDIA's PersonaPlex; kind 07 comes from older PersonaPlex servers.
 """
 
 import json
@@ -18,22 +18,22 @@ HANDSHAKE, AUDIO, TEXT, CONTROL, METADATA, ERROR, PING, SPEAK = range(8)
 """The first byte of a message."""
 
 MAX_MESSAGE_BYTES = 1_048_576
-"""Of any kind, the kind's byte included. The ones below do not count it."""
+"""For any kind, including the kind byte. The limits below exclude it."""
 MAX_AUDIO_BYTES = 65_536
 MAX_METADATA_BYTES = 65_536
 MAX_SPEAK_BYTES = 8_192
 MAX_SPEAK_CHARACTERS = 2_000
 
 OTHER_SERVERS_SEED = re.compile(r"[0-9]{1,20}")
-"""Up to 2**64, folded into the seeds there are."""
+"""Up to 2**64, reduced to the valid range of seeds."""
 
 SPEAK_QUEUE_FULL = "TTS queue full"
-"""The exact words by which older servers answer a text too many; clients look for them."""
+"""The exact words with which older servers refuse a text; clients look for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """The persona is ready: from now on sound is heard. Official clients send two bytes more, which say
+    """The persona is ready; sound is heard from now on. Official clients append two bytes, which mean
     nothing."""
 
 
@@ -70,12 +70,12 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Says only that the sender is there."""
+    """Keep-alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """The assistant shall say this text."""
+    """Make the assistant say this text."""
 
     text: str
 
@@ -84,10 +84,10 @@ Event: TypeAlias = Handshake | Audio | Text | Control | Metadata | Error | Ping 
 
 
 def parse(message: bytes | str) -> Event:
-    """What one websocket message says; a ``str`` is the content of a text frame.
+    """Parse one websocket message; a ``str`` is the content of a text frame.
 
     Raises:
-        ProtocolError: the message is none of this protocol; the sentence says why.
+        ProtocolError: the message does not belong to this protocol; the sentence says why.
     """
     if isinstance(message, str):
         raise ProtocolError("This is a text message; all messages here are binary, the first byte the kind.")
@@ -118,7 +118,7 @@ def parse(message: bytes | str) -> Event:
 
 
 def build(event: Event) -> bytes:
-    """The binary message that says ``event``; ``parse`` gives it back."""
+    """The binary message for ``event``; the inverse of ``parse``."""
     match event:
         case Handshake():
             return bytes([HANDSHAKE])
@@ -151,7 +151,7 @@ def _decode(content: bytes, what: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise ProtocolError(f"The {what} message is no valid UTF-8.") from None
+        raise ProtocolError(f"The {what} message is not valid UTF-8.") from None
 
 
 def _encode(text: str) -> bytes:
@@ -167,11 +167,11 @@ def _parse_control(content: bytes) -> Control:
 def _parse_metadata(content: bytes) -> Metadata:
     try:
         values = json.loads(_decode(content, "metadata (04)"))
-    except (ValueError, RecursionError):  # also of numbers with thousands of digits, and of endless brackets
+    except (ValueError, RecursionError):  # also for numbers with thousands of digits, and for deep nesting
         values = None
     if not isinstance(values, dict):
-        raise ProtocolError("The metadata (04) message holds no JSON object.")
-    return Metadata(values)  # pyright: ignore[reportUnknownArgumentType]  JSON's keys are texts
+        raise ProtocolError("The metadata (04) message is not a JSON object.")
+    return Metadata(values)  # pyright: ignore[reportUnknownArgumentType]  JSON keys are strings
 
 
 def _parse_speak(content: bytes) -> Speak:
@@ -195,14 +195,14 @@ QUERY = {
     "audio_temperature": "audio_temperature",
     "audio_topk": "audio_top_k",
 }
-"""Parameters of the URL, and what ``calls.settings.check_settings`` calls them."""
+"""URL parameters, and their names in ``calls.settings.check_settings``."""
 
 
 def parse_query(query: Mapping[str, str]) -> dict[str, object]:
-    """What a client asks for in a URL's query (decoded, unchecked): arguments of ``check_settings``.
+    """What a client requests in the URL's query (decoded, unchecked), as arguments of ``check_settings``.
 
-    Only what was given. An empty ``text_prompt`` means no role; of the others an empty text counts as not
-    given. Unknown parameters are ignored: clients of other servers send some that mean nothing here.
+    Only parameters that were given. An empty ``text_prompt`` means no role; other empty parameters count as
+    not given. Unknown parameters are ignored: clients of other servers send some.
     """
     given: dict[str, object] = {
         name: value for parameter, name in QUERY.items() if (value := query.get(parameter, "").strip())
@@ -215,13 +215,14 @@ def parse_query(query: Mapping[str, str]) -> dict[str, object]:
 
 
 def asks_for_state(query: Mapping[str, str]) -> bool:
-    """Whether the client knows this server, and wants messages that no other one sends."""
+    """Whether the client opted in to messages that only this server sends."""
     return query.get("state", "").strip() == "1"
 
 
 def _seed_for_other_servers(query: Mapping[str, str]) -> str | None:
-    """Kyutai's server has a seed for the text and one for the sound, and all web clients send both. Here one
-    rules both; the text's comes first. What is no seed is left aside, as NVIDIA's server does with all."""
+    """Kyutai's server has one seed for text and one for sound, and all web clients send both. Here one seed
+    serves both; the text's takes precedence. Invalid seeds are ignored; NVIDIA's server ignores all of
+    them."""
     for name in ("text_seed", "audio_seed"):
         value = query.get(name, "").strip()
         if OTHER_SERVERS_SEED.fullmatch(value):

@@ -1,4 +1,4 @@
-"""The routes of the Moshi websocket, and the answer to a plain GET of them."""
+"""The routes of the Moshi websocket, and the response to a plain GET."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.security.proxy_headers import public_url
 
 PATHS = ("/api/chat", "/ws/chat", "/api")
-"""The address of Kyutai's and NVIDIA's servers, and two that older servers had."""
+"""The path of Kyutai's and NVIDIA's servers, and two of older servers."""
 
 EXPLANATION = """\
 For Moshi and PersonaPlex clients: a websocket with binary messages, the first byte the kind.
@@ -30,8 +30,8 @@ def build_moshi_router(
     default_prompt: str,
     address_of: Callable[[HTTPConnection], str],
 ) -> APIRouter:
-    """``default_prompt``: the role of those who give none (an empty one is none). ``address_of``: the
-    client's address as far as it counts for limits, else an empty text."""
+    """``default_prompt``: the role of clients that give none (an empty one is no role). ``address_of``: the
+    client's address for limits, or an empty text if no limits apply."""
     router = APIRouter()
 
     async def chat(websocket: WebSocket) -> None:
@@ -39,13 +39,13 @@ def build_moshi_router(
 
         def read_settings() -> CallSettings:
             given = {"voice": voices.default, "text_prompt": default_prompt, **parse_query(query)}
-            # No recording: a websocket has no page on which it could be fetched.
+            # No recording: a websocket client has no page to download it from.
             return check_settings(voices, record=False, **given)  # pyright: ignore[reportArgumentType]
 
         await serve_chat(websocket, call_manager, read_settings, address_of(websocket), asks_for_state(query))
 
     async def explain(request: Request) -> PlainTextResponse:
-        """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has all of it."""
+        """Answers 426 with three lines about the protocol; ``docs/PROTOCOLS.md`` has the details."""
         text = EXPLANATION.format(url=_websocket_url(request), voice=quote(voices.default, safe=""))
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         return PlainTextResponse(text, status_code=426, headers=headers)
@@ -58,13 +58,13 @@ def build_moshi_router(
             methods=["GET"],
             status_code=426,
             response_class=PlainTextResponse,
-            include_in_schema=False,  # OpenAPI knows no websockets
+            include_in_schema=False,  # OpenAPI does not describe websockets
             name=f"explain {path}",
         )
     return router
 
 
 def _websocket_url(request: Request) -> str:
-    """At this server's public address if that is known, else at the one that the browser asked for."""
+    """At this server's public address if known, else at the address the browser used."""
     base = public_url(request) or f"{request.url.scheme}://{request.url.netloc}"
     return base.replace("http", "ws", 1) + request.url.path

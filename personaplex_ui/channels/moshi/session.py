@@ -1,11 +1,12 @@
 """The Moshi websocket's transport: one connection is one call, from the query to the close frame.
 
-Knows the protocol's messages and Ogg/Opus; no routes, no model. Nothing here queues: what a client does not
-read makes the sender wait, for as long as the wire allows, while the call drops its oldest sound.
+Depends on the protocol's messages and Ogg/Opus, not on routes or a model. Nothing is queued here: a client
+that does not read makes the sender wait, up to the websocket's time limit, while the call drops its oldest
+sound.
 
-Many clients take the first message for the handshake, and know no kinds but 00, 01 and 02, which are all that
-NVIDIA's server sends. So nothing comes before 00, not even an error: a client that cannot be served sees the
-close frame. Whoever asks (``tells_state``) is told more.
+Many clients take the first message for the handshake, and understand only kinds 00, 01 and 02, which are all
+that NVIDIA's server sends. So nothing precedes 00, not even an error: a client that cannot be served sees the
+close frame. Clients that opt in (``tells_state``) are told more.
 """
 
 import asyncio
@@ -46,28 +47,29 @@ SIGN_OF_LIFE_EVERY_SEC = 2.0
 """Official clients hang up when they hear nothing for 10 s."""
 
 MOST_FAULTS = 50
-"""So many messages at once that cannot be read end the connection, and so many of them are answered."""
+"""This many unreadable messages in a burst end the connection; up to this many are answered."""
 FAULTS_FORGOTTEN_PER_SEC = 5.0
-"""A client that now and then says what only it understands, as to keep the connection, is no nuisance."""
+"""Allows for occasional unknown messages, such as keep-alives of a client's own."""
 REAL_TIME_BYTES = 65_536
-"""So many bytes of messages count as a second of sound, more than Opus ever needs."""
+"""This many bytes of messages count as a second of sound, more than Opus ever needs."""
 LEAST_MESSAGE_SEC = 0.001
 BURST_SEC = 5.0
-"""So much may come at once. A page of two seconds holds up to 64 KB, and may come late, with the next one."""
+"""Sound that may come at once. A page of two seconds holds up to 64 KB, and may arrive late, with the next
+one."""
 
 ENDED, GOING_AWAY, NOT_ALLOWED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 CANNOT_BE_USED = 4000
-"""What the query asks for cannot be done, however often it is tried."""
+"""What the query asks for cannot be done; a retry will fail, too."""
 
 CLOSE_CODES = {End.SHUTDOWN: GOING_AWAY, End.FAILED: FAILED, End.REFUSED: TRY_LATER}
 
 
 class Unwelcome(Exception):
-    """The client sends what no client should; the sentence is its goodbye."""
+    """The client violates the protocol's limits; the sentence is its goodbye."""
 
 
 class Chat:
-    """One call over one wire."""
+    """One call over one websocket."""
 
     def __init__(self, wire: Wire, call: LiveCall, tells_state: bool) -> None:
         self._wire = wire
@@ -85,7 +87,7 @@ class Chat:
         self._notes_sent = 0
 
     async def run(self) -> None:
-        """Returns when the call is over and the client was told, or is gone."""
+        """Returns when the call is over and the client was told or is gone."""
         enter_call(self._call.call_id)
         try:
             async with asyncio.TaskGroup() as group:
@@ -95,7 +97,7 @@ class Chat:
                     group.create_task(self._tell_progress())
                     group.create_task(self._give_signs_of_life())
         except* CallOver:
-            pass  # its reason is told below
+            pass  # the reason is sent below
         except* ClientGone as group_of:
             for gone in group_of.exceptions:
                 self._call.hang_up(str(gone), gone.end if isinstance(gone, ClientGone) else End.LOST)
@@ -219,7 +221,7 @@ class Chat:
             case Speak(text):
                 await self._speak(text)
             case _:
-                pass  # as every server of Moshi does: the others say nothing that matters here
+                pass  # as every Moshi server does: the other kinds mean nothing here
 
     async def _speak(self, text: str) -> None:
         if not self._call.live.is_set():
@@ -245,7 +247,7 @@ class Chat:
 
 
 ReadSettings = Callable[[], CallSettings]
-"""Makes the settings of the call of what the client asked for. Raises ``InvalidInput``."""
+"""Builds the call's settings from what the client requested. Raises ``InvalidInput``."""
 
 
 async def serve_chat(
@@ -255,10 +257,10 @@ async def serve_chat(
     address: str,
     tells_state: bool = False,
 ) -> None:
-    """Accept one websocket and serve it until it is over. Never raises for what a peer does.
+    """Accept one websocket and serve it to the end. Never raises for anything a peer does.
 
-    ``address``: the client's, for the limits of the call manager; empty where none apply. ``tells_state``:
-    the client asked for messages beyond those of NVIDIA's server.
+    ``address``: the client's, for the limits of the call manager; empty if none apply. ``tells_state``:
+    the client opted in to messages beyond those of NVIDIA's server.
     """
     wire = Wire(websocket)
     with contextlib.suppress(ClientGone):

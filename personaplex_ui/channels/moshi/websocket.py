@@ -1,6 +1,6 @@
-"""A websocket of the Moshi protocol whose sends take a bounded time and whose end is always one exception.
+"""A websocket of the Moshi protocol with bounded sends, whose end always raises one exception.
 
-Knows Starlette's websocket and what uvicorn's implementations raise when it is closed; no call.
+Depends on Starlette's websocket and on what uvicorn raises when it is closed, not on a call.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ SEND_WITHIN_SEC = 5.0
 
 
 class ClientGone(Exception):
-    """Nothing more can be sent to the client. ``end``: what that makes of the call."""
+    """Nothing more can be sent to the client. ``end``: how the call then ends."""
 
     def __init__(self, sentence: str, end: End) -> None:
         super().__init__(sentence)
@@ -24,7 +24,7 @@ class ClientGone(Exception):
 
 
 class Wire:
-    """A websocket whose sends take a bounded time, and whose end is always a ``ClientGone``."""
+    """A websocket with bounded sends, whose end always raises ``ClientGone``."""
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
@@ -54,7 +54,7 @@ class Wire:
         self.gone = True
 
     async def refuse(self, sentence: str, code: int, with_error: bool = True) -> None:
-        """Close with words. A close frame cuts them where they are long; an error (05) before it does not."""
+        """Close with a sentence. A close frame truncates long ones; an error (05) sent before it does not."""
         if with_error:
             await self.send(Error(sentence))
         await self.close(code, sentence)
@@ -67,9 +67,9 @@ class Wire:
                 await send(*values)
         except TimeoutError:
             self.gone = True
-            raise ClientGone("The client read nothing any more.", End.LOST) from None
+            raise ClientGone("The client stopped reading.", End.LOST) from None
         except (WebSocketDisconnect, RuntimeError):
-            # The latter is how Starlette and uvicorn tell that the connection was closed before.
+            # Starlette and uvicorn raise the latter if the connection was already closed.
             raise self._hung_up() from None
 
     def _hung_up(self) -> ClientGone:

@@ -83,7 +83,7 @@ def test_junk_behind_a_page_stays_junk() -> None:
     broken[-1] ^= 1
     sound, faults = receive(head() + bytes(broken) + head())
     assert len(sound) == 0
-    assert "no Ogg page" in faults[0]
+    assert "not an Ogg page" in faults[0]
 
 
 def test_a_packet_that_goes_on_in_the_next_page_is_put_together() -> None:

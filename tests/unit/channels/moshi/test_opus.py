@@ -172,7 +172,7 @@ def test_junk_is_left_out_with_a_sentence_and_the_stream_goes_on(junk: bytes):
     before, faults = receive(b"".join(pages[:20]), stream)
     assert faults == []
     after, faults = receive(junk + b"".join(pages[20:]), stream)
-    assert [fault for fault in faults if "no Ogg page" in fault] == faults
+    assert [fault for fault in faults if "not an Ogg page" in fault] == faults
     assert len(faults) == 1
     np.testing.assert_array_equal(np.concatenate([before, after]), receive(TONE)[0])
 
@@ -182,7 +182,7 @@ def test_junk_is_left_out_with_a_sentence_and_the_stream_goes_on(junk: bytes):
     [
         (page([50], b"\x03" + bytes(49)), "cannot be decoded"),
         (page([1, 0, 1], SILK_60_MS * 2), "empty Opus packet"),
-        (page([1], SILK_60_MS, flags=1), "no beginning"),
+        (page([1], SILK_60_MS, flags=1), "beginning is missing"),
         (head(name=b"\x01vorbis\0"), "must be an Ogg stream of Opus"),
         (head(channels=6, mapping=1), "one or two channels"),
         (head(channels=0), "one or two channels"),
@@ -224,7 +224,7 @@ def test_a_packet_without_an_end_is_not_collected():
 def test_a_page_cut_short_costs_nothing_of_the_next_one(kept: int):
     pages = [page.content for page in pages_of(TONE)]
     sound, faults = receive(b"".join([*pages[:20], pages[20][:kept], *pages[21:]]))
-    assert faults == [f"The audio (01) holds {kept} bytes that are no Ogg page; they were left out."]
+    assert faults == [f"The audio (01) holds {kept} bytes that are not an Ogg page; they were skipped."]
     assert len(sound) == len(tone(2.0)) - FRAME_SAMPLES // 2
 
 

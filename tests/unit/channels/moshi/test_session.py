@@ -211,7 +211,7 @@ FAULTS: list[tuple[bytes | str, str]] = [
     (b"\x07", "no text"),
     (b"\x07" + b"a" * 9_000, "bytes"),
     (b"\x01" + bytes(70_000), "bytes"),
-    (b"\x01" + bytes(1_000), "no Ogg page"),
+    (b"\x01" + bytes(1_000), "not an Ogg page"),
 ]
 
 
