@@ -1,1 +1,1 @@
-"""The ways by which a call comes in. A channel knows its wire and converts; it knows no model."""
+"""The channels through which calls come in. A channel converts its wire format and never sees the model."""

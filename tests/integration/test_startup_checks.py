@@ -121,8 +121,8 @@ UNUSABLE = "cannot be used as the default: The"
             ModelOfWords(),
             {"PHONE_PERSONAS": json.dumps(PERSONAS)},
             [
-                "PHONE_PERSONAS: the entry of +15…9876 cannot be used: The role is too long",
-                "PHONE_PERSONAS: the entry of +49…5678 cannot be used: There is no voice NATM1.",
+                "PHONE_PERSONAS: the entry for +15…9876 cannot be used: The role is too long",
+                "PHONE_PERSONAS: the entry for +49…5678 cannot be used: There is no voice NATM1.",
             ],
         ),
         (

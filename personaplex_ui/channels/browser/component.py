@@ -1,12 +1,12 @@
 """The talk button: FastRTC's Gradio component, whose offers are checked and limited before it sees them.
 
-A malformed offer is refused and holds nothing; one that does not become a connection makes room after 10 s,
-or for the next one; what a client sends goes through our own jitter buffer. Knows the page's messages; what
-FastRTC and aiortc leave undone is mended in ``compat``.
+A malformed offer is refused and holds no resources; one that does not connect is dropped after 10 s, or
+earlier for a newer one. Received sound goes through our own jitter buffer. Handles the page's messages;
+``compat`` contains the workarounds for FastRTC and aiortc.
 """
 
-# Gradio and FastRTC are typed in part only:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# Gradio and FastRTC are only partly typed: pyright: reportUnknownMemberType=false,
+# reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import functools
 import logging
@@ -24,7 +24,7 @@ from personaplex_ui.compat.aiortc import notice_dead_peers_soon, replace_jitter_
 
 log = logging.getLogger(__name__)
 
-# No "exact" among them: a microphone that lacks one would fail without a word.
+# None is "exact": a microphone without that feature would fail without a message.
 TRACK_CONSTRAINTS = {
     "echoCancellation": True,
     "noiseSuppression": True,
@@ -39,9 +39,9 @@ def _unknown_client() -> str:
 
 
 def build_component(ice_servers: IceServers, client_address: Callable[[], str] = _unknown_client) -> WebRTC:
-    """The talk button and its wave, inside a ``gr.Blocks``; its ``stream`` takes the handler.
+    """The talk button and its wave, inside a ``gr.Blocks``. Pass the handler to its ``stream``.
 
-    ``client_address``: whom the present request is from, as limits count; empty for unknown ones.
+    ``client_address``: the address by which limits count the current request; empty if unknown.
     """
     notice_dead_peers_soon()
     fastrtc.hide_ended_streams()
@@ -54,7 +54,7 @@ def build_component(ice_servers: IceServers, client_address: Callable[[], str] =
         full_screen=False,
         track_constraints=TRACK_CONSTRAINTS,
         button_labels={"start": "Talk", "stop": "Hang up", "waiting": "Connecting…"},
-        # Every page can read both values, so the real ones are given when a call asks (``turn``, ``offer``).
+        # Every page can read both values, so the real ones are given on request (``turn``, ``offer``).
         rtc_configuration=None,
         server_rtc_configuration={"iceServers": []},
     )
@@ -74,7 +74,7 @@ async def _answer_turn(ice_servers: IceServers, _: object) -> dict[str, Any]:
 
 
 class GuardedOffers:
-    """Answers offers and candidates; whatever a stranger sends is a refusal in the page's own words."""
+    """Answers offers and candidates. Input that cannot be used gets a refusal that the page understands."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class GuardedOffers:
         self._client_address = client_address
 
     async def answer(self, body: Any) -> Any:
-        """FastRTC's answer, or why there is none, as JSON."""
+        """FastRTC's answer, or the reason for a refusal, as JSON."""
         address = self._client_address()
         if isinstance(body, dict) and body.get("type") == "offer" and not self._limits.admit(address):
             return _refusal("too_many_offers")
@@ -102,8 +102,8 @@ class GuardedOffers:
         try:
             return await self._take_offer(body, webrtc_id, known, address)
         except RelayUnavailable:
-            return _refusal("no_relay")  # its page has been given the words by turn()
-        except Exception as error:  # whatever aiortc makes of what a stranger sent
+            return _refusal("no_relay")  # turn() has already told the page
+        except Exception as error:  # aiortc may raise anything for malformed input
             log.info("An offer could not be used: %s", type(error).__name__)
             if not known:
                 await fastrtc.close_peer(self._component, webrtc_id)
@@ -123,7 +123,7 @@ class GuardedOffers:
         self._component.server_rtc_configuration = await self._ice_servers.for_server()
         answer = await self._handle(body, webrtc_id)
         peer = None if known else self._component.pcs.get(webrtc_id)
-        if peer is not None:  # before the client has the answer: nothing can have come from it yet
+        if peer is not None:  # before the client has the answer, so no packet can have arrived
             handler: Any = self._component.handlers.get(webrtc_id)
             handler.inbound = replace_jitter_buffers(peer)
         return answer

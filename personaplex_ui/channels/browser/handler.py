@@ -1,10 +1,10 @@
-"""The browser's transport: FastRTC hands in the microphone's sound and takes the assistant's.
+"""The browser's transport: FastRTC passes in the microphone's sound and takes the assistant's.
 
-Knows FastRTC's handler interface; what it leaves undone is mended in ``compat.fastrtc``.
+Implements FastRTC's handler interface; ``compat.fastrtc`` contains the workarounds.
 """
 
-# Gradio and FastRTC are typed in part only:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# Gradio and FastRTC are only partly typed: pyright: reportUnknownMemberType=false,
+# reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
 import logging
@@ -37,18 +37,18 @@ SILENCE_SEC = 0.02
 SILENCE = np.zeros((1, int(SILENCE_SEC * SAMPLE_RATE_HZ)), dtype=np.int16)
 
 ReadSettings = Callable[[Sequence[object]], tuple[CallSettings, str, str]]
-"""From the values of the page's inputs to the settings of a call, its owner's key and the client's address.
-Raises ``InvalidInput``."""
+"""Turns the values of the page's inputs into the settings of a call, its owner's key and the client's
+address. Raises ``InvalidInput``."""
 
 ClosePeer = Callable[[str], Awaitable[None]]
-"""Closes the peer connection of a WebRTC id, if there still is one."""
+"""Closes the peer connection of a WebRTC id, if it still exists."""
 
 Sound = tuple[int, npt.NDArray[np.int16]]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What became of one WebRTC connection: a call of ``owner``, or a refusal in words."""
+    """The outcome of one WebRTC connection: a call of ``owner``, or a refusal with a sentence."""
 
     call: LiveCall | None = None
     owner: str = ""
@@ -60,7 +60,7 @@ class Connection:
 
 
 class BrowserCalls:
-    """The connections of pages, by their WebRTC ids: how a page finds what to show."""
+    """The pages' connections by WebRTC id, so that a page finds what to show."""
 
     def __init__(self, call_manager: CallManager) -> None:
         self.call_manager = call_manager
@@ -76,11 +76,11 @@ class BrowserCalls:
         self._note(webrtc_id, Connection(refusal=sentence))
 
     def of(self, webrtc_id: str) -> Connection:
-        """Of one that is not known, an empty one."""
+        """The connection, or an empty one if the id is unknown."""
         return self._connections.get(webrtc_id, Connection())
 
     def _note(self, webrtc_id: str, connection: Connection) -> None:
-        # Pages ask within a second; what 20 later connections have pushed aside nobody will ask for.
+        # Pages ask within a second, so nobody will ask for a connection older than 20 ended ones.
         over = [known for known, connection in self._connections.items() if connection.over]
         for known in over[:-KEPT_OVER]:
             del self._connections[known]
@@ -88,10 +88,10 @@ class BrowserCalls:
 
 
 class BrowserCall(MendedStreamHandler):
-    """One WebRTC connection. FastRTC copies a prototype for each, so the constructor does nothing costly.
+    """One WebRTC connection. FastRTC copies a prototype for each one, so the constructor is cheap.
 
-    ``start_up``, ``receive`` and ``emit`` run beside each other. Nothing here raises into FastRTC: it would
-    show the raw text and leave the peer connection open for ever.
+    ``start_up``, ``receive`` and ``emit`` run concurrently. Nothing here raises into FastRTC, which would
+    show the raw message and leave the peer connection open forever.
     """
 
     def __init__(self, calls: BrowserCalls, read_settings: ReadSettings, close_peer: ClosePeer) -> None:
@@ -104,7 +104,7 @@ class BrowserCall(MendedStreamHandler):
         self._closed = False
         self._pacer = Pacer()
         self.inbound: Sequence[InboundAudio] = ()
-        """Where the caller's packets come in; given to each connection by the component."""
+        """The inputs of the caller's packets; the component sets them for each connection."""
 
     def copy(self) -> "BrowserCall":
         return BrowserCall(self._calls, self._read_settings, self._close_peer)
@@ -142,7 +142,7 @@ class BrowserCall(MendedStreamHandler):
         try:
             _, settings, _, _ = self._read_arguments()
         except PersonaplexError:
-            return  # the page shows the sentence at the field; the call keeps its values
+            return  # the page shows the message beside the field; the call keeps its values
         if settings.sampling != self._call.settings.sampling:
             self._call.change_sampling(settings.sampling)
 
@@ -161,11 +161,11 @@ class BrowserCall(MendedStreamHandler):
             _, samples = frame
             self._call.hear(samples.reshape(-1).astype(np.float32) / 32768.0)
         except Exception:
-            log.exception("A browser call failed while it received.", extra=self._log_context())
+            log.exception("A browser call failed while receiving.", extra=self._log_context())
             self._give_up("Something failed on our side. Please call again.")
 
     async def emit(self) -> Sound | CloseStream | None:
-        """The next sound to send, at the pace it is heard; silence while there is none."""
+        """The next sound to send, in real time; silence while there is none."""
         if self._closed:
             await self._stop_asking()
             return None
@@ -176,7 +176,7 @@ class BrowserCall(MendedStreamHandler):
             self._closed = True
             return CloseStream(str(over))
         except Exception:
-            log.exception("A browser call failed while it sent.", extra=self._log_context())
+            log.exception("A browser call failed while sending.", extra=self._log_context())
             self._closed = True
             self._give_up("Something failed on our side. Please call again.")
             await self.shutdown()
@@ -202,7 +202,7 @@ class BrowserCall(MendedStreamHandler):
         return SAMPLE_RATE_HZ, (np.clip(answer, -1.0, 1.0) * 32767.0).astype(np.int16).reshape(1, -1)
 
     def _log_context(self) -> dict[str, str]:
-        # FastRTC runs these in tasks of its own, which begin before the call.
+        # FastRTC runs these in its own tasks, which begin before the call.
         return {"call": self._call.call_id[:ID_LETTERS]} if self._call is not None else {}
 
     def _give_up(self, sentence: str) -> None:
@@ -217,7 +217,7 @@ class BrowserCall(MendedStreamHandler):
             self._call.hang_up("You hung up.")
 
     async def _stop_asking(self) -> None:
-        # A client that does not hang up when it is told to would hold its connection for ever.
+        # A client that ignores the request to hang up would hold its connection forever.
         await asyncio.sleep(GOODBYE_ARRIVES_SEC)
         webrtc_id = self.stop_track()
         if webrtc_id is not None:

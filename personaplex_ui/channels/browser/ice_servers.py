@@ -1,8 +1,8 @@
-"""The ICE servers of calls: those of the settings, Cloudflare's on a Hugging Face Space, or none.
+"""The ICE servers of calls: the configured ones, Cloudflare's on a Hugging Face Space, or none.
 
-A browser on the same machine or in the same network reaches this server without any; through a firewall, or a
-platform that lets no UDP in, a TURN server has to relay. Knows the credentials' source, age and failures; who
-wants a call, and FastRTC's component, are unknown here.
+A browser on the same machine or network reaches this server without any; behind a firewall, or on a platform
+that blocks incoming UDP, a TURN server has to relay. Handles the source, age and failures of credentials;
+independent of the callers and of FastRTC's component.
 """
 
 import asyncio
@@ -25,25 +25,28 @@ from personaplex_ui.errors import PersonaplexError
 log = logging.getLogger(__name__)
 
 IceServer: TypeAlias = dict[str, Any]
-"""One entry of ``RTCConfiguration.iceServers``, as browsers spell it, its credential in clear."""
+"""One entry of ``RTCConfiguration.iceServers`` in the browsers' spelling, with its credential in plain
+text."""
 
 Fetch: TypeAlias = Callable[[str, int], Awaitable[object]]
-"""From a Hugging Face token and a lifetime in seconds to ``{"iceServers": [...]}``, to be checked."""
+"""Takes a Hugging Face token and a lifetime in seconds, returns unchecked ``{"iceServers": [...]}``."""
 
 LIFETIME_SEC = 86_400
-"""Asked for: a relayed call ends when its credentials do, and calls wait in the queue before they last."""
+"""The requested lifetime: a relayed call ends when its credentials expire, and calls may wait in the queue
+first."""
 
 KEPT_SEC = 300.0
-"""One fetch serves all who ask in this time. Half of what FastRTC usually asks for, if ours is cut."""
+"""One fetch serves all requests within this time. It is half of FastRTC's usual lifetime, in case ours is
+shortened."""
 
 USABLE_SEC = LIFETIME_SEC / 2
-"""While no new credentials can be had, older ones are given out up to this age."""
+"""If no new credentials are available, older ones are used up to this age."""
 
 RETRY_AFTER_SEC = 10.0
-"""A failure is told to all who ask in this time: a page asks once more, by its offer, right after."""
+"""A failure is repeated to all requests within this time, since a page's offer follows right after."""
 
 FETCH_WITHIN_SEC = 5.0
-"""The page gives up on a server that is silent for 12 s."""
+"""The page gives up after 12 s without an answer."""
 
 NO_TOKEN = (
     "Calls cannot reach this Space yet. Whoever runs it must give it the secret HF_TOKEN, or TURN_URLS with "
@@ -52,15 +55,15 @@ NO_TOKEN = (
 TOKEN_REFUSED = (
     "Calls cannot reach this Space: the relay refused its HF_TOKEN. Whoever runs it must set a valid token."
 )
-UNREACHABLE = "The relay that calls to this Space need cannot be reached now. Please try again in a minute."
+UNREACHABLE = "The relay needed for calls to this Space cannot be reached now. Please try again in a minute."
 
 
 class RelayUnavailable(PersonaplexError):
-    """Calls need a TURN server, and there is none to be had now."""
+    """Calls need a TURN server, and none is available now."""
 
 
 class IceServers:
-    """Always the same servers; none at all is fine wherever browsers reach this server directly."""
+    """A fixed list of servers; it may be empty where browsers reach this server directly."""
 
     def __init__(self, servers: Sequence[IceServer] = ()) -> None:
         self._servers = list(servers)
@@ -75,12 +78,12 @@ class IceServers:
         return {"iceServers": servers} if servers else {}
 
     async def for_server(self) -> RTCConfiguration:
-        """The same for aiortc, which uses the first STUN and the first TURN URL of all and no other.
+        """The same for aiortc, which uses only the first STUN URL and the first TURN URL.
 
         Raises:
             RelayUnavailable: with the words for the page.
         """
-        # An empty list, since without one aiortc would ask Google's STUN server.
+        # The list may be empty; without a list aiortc would use Google's STUN server.
         return RTCConfiguration(iceServers=[RTCIceServer(**server) for server in await self._current()])
 
     async def _current(self) -> list[IceServer]:
@@ -88,14 +91,14 @@ class IceServers:
 
 
 class NoIceServers(IceServers):
-    """A Space without any: no browser could reach it."""
+    """A Space without ICE servers, which no browser could reach."""
 
     async def _current(self) -> list[IceServer]:
         raise RelayUnavailable(NO_TOKEN)
 
 
 class CloudflareIceServers(IceServers):
-    """Cloudflare's TURN servers, as FastRTC gives them to owners of a Hugging Face token."""
+    """Cloudflare's TURN servers, which FastRTC provides to owners of a Hugging Face token."""
 
     def __init__(
         self, hf_token: str, fetch: Fetch | None = None, clock: Callable[[], float] = time.monotonic
@@ -116,7 +119,7 @@ class CloudflareIceServers(IceServers):
             return list(self._servers)
 
     async def _renew(self) -> None:
-        """Fetch, or make do with what there is."""
+        """Fetch new credentials, or keep the old ones if they are still usable."""
         if not self._is_younger(self._failed_at, RETRY_AFTER_SEC):
             try:
                 async with asyncio.timeout(FETCH_WITHIN_SEC):
@@ -125,8 +128,8 @@ class CloudflareIceServers(IceServers):
                 self._fetched_at, self._failed_at = self._clock(), None
                 return
             except Exception as error:
-                # FastRTC raises bare Exception, httpx and JSON theirs. Their texts quote what the other side
-                # says, so neither log nor page gets them.
+                # FastRTC raises bare Exception; httpx and JSON raise their own. Their messages quote the
+                # other side, so they go neither to the log nor to the page.
                 status = turn_failure_status(error)
                 log.warning(
                     "No TURN credentials: %s%s", type(error).__name__, f", HTTP {status}" if status else ""
@@ -141,21 +144,21 @@ class CloudflareIceServers(IceServers):
 
 
 def choose_ice_servers(given: Sequence[IceServer], space_id: str | None, hf_token: str | None) -> IceServers:
-    """Where ICE servers come from. ``given``: those of TURN_URLS, which win; only a Space has an id."""
+    """Choose the source of ICE servers. ``given``: those of TURN_URLS, which win; only a Space has an id."""
     if given or not space_id:
         return IceServers(given)
     return CloudflareIceServers(hf_token) if hf_token else NoIceServers()
 
 
 def servers_in(answer: object) -> list[IceServer]:
-    """The servers in the answer of a TURN service; Cloudflare has sent one object as well as a list.
+    """The servers in the answer of a TURN service; Cloudflare has sent both a single object and a list.
 
     Raises:
-        ValueError: there is no TURN server with credentials in it.
+        ValueError: it contains no TURN server with credentials.
     """
     servers: list[IceServer] = []
     for entry in _Answer.model_validate(answer).iceServers:
-        with contextlib.suppress(ValidationError):  # a browser would refuse this one; the others may do
+        with contextlib.suppress(ValidationError):  # a browser would refuse this one; the others may work
             servers.append(_Entry.model_validate(entry).model_dump(exclude_none=True))
     if not any("credential" in server for server in servers):
         raise ValueError("no TURN server in the answer")
@@ -172,7 +175,7 @@ class _Answer(BaseModel):
 
 
 class _Entry(BaseModel):
-    """One entry with only what is known of it."""
+    """One entry, with its known fields only."""
 
     urls: Annotated[list[str], Field(min_length=1)]
     username: str | None = None

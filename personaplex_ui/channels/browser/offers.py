@@ -1,7 +1,7 @@
-"""What a WebRTC offer must and may hold, and how many may be there that have not become a connection.
+"""Checks WebRTC offers, and limits how many offers may be open without a connection.
 
-Pure: told the time and what comes, it says what is wrong or too much. A half-open offer costs sockets and
-time of the event loop, and nobody has to show anything to make one.
+Pure; times are passed in. A half-open offer costs sockets and event loop time, and anybody can make one
+without credentials.
 """
 
 from collections import Counter, OrderedDict
@@ -13,7 +13,7 @@ from aiortc.sdp import SessionDescription
 MAX_ID_CHARACTERS = 64
 
 MAX_SDP_CHARACTERS = 20_000
-"""Browsers' offers of a microphone and a data channel have 2,000 to 8,000."""
+"""Browsers' offers with a microphone and a data channel have 2,000 to 8,000."""
 
 MAX_SDP_LINES = 500
 MAX_MEDIA = 2
@@ -22,17 +22,17 @@ MAX_CANDIDATE_CHARACTERS = 512
 
 MAX_HALF_OPEN_OF_ADDRESS = 3
 MAX_HALF_OPEN = 20
-"""Offers that have not connected. The oldest of the address that has the most makes room for the next."""
+"""Offers that have not connected. The next one replaces the oldest of the address that has the most."""
 
 OFFERS_AT_ONCE = 6.0
 OFFERS_PER_SEC = 1.0
-"""Of one known address: in a burst, and for good."""
+"""The burst and the sustained rate of one known address."""
 
 MAX_ADDRESSES = 1_000
 
 
 def check_offer(body: object) -> str:
-    """Why this message of a browser cannot be taken, or an empty string. ``body`` is any JSON."""
+    """Why a browser's message cannot be accepted, or an empty string. ``body`` is any JSON."""
     if not isinstance(body, dict):
         return "malformed_message"
     body = cast(dict[str, object], body)
@@ -60,19 +60,19 @@ def _check_sdp(sdp: str) -> str:
     try:
         media = SessionDescription.parse(sdp).media
     except Exception:
-        # aiortc's parser raises whatever its string handling raises (ValueError, IndexError, AssertionError).
+        # aiortc's parser raises any error of its string handling (ValueError, IndexError, AssertionError).
         return "malformed_sdp"
     sends_audio = any(m.kind == "audio" and m.direction in ("sendrecv", "sendonly") for m in media)
     if not sends_audio or not any(m.kind == "application" for m in media):
         return "offer_without_microphone"
-    # Without these no connection can come about, yet aiortc would answer and wait for it.
+    # Without these no connection is possible, yet aiortc would answer and wait for one.
     secured = all(m.dtls and m.dtls.fingerprints for m in media)
     known = all(m.ice and m.ice.usernameFragment and m.ice.password for m in media)
     return "" if secured and known else "offer_without_keys"
 
 
 def rough_problem(sdp: str) -> str:
-    """Why this is not an offer of a page, or an empty string. Costs next to nothing, unlike parsing it."""
+    """Why this is not an offer from a page, or an empty string. Much cheaper than parsing it."""
     if len(sdp) > MAX_SDP_CHARACTERS or sdp.count("\n") > MAX_SDP_LINES:
         return "offer_too_large"
     if sum(line.startswith("m=") for line in sdp.splitlines()) > MAX_MEDIA:
@@ -81,7 +81,7 @@ def rough_problem(sdp: str) -> str:
 
 
 def with_few_candidates(sdp: str) -> str:
-    """``sdp`` with its first 32 candidates only: each one is tried with each of ours."""
+    """``sdp`` with only its first 32 candidates, since each is paired with each of ours."""
     left = MAX_CANDIDATES
     kept: list[str] = []
     for line in sdp.splitlines():
@@ -96,7 +96,7 @@ def with_few_candidates(sdp: str) -> str:
 class OfferLimits:
     """``clock``: seconds. ``is_connecting``: whether the peer of an id has answered.
 
-    An empty address stands for all clients that are not known: only the total limits them.
+    An empty address stands for all unknown clients; only the total limits them.
     """
 
     def __init__(self, clock: Callable[[], float], is_connecting: Callable[[str], bool]) -> None:
@@ -119,7 +119,7 @@ class OfferLimits:
         return tokens >= 1.0
 
     def add(self, webrtc_id: str, address: str) -> list[str]:
-        """Note an offer of ``address``, and return the ids of the peers that are to be closed for it."""
+        """Record an offer of ``address``; returns the ids of the peers to close for it."""
         for known in [known for known in self._offers if self._is_connecting(known)]:
             del self._offers[known]
         self._offers[webrtc_id] = address
@@ -132,12 +132,12 @@ class OfferLimits:
         return closed
 
     def remove(self, webrtc_id: str) -> None:
-        """The peer is connected, or gone."""
+        """The peer has connected or is gone."""
         self._offers.pop(webrtc_id, None)
         self._candidates.pop(webrtc_id, None)
 
     def admit_candidate(self, webrtc_id: str) -> bool:
-        """Whether one more candidate of this connection may be taken."""
+        """Whether this connection may send one more candidate."""
         self._candidates[webrtc_id] += 1
         return self._candidates[webrtc_id] <= MAX_CANDIDATES
 

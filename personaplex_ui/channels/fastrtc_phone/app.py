@@ -1,8 +1,8 @@
-"""The two routes that FastRTC's phone service needs, as an app of its own: all that its tunnel shows of us.
+"""The two routes that FastRTC's phone service needs, as a separate app: the tunnel exposes nothing else.
 
-Requests there are signed by FastRTC's Twilio account, whose secret only FastRTC has, so the signature cannot
-be checked. What protects the calls is a token for one call, the limit on connections that have not begun one,
-and the slots. Knows routes; not what is answered, and not how the tunnel came about.
+FastRTC's Twilio account signs the requests, and only FastRTC has its secret, so the signature cannot be
+checked. The calls are protected by one-time tokens, a limit on connections that have not begun a call, and
+the slots. Defines routes only; independent of the answers and the tunnel.
 """
 
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -18,7 +18,7 @@ INCOMING_PATH = "/telephone/incoming"
 
 
 def build_lent_number_app(call_manager: CallManager, phone: PhoneService, host: str) -> FastAPI:
-    """The app behind the public ``host``, which alone decides where streams connect to."""
+    """The app behind the public ``host``, which is the only host that streams connect to."""
     lobby = Lobby()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
@@ -27,7 +27,7 @@ def build_lent_number_app(call_manager: CallManager, phone: PhoneService, host: 
 
     @app.post(INCOMING_PATH)
     async def incoming(request: Request) -> Response:
-        await read_small_body(request)  # of which nothing is used
+        await read_small_body(request)  # its content is not used
         return Response(await phone.answer_lent(host), media_type=MEDIA_TYPE)
 
     @app.websocket(LENT_STREAM_PATH)

@@ -1,6 +1,6 @@
-"""A second small server, on a port of its own, for an app that is to be reached through a tunnel only.
+"""A second small server on its own port, for an app that is reached only through a tunnel.
 
-It runs on the event loop of the first one, whose signals and lifespan it leaves alone. Knows no routes.
+It runs on the event loop of the main server, whose signals and lifespan it leaves alone.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 WS_MAX_BYTES = 2**20
 WS_PING_SEC = 20.0
 MOST_CONNECTIONS = 256
-"""Beyond that the server answers 503."""
+"""Beyond that, the server answers 503."""
 
 CONNECTIONS_CLOSE_WITHIN_SEC = 1
 ENDS_WITHIN_SEC = 2.0
@@ -29,12 +29,12 @@ NO_PORT = "No port of this machine could be opened for the telephone. End other 
 
 @contextlib.contextmanager
 def listening() -> Generator[socket.socket]:
-    """A free port of 127.0.0.1 that takes connections, though nobody answers them before ``serving``.
+    """A free port of 127.0.0.1 that accepts connections, though nothing answers them before ``serving``.
 
     Raises:
         PhoneUnavailable: there is none.
     """
-    # With the protocol named: otherwise asyncio does not turn Nagle's algorithm off, and sound waits for it.
+    # The protocol is given because otherwise asyncio does not disable Nagle's algorithm, which delays sound.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         try:
             listener.bind(("127.0.0.1", 0))
@@ -46,7 +46,7 @@ def listening() -> Generator[socket.socket]:
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, listener: socket.socket) -> AsyncGenerator[asyncio.Task[None]]:
-    """Serve the ASGI app ``app``; gives the task that ends when the server does, for whatever reason."""
+    """Serve the ASGI app ``app``; yields the task that ends when the server does, for any reason."""
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -73,7 +73,7 @@ async def serving(app: Any, listener: socket.socket) -> AsyncGenerator[asyncio.T
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        yield  # they are the first server's
+        yield  # they belong to the main server
 
 
 def _log_failure(done: asyncio.Task[None]) -> None:

@@ -1,8 +1,7 @@
-"""A telephone number for a demo, lent by FastRTC's phone service: opened, watched, given back.
+"""A telephone number for a demo, lent by FastRTC's phone service: opens, watches and returns it.
 
-Owns everything a number needs: a port of its own, a server with the telephone's routes and nothing else, the
-tunnel that leads to it, and the registration. What those routes do, it does not know. One event loop, that of
-the calls.
+Owns everything a number needs: a port, a server with only the telephone's routes, the tunnel to it, and the
+registration. Independent of what the routes do. Runs on the event loop of the calls.
 """
 
 import asyncio
@@ -25,10 +24,10 @@ from personaplex_ui.errors import PhoneUnavailable
 log = logging.getLogger(__name__)
 
 BuildApp = Callable[[str], Any]
-"""Makes of the public host the ASGI app with the telephone's routes."""
+"""Builds the ASGI app with the telephone's routes for the public host."""
 
 OpenTunnel = Callable[[int], AbstractAsyncContextManager[Tunnel]]
-"""Leads to the port."""
+"""Opens a tunnel to the port."""
 
 CALLS_END_WITHIN_SEC = 1.0
 GOODBYES_ARRIVE_SEC = 0.2
@@ -38,11 +37,11 @@ OFF = "There is no FastRTC number now."
 OPENING_TUNNEL = "The tunnel to Hugging Face is being opened. The first time this takes up to a minute."
 ASKING = "FastRTC's phone service is being asked for a number."
 CLOSING = "The number is being given back."
-SWITCHED_OFF = "The number was switched off before it was there."
+SWITCHED_OFF = "The number was switched off before it was ready."
 GOODBYE = "The telephone number has been switched off."
-FAILED_HERE = "The phone number could not be set up; the server's log tells why. Please try again."
+FAILED_HERE = "The phone number could not be set up; the server's log says why. Please try again."
 SERVER_GONE = (
-    "The server of the telephone's routes has ended, so the number reaches nobody. Ask for one again."
+    "The server behind the number has stopped, so the number reaches nobody. Ask for a number again."
 )
 
 
@@ -56,10 +55,10 @@ class NumberState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NumberView:
-    """What a page shows. ``sentence``: what goes on, or why there is no number.
+    """What a page shows. ``sentence``: what is happening, or why there is no number.
 
-    Only when ready: ``number`` to call, ``code`` to enter then, ``remaining`` minutes as ``mm:ss`` until
-    ``reset_date``; the last two are "" when the service does not tell them.
+    Set only when ready: ``number`` to call, ``code`` to enter, ``remaining`` minutes as ``mm:ss`` until
+    ``reset_date``; the last two are empty if the service does not report them.
     """
 
     state: NumberState
@@ -71,8 +70,8 @@ class NumberView:
 
 
 class FastRtcNumber:
-    """At most one number at a time. ``build_app`` makes the app that is reached through ``open_tunnel``, and
-    nothing else is. Calls of ``Transport.FASTRTC_PHONE`` use up the minutes, and end with the number."""
+    """At most one number at a time. ``build_app`` makes the only app that is reached through ``open_tunnel``.
+    Calls of ``Transport.FASTRTC_PHONE`` use up the minutes and end with the number."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class FastRtcNumber:
         return self._state
 
     def view(self) -> NumberView:
-        """The number now; cheap, to be asked as often as a page likes."""
+        """The current number; cheap, so a page may ask as often as it likes."""
         lent = self._registration
         if lent is None or self._state is not NumberState.READY:
             return NumberView(self._state, self._sentence)
@@ -107,11 +106,11 @@ class FastRtcNumber:
         return NumberView(self._state, self._sentence, lent.number, lent.code, remaining, lent.reset_date)
 
     async def open(self) -> None:
-        """Get a number; returns when it can be called. If there is one, nothing happens; if one is being
-        opened, this waits for it. Whoever is cancelled only stops waiting.
+        """Get a number; returns when it can be called. Does nothing if there is one, and waits if one is
+        being opened. Cancellation only stops the wait.
 
         Raises:
-            PhoneUnavailable: there is none to be had; the view and the log say why, too.
+            PhoneUnavailable: no number is available; the view and the log also say why.
         """
         if self._holding is not None and self._state is NumberState.CLOSING:
             await asyncio.wait([self._holding])
@@ -124,8 +123,8 @@ class FastRtcNumber:
             raise PhoneUnavailable(self._sentence if self._state is NumberState.FAILED else SWITCHED_OFF)
 
     async def close(self) -> None:
-        """Give the number back, end its calls, and leave nothing running; also in the middle of ``open``.
-        Usually takes under a second, and 8 s at most."""
+        """Give the number back, end its calls and stop everything, even in the middle of ``open``. Usually
+        takes under a second, at most 8 s."""
         if self._holding is not None:
             if self._state in (NumberState.OPENING, NumberState.READY):
                 self._show(NumberState.CLOSING, CLOSING)
@@ -134,7 +133,7 @@ class FastRtcNumber:
         self._show(NumberState.OFF, OFF)
 
     async def _hold(self) -> None:
-        """From the opening to the end of a number, for whatever reason it ends."""
+        """Open a number and hold it until it ends, for any reason."""
         state, sentence = NumberState.OFF, OFF
         try:
             self._service.check_token()
@@ -143,7 +142,7 @@ class FastRtcNumber:
         except PhoneUnavailable as error:
             state, sentence = NumberState.FAILED, str(error)
             log.warning("There is no phone number: %s", error)
-        except Exception:  # of uvicorn, the system, ...
+        except Exception:  # from uvicorn, the system, ...
             state, sentence = NumberState.FAILED, FAILED_HERE
             log.exception("There is no phone number.")
         finally:
@@ -152,8 +151,8 @@ class FastRtcNumber:
             self._opened.set()
 
     async def _open_all(self, held: contextlib.AsyncExitStack) -> None:
-        """Raises PhoneUnavailable when there is no number, or no more."""
-        # Undone in the other order: first nobody new is sent here, last the port is closed.
+        """Raises PhoneUnavailable if there is no number, or when it is lost."""
+        # Undone in reverse order: first no new callers are sent here, and the port is closed last.
         listener = held.enter_context(listening())
         tunnel = await held.enter_async_context(self._open_tunnel(listener.getsockname()[1]))
         server = await held.enter_async_context(serving(self._build_app(tunnel.host), listener))
@@ -181,7 +180,7 @@ class FastRtcNumber:
         try:
             yield await asyncio.shield(asking)
         finally:
-            # The service may lend a number that nobody waits for any more, and then it must hear that.
+            # The service may lend a number although nobody waits for it any more; then give it back.
             await asyncio.wait([asking], timeout=LATE_ANSWER_WITHIN_SEC)
             if asking.done() and not asking.cancelled() and asking.exception() is None:
                 await self._service.unregister(host, asking.result())
@@ -210,6 +209,6 @@ class FastRtcNumber:
 
 
 def in_minutes(sec: float) -> str:
-    """``mm:ss``, of at least 0 s."""
+    """``mm:ss``, not below 0 s."""
     minutes, seconds = divmod(max(0, int(sec)), 60)
     return f"{minutes:02}:{seconds:02}"

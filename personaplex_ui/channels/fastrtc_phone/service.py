@@ -1,7 +1,7 @@
-"""FastRTC's phone service: lends a telephone number to a public host, and takes it back.
+"""The client of FastRTC's phone service, which lends a telephone number to a public host.
 
-Knows the service's two questions and answers; neither tunnel nor call. What the service says goes to pages
-and logs, so nothing of it is passed on that has not been checked. The token goes nowhere but to the service.
+Depends on the service's two requests, not on the tunnel or the calls. The service's answers appear on pages
+and in logs, so everything is checked before it is passed on. The token is sent only to the service.
 """
 
 import asyncio
@@ -20,39 +20,39 @@ from personaplex_ui.errors import PhoneUnavailable
 log = logging.getLogger(__name__)
 
 SERVICE_URLS = ("https://api.fastrtc.org", "https://fastrtc-fastphone.hf.space")
-"""The second is asked when the first cannot be reached, as FastRTC does it."""
+"""The second is used if the first cannot be reached, as in FastRTC."""
 
 REGISTERS_WITHIN_SEC = 15.0
 UNREGISTERS_WITHIN_SEC = 3.0
 MOST_BYTES = 65_536
-"""Longer answers are given up: the service has not as much to say."""
+"""Longer answers are discarded; the service's are short."""
 
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
 NO_TOKEN = (
-    "A number of FastRTC's needs a Hugging Face token. Make one (kind “read”) at "
+    "A FastRTC number needs a Hugging Face token. Create one (kind “read”) at "
     f"{TOKENS_PAGE}, set HF_TOKEN to it, and start the app again."
 )
 WRONG_TOKEN = (
-    "FastRTC's phone service does not accept HF_TOKEN. Make a new token (kind “read”) at "
+    "FastRTC's phone service does not accept HF_TOKEN. Create a new token (kind “read”) at "
     f"{TOKENS_PAGE}, set HF_TOKEN to it, and start the app again."
 )
 UNREACHABLE = (
     "FastRTC's phone service does not answer. Check the internet connection, and try again in a few minutes; "
-    "a number of Twilio's works without it."
+    "a Twilio number works without it."
 )
 NOT_UNDERSTOOD = (
-    "FastRTC's phone service answered in a way that is not understood here. Try again later; if it stays so, "
-    "look for a newer version of this app, or use a number of Twilio's."
+    "FastRTC's phone service sent an answer that this app does not understand. Try again later; if it "
+    "happens again, look for a newer version of this app, or use a Twilio number."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """The lent number. Who calls it is asked for ``code`` and then connected to the host.
+    """The lent number. Callers are asked for ``code`` and then connected to the host.
 
-    ``remaining_sec``: how long callers may talk in all until ``reset_date`` (a text of the service's); None
-    and "" when it did not say. ``service_url``: which of the services lent it.
+    ``remaining_sec``: total talk time left until ``reset_date`` (the service's text); None and "" if it did
+    not say. ``service_url``: the service that lent it.
     """
 
     number: str
@@ -77,7 +77,7 @@ OR_NOTHING = WrapValidator(_or_nothing)
 
 
 class _Answer(BaseModel, coerce_numbers_to_str=True):
-    """What is not as it should be counts as not told."""
+    """A malformed field counts as missing."""
 
     phone: Annotated[str | None, _text(r"^\+?[0-9(][0-9 ().-]{2,30}$"), OR_NOTHING] = None
     code: Annotated[str | None, _text(r"^[0-9A-Za-z-]{1,16}$"), OR_NOTHING] = None
@@ -86,7 +86,7 @@ class _Answer(BaseModel, coerce_numbers_to_str=True):
 
 
 class FastRtcService:
-    """Asks the service. ``hf_token``: a Hugging Face token, by which it counts the minutes."""
+    """Sends requests to the service. ``hf_token``: a Hugging Face token, by which it counts the minutes."""
 
     def __init__(
         self,
@@ -99,19 +99,17 @@ class FastRtcService:
         self._make_client = make_client
 
     def check_token(self) -> None:
-        """Raises:
-        PhoneUnavailable: there is none, or it cannot be sent.
-        """
+        """Raises: PhoneUnavailable: the token is missing or malformed."""
         if not self._token:
             raise PhoneUnavailable(NO_TOKEN)
         if not re.fullmatch(r"[!-~]+", self._token):
             raise PhoneUnavailable(WRONG_TOKEN)
 
     async def register(self, host: str) -> Registration:
-        """Have a number lead to ``https://host/telephone/incoming``.
+        """Register a number that leads to ``https://host/telephone/incoming``.
 
         Raises:
-            PhoneUnavailable: the service does not, with the words why.
+            PhoneUnavailable: the service refused or did not answer; the message says why.
         """
         self.check_token()
         for url in self._urls:
@@ -127,7 +125,7 @@ class FastRtcService:
         raise PhoneUnavailable(UNREACHABLE)
 
     async def unregister(self, host: str, registration: Registration) -> None:
-        """Give the number back, if the service can be told within 3 s."""
+        """Give the number back, if the service can be reached within 3 s."""
         body = {"url": host, "code": registration.code}
         try:
             url = registration.service_url
@@ -139,8 +137,8 @@ class FastRtcService:
             log.warning("The phone number could not be given back: HTTP %d", status)
 
     async def _ask(self, url: str, path: str, body: dict[str, str], within_sec: float) -> tuple[int, bytes]:
-        """Status and content of the answer. Redirects are not followed, so the token goes nowhere else."""
-        # Unpacked, a few packets could become gigabytes before they can be counted.
+        """Status and content of the answer. Redirects are not followed, so the token is sent nowhere else."""
+        # Decompressed, a few packets could become gigabytes before they are counted.
         headers = {"Authorization": self._token, "Accept-Encoding": "identity"}
         content = bytearray()
         async with (
@@ -156,10 +154,10 @@ class FastRtcService:
 
 
 def registration_in(status: int, content: bytes, service_url: str) -> Registration:
-    """What ``/register`` answered.
+    """Parse the answer of ``/register``.
 
     Raises:
-        PhoneUnavailable: it is not a number, or it cannot be understood.
+        PhoneUnavailable: it contains no number, or cannot be understood.
     """
     try:
         answer = _Answer.model_validate_json(content)
@@ -169,12 +167,12 @@ def registration_in(status: int, content: bytes, service_url: str) -> Registrati
         until = f" until {answer.reset_date}" if answer.reset_date else ""
         raise PhoneUnavailable(
             f"The minutes of FastRTC's phone service are used up{until} for this HF_TOKEN. Try again after "
-            "that, or use a number of Twilio's."
+            "that, or use a Twilio number."
         )
     if status in (401, 403):
         raise PhoneUnavailable(WRONG_TOKEN)
     if not 200 <= status < 300 or not answer.phone or not answer.code:
-        log.warning("FastRTC's phone service is not understood: HTTP %d", status)
+        log.warning("The answer of FastRTC's phone service is not understood: HTTP %d", status)
         raise PhoneUnavailable(NOT_UNDERSTOOD)
     remaining_sec = None if answer.time_remaining is None else max(0.0, answer.time_remaining)
     return Registration(answer.phone, answer.code, remaining_sec, answer.reset_date or "", service_url)

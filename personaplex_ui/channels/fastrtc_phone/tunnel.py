@@ -1,7 +1,7 @@
 """A public host name for one port of this machine, through the relay that Gradio's share links use.
 
-Knows the child process that holds the tunnel (``tunnel_process``) and what can fail on the way, not what
-listens on the port.
+Runs the child process that holds the tunnel (``tunnel_process``) and explains its failures. Independent of
+what listens on the port.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from personaplex_ui.errors import PhoneUnavailable
 log = logging.getLogger(__name__)
 
 OPENS_WITHIN_SEC = 60.0
-"""The first time, a program has to be fetched, too."""
+"""The first time, a program has to be downloaded too."""
 
 ENDS_WITHIN_SEC = 2.0
 SHOWN_CHARACTERS = 400
@@ -29,37 +29,37 @@ URL = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?)(?:
 
 FAILED = "The tunnel to Hugging Face could not be opened"
 NO_RELAY = (
-    f"{FAILED}: api.gradio.app, which knows the relay, gives no usable answer. Check the internet connection "
+    f"{FAILED}: api.gradio.app, which names the relay, gave no usable answer. Check the internet connection "
     "and the firewall, and try again in a minute."
 )
 WRONG_PROGRAM = (
-    f"{FAILED}: its program, frpc, did not arrive as it should be and was removed. Try again; if that fails "
+    f"{FAILED}: its program, frpc, arrived damaged and was removed. Try again; if that fails "
     "too, check the proxy."
 )
 NO_PROGRAM = (
     f"{FAILED}: its program, frpc, could not be fetched from cdn-media.huggingface.co, or does not run on "
-    "this machine. Check the internet connection, and that HF_HOME is a folder that can be written; remove "
-    "its folder gradio/frpc and try again; or use a number of Twilio's, which needs no tunnel."
+    "this machine. Check the internet connection, and that HF_HOME is a writable folder; remove "
+    "its folder gradio/frpc and try again; or use a Twilio number, which needs no tunnel."
 )
 REFUSED = (
-    f"{FAILED}: the relay did not let it in. Try again in a minute; if that fails too, check whether the "
-    "firewall lets connections out, and that GRADIO_SHARE_SERVER_ADDRESS, where it is set, is a host and a "
-    "port, as in a.org:7000."
+    f"{FAILED}: the relay refused it. Try again in a minute; if that fails too, check whether the "
+    "firewall allows outgoing connections, and that GRADIO_SHARE_SERVER_ADDRESS, if set, is a host and a "
+    "port, such as a.org:7000."
 )
-NO_PROCESS = f"{FAILED}: no process can be started for it. Make room in memory and in the temporary folder."
+NO_PROCESS = f"{FAILED}: its process cannot be started. Free some memory and space in the temporary folder."
 TOO_LATE = (
-    f"{FAILED} in time. Check the internet connection, and whether the firewall lets connections out; then "
-    "try again."
+    f"{FAILED} in time. Check the internet connection, and whether the firewall allows outgoing connections; "
+    "then try again."
 )
-LOST = "The tunnel to Hugging Face is gone, so the number reaches nobody any more. Ask for a number again."
+LOST = "The tunnel to Hugging Face was lost, so the number reaches nobody. Ask for a number again."
 SENTENCES = {"RuntimeError": NO_RELAY, "ChecksumMismatchError": WRONG_PROGRAM, "ValueError": REFUSED}
-"""By the exception that Gradio raised; all others come from fetching or starting the program."""
+"""By the exception Gradio raised; all others come from downloading or starting the program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """``host``: the public one (with its port, if it is not 443). ``lost``: its result is the sentence that
-    says so, once the host leads here no more."""
+    """``host``: the public host, with its port unless it is 443. ``lost``: finishes with a sentence when the
+    host no longer leads here."""
 
     host: str
     lost: "asyncio.Task[str]"
@@ -71,15 +71,15 @@ async def gradio_tunnel(
     command: Sequence[str] = (sys.executable, "-P", tunnel_process.__file__),
     within_sec: float = OPENS_WITHIN_SEC,
 ) -> AsyncGenerator[Tunnel]:
-    """Makes ``port`` of 127.0.0.1 reachable under ``*.gradio.live``. ``command``: the child's program.
+    """Make ``port`` of 127.0.0.1 reachable under ``*.gradio.live``. ``command``: the child's program.
 
     Raises:
-        PhoneUnavailable: with the words for whoever runs the server.
+        PhoneUnavailable: with a message for whoever runs the server.
     """
     async with contextlib.AsyncExitStack() as held:
         try:
             async with asyncio.timeout(within_sec):
-                # Its folder is new: Gradio leaves the relay's certificate there.
+                # It runs in a new folder, where Gradio leaves the relay's certificate.
                 folder = held.enter_context(tempfile.TemporaryDirectory(prefix="tunnel-"))
                 process = await asyncio.create_subprocess_exec(
                     *command,
@@ -88,7 +88,7 @@ async def gradio_tunnel(
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.DEVNULL,
                     cwd=folder,
-                    start_new_session=True,  # frpc is of its group, and the terminal's Ctrl-C is not for it
+                    start_new_session=True,  # a group with frpc, which the terminal's Ctrl-C does not reach
                 )
                 held.push_async_callback(_end, process)
                 host = _host_in(await _first_line(process))
@@ -123,10 +123,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _host_in(line: str) -> str:
-    """The host, with its port if there is one, of the URL in the child's ``line``.
+    """The host, with its port if any, of the URL in the child's ``line``.
 
     Raises:
-        PhoneUnavailable: it says what failed.
+        PhoneUnavailable: the line reports a failure.
     """
     if url := URL.match(line):
         return url[1]

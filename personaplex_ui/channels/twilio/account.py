@@ -1,4 +1,4 @@
-"""The Twilio account as this server was given it, and what is still missing to answer or to dial."""
+"""The configured Twilio account, and which settings are missing to answer or to dial."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 
 @dataclass(frozen=True, slots=True)
 class PhoneAccount:
-    """``auth_token`` is the account's secret, with which Twilio signs what it sends. Empty: not given.
+    """``auth_token``: the account's secret, with which Twilio signs its requests. Empty values are not set.
 
     Raises:
-        SettingsError: ``account_sid`` is none.
+        SettingsError: ``account_sid`` is malformed.
     """
 
     account_sid: str = ""
@@ -29,7 +29,7 @@ class PhoneAccount:
 
     @property
     def can_answer(self) -> bool:
-        """Calls to the number can be taken: Twilio's signatures can be checked."""
+        """Whether calls to the number can be answered, because Twilio's signatures can be checked."""
         return bool(self.auth_token)
 
     @property
@@ -38,7 +38,7 @@ class PhoneAccount:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The variables without which no call can be made."""
+        """The missing variables without which no call can be made."""
         given = {
             "TWILIO_ACCOUNT_SID": self.account_sid,
             "TWILIO_AUTH_TOKEN": self.auth_token,

@@ -1,4 +1,4 @@
-"""The telephone for machines with the API key: make a call, ask how it goes, end it, fetch its recording."""
+"""The telephone API for clients with the API key: make a call, follow it, end it, fetch its recording."""
 
 import functools
 from collections.abc import Callable
@@ -21,19 +21,19 @@ from personaplex_ui.web.byte_ranges import RangeResponse
 from personaplex_ui.web.small_body import form_fields, read_small_body
 
 IsMachine = Callable[[HTTPConnection], bool]
-"""Whether a request carries the API key. May raise HTTPException when too many wrong ones came before."""
+"""Whether a request carries the API key. May raise HTTPException after too many wrong keys."""
 
 NO_API_KEY = (
-    "The telephone is only for those who hold the server's API key, and there is none. Set API_KEY and send "
+    "The telephone API needs the server's API key, and none is set. Set API_KEY and send "
     "it as “Authorization: Bearer …”."
 )
 WRONG_KEY = "Please send the server's API key as “Authorization: Bearer …”."
 UNKNOWN_CALL = "There is no such telephone call. The last 200 are known."
 OTHER_BODY = (
-    "Only a form (application/x-www-form-urlencoded) or JSON (application/json) is read here. With curl that "
+    "Please send a form (application/x-www-form-urlencoded) or JSON (application/json). With curl that "
     "is --data-urlencode or --json, and not -F."
 )
-NOT_AN_OBJECT = 'The body must be a JSON object, as in {"to": "+15551234567"}.'
+NOT_AN_OBJECT = 'The body must be a JSON object, such as {"to": "+15551234567"}.'
 NO_RECORDING = (
     "There is no recording of this call. Calls are recorded with PHONE_RECORD=1, and kept for a limited time."
 )
@@ -43,13 +43,13 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 FORM = "application/x-www-form-urlencoded"
 VALUES: dict[str, Schema] = {
     "to": TEXT
-    | {"description": "The number in E.164, as in +15551234567.", "pattern": r"^\+[1-9][0-9]{6,14}$"},
-    "voice_prompt": TEXT | {"description": "The voice, one of `GET /voices`; without it the default."},
+    | {"description": "The number in E.164, such as +15551234567.", "pattern": r"^\+[1-9][0-9]{6,14}$"},
+    "voice_prompt": TEXT | {"description": "The voice, one of `GET /voices`; the default if omitted."},
     "text_prompt": TEXT
-    | {"description": "The role; without it the default.", "maxLength": MAX_PROMPT_CHARACTERS},
+    | {"description": "The role; the default if omitted.", "maxLength": MAX_PROMPT_CHARACTERS},
 }
 OUTBOUND: Responses = {
-    200: {"description": "It is being called."},
+    200: {"description": "The call is queued."},
     **errors(
         e401=WRONG_KEY,
         e408="The body is too slow.",
@@ -71,14 +71,14 @@ _VALUES = TypeAdapter(Values)
 
 
 class QueuedCall(BaseModel):
-    """A call that was begun."""
+    """A call that has been queued."""
 
     call_sid: str
     status: str
 
 
 class CallState(BaseModel, from_attributes=True):
-    """A telephone call now. Times in seconds since 1970; ``recording``: where to fetch it."""
+    """The state of a telephone call. Times in seconds since 1970; ``recording``: where to fetch it."""
 
     call_sid: str
     direction: str
@@ -109,7 +109,7 @@ class PhoneApi:
         self._has_api_key = has_api_key
 
     def add_to(self, router: APIRouter) -> None:
-        """Add ``/twilio/outbound`` and what follows a call by its SID."""
+        """Add ``/twilio/outbound`` and the routes for a call by its SID."""
         add_route = functools.partial(router.add_api_route, dependencies=[Depends(self._check_key)])
         add_route(
             "/twilio/outbound",
@@ -122,7 +122,7 @@ class PhoneApi:
         add_route(
             "/twilio/status/{call_sid}",
             self.status,
-            summary="How a telephone call goes (needs the API key)",
+            summary="Status of a telephone call (needs the API key)",
             **CALL,
         )
         add_route(
@@ -148,7 +148,7 @@ class PhoneApi:
         voice_prompt: str | None = Query(None, include_in_schema=False),
         text_prompt: str | None = Query(None, include_in_schema=False),
     ) -> QueuedCall:
-        """The values stand in the body, a form or a JSON object, or else in the address."""
+        """The values are in the body, as a form or a JSON object, or else in the query."""
         given: Values = {"to": to, "voice_prompt": voice_prompt, "text_prompt": text_prompt}
         given |= await _body_values(request)
         url = self._public_url(request)
@@ -174,7 +174,7 @@ class PhoneApi:
             raise HTTPException(503, str(error)) from error
 
     async def recording(self, call_sid: str) -> Response:
-        """Stereo WAV: left the caller, right the assistant."""
+        """Stereo WAV: the caller on the left, the assistant on the right."""
         path = self._recording(call_sid)
         if path is None:
             raise HTTPException(404, NO_RECORDING)
@@ -182,7 +182,7 @@ class PhoneApi:
 
     async def _check_key(self, request: Request) -> None:
         if not self._has_api_key:
-            # Who shows nothing is told so first; 503 is for those who have a key that we lack.
+            # Clients without credentials get 401; 503 tells clients with a key that the server has none.
             shown = request.headers.get("authorization")
             raise HTTPException(503 if shown else 401, NO_API_KEY, CHALLENGE)
         if not self._is_machine(request):

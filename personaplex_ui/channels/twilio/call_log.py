@@ -1,7 +1,7 @@
-"""What is known of each telephone call by its Twilio SID, for those who ask how it is going.
+"""The state of each telephone call by its Twilio SID, for those who ask for its progress.
 
-Looked up in memory; behind that a table on the disk brings the calls back after a restart. Knows no Twilio
-client and no number in full. One event loop; a thread of its own writes.
+Reads come from memory; a table on disk restores the calls after a restart. Does not use the Twilio client and
+never holds a full number. Runs on one event loop; a separate thread writes.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 KEPT = 200
 FILE = "phone.sqlite3"
-"""In the folder of recordings; pending dials are in it, too."""
+"""In the folder of recordings; it also holds the pending dials."""
 
 STATUSES = ("queued", "initiated", "ringing", "in-progress")
-"""Of calls that go on, in the order in which they come; a later one is never followed by an earlier one."""
+"""Statuses of calls in progress, in order; a later one is never followed by an earlier one."""
 
 OVER = ("completed", "busy", "failed", "no-answer", "canceled")
 
@@ -43,10 +43,10 @@ WHERE call_sid NOT IN (SELECT call_sid FROM phone_call ORDER BY started_at DESC 
 
 @dataclass(slots=True)
 class PhoneCall:
-    """``number``: the other side's, masked. ``status`` in Twilio's words; ``unknown`` until it sends one, and
-    again when our side has ended the call and Twilio has not said so yet.
-    ``call_id``: of our call, once the stream has begun one; ``end`` and ``reason``: why that one ended, or
-    why there was none. Times as ``time.time`` gives them. Changed by its log only."""
+    """``number``: the other party's, masked. ``status``: Twilio's status; ``unknown`` until Twilio sends one,
+    and again after our side has ended the call until Twilio confirms it. ``call_id``: our call, once the
+    stream has begun one. ``end`` and ``reason``: why that call ended, or why there was none. Times as from
+    ``time.time``. Only its log changes it."""
 
     call_sid: str
     direction: str
@@ -60,12 +60,12 @@ class PhoneCall:
 
     @property
     def over(self) -> bool:
-        """For Twilio too; of our side alone ``ended_at`` tells."""
+        """Whether the call is over for Twilio too. ``ended_at`` is set as soon as our side has ended."""
         return self.status in OVER
 
 
 class PhoneCallLog:
-    """The last 200 calls; of more the oldest that is over goes first."""
+    """The last 200 calls. Beyond that, the oldest ended call is removed first."""
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self._database = Database(directory / FILE, SCHEMA)
@@ -74,14 +74,14 @@ class PhoneCallLog:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="phone-call-log")
 
     def load(self) -> None:
-        """Bring back the calls of earlier runs. What was live then is over. Blocks on the disk."""
+        """Restore the calls of earlier runs; those that were live are over. Blocks on the disk."""
         if not self._database.path.exists():
             return
         try:
             with self._database.transaction() as connection:
                 rows = connection.execute("SELECT * FROM phone_call ORDER BY started_at").fetchall()
         except StorageFailed as error:
-            log.warning("The telephone calls of earlier runs are not known: %s", error)
+            log.warning("The telephone calls of earlier runs could not be read: %s", error)
             return
         for *values, end, reason in rows:
             call = PhoneCall(*values, end=End(end) if end else None, reason=reason)
@@ -91,12 +91,13 @@ class PhoneCallLog:
             self._calls.setdefault(call.call_sid, call)
 
     def flush(self, within_sec: float = 5.0) -> None:
-        """Wait until all is on the disk, unless that takes too long."""
+        """Wait until everything is on the disk, but not longer than ``within_sec``."""
         with contextlib.suppress(TimeoutError):
             self._writer.submit(lambda: None).result(within_sec)
 
     def begin(self, call_sid: str, direction: str, number: str, status: str = "queued") -> PhoneCall:
-        """Note a call. Of one that is known a later status stays: Twilio's messages overtake each other."""
+        """Record a call. A known call keeps a later status, because Twilio's messages may arrive out of
+        order."""
         call = self._calls.get(call_sid)
         if call is None:
             call = self._calls[call_sid] = PhoneCall(call_sid, direction, number, "unknown", self._clock())
@@ -107,22 +108,22 @@ class PhoneCallLog:
         return self._store(call)
 
     def attach(self, call: PhoneCall, call_id: str) -> None:
-        """Its stream has become our call ``call_id``."""
+        """Its stream has begun our call ``call_id``."""
         call.call_id = call_id
         self._store(call)
 
     def explain(self, call: PhoneCall, reason: str, end: End | None = None) -> None:
-        """Why it has ended, or never became a call of ours."""
+        """Record why it ended, or why it never became one of our calls."""
         call.reason, call.end = reason, end or call.end
         self._store(call)
 
     def finish(self, call: PhoneCall) -> None:
-        """Twilio asked what comes next, and was told to end the call: it need not tell."""
+        """Twilio asked what comes next and was told to end the call, so it does not need to confirm that."""
         self._change_status(call, "completed")
         self._store(call)
 
     def leave(self, call: PhoneCall, reason: str, end: End | None) -> None:
-        """Our side of the call is over; what became of the telephone's is for Twilio to tell."""
+        """Our side of the call is over; Twilio will report the status of the telephone call."""
         self._leave(call)
         self.explain(call, reason, end)
 
@@ -130,7 +131,7 @@ class PhoneCallLog:
         return self._calls.get(call_sid)
 
     def of_call(self, call_id: str) -> PhoneCall | None:
-        """The telephone call that our call ``call_id`` belongs to."""
+        """The telephone call to which our call ``call_id`` belongs."""
         return next((call for call in self._calls.values() if call.call_id == call_id), None)
 
     @property
@@ -152,7 +153,7 @@ class PhoneCallLog:
 
     def _prune(self) -> None:
         while len(self._calls) > KEPT:
-            # Callers who hang up before their stream begins leave calls that nobody tells the end of.
+            # Callers who hang up before their stream begins leave calls whose end is never reported.
             over = (c.call_sid for c in self._calls.values() if c.ended_at is not None or not c.call_id)
             del self._calls[next(over, next(iter(self._calls)))]
 
@@ -166,7 +167,7 @@ class PhoneCallLog:
                 connection.execute(PUT, row)
                 connection.execute(PRUNE, (KEPT,))
         except StorageFailed as error:
-            log.warning("A telephone call is remembered until the next start only: %s", error)
+            log.warning("A telephone call is kept in memory only: %s", error)
 
 
 def _comes_before(status: str, known: str) -> bool:

@@ -1,8 +1,7 @@
-"""Tokens that let one websocket become one call: what a signed webhook grants, the stream redeems once.
+"""One-time tokens that let a websocket become a call: a signed webhook grants one, the stream redeems it.
 
-The stream's websocket comes from outside without a signature over its parameters, so these carry their own:
-an HMAC over the values, the time until which they hold, and a number that is used once. Knows no web and no
-Twilio.
+Twilio does not sign the parameters of the stream's websocket, so the token does: it is an HMAC over the
+values, an expiry time and a nonce. Independent of the web and of Twilio.
 """
 
 import hashlib
@@ -17,21 +16,21 @@ from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.plain_text import fit_for_xml
 
 VALID_SEC = 60.0
-"""Twilio plays the announcement between webhook and stream, and takes about a second for the rest."""
+"""Twilio plays the announcement between webhook and stream; the rest takes about a second."""
 
 MOST_USED = 10_000
-"""Tokens redeemed within their validity that are remembered; more calls than that in a minute are refused."""
+"""Redeemed tokens remembered while they are valid; more calls than that in a minute are refused."""
 
 _SHAPE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
 
 
 class TokenRefused(PersonaplexError):
-    """A token is forged, too old, or was used before; the text says which."""
+    """A token is forged, expired or already used; the message says which."""
 
 
 def persona_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Voice and role as tokens stand for them: as they survive XML, and white space counts once, since line
-    breaks do not survive every XML tool."""
+    """Voice and role in the form that tokens sign: fit for XML, with white space collapsed, since not every
+    XML tool keeps line breaks."""
     return {
         name: " ".join(fit_for_xml(values.get(name, "")).split()) for name in ("voice_prompt", "text_prompt")
     }
@@ -46,7 +45,7 @@ class CallTokens:
         self._used: dict[str, int] = {}
 
     def issue(self, values: Mapping[str, str]) -> str:
-        """A token for exactly these values, for one call within the next 60 s."""
+        """A token for exactly these values, valid for one call within the next 60 s."""
         expires, nonce = str(int(self._clock() + VALID_SEC)), secrets.token_urlsafe(16)
         return f"{expires}.{nonce}.{self._sign(expires, nonce, values)}"
 
@@ -54,8 +53,8 @@ class CallTokens:
         """Use up ``token``, which must have been issued for ``values``.
 
         Raises:
-            TokenRefused: it was not, or too long ago, or it was used before. Only a token that passes is
-                used up.
+            TokenRefused: it was not issued for them, has expired or was used before. Only an accepted token
+                is used up.
         """
         shape = _SHAPE.fullmatch(token)
         if shape is None:
@@ -70,9 +69,9 @@ class CallTokens:
         if int(expires) < now:
             raise TokenRefused("The token of this call is over a minute old. Please call the number again.")
         if nonce in self._used:
-            raise TokenRefused("The token of this call was used before. Please call the number again.")
+            raise TokenRefused("The token of this call was already used. Please call the number again.")
         if len(self._used) >= MOST_USED:
-            raise TokenRefused("Too many calls come in at once. Please call again in a minute.")
+            raise TokenRefused("Too many calls are coming in at once. Please call again in a minute.")
         self._used[nonce] = int(expires)
 
     def _sign(self, expires: str, nonce: str, values: Mapping[str, str]) -> str:

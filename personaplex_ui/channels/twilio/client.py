@@ -1,6 +1,6 @@
-"""Outbound calls through Twilio's REST API. Knows Twilio's client and what its errors mean.
+"""Outbound calls through Twilio's REST API, and what its errors mean.
 
-Its sentences hold neither keys nor numbers.
+The sentences contain neither keys nor numbers.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from personaplex_ui.errors import PhoneUnavailable
 log = logging.getLogger(__name__)
 
 ANSWERS_WITHIN_SEC = 4.0
-"""Also what the end of the server may have to wait for: the client blocks a thread."""
+"""A shutdown may also have to wait this long, because the client blocks a thread."""
 
 RINGS_SEC = 40
-"""Most mailboxes answer later than that."""
+"""Most voice mailboxes answer later than that."""
 
 STATUS_EVENTS = ["initiated", "ringing", "answered", "completed"]
 
@@ -50,20 +50,20 @@ SENTENCES = {
 
 UNREACHABLE = "Twilio could not be reached. Please try again in a minute."
 IS_OVER = (21220, 20404)
-"""What Twilio says when a call is ended that has ended."""
+"""Twilio's codes for ending a call that has already ended."""
 
 TUNNEL_REFUSED = "Tunnel connection failed"
-"""What ``http.client`` raises when a proxy does not connect us begins like this."""
+"""The start of the message that ``http.client`` raises when a proxy refuses to connect."""
 
 _NOT_UNDERSTOOD = (ValueError, TypeError, AttributeError, KeyError)
-"""What Twilio's client raises for an answer in another form, as of a proxy in between: it checks none."""
+"""Twilio's client does not check answers, so an unexpected one, such as a proxy's, raises these."""
 
 _Result = TypeVar("_Result")
 
 
 class NobodyCalled(PhoneUnavailable):
-    """It is certain that no call was made: Twilio said so, or nothing was ever sent to it. ``twilio_code``
-    is the one of its errors, or 0."""
+    """No call was made for certain: Twilio said so, or nothing was ever sent to it. ``twilio_code``: Twilio's
+    error code, or 0."""
 
     def __init__(self, sentence: str, twilio_code: int = 0) -> None:
         super().__init__(sentence)
@@ -71,25 +71,25 @@ class NobodyCalled(PhoneUnavailable):
 
 
 class TwilioClient:
-    """One account's outbound calls. ``client``: another one than of the account's own keys, as tests need."""
+    """One account's outbound calls. ``client``: replaces the client built from the account, for tests."""
 
     def __init__(self, account: PhoneAccount, client: Client | None = None) -> None:
         self._from_number = account.phone_number
         self._client = client or _client(account)
 
     async def dial(self, to: str, url: str, status_url: str) -> str:
-        """Call ``to`` (E.164); returns the call's SID while it is queued. When it is answered, Twilio asks
-        the webhook ``url`` what to do, and tells ``status_url`` how it goes.
+        """Call ``to`` (E.164); returns the SID of the queued call. Twilio asks the webhook ``url`` what to do
+        when the call is answered, and reports its progress to ``status_url``.
 
         Raises:
-            NobodyCalled: Twilio refused, or was never connected to.
-            PhoneUnavailable: it did not answer, or not in a way that is understood: it may have called.
+            NobodyCalled: Twilio refused, or the connection was never made.
+            PhoneUnavailable: Twilio did not answer, or not understandably; it may have made the call.
         """
         return await self._ask(lambda: self._create(to, url, status_url))
 
     async def hang_up(self, call_sid: str) -> str:
-        """End a call that rings or goes on; returns the status that Twilio then tells of it, which is empty
-        for one that was over already.
+        """End a ringing or live call; returns the status Twilio then reports, or an empty string if the call
+        was already over.
 
         Raises:
             PhoneUnavailable: Twilio refused or did not answer.
@@ -102,8 +102,8 @@ class TwilioClient:
             return ""
 
     async def look(self) -> tuple[str, str | None]:
-        """The account's status, and what Twilio asks when the account's number is called; None for a number
-        that it does not own.
+        """The account's status, and the webhook of the account's number; None if the account does not own the
+        number.
 
         Raises:
             PhoneUnavailable: Twilio refused or did not answer.
@@ -148,10 +148,10 @@ class TwilioClient:
 
 def _refusal(code: int, status: int) -> PhoneUnavailable:
     if status >= 500:
-        return PhoneUnavailable("Twilio has a fault of its own just now. Please try again in a few minutes.")
+        return PhoneUnavailable("Twilio has a problem at the moment. Please try again in a few minutes.")
     sentence = f"Twilio refused this (error {code}). Its console explains it under Monitor, Logs, Errors."
     if status == 429:
-        sentence = "Twilio takes no more calls of this account just now. Please try again later."
+        sentence = "Twilio accepts no more calls from this account at the moment. Please try again later."
     elif known := next((told for codes, told in SENTENCES.items() if code in codes), ""):
         sentence = known
     elif status in (401, 403):
@@ -160,22 +160,23 @@ def _refusal(code: int, status: int) -> PhoneUnavailable:
 
 
 def _never_connected(error: Exception) -> bool:
-    """Whether there never was a connection, or none behind a proxy, over which a request could have gone."""
+    """Whether no connection was ever made over which the request could have been sent, directly or by
+    proxy."""
     reason: object = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
     if isinstance(reason, MaxRetryError):
         reason = reason.reason
-    if isinstance(reason, ProxyError):  # by itself it says little: one that broke later is told so, too
+    if isinstance(reason, ProxyError):  # also raised for connections that broke later
         reason = reason.original_error
-    if isinstance(reason, ConnectTimeoutError | NewConnectionError):  # names that are not found are of these
+    if isinstance(reason, ConnectTimeoutError | NewConnectionError):  # includes names that do not resolve
         return True
     return isinstance(reason, OSError) and str(reason).startswith(TUNNEL_REFUSED)
 
 
 def _client(account: PhoneAccount) -> Client:
-    # At level INFO its own logger would show account and addresses of every request.
+    # Its own logger would show the account and the addresses of every request at level INFO.
     silent = logging.getLogger(f"{__name__}.requests")
     silent.disabled = True
     http = TwilioHttpClient(timeout=ANSWERS_WITHIN_SEC, logger=silent)
-    # An environment of ours: otherwise it would look for keys and regions in the process's.
+    # Pass an environment; otherwise the client reads keys and regions from the process environment.
     environment = {"TWILIO_ACCOUNT_SID": account.account_sid}
     return Client(account.account_sid, account.auth_token, http_client=http, environment=environment)

@@ -1,10 +1,9 @@
-"""Telephone numbers: which can be dialled, and how one is shown. Pure; knows no service.
+"""Telephone numbers: which can be dialled, and how they are shown. Pure; independent of any service.
 
-What people write (``+44 (0)20 7946 0018``, ``0044 20 ...``) is read by ``phonenumbers``, which knows each
-country's trunk prefix and the lengths of its numbers. What comes out is E.164: ``+``, country code, number, 7
-to 15 digits. Emergency and other short numbers have no such form and are refused with all that has none. The
-premium ranges are those that are dialled by mistake or by fraud most often; what an account may call at all
-is set in Twilio's console (geographic permissions).
+``phonenumbers`` parses what people write (``+44 (0)20 7946 0018``, ``0044 20 ...``); it knows each country's
+trunk prefix and number lengths. The result is E.164: ``+``, country code and number, 7 to 15 digits.
+Emergency and other short numbers have no such form and are refused. The premium ranges are those dialled most
+often by mistake or fraud; Twilio's console sets which countries an account may call (geographic permissions).
 """
 
 import re
@@ -19,7 +18,7 @@ PUNCTUATION = re.compile(r"[\s().\-\u2010-\u2015/]")
 TELEPHONE_URI = re.compile(r"^tel:", re.IGNORECASE)
 INTERNATIONAL_PREFIX = re.compile(r"^(\(?)00")
 WRITTEN = re.compile(r"\(?\+[0-9A-Za-z\s().\-\u2010-\u2015/,;=#]+")
-"""One plus sign, and what stands between digits or before an extension."""
+"""One plus sign, digits, separators, and an extension."""
 LONGEST_WRITTEN = 250
 
 PREMIUM = (
@@ -46,17 +45,17 @@ SHOWN_DIGITS = 4
 
 
 def normalised(text: str) -> str | None:
-    """The number in E.164, however it is written; None when it has no such form, or has an extension."""
+    """The number in E.164 from any notation; None if it has no such form or has an extension."""
     number = _parse(text)
     return None if number is None or number.extension else _e164(number)
 
 
 def check_number(value: object, field: str = "to") -> str:
-    """A number that may be dialled, in E.164.
+    """Check a number to dial; returns it in E.164.
 
     Raises:
-        InvalidInput: it has another form, or belongs to a range that costs extra. The sentence does not
-            repeat the number.
+        InvalidInput: it is malformed, or belongs to a range that costs extra. The message does not quote the
+            number.
     """
     number = _parse(value) if isinstance(value, str) and len(value) <= 40 else None
     if number is None:
@@ -74,8 +73,8 @@ def check_number(value: object, field: str = "to") -> str:
 
 
 def masked(number: str) -> str:
-    """How a number is shown and logged: its first digits and its last, as in ``+49…1234``; of a short one
-    fewer. Anything else (a SIP address, a withheld number) is ``unknown``."""
+    """The form in which a number is shown and logged: its first and last digits, such as ``+49…1234``, or
+    fewer if it is short. Anything else (a SIP address, a withheld number) is ``unknown``."""
     found = normalised(number) or PUNCTUATION.sub("", number)
     if not E164.fullmatch(found):  # a caller's number may have any length
         return "unknown"
@@ -84,11 +83,11 @@ def masked(number: str) -> str:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber | None:
-    """None for what is not an international number, or not one that its country can have."""
+    """None if it is not an international number, or not a possible one in its country."""
     written = "".join(
         letter
         for letter in unicodedata.normalize("NFKC", text[:LONGEST_WRITTEN])
-        if unicodedata.category(letter) != "Cf"  # directions of writing, copied along with a number
+        if unicodedata.category(letter) != "Cf"  # text direction marks, copied along with a number
     )
     written = TELEPHONE_URI.sub("", written.strip())
     written = INTERNATIONAL_PREFIX.sub(r"\1+", written)

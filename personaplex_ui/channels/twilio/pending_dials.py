@@ -1,8 +1,8 @@
-"""Outbound calls of today, on the disk: how many were tried, and the personas of those that ring.
+"""Today's outbound calls, on disk: the number of attempts, and the personas of the ringing calls.
 
-A restart neither begins the day anew nor forgets who rings; several processes may share the file. A role is
-too long for the webhook's URL, and TwiML inside the request to Twilio ends at 4,000 characters, so personas
-wait here, under a key for one use. Knows no Twilio. All but ``left_today`` block on the disk.
+The count and the personas survive a restart, and several processes may share the file. A role is too long for
+the webhook's URL, and TwiML in the request to Twilio is limited to 4,000 characters, so personas are stored
+here under a one-time key. Independent of Twilio. All methods but ``left_today`` block on the disk.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 DAY_SEC = 86_400
 KEPT_SEC = 300.0
 MOST_RINGING = 100
-"""Far more than one account may begin within the time for which they are kept."""
+"""Far more than one account can begin before they expire."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outbound (day INTEGER PRIMARY KEY, attempts INTEGER NOT NULL);
@@ -39,25 +39,25 @@ ATTEMPTS = "SELECT coalesce(sum(attempts), 0) FROM outbound WHERE day = ?"
 PERSONA = "SELECT voice, text_prompt FROM pending_dial WHERE key = ? AND until >= ?"
 
 CANNOT_BE_COUNTED = (
-    "No calls can be made now: the server cannot count them. Please check that RECORDINGS_DIR can be written "
-    "and that its disk is not full."
+    "No calls can be made now: the server cannot count them. Please check that RECORDINGS_DIR is writable "
+    "and its disk is not full."
 )
 
 
 class DailyLimitReached(PhoneUnavailable):
-    """As many calls were made today as OUTBOUND_DAILY_LIMIT allows."""
+    """OUTBOUND_DAILY_LIMIT is used up for today."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingDial:
-    """``day``: the one, in days since 1970 UTC, that it was counted for."""
+    """``day``: the day on which it was counted, in days since 1970 UTC."""
 
     key: str
     day: int
 
 
 class PendingDials:
-    """``limit``: attempts in a day. ``clock`` gives the time as ``time.time`` does."""
+    """``limit``: attempts per day. ``clock`` gives the time as ``time.time`` does."""
 
     def __init__(self, directory: Path, limit: int, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit
@@ -68,11 +68,11 @@ class PendingDials:
 
     @property
     def left_today(self) -> int:
-        """As it was known last, from memory."""
+        """The last known value, from memory."""
         return max(0, self._limit - (self._known_attempts if self._known_day == self._today() else 0))
 
     def load(self) -> None:
-        """Read what earlier runs and other processes have used of today."""
+        """Read how many attempts earlier runs and other processes made today."""
         if not self._database.path.exists():
             return
         try:
@@ -80,14 +80,15 @@ class PendingDials:
                 self._known_day = self._today()
                 [self._known_attempts] = connection.execute(ATTEMPTS, (self._known_day,)).fetchone()
         except StorageFailed as error:
-            log.warning("How many calls were made today is not known: %s", error)
+            log.warning("The number of calls made today is unknown: %s", error)
 
     def begin(self, persona: Persona) -> PendingDial:
-        """Count one attempt, and keep ``persona`` for 5 minutes.
+        """Count one attempt and keep ``persona`` for 5 minutes.
 
         Raises:
             DailyLimitReached: today's attempts are used up.
-            PhoneUnavailable: 100 calls ring already, or the disk refuses: what cannot be counted is not made.
+            PhoneUnavailable: 100 calls are already ringing, or the disk failed; a call that cannot be counted
+                is not made.
         """
         try:
             return self._begin(persona, self._clock(), self._today())
@@ -96,18 +97,18 @@ class PendingDials:
             raise PhoneUnavailable(CANNOT_BE_COUNTED) from None
 
     def take(self, key: str) -> Persona | None:
-        """The persona kept under ``key``, once; None when there is none, or no more."""
+        """The persona kept under ``key``, once; None if it is unknown, expired or already taken."""
         try:
             with self._database.transaction() as connection:
                 found = connection.execute(PERSONA, (key, self._clock())).fetchone()
                 connection.execute("DELETE FROM pending_dial WHERE key = ?", (key,))
         except StorageFailed as error:
-            log.error("As whom to answer a call of ours cannot be read: %s", error)
+            log.error("The persona of an outbound call cannot be read: %s", error)
             return None
         return Persona(*found) if found else None
 
     def give_back(self, dial: PendingDial) -> None:
-        """The attempt reached nobody. Where the disk refuses, it counts all the same."""
+        """Do not count an attempt that reached nobody. If the disk fails, it still counts."""
         with contextlib.suppress(StorageFailed), self._database.transaction() as connection:
             connection.execute("DELETE FROM pending_dial WHERE key = ?", (dial.key,))
             connection.execute(GIVE_BACK, (dial.day,))
@@ -124,7 +125,9 @@ class PendingDials:
                 raise DailyLimitReached(self._limit_reached)
             [ringing] = connection.execute("SELECT count(*) FROM pending_dial").fetchone()
             if ringing >= MOST_RINGING:
-                raise PhoneUnavailable(f"{MOST_RINGING} calls ring already. Please try again in a minute.")
+                raise PhoneUnavailable(
+                    f"{MOST_RINGING} calls are already ringing. Please try again in a minute."
+                )
             dial = PendingDial(secrets.token_urlsafe(16), day)
             values = (dial.key, now + KEPT_SEC, persona.voice, persona.text_prompt)
             connection.execute("INSERT INTO pending_dial VALUES (?, ?, ?, ?)", values)
@@ -137,8 +140,8 @@ class PendingDials:
         if not self._limit:
             return "OUTBOUND_DAILY_LIMIT is 0, so no calls are made."
         return (
-            f"OUTBOUND_DAILY_LIMIT allows {self._limit} calls a day, and they are used up. The count begins "
-            "anew at midnight UTC."
+            f"OUTBOUND_DAILY_LIMIT allows {self._limit} calls a day, and they are used up. The count starts "
+            "again at midnight UTC."
         )
 
     def _today(self) -> int:

@@ -1,6 +1,6 @@
-"""As whom the assistant answers: voice, role and announcement for each number that is called.
+"""The persona that answers each called number: voice, role and announcement.
 
-Knows the file's form and checks it at start-up; no call, no web.
+Parses the file and checks it at startup; independent of calls and the web.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,18 +17,18 @@ from personaplex_ui.voices.library import VoiceLibrary
 
 ANY_NUMBER = "*"
 BEGINS_JSON = tuple("{[\"'")
-"""Of whatever kind: in quotation marks too many, too."""
+"""How JSON begins, possibly with extra quotation marks around it; anything else is a path."""
 MOST_NUMBERS = 1_000
 MOST_BYTES = 4_000_000
 MOST_ANNOUNCEMENT_CHARACTERS = 300
-"""Some twenty seconds of speech, after which the token of the stream still holds."""
+"""Some twenty seconds of speech, after which the stream's token is still valid."""
 
 _ENTRIES = TypeAdapter(dict[str, dict[str, object]])
 
 
 @dataclass(frozen=True, slots=True)
 class PhonePersona:
-    """``None``: the server's own. ``announcement``: said before the assistant answers; may be empty."""
+    """``None`` stands for the server's default. ``announcement``: said before the assistant; may be empty."""
 
     voice: str | None = None
     text_prompt: str | None = None
@@ -36,7 +36,7 @@ class PhonePersona:
 
 
 class PhonePersonas:
-    """``personas`` by E.164 number, and under ``*`` the one of all other numbers."""
+    """``personas`` by E.164 number; ``*`` stands for all other numbers."""
 
     def __init__(self, personas: Mapping[str, PhonePersona] | None = None) -> None:
         self._personas = dict(personas or {})
@@ -46,7 +46,7 @@ class PhonePersonas:
         """``given``: the path of a JSON file, or the JSON itself; None for no entries.
 
         Raises:
-            SettingsError: it cannot be read, or an entry cannot be used; the sentence says which.
+            SettingsError: it cannot be read, or an entry cannot be used; the message says which.
         """
         if not given:
             return cls()
@@ -57,26 +57,26 @@ class PhonePersonas:
             if number is None:
                 raise SettingsError(
                     f"PHONE_PERSONAS: the key of entry {place} is not a number. Write it with + and its "
-                    'country code, as in +15551234567, or "*" for all other numbers.'
+                    'country code, such as +15551234567, or "*" for all other numbers.'
                 )
             if number in personas:
-                raise SettingsError(f"PHONE_PERSONAS: {_shown(number)} stands there twice.")
+                raise SettingsError(f"PHONE_PERSONAS: {_shown(number)} is listed twice.")
             personas[number] = _persona(_shown(number), entry, voices)
         return cls(personas)
 
     def of(self, called_number: str) -> PhonePersona:
-        """The persona of a number that was called, however it is written."""
+        """The persona of a called number, in any notation."""
         number = normalised(called_number) or ""
         return self._personas.get(number) or self._personas.get(ANY_NUMBER) or PhonePersona()
 
     def entries(self) -> Iterator[tuple[str, PhonePersona]]:
-        """Each entry's persona, with how the entry is called: its number in part only."""
+        """Each entry's display name, with its number masked, and its persona."""
         for number, persona in self._personas.items():
             yield _shown(number), persona
 
 
 def check_announcement(value: object, name: str) -> str:
-    """What is said before a call. Raises SettingsError, whose sentence calls it ``name``."""
+    """Check what is said before a call. Raises SettingsError, whose message calls it ``name``."""
     if not isinstance(value, str):
         raise SettingsError(f"{name} must be text.")
     announcement = with_line_breaks(value).strip()
@@ -84,7 +84,7 @@ def check_announcement(value: object, name: str) -> str:
         raise SettingsError(f"{name} cannot be said: it contains the control characters {unusable}.")
     if len(announcement) > MOST_ANNOUNCEMENT_CHARACTERS:
         raise SettingsError(
-            f"{name} has {len(announcement)} characters; at most {MOST_ANNOUNCEMENT_CHARACTERS} are said."
+            f"{name} has {len(announcement)} characters; at most {MOST_ANNOUNCEMENT_CHARACTERS} fit."
         )
     return announcement
 
@@ -114,7 +114,7 @@ def _parse(text: str) -> dict[str, dict[str, object]]:
             sentence = f"PHONE_PERSONAS is not valid JSON: {fault['msg']}. docs/PHONE.md shows one."
         elif fault["loc"]:
             shown = _shown(str(fault["loc"][0]))
-            sentence = f"PHONE_PERSONAS: what stands for {shown} must be an object in braces."
+            sentence = f"PHONE_PERSONAS: the value of {shown} must be an object in braces."
         raise SettingsError(sentence) from None
     if len(entries) > MOST_NUMBERS:
         raise SettingsError(f"PHONE_PERSONAS has {len(entries):,} entries; at most {MOST_NUMBERS:,} fit.")
@@ -124,7 +124,7 @@ def _parse(text: str) -> dict[str, dict[str, object]]:
 def _persona(shown: str, entry: dict[str, object], voices: VoiceLibrary) -> PhonePersona:
     checks: dict[str, Callable[[object], str]] = {
         "voice": voices.check,
-        # check_prompt takes None for an empty role; in a file it is a mistake.
+        # check_prompt treats None as an empty role; in a file it is a mistake.
         "text_prompt": lambda value: check_prompt(0 if value is None else value),
         "announcement": lambda value: check_announcement(
             value, f"PHONE_PERSONAS: the announcement of {shown}"
@@ -132,7 +132,7 @@ def _persona(shown: str, entry: dict[str, object], voices: VoiceLibrary) -> Phon
     }
     if unknown := sorted(entry.keys() - checks.keys()):
         raise SettingsError(
-            f"PHONE_PERSONAS: {shown} has {unknown[0][:40]!r}, but there are only {', '.join(checks)}."
+            f"PHONE_PERSONAS: {shown} has {unknown[0][:40]!r}; the only fields are {', '.join(checks)}."
         )
     try:
         return PhonePersona(**{name: checks[name](value) for name, value in entry.items()})
@@ -141,4 +141,4 @@ def _persona(shown: str, entry: dict[str, object], voices: VoiceLibrary) -> Phon
 
 
 def _shown(number: str) -> str:
-    return 'the entry "*"' if number == ANY_NUMBER else f"the entry of {masked(number)}"
+    return 'the entry "*"' if number == ANY_NUMBER else f"the entry for {masked(number)}"

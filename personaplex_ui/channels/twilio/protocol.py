@@ -1,9 +1,9 @@
-"""Twilio's media stream messages: JSON text to events, and what is sent back to JSON text.
+"""Twilio's media stream messages: parses JSON text to events and formats the messages sent back.
 
-Knows the fields that Twilio documents (https://www.twilio.com/docs/voice/media-streams/websocket-messages)
-and no socket, no sound and no order of messages. What a peer sent is not trusted: it becomes an event or a
-``ProtocolError``, never anything else. Only what a call needs is looked at: ``null`` is as good as missing,
-and a field that nothing depends on may be anything.
+Depends on the fields that Twilio documents
+(https://www.twilio.com/docs/voice/media-streams/websocket-messages), not on sockets, sound or the order of
+messages. Input is not trusted: it becomes an event or a ``ProtocolError``, never anything else. Only the
+fields that a call needs are checked: ``null`` counts as missing, and other fields may hold anything.
 """
 
 import base64
@@ -29,14 +29,14 @@ LONGEST_PAYLOAD_BYTES = 64 << 10
 """8 s of sound; Twilio sends 20 ms."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""Identifiers, names and names of events."""
+"""Identifiers, names and event names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """The stream begins: mu-law, 8 kHz, mono. ``parameters``: the ``<Parameter>`` elements of the TwiML.
 
-    What a peer says of itself: its parameters hold the call's token, so they are left out when printed.
+    The peer chose these values. The parameters hold the call's token, so ``repr`` omits them.
     """
 
     stream_sid: str
@@ -46,7 +46,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Sound. ``payload``: mu-law, a byte a sample, maybe none."""
+    """Sound. ``payload``: mu-law, one byte per sample; may be empty."""
 
     track: str
     payload: bytes = field(repr=False)
@@ -54,14 +54,14 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """All sound that was sent before the mark ``name`` was played, or cleared."""
+    """All sound that was sent before the mark ``name`` has been played or cleared."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dtmf:
-    """A key of the telephone: 0 to 9, A to D, ``*``, ``#``. It may be part of a secret: do not print it."""
+    """A telephone key: 0 to 9, A to D, ``*``, ``#``. It may be part of a secret, so do not print it."""
 
     digit: str = field(repr=False)
 
@@ -73,24 +73,24 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """An event to be ignored: ``connected``, and what a newer protocol may add."""
+    """An event to ignore: ``connected``, and anything a newer protocol may add."""
 
     event: str
 
 
 class Negligible(ProtocolError):
-    """A key or a mark that says nothing: nothing is lost with it, so it may come any number of times."""
+    """A malformed key or mark. Nothing is lost with it, so it may come any number of times."""
 
 
 class UnusableStart(ProtocolError):
-    """A ``start`` that no call can begin with: no later message makes up for it."""
+    """A ``start`` message that cannot begin a call; no later message can make up for it."""
 
 
 Event: TypeAlias = Start | Media | Mark | Dtmf | Stop | Other
 
 
 class _Wire(BaseModel, alias_generator=to_camel):
-    """Names and values as they come; what is not named here is not looked at."""
+    """Names and values as received; fields without a name here are ignored."""
 
 
 class _Message(_Wire):
@@ -123,12 +123,12 @@ class _Dtmf(_Wire):
 
 
 def parse(message: str | bytes) -> Event:
-    """The event that a websocket message tells.
+    """Parse a websocket message.
 
     Raises:
-        ProtocolError: it is none; the text says what is wrong with it and repeats nothing of it.
-        Negligible: it is one, but says nothing.
-        UnusableStart: it is a start, but not one to begin a call with.
+        ProtocolError: it is not an event; the text says what is wrong and does not quote the message.
+        Negligible: it is a malformed event that can be ignored.
+        UnusableStart: it is a ``start`` that cannot begin a call.
     """
     if isinstance(message, bytes):
         raise ProtocolError("The message is binary. Send JSON as text.")
@@ -151,18 +151,18 @@ def parse(message: str | bytes) -> Event:
 
 
 def media_message(stream_sid: str, payload: bytes) -> str:
-    """Sound to play behind what was sent before: mu-law, 8 kHz."""
+    """Sound to play after everything sent before: mu-law, 8 kHz."""
     encoded = base64.b64encode(payload).decode("ascii")
     return json.dumps({"event": "media", "streamSid": stream_sid, "media": {"payload": encoded}})
 
 
 def mark_message(stream_sid: str, name: str) -> str:
-    """Asks for a ``Mark`` of that name as soon as all that was sent before has been played."""
+    """Asks for a ``Mark`` of that name once everything sent before has been played."""
     return json.dumps({"event": "mark", "streamSid": stream_sid, "mark": {"name": name}})
 
 
 def clear_message(stream_sid: str) -> str:
-    """Throws away what was sent and not played yet; all marks that are outstanding come back at once."""
+    """Discards the sound that has not been played yet; all outstanding marks come back at once."""
     return json.dumps({"event": "clear", "streamSid": stream_sid})
 
 
@@ -178,20 +178,18 @@ def _message_in(text: str) -> _Message:
             raise ProtocolError("The message is not valid JSON. Send a JSON object.") from None
         if not fault["loc"]:
             raise ProtocolError("The message is JSON, but not an object. Send a JSON object.") from None
-        raise ProtocolError(
-            "The name of the event is missing, or not a text of 1 to 256 characters."
-        ) from None
+        raise ProtocolError("The event name is missing, or is not a string of 1 to 256 characters.") from None
 
 
 def _read(
     model: type[_Model], name: str, part: object, refused: type[ProtocolError] = ProtocolError
 ) -> _Model:
-    """``part`` of a message, which it calls ``name``. Raises ``refused``."""
+    """Validate the field ``name`` of a message, whose value is ``part``. Raises ``refused``."""
     try:
         return model.model_validate(part)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        # What comes deeper in its place may be the peer's own words.
+        # Deeper parts of the location may quote the peer.
         where = ".".join([name, *map(str, fault["loc"][:1])])
         raise refused(f"A part is missing or wrong: {where}. {fault['msg']}.") from None
 
@@ -213,7 +211,7 @@ def _start(fields: _Message) -> Start:
 
 
 def _says(told: object, value: str | int) -> bool:
-    """Whether ``told`` is ``value`` in some writing, or nothing: Twilio has one format only."""
+    """Whether ``told`` is some spelling of ``value``, or empty: Twilio has only one format."""
     return told in (None, "") or str(told).strip().lower().removesuffix(".0") == str(value)
 
 

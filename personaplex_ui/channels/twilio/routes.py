@@ -1,4 +1,4 @@
-"""Twilio's webhooks and the websocket of its media streams. Only what Twilio has signed is passed on."""
+"""Twilio's webhooks and the websocket of its media streams. Only signed requests are passed on."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from personaplex_ui.web.security.proxy_headers import client_address
 POLICY_VIOLATION = 1008
 
 FIELDS: dict[str, Schema] = {
-    "CallSid": TEXT | {"description": "Twilio's name of the call."},
-    "From": TEXT | {"description": "Who calls."},
-    "To": TEXT | {"description": "Who is called."},
-    "CallStatus": TEXT | {"description": "How the call goes."},
-    "Direction": TEXT | {"description": "Whether it came in."},
+    "CallSid": TEXT | {"description": "Twilio's identifier of the call."},
+    "From": TEXT | {"description": "The caller's number."},
+    "To": TEXT | {"description": "The called number."},
+    "CallStatus": TEXT | {"description": "The status of the call."},
+    "Direction": TEXT | {"description": "`inbound` for an incoming call."},
 }
 REFUSED = errors(
     e400="CallSid is missing.",
@@ -72,7 +72,7 @@ def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSign
             await phone.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url)
         )
 
-    @router.post(paths.ANSWERED_PATH, summary="Twilio: a call of ours was answered", **ANSWERS_TWIML)
+    @router.post(paths.ANSWERED_PATH, summary="Twilio: an outbound call was answered", **ANSWERS_TWIML)
     async def answered(request: Request, key: str = "") -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
@@ -80,13 +80,13 @@ def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSign
 
     @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over", **ANSWERS_TWIML)
     async def ended(request: Request) -> Response:
-        """Answers TwiML: why the call ended. Only with Twilio's signature."""
+        """Answers with TwiML that says why the call ended. Needs Twilio's signature."""
         fields, _ = await signatures.read(request)
         return _twiml(phone.end(_call_sid(fields), fields.get("CallStatus", "")))
 
-    @router.post(paths.STATUS_PATH, summary="Twilio: how a call goes", status_code=204, **SIGNED)
+    @router.post(paths.STATUS_PATH, summary="Twilio: status of a call", status_code=204, **SIGNED)
     async def status(request: Request) -> Response:
-        """Only with Twilio's signature."""
+        """Needs Twilio's signature."""
         fields, _ = await signatures.read(request)
         told = [fields.get(name, "") for name in ("CallStatus", "Direction", "From", "To")]
         phone.note_status(_call_sid(fields), *told)

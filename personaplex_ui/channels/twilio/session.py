@@ -1,8 +1,8 @@
-"""Twilio's media stream as a transport: one websocket is one call, at the pace of a telephone.
+"""Twilio's media stream as a transport: one websocket is one call, in real time.
 
-Knows the websocket, and how a stream begins and ends. What the messages mean is in ``protocol``, what was
-heard of what was sent in ``playout``. Whether a stream may have a call, and with which persona, is decided by
-whoever serves it (``Admit``).
+Handles the websocket and how a stream begins and ends. ``protocol`` parses the messages, and ``playout``
+tracks what was heard. ``Admit``, given by the caller, decides whether a stream may begin a call, and with
+which persona.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 START_WITHIN_SEC = 10.0
 MOST_BEFORE_START = 100
-"""Messages: Twilio sends one."""
+"""Twilio sends one message before ``start``."""
 
 MOST_NEWCOMERS = 100
 MOST_NEWCOMERS_OF_ONE = 10
@@ -43,13 +43,13 @@ SLOT_WITHIN_SEC = 10.0
 SEND_WITHIN_SEC = 5.0
 CLOSE_WITHIN_SEC = 1.0
 CHARACTERS_PER_SEC = 64_000
-"""Four times what a live stream's messages come to. They are weighed before anything is made of them."""
+"""Four times the rate of a live stream's messages. They are counted before they are parsed."""
 
 ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 NOT_ADMITTED = 4003
 
 HUNG_UP = "The caller hung up."
-NOT_READ = "The connection was lost: the telephone's side took no more sound."
+NOT_READ = "The connection was lost: the telephone's side stopped accepting sound."
 TOO_FAST = "More was sent than a live call holds. Send sound at real time."
 TOO_MANY_FAULTS = "Too many messages of this stream could not be read."
 OUR_FAULT = "Something failed on our side. Please call again."
@@ -61,8 +61,8 @@ def tell_nobody(call: LiveCall) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PhoneGrant:
-    """What an admitted stream is given. ``owner``: the key of who may fetch the recording, if anybody.
-    ``on_call`` is told the call once it was opened."""
+    """What an admitted stream gets. ``owner``: the key with which the recording can be fetched, if any.
+    ``on_call`` is called with the call once it is open."""
 
     settings: CallSettings
     transport: Transport
@@ -71,12 +71,12 @@ class PhoneGrant:
 
 
 Admit = Callable[[twilio.Start], PhoneGrant]
-"""Says what a stream gets, or raises PersonaplexError: the token or the parameters are wrong."""
+"""Returns a stream's grant, or raises PersonaplexError if the token or the parameters are wrong."""
 
 
 class Lobby:
-    """Counts the connections of one app that have not begun a call; each may wait for 10 s only. Of one known
-    address few may, so that nobody alone keeps telephones out."""
+    """Counts the connections of one app that have not begun a call; each may wait for only 10 s. One known
+    address may have only a few of them, so that nobody can shut out all telephones."""
 
     def __init__(self, most: int = MOST_NEWCOMERS) -> None:
         self._most = most
@@ -87,7 +87,7 @@ class Lobby:
         return self._from.total()
 
     def enter(self, address: str) -> bool:
-        """Whether there is room for one more; if so, ``leave`` later."""
+        """Whether there is room for one more; if so, call ``leave`` later."""
         if self.newcomers >= self._most or (address and self._from[address] >= MOST_NEWCOMERS_OF_ONE):
             return False
         self._from[address] += 1
@@ -102,9 +102,9 @@ class Lobby:
 async def serve_stream(
     websocket: WebSocket, call_manager: CallManager, admit: Admit, lobby: Lobby, address: str = ""
 ) -> None:
-    """Accept one websocket and serve its call until it is over. Never raises for what a peer does.
+    """Accept one websocket and serve its call until it is over. Never raises errors caused by a peer.
 
-    ``lobby``: shared by all streams of an app. ``address``: where the connection comes from, if it is known.
+    ``lobby``: shared by all streams of an app. ``address``: the peer's address, if known.
     """
     stream = TwilioStream(websocket, call_manager, admit)
     code, reason = FAILED, OUR_FAULT
@@ -120,7 +120,7 @@ async def serve_stream(
         log.exception("A phone stream failed.")
     finally:
         stream.hang_up(OUR_FAULT, End.FAILED)
-    # RuntimeError: it is closed already.
+    # RuntimeError: already closed.
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
         async with asyncio.timeout(CLOSE_WITHIN_SEC):
             await websocket.close(code, close_reason(reason))
@@ -143,7 +143,7 @@ class TwilioStream:
         self._faults_told: set[str] = set()
 
     async def serve(self, lobby: Lobby, address: str) -> tuple[int, str]:
-        """The whole life; returns the code and the reason to close with."""
+        """Serve the whole stream; returns the code and the reason to close with."""
         if not lobby.enter(address):
             return TRY_LATER, "Too many connections have not begun a call yet. Try again in a minute."
         try:
@@ -169,7 +169,7 @@ class TwilioStream:
         return (GOING_AWAY if call.end is End.SHUTDOWN else ENDED), call.reason
 
     def hang_up(self, reason: str, end: End) -> None:
-        """End the call, if there is one and it goes on."""
+        """End the call, if one is in progress."""
         if self._call is not None:
             self._call.hang_up(reason, end)
 
@@ -194,7 +194,7 @@ class TwilioStream:
     # From the telephone ------------------------------------------------------------------------------
 
     async def _wait_for_start(self) -> twilio.Start | None:
-        """None when the stream ends before it has begun. Raises ProtocolError when it never will begin."""
+        """None if the stream ends before it has begun. Raises ProtocolError if it will never begin."""
         for _ in range(MOST_BEFORE_START):
             match await self._next_event():
                 case twilio.Start() as start:
@@ -229,11 +229,11 @@ class TwilioStream:
                 pass  # a second start; the other track; what a newer Twilio may add
 
     async def _next_event(self) -> twilio.Event | None:
-        """The next message's event, None when it told none; a gone peer has stopped.
+        """The next message's event, or None if it has none. A lost peer counts as a stop.
 
         Raises:
-            ProtocolError: what it sends is too much, or too often wrong, to go on.
-            UnusableStart: it came before there was a call, so there will be none.
+            ProtocolError: the peer sends too much, or too many malformed messages.
+            UnusableStart: it came before a call began, so there will be none.
         """
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -257,7 +257,7 @@ class TwilioStream:
             return None
 
     def _note_fault(self, error: ProtocolError) -> None:
-        """Log it the first time. Raises ProtocolError when there are too many that matter."""
+        """Log it the first time. Raises ProtocolError when too many faults have come."""
         sentence = str(error)
         if sentence not in self._faults_told:
             self._faults_told.add(sentence)
@@ -269,7 +269,7 @@ class TwilioStream:
     # To the telephone --------------------------------------------------------------------------------
 
     async def _send(self, call: LiveCall) -> None:
-        """Everything the caller is to hear; returns when the call is over."""
+        """Send everything the caller should hear; returns when the call is over."""
         try:
             cadence = Cadence()
             while True:
@@ -297,19 +297,19 @@ class TwilioStream:
             await self._send_text(twilio.clear_message(self._stream_sid))
 
     async def _send_text(self, message: str) -> None:
-        """Raises CallOver: the telephone's side is gone, or reads nothing."""
+        """Raises CallOver if the telephone's side is gone or has stopped reading."""
         try:
             async with asyncio.timeout(SEND_WITHIN_SEC):
                 await self._websocket.send_text(message)
         except TimeoutError:
             self.hang_up(NOT_READ, End.LOST)
             raise CallOver(NOT_READ) from None
-        except (WebSocketDisconnect, RuntimeError):  # the latter: it is closed already
+        except (WebSocketDisconnect, RuntimeError):  # RuntimeError: already closed
             self.hang_up(HUNG_UP, End.HUNG_UP)
             raise CallOver(HUNG_UP) from None
 
 
 def _give_up_waiting(call: LiveCall) -> None:
-    """The webhook says it in words when no slot is free; another caller may have come meanwhile."""
+    """The webhook says so when no slot is free, but another caller may have taken the slot since."""
     if call.phase is Phase.WAITING:
         call.hang_up(BUSY, End.REFUSED)

@@ -1,7 +1,7 @@
-"""What Twilio posts to us: believed only with its signature, over our public URL and all fields.
+"""Checks Twilio's signature on its requests, over our public URL and all fields.
 
-Knows Twilio's scheme (https://www.twilio.com/docs/usage/security): HMAC-SHA1 with the account's token. The
-Host header plays no part, since whoever forges a request writes that too.
+The scheme is Twilio's (https://www.twilio.com/docs/usage/security): HMAC-SHA1 with the account's token. The
+Host header is not used, because whoever forges a request also chooses that.
 """
 
 import logging
@@ -18,35 +18,33 @@ log = logging.getLogger(__name__)
 
 SIGNATURE = "X-Twilio-Signature"
 
-NOT_SET_UP = (
-    "The telephone is not set up: TWILIO_AUTH_TOKEN is missing. docs/PHONE.md tells where to find it."
-)
+NOT_SET_UP = "The telephone is not set up: TWILIO_AUTH_TOKEN is missing. docs/PHONE.md says where to find it."
 NO_PUBLIC_URL = (
     "This server does not know its public address, so nothing Twilio sends can be checked. Set SERVER_URL to "
     "it, or TRUSTED_PROXIES to the addresses of the proxy in front of it."
 )
 FORGED = (
     "This request does not have Twilio's signature for the public address of this server. If Twilio sent it, "
-    "then SERVER_URL is not what its console has, or TWILIO_AUTH_TOKEN is of another account."
+    "SERVER_URL differs from the URL in its console, or TWILIO_AUTH_TOKEN belongs to another account."
 )
 
 PublicUrl = Callable[[HTTPConnection], str | None]
-"""Scheme and host as the outside sees this server, possibly with a path, without a slash at the end."""
+"""The public scheme and host of this server, possibly with a path, without a trailing slash."""
 
 
 class TwilioSignatures:
-    """``auth_token``: the account's; empty where none was given."""
+    """``auth_token``: the account's; empty if it is not set."""
 
     def __init__(self, auth_token: str, public_url: PublicUrl) -> None:
         self._validator = RequestValidator(auth_token) if auth_token else None
         self._public_url = public_url
 
     async def read(self, request: Request) -> tuple[dict[str, str], str]:
-        """The fields of a request that Twilio has signed, and our public URL.
+        """The fields of a request signed by Twilio, and our public URL.
 
         Raises:
-            HTTPException: 503 when nothing can be checked here, 403 for a request that Twilio did not sign,
-                408 and 413 for a body that is too slow or too large.
+            HTTPException: 503 if nothing can be checked here, 403 for a request that Twilio did not sign, 408
+                and 413 for a body that is too slow or too large.
         """
         is_signed = SIGNATURE in request.headers
         if self._validator is None:
@@ -60,6 +58,6 @@ class TwilioSignatures:
         if query := request.scope["query_string"].decode("latin-1"):
             url += f"?{query}"
         if not self._validator.validate(url, ImmutableMultiDict(fields), signature):
-            log.info("A request without Twilio's signature for %s was refused.", public_url)
+            log.info("Refused a request without Twilio's signature for %s.", public_url)
             raise HTTPException(403, FORGED)
         return dict(fields), public_url

@@ -1,6 +1,6 @@
 """The sound of one telephone call: mu-law at 8 kHz to float sound at 24 kHz, and back in pieces of 20 ms.
 
-Knows bytes and samples, one stream each way; no messages, no clock.
+Converts bytes and samples, one stream in each direction; independent of messages and time.
 """
 
 from personaplex_ui.audio import mu_law
@@ -13,7 +13,7 @@ CHUNK_BYTES = 160
 
 
 class PhoneSound:
-    """Converts for one call; made for the call and kept, since both resamplers have memory."""
+    """The converter of one call. Keep it for the whole call, since both resamplers keep state."""
 
     def __init__(self) -> None:
         self._to_model = Resampler(PHONE_HZ, SAMPLE_RATE_HZ)
@@ -21,14 +21,14 @@ class PhoneSound:
         self._rest: bytes | None = None
 
     def receive(self, payload: bytes) -> Samples:
-        """The caller's ``payload`` as samples ``[n]`` at 24 kHz; 2 ms are kept back for the next one."""
+        """The caller's ``payload`` as samples ``[n]`` at 24 kHz; the resampler holds back 2 ms."""
         return self._to_model.push(mu_law.decode(payload))
 
     def send(self, frame: Frame) -> list[bytes]:
         """The assistant's ``frame`` as pieces of exactly 160 bytes.
 
-        The resampler gives 2 ms less of the first frame. Silence stands in for them, so that every frame
-        makes four pieces and ends with the last of them.
+        The resampler returns 2 ms less for the first frame. Silence fills the gap, so that every frame makes
+        exactly four pieces.
         """
         sound = mu_law.encode(self._to_phone.push(frame))
         if self._rest is None:

@@ -1,4 +1,4 @@
-"""What is said on the telephone, by Twilio's voice, when the assistant cannot speak itself."""
+"""The sentences that Twilio's voice says on the telephone when the assistant cannot speak."""
 
 RECORDED = "This call may be recorded."
 BUSY = "All lines are busy. Please call again in a few minutes."
@@ -18,4 +18,4 @@ UNANSWERED = {
 LOST = "The connection was lost. Please call again."
 LENT_GREETING = "Connecting to the AI assistant."
 LENT_FAREWELL = "The call has been disconnected."
-"""FastRTC's own words before and after. Twilio says the second one when we end the stream, not the caller."""
+"""FastRTC's own wording. Twilio says the farewell only if we end the stream, not if the caller does."""

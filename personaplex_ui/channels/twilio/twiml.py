@@ -1,11 +1,11 @@
-"""TwiML: what a webhook answers to tell Twilio what to do with a call. Pure: values in, XML out.
+"""TwiML: a webhook's answer, which tells Twilio what to do with a call. Pure: takes values, returns XML.
 
-Twilio takes under 500 characters for name and value of one ``<Parameter>``, so a longer value is split over
-``name``, ``name_2``, ``name_3``, ..., and ``join_parameters`` puts it together again on the stream's side.
+Twilio allows fewer than 500 characters for the name and value of one ``<Parameter>``, so a longer value is
+split over ``name``, ``name_2``, ``name_3``, ..., and ``join_parameters`` joins it on the stream's side.
 """
 
-# The package's TwiML classes have no types:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# The library's TwiML classes are untyped: pyright: reportUnknownMemberType=false,
+# reportUnknownVariableType=false
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from personaplex_ui.plain_text import fit_for_xml
 MEDIA_TYPE = "application/xml"
 
 PIECE_BYTES = 440
-"""Of UTF-8, so that the name fits beside it however Twilio counts."""
+"""UTF-8 bytes per piece, so that the name fits too, however Twilio counts."""
 
 MOST_PIECES = 99
 _NUMBERED = re.compile(r"(.+)_([1-9][0-9]?)")
@@ -32,8 +32,9 @@ def connect(
 ) -> str:
     """Say ``announcement``, then connect the call to the websocket ``stream_url`` (``wss``, without a query).
 
-    ``parameters`` arrive in the stream's ``start`` message. An empty one is left out. ``action``: the webhook
-    that Twilio asks what to do when the stream is over; without one it says ``farewell``, and the call ends.
+    ``parameters`` arrive in the stream's ``start`` message; empty ones are omitted. ``action``: the webhook
+    that Twilio asks what to do when the stream is over; without one, Twilio says ``farewell`` and ends the
+    call.
     """
     response = VoiceResponse()
     if announcement:
@@ -51,7 +52,7 @@ def connect(
 
 
 def hang_up(sentence: str = "") -> str:
-    """Say ``sentence``, if there is one, and end the call."""
+    """Say ``sentence``, if any, and end the call."""
     response = VoiceResponse()
     if sentence:
         response.say(sentence)
@@ -60,9 +61,9 @@ def hang_up(sentence: str = "") -> str:
 
 
 def join_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The values that ``connect`` was given, from the parameters of a ``start`` message.
+    """Restore the values given to ``connect`` from the parameters of a ``start`` message.
 
-    A piece whose predecessor is missing stays a parameter of its own.
+    A piece whose predecessor is missing stays a separate parameter.
     """
     joined: dict[str, str] = {}
     for name, value in parameters.items():
@@ -83,7 +84,7 @@ def _has_all_before(parameters: Mapping[str, str], name: str, number: int) -> bo
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Cut inside a word if possible, so that no piece begins or ends with a space, which XML tools like to
+    """Split inside words if possible, so that no piece begins or ends with a space, which XML tools may
     trim."""
     while text:
         longest = len(text.encode()[:PIECE_BYTES].decode(errors="ignore"))

@@ -104,4 +104,4 @@ def test_without_a_disk_calls_are_known_all_the_same(
     call_log.flush()
     assert call_log.get("CA1") is call
     assert "earlier runs are not known" in caplog.text
-    assert "until the next start only" in caplog.text
+    assert "is kept in memory only" in caplog.text

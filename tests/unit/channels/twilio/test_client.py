@@ -113,7 +113,7 @@ async def test_a_call_that_is_over_needs_no_end(
         (400, 21210, "TWILIO_PHONE_NUMBER", True),
         (429, 20429, "no more calls", True),
         (400, 12345, "error 12345", True),
-        (503, 20500, "fault of its own", False),
+        (503, 20500, "a problem at the moment", False),
     ],
 )
 async def test_a_refusal_is_a_sentence(

@@ -94,7 +94,7 @@ def test_other_json_is_told_what_it_should_be(given: str) -> None:
 def test_entries_are_called_by_a_part_of_their_number() -> None:
     entries = dict(read({"+1 (555) 123-4567": SHOP, "*": {}}).entries())
     assert entries == {
-        "the entry of +15…4567": PhonePersona("NATM1", "You work for a shop.", "Welcome!"),
+        "the entry for +15…4567": PhonePersona("NATM1", "You work for a shop.", "Welcome!"),
         'the entry "*"': PhonePersona(),
     }
 
