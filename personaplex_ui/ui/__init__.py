@@ -1,1 +1,1 @@
-"""The page: Gradio Blocks, what its parts show, and the little CSS and JavaScript it needs."""
+"""The page: Gradio Blocks, the content of its parts, and the CSS and JavaScript it needs."""

@@ -1,6 +1,6 @@
-"""The endpoints for ``gradio_client``: /voices, /presets and /converse. The docstrings are their manual."""
+"""The endpoints for ``gradio_client``: /voices, /presets and /converse. Their docstrings are the manual."""
 
-# Gradio and FastRTC are typed in part only:
+# Gradio and FastRTC are only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
@@ -32,11 +32,11 @@ from personaplex_ui.voices.library import VoiceLibrary
 
 USUAL = Sampling()
 DECODED_AT_ONCE = 2
-"""A small file can take long to decode, and the threads are everybody's."""
+"""Even a small file can take long to decode, and the threads are shared."""
 
 
 class PageApi:
-    """What programs may call. Values are checked here and not before, so that each error is a sentence."""
+    """The API for programs. Values are checked here and not earlier, so that every error is a sentence."""
 
     def __init__(self, call_manager: CallManager, voices: VoiceLibrary, max_clip_sec: float) -> None:
         self._call_manager = call_manager
@@ -94,12 +94,12 @@ class PageApi:
         request: gr.Request | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  how Gradio finds it
     ) -> tuple[str, list[dict[str, Any]]]:
-        """Talk to the assistant with a recording: what it hears is the file, what it says comes back.
+        """Talk to the assistant with a recording: it hears the file, and its answer comes back.
 
         The answer is a WAV file (24 kHz, mono) of the same length as the clip, on the same clock. The
         transcript lists what the assistant said as {"start_sec", "end_sec", "text"}. The call waits for a
-        free line like every other caller. Without a voice the default one speaks; without a seed each answer
-        is another one, and greedy takes the most likely token always. None, which is null in JSON, is the
+        free line like any other call. Without a voice, the default voice speaks. Without a seed, every answer
+        differs; greedy always takes the most likely token. None, which is null in JSON, stands for the
         default of every value but the audio.
         """
         try:
@@ -133,8 +133,8 @@ class PageApi:
     async def _answer(
         self, clip: Path, settings: CallSettings, address: str, progress: gr.Progress
     ) -> ClipAnswer:
-        """Raises PersonaplexError: the clip cannot be used, or its call was refused or broke off."""
-        # Asked again when the call is opened; here it spares decoding for an address that would be refused.
+        """Raises PersonaplexError if the clip cannot be used, or its call was refused or interrupted."""
+        # Checked again when the call is opened; here it avoids decoding for an address that would be refused.
         self._call_manager.limits.check(address)
         async with self._decoding:
             heard = await asyncio.to_thread(decode_clip, clip, self._max_clip_sec)
@@ -144,7 +144,7 @@ class PageApi:
 
 
 def _given(**values: object) -> dict[str, Any]:
-    """Without those that are None, as JavaScript's client sends what it was not given."""
+    """Drop the None values, which the JavaScript client sends for missing ones."""
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -155,7 +155,7 @@ def _check_greedy(value: object) -> bool:
 
 
 def _keep(samples: Samples) -> str:
-    # In Gradio's own cache: it serves files from there as they are, and deletes them after a day.
+    # Gradio serves files from its cache unchanged, and deletes them after a day.
     folder = Path(get_upload_folder()) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     write_wav(folder / "answer.wav", samples)

@@ -23,7 +23,7 @@ SPARE_WORKERS = 100
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """What the page shows at first. ``max_connections``: WebRTC connections, waiting ones included."""
+    """The page's initial content. ``max_connections``: WebRTC connections, including waiting ones."""
 
     voices: VoiceLibrary
     default_prompt: str
@@ -38,7 +38,7 @@ def build_page(
     status: StatusSources,
     options: PageOptions,
 ) -> gr.Blocks:
-    """Assemble the page. Every function but the API's is hidden from ``view_api``."""
+    """Assemble the page. Only the API's functions appear in ``view_api``."""
     with gr.Blocks(
         title="Talk with PersonaPlex",
         theme=build_theme(),
@@ -72,7 +72,7 @@ def build_page(
         page.unload(callbacks.own_voices.leave)
         api.add_endpoints()
     hide_internal_functions(page)
-    # Each call that is followed, and each page while the model loads, holds one of the queue's workers.
+    # Each followed call, and each page while the model loads, occupies one of the queue's workers.
     page.max_threads = max(page.max_threads, 2 * options.max_connections + SPARE_WORKERS)
     page.queue(default_concurrency_limit=None, max_size=200)
     return page
@@ -81,7 +81,7 @@ def build_page(
 def _build_call_tab(callbacks: PageCallbacks, options: PageOptions) -> tuple[PersonaForm, CallPanel]:
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=5, min_width=320, elem_id="persona"):
-            # On a telephone's screen the talk button is far below.
+            # On a phone's screen the talk button is far below.
             gr.HTML('<h2>Who answers</h2><a id="to-call" href="#conversation">To the call</a>')
             persona = build_persona_form(callbacks, options.voices, options.default_prompt)
         with gr.Column(scale=6, min_width=320, elem_id="conversation"):

@@ -1,6 +1,6 @@
 """The call panel: the talk button, the state of the call, what the assistant says, and the result."""
 
-# Gradio and FastRTC are typed in part only:
+# Gradio and FastRTC are only partly typed:
 # pyright: reportUnknownMemberType=false
 
 import functools
@@ -19,7 +19,7 @@ from personaplex_ui.web.security.proxy_headers import current_address
 
 
 class CallPanel:
-    """To be made where it stands, in the page being built."""
+    """Create it at its place in the page being built."""
 
     def __init__(self, ice_servers: IceServers) -> None:
         self._connection: Any = build_component(ice_servers, current_address)
@@ -36,10 +36,9 @@ class CallPanel:
         history: gr.HTML,
         max_connections: int,
     ) -> None:
-        """Have the talk button make calls, and show each one as it goes.
+        """Let the talk button make calls, and show their progress.
 
-        ``inputs`` in the order ``PageCallbacks.read_settings`` takes them; ``history`` is updated when a call
-        is over.
+        ``inputs``: in the order of ``PageCallbacks.read_settings``. ``history``: updated when a call is over.
         """
         connection = self._connection
         close = functools.partial(close_peer, connection)

@@ -1,6 +1,6 @@
-"""What happens when the page's controls are used: values of its components in, HTML out."""
+"""The callbacks of the page's controls: they take component values and return HTML."""
 
-# Gradio and FastRTC are typed in part only:
+# Gradio and FastRTC are only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
@@ -35,17 +35,17 @@ NAME = "PersonaPlex"
 NOT_LOADED = "The page was not ready yet. Please wait a second and call again, or reload it."
 SAMPLING_INPUTS = ("text_temperature", "audio_temperature", "text_top_k", "audio_top_k", "seed", "greedy")
 CALL_INPUTS: tuple[Any, ...] = ("voice", "text_prompt", *SAMPLING_INPUTS, "record")
-"""What the page's inputs are to ``check_settings``, in their order."""
+"""The arguments of ``check_settings`` that the page's inputs supply, in order."""
 
 SHOWN, HIDDEN = gr.update(visible=True), gr.update(visible=False)
 
 CallView = tuple[str, str, object, object]
-"""HTML of the status, the transcript, the result of the call and the list of earlier ones; ``gr.skip()`` in
-a place leaves it as it is."""
+"""HTML of the status, the transcript, the call's result and the earlier calls; ``gr.skip()`` leaves a part
+unchanged."""
 
 
 class PageCallbacks:
-    """The functions of the page; one object for all visitors, so nothing of a visitor is kept in it."""
+    """The functions of the page. All visitors share one object, so it keeps no visitor's data."""
 
     def __init__(
         self,
@@ -64,25 +64,26 @@ class PageCallbacks:
         self._load_echo = load_echo
 
     def read_settings(self, values: Sequence[object]) -> tuple[CallSettings, str, str]:
-        """Settings, owner and address of a call, from the owner, the address and ``CALL_INPUTS``.
+        """The settings, owner and address of a call, read from owner, address and ``CALL_INPUTS``.
 
         Raises:
             InvalidInput: a value cannot be used.
         """
         owner, address, *chosen = values
-        if not isinstance(address, str):  # nobody calls without ``load``: it tells whose limits count
+        if not isinstance(address, str):  # ``load`` must run before a call: it tells whose limits count
             raise InvalidInput("page", NOT_LOADED)
         settings = check_settings(self._voices, **dict(zip(CALL_INPUTS, chosen, strict=True)))
         return settings, str(owner), address
 
     def load(self, request: gr.Request) -> tuple[str, str, str]:
-        """When the page opens: the visitor's key and address, and the calls they made before."""
+        """When the page opens: the visitor's key, address and earlier calls."""
         cookies: dict[str, str] = request.cookies
         owner = session_key(cookies)
         return owner, address_of(request), self._history(owner)
 
     async def watch_engine(self) -> AsyncIterator[tuple[str, object]]:
-        """The banner about the engine, until it is ready or has failed; and whether to offer what helps."""
+        """The banner about the engine until it is ready or has failed, and whether to show the help
+        buttons."""
         engine = self._call_manager.engine
         while engine.state in (EngineState.LOADING, EngineState.DEGRADED):
             kind = "loading" if engine.state is EngineState.LOADING else "failed"
@@ -101,21 +102,21 @@ class PageCallbacks:
             yield talk_view.engine_html("ready", NAME, note), HIDDEN
 
     async def try_again(self) -> None:
-        """Load the model once more, after it could not be loaded."""
+        """Load the model again after a failure."""
         self._call_manager.engine.load_again(self._load)
 
     async def use_echo(self) -> None:
-        """Take calls with the echo engine, since the model could not be loaded."""
+        """Take calls with the echo engine, because the model could not be loaded."""
         self._call_manager.engine.load_again(self._load_echo, instead=True)
 
     def offer_voices(self, voice: str, request: gr.Request) -> object:
-        """The voices that the engine has, now that it is known; the chosen one stays if it is among them."""
+        """The voices of the loaded engine; the chosen voice stays if it is among them."""
         choices = self.own_voices.choices(request)
         known = any(name == voice for _, name in choices)
         return gr.update(choices=choices, value=voice if known else self._voices.default)
 
     async def follow(self, webrtc_id: str, owner: str) -> AsyncIterator[CallView]:
-        """All that ``owner`` sees of a call of theirs, from its start until its recording can be fetched."""
+        """Everything ``owner`` sees of their call, from its start until its recording can be fetched."""
         connection = self.calls.of(webrtc_id)
         call = connection.call if connection.owner == owner else None
         if call is None:
@@ -159,12 +160,12 @@ class PageCallbacks:
 
     @staticmethod
     def choose_preset(title: str) -> object:
-        """The text of a preset; a preset of one's own leaves the box as it is."""
+        """The text of a preset; "My own" leaves the box unchanged."""
         unchanged: object = gr.skip()
         return next((preset.text_prompt for preset in PRESETS if preset.title == title), unchanged)
 
     def check_role(self, prompt: str, voice: str) -> tuple[str, str]:
-        """Counter and message beside the role."""
+        """The counter and the message beside the role."""
         counter = talk_view.prompt_counter_html(len(prompt or ""), MAX_PROMPT_CHARACTERS)
         try:
             size = self._prompt_size(Persona(voice, check_prompt(prompt)))
@@ -179,12 +180,12 @@ class PageCallbacks:
         engine = self._call_manager.engine
         if engine.state is not EngineState.READY:
             return None
-        self._voices.check(persona.voice)  # has better words for an own voice that was forgotten
+        self._voices.check(persona.voice)  # has a better message for an upload that is no longer stored
         return engine.model.prompt_size(persona)
 
     @staticmethod
     def check_sampling(*values: object) -> str:
-        """Message beside the advanced settings, whose values these are."""
+        """The message beside the advanced settings with these values."""
         try:
             check_sampling(**dict(zip(SAMPLING_INPUTS, values, strict=False)))
         except InvalidInput as error:

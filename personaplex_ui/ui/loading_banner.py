@@ -1,6 +1,6 @@
-"""The banner above the tabs: how far the engine has loaded, and two buttons for when that has failed."""
+"""The banner above the tabs: the engine's loading progress, and two buttons in case it failed."""
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from personaplex_ui.ui.persona_form import QUIET, PersonaForm
 
 
 class LoadingBanner:
-    """To be made where it stands, in the page being built."""
+    """Create it at its place in the page being built."""
 
     def __init__(self) -> None:
         message = gr.HTML(elem_id="engine")
         with gr.Row(visible=False, elem_id="engine-help") as buttons:
             self._try_again = gr.Button("Try again", size="sm", elem_id="try-again")
-            self._use_echo = gr.Button("Use the echo engine meanwhile", size="sm", elem_id="use-echo")
+            self._use_echo = gr.Button("Use the echo engine for now", size="sm", elem_id="use-echo")
         self._outputs = [message, buttons]
 
     def watch_engine(self, page: gr.Blocks, callbacks: PageCallbacks, persona: PersonaForm) -> None:
-        """Follow each loading of the engine; then offer its voices, and count the role in its tokens."""
+        """Follow each loading of the engine, then offer its voices and count the role's tokens."""
         loads: tuple[Callable[..., Any], ...] = (
             page.load,
             self._try_again.click(callbacks.try_again, **QUIET).then,

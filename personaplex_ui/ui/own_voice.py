@@ -1,6 +1,6 @@
-"""A visitor's own voice: checked, offered to this page alone, forgotten when it is left."""
+"""A visitor's own voice: checked, offered only to their page, and deleted when they leave it."""
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
@@ -16,18 +16,18 @@ from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 
 LABEL = "Your own voice"
-CONSENT = "It is my voice, or the person speaking agreed that I use it here."
-NO_CONSENT = "Please tick the box first: a voice may be used only if the person it belongs to agreed."
+CONSENT = "It is my voice, or the speaker agreed that I may use it here."
+NO_CONSENT = "Please tick the box first: a voice may only be used with its owner's consent."
 NO_RECORDING = "Please record or upload 3 to 30 seconds of one person speaking."
-READY = "Your voice is ready, and chosen above. It is kept until you leave this page."
-FORGOTTEN = "Your voice is forgotten."
+READY = "Your voice is ready and selected above. It is kept until you leave this page."
+FORGOTTEN = "Your voice has been deleted."
 
 OwnVoiceView = tuple[object, str, object]
-"""Updates of the list of voices, the message and the recorder."""
+"""Updates of the voice list, the message and the recorder."""
 
 
 class OwnVoices:
-    """Who gave which recording, by Gradio's session: one page that is open somewhere."""
+    """Visitors' recordings by Gradio session, which is one open page."""
 
     def __init__(self, voices: VoiceLibrary) -> None:
         self._voices = voices
@@ -35,12 +35,12 @@ class OwnVoices:
         self._checking: set[str] = set()
 
     def choices(self, request: gr.Request) -> list[tuple[str, str]]:
-        """Labels and names of all voices this page may choose, its own one first."""
+        """Labels and names of all voices this page may choose, its own voice first."""
         own = self._names.get(str(request.session_hash))
         return [*([(LABEL, own)] if own else []), *choices_of(self._voices.offered())]
 
     async def use(self, path: str | None, consent: bool, request: gr.Request) -> OwnVoiceView:
-        """Check the recording at ``path`` and choose it."""
+        """Check the recording at ``path`` and select it as the voice."""
         unchanged: object = gr.skip()
         session = str(request.session_hash)
         try:
@@ -53,7 +53,7 @@ class OwnVoices:
         except InvalidInput as error:
             self._checking.discard(session)
             return unchanged, talk_view.field_message_html(str(error)), unchanged
-        if session not in self._checking:  # the page was left meanwhile
+        if session not in self._checking:  # the visitor left the page meanwhile
             self._voices.forget_upload(name)
             return unchanged, talk_view.field_message_html(""), None
         self._checking.discard(session)
@@ -63,7 +63,7 @@ class OwnVoices:
         return chosen, talk_view.field_message_html(READY, good=True), None
 
     def forget(self, request: gr.Request) -> OwnVoiceView:
-        """The visitor takes the voice back."""
+        """Delete the visitor's voice at their request."""
         self._checking.discard(str(request.session_hash))
         if not self._forget(request):
             return gr.skip(), talk_view.field_message_html(""), None
@@ -73,7 +73,7 @@ class OwnVoices:
     def _keep(self, path: Path) -> str:
         name = self._voices.keep_upload(path)
         with contextlib.suppress(OSError):
-            path.unlink()  # Gradio would keep it for a day
+            path.unlink()  # otherwise Gradio keeps it for a day
         return name
 
     def leave(self, request: gr.Request) -> None:
@@ -89,5 +89,5 @@ class OwnVoices:
 
 
 def choices_of(voices: Sequence[Voice]) -> list[tuple[str, str]]:
-    """Labels and names, as a dropdown takes them."""
+    """Labels and names for a dropdown."""
     return [(v.label if v.label == v.name else f"{v.label} · {v.name}", v.name) for v in voices]

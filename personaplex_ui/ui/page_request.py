@@ -1,6 +1,6 @@
-"""The request of the browser behind an event of the page, as Gradio hands it to a function."""
+"""The browser's request behind an event of the page, as Gradio passes it to a function."""
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import gradio as gr
@@ -10,19 +10,19 @@ from personaplex_ui.web.security import proxy_headers as address
 
 
 def address_of(request: gr.Request) -> str:
-    """See ``web.address.client_address``."""
+    """See ``proxy_headers.client_address``."""
     connection = request.request
     return address.client_address(connection) if isinstance(connection, HTTPConnection) else ""
 
 
 def public_url(request: gr.Request) -> str | None:
-    """See ``web.address.public_url``."""
+    """See ``proxy_headers.public_url``."""
     connection = request.request
     return address.public_url(connection) if isinstance(connection, HTTPConnection) else None
 
 
 def is_local(request: gr.Request) -> bool:
-    """The browser runs on this machine, and no proxy stands between."""
+    """Whether the browser runs on this machine, with no proxy in between."""
     connection = request.request
     if not isinstance(connection, HTTPConnection) or connection.client is None:
         return False

@@ -1,4 +1,4 @@
-"""The persona form: voice, a voice of one's own, role, and how tokens are sampled."""
+"""The persona form: voice, own voice, role, and sampling settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_name": False}
 
 @dataclass(frozen=True, slots=True)
 class PersonaForm:
-    """``call_inputs`` in the order of ``callbacks.CALL_INPUTS``; ``role_messages``: the outputs of
+    """``call_inputs``: in the order of ``callbacks.CALL_INPUTS``. ``role_messages``: outputs of
     ``check_role``."""
 
     voice: Any
@@ -61,7 +61,7 @@ def _voice(callbacks: PageCallbacks, voices: VoiceLibrary) -> Any:
         consent = gr.Checkbox(False, label=CONSENT, elem_id="own-consent")
         with gr.Row():
             use = gr.Button("Use this voice", size="sm", elem_id="own-use")
-            forget = gr.Button("Forget my voice", size="sm", elem_id="own-forget")
+            forget = gr.Button("Delete my voice", size="sm", elem_id="own-forget")
         message = gr.HTML(talk_view.field_message_html(""), elem_id="own-message")
     own = callbacks.own_voices
     shown = [voice, message, recording]
@@ -109,7 +109,7 @@ def _sampling(callbacks: PageCallbacks) -> list[Any]:
             ),
         ]
         greedy = gr.Checkbox(
-            False, label="Greedy: always the most likely token; the five above do not count", elem_id="greedy"
+            False, label="Greedy: always the most likely token; overrides the five above", elem_id="greedy"
         )
         message = gr.HTML(talk_view.field_message_html(""), elem_id="sampling-message")
     gr.on([field.change for field in fields], callbacks.check_sampling, fields, [message], **QUIET)

@@ -1,6 +1,6 @@
-"""What happens in the phone tab: values of its components in, HTML out. What costs money needs the key."""
+"""The callbacks of the phone tab: component values in, HTML out. Whatever costs money needs the key."""
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
@@ -18,27 +18,29 @@ from personaplex_ui.web.security.credentials import Credentials, Shown
 FOLLOWED_EVERY_SEC = 0.5
 RINGS_WITHIN_SEC = 120.0
 UNANSWERED = ("unknown", "queued", "initiated", "ringing")
-"""A call that is one of these for longer: what Twilio tells does not reach us."""
+"""If a call keeps one of these for longer, Twilio's status reports do not reach us."""
 
 NO_KEY = "Calls cost money, so they need a key: set API_KEY, start the app again, and enter the key here."
 WRONG_KEY = "This is not the API_KEY of this server."
-NO_ADDRESS = "Twilio must reach this server: set SERVER_URL to its public address, as in https://example.org."
+NO_ADDRESS = (
+    "Twilio must reach this server: set SERVER_URL to its public address, such as https://example.org."
+)
 NOT_FROM_HERE = (
-    "A number can be asked for here by whoever has the API_KEY, and none is set. "
+    "Asking for a number here needs the API_KEY, and none is set. "
     "Set one, or start the app with: personaplex-ui serve --phone"
 )
 
 NumberShown = tuple[object, str]
-"""The number, and why something was refused."""
+"""The number, and the reason for a refusal."""
 
 CallView = tuple[object, object, object]
-"""The SID of the call, its HTML, and how many may follow today."""
+"""The SID of the call, its HTML, and how many more calls may be made today."""
 
 
 class PhoneCallbacks:
-    """Calls by way of Twilio; one object for all visitors.
+    """Calls through Twilio; one object for all visitors.
 
-    ``record``: telephone calls are recorded. ``number``: FastRTC's; None where none is lent.
+    ``record``: whether telephone calls are recorded. ``number``: FastRTC's, or None if none is lent.
     """
 
     def __init__(
@@ -87,13 +89,13 @@ class PhoneCallbacks:
                 shown = html
                 yield call.call_sid, html, self.show_left()
             else:
-                yield gr.skip(), gr.skip(), gr.skip()  # here Gradio notices that the page was left
+                yield gr.skip(), gr.skip(), gr.skip()  # lets Gradio notice that the page was closed
             if call.over or (call.status in UNANSWERED and time.time() > call.started_at + RINGS_WITHIN_SEC):
                 return
             await asyncio.sleep(FOLLOWED_EVERY_SEC)
 
     async def hang_up(self, key: str, call_sid: str, request: gr.Request) -> object:
-        """End the call that this page has made; what is seen of it comes from ``call``."""
+        """End the call that this page made; ``call`` shows its end."""
         unchanged: object = gr.skip()
         if not call_sid:
             return unchanged
@@ -106,7 +108,7 @@ class PhoneCallbacks:
 
 
 class NumberCallbacks:
-    """FastRTC's number, for whoever has the key, or runs the server where there is none."""
+    """FastRTC's number, for whoever has the key or, if none is set, uses the server's machine."""
 
     def __init__(self, number: FastRtcNumber, keys: Credentials) -> None:
         self._number = number
@@ -116,7 +118,7 @@ class NumberCallbacks:
         return phone_view.number_html(self._number.view())
 
     async def get(self, key: str, request: gr.Request) -> AsyncIterator[NumberShown]:
-        """Ask FastRTC for a number, and show how that goes."""
+        """Ask FastRTC for a number and show the progress."""
         try:
             self._check_operator(key, request)
         except PersonaplexError as error:
@@ -151,7 +153,7 @@ class NumberCallbacks:
 
 
 def check_key(keys: Credentials, key: str, request: gr.Request) -> None:
-    """Raises PersonaplexError: ``key`` is not the API key, or there were too many wrong ones."""
+    """Raises PersonaplexError if ``key`` is not the API key, or after too many wrong keys."""
     if not keys.has_api_key:
         raise InvalidInput("api_key", NO_KEY)
     shown = Shown(bearer=(key or "").strip().encode(errors="replace"))
@@ -160,6 +162,6 @@ def check_key(keys: Credentials, key: str, request: gr.Request) -> None:
 
 
 def _take_note(opening: "asyncio.Task[None]") -> None:
-    # The number's own view says why; without this asyncio would complain when the page was left meanwhile.
+    # The number's view says why; without this, asyncio would complain if the page was closed meanwhile.
     if not opening.cancelled():
         opening.exception()

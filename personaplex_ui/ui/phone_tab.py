@@ -1,6 +1,6 @@
-"""The phone tab: layout and wiring only; what happens is in ``phone_callbacks``."""
+"""The phone tab: layout and wiring only; ``phone_callbacks`` does the work."""
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from typing import Any
@@ -17,14 +17,14 @@ NUMBER_SHOWN_EVERY_SEC = 5.0
 def build_phone_tab(
     page: gr.Blocks, tab: Any, other_tabs: list[Any], callbacks: PhoneCallbacks, persona: PersonaForm
 ) -> None:
-    """``persona``: the voice and role of the talk tab, for calls that are made. ``other_tabs``: while one of
-    them is chosen, nothing is asked for here."""
-    gr.HTML("<h2>A number of your own</h2>")
+    """``persona``: the voice and role of the talk tab, for outbound calls. ``other_tabs``: while one of them
+    is selected, this tab does not refresh."""
+    gr.HTML("<h2>Your own number</h2>")
     setup = gr.HTML("", elem_id="phone-setup")
     page.load(callbacks.show_setup, outputs=[setup], **QUIET)
     key: Any = None
     if callbacks.can_dial:
-        gr.HTML("<h2>Have the assistant call somebody</h2>")
+        gr.HTML("<h2>Let the assistant call somebody</h2>")
         key = _key_box()
         _calling(page, callbacks, persona, key)
     if callbacks.number is not None:
@@ -39,7 +39,7 @@ def _key_box() -> Any:
         "",
         type="password",
         label="API key",
-        info="The API_KEY of this server: what costs money or minutes is its owner's to decide.",
+        info="The API_KEY of this server. Only its owner may use what costs money or minutes.",
         max_length=200,
         elem_id="phone-key",
     )
@@ -50,7 +50,7 @@ def _calling(page: gr.Blocks, callbacks: PhoneCallbacks, persona: PersonaForm, k
     number = gr.Textbox(
         "",
         label="Number to call",
-        info="With its country code, as in +15551234567. Voice and role are those of the talk tab.",
+        info="With its country code, such as +15551234567. Voice and role come from the talk tab.",
         type="text",
         max_length=40,
         elem_id="phone-number",
@@ -75,5 +75,5 @@ def _lent_number(tab: Any, other_tabs: list[Any], callbacks: NumberCallbacks, ke
     outputs = [shown, message]
     get.click(callbacks.get, [key], outputs, concurrency_limit=None, **QUIET)
     give_back.click(callbacks.give_back, [key], outputs, **QUIET)
-    # On the event loop, where the calls are that use up its minutes.
+    # Runs on the event loop, like the calls that use up the minutes.
     refresh_while_open(tab, other_tabs, shown, callbacks.show, NUMBER_SHOWN_EVERY_SEC)

@@ -1,6 +1,6 @@
-"""The HTML of the phone tab: the way to a number of one's own, a call being made, FastRTC's number.
+"""The HTML of the phone tab: the setup of your own number, an outbound call, and FastRTC's number.
 
-Nothing here shows a caller's number in full.
+Callers' numbers are never shown in full.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ def setup_html(
     recorded: bool,
     missing: Sequence[str],
 ) -> str:
-    """The three steps to a number of one's own, or that it is set up.
+    """The three steps to set up your own number, or the number that is set up.
 
-    ``webhook_url`` None: the public address is not known. ``missing``: the variables without which no calls
-    can be made.
+    ``webhook_url``: None if the public address is unknown. ``missing``: the missing variables without which
+    no calls can be made.
     """
     return render(
         "phone_setup",
@@ -47,7 +47,7 @@ def setup_html(
 
 
 def call_html(call: PhoneCall | None, message: str = "") -> str:
-    """A call that is being made, in words; or why there is none."""
+    """The state of an outbound call, or why there is none."""
     if call is None:
         return field_message_html(message)
     return render("phone_call", call=call, state=STATES.get(call.status, call.status))
@@ -58,7 +58,7 @@ def left_today_html(left: int) -> str:
 
 
 def number_html(number: NumberView) -> str:
-    """FastRTC's number: what to dial, the code, the minutes left; or what goes on instead."""
+    """FastRTC's number: what to dial, the code and the minutes left; or its state."""
     return render(
         "fastrtc_number",
         number=number,

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A role with its title, under the title ``group``."""
+    """A role with its title, under the heading ``group``."""
 
     title: str
     group: str

@@ -1,6 +1,6 @@
-"""HTML that is kept up to date while its tab is open, and asked for only then."""
+"""HTML that refreshes itself, but only while its tab is open."""
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from personaplex_ui.ui.persona_form import QUIET
 def refresh_while_open(
     tab: Any, other_tabs: list[Any], output: gr.HTML, show: Callable[[], str], every_sec: float
 ) -> None:
-    """``show`` runs on the event loop. ``other_tabs``: choosing one of them stops it."""
+    """``show`` runs on the event loop. ``other_tabs``: selecting one of them stops the refreshing."""
 
     async def refresh() -> str:
         return show()

@@ -1,7 +1,7 @@
-"""Renders the page's HTML from ``templates/``. Whatever a person, a model or a service wrote is escaped.
+"""Renders the page's HTML from ``templates/``. Text from people, models and services is escaped.
 
-The looks are in page.css. What must be announced to screen readers is marked ``data-announce`` and read out
-by page.js through one live region that stays in the page, since Gradio replaces all of this at every update.
+page.css contains the styles. Text for screen readers is marked ``data-announce``, and page.js announces it
+through one permanent live region, since Gradio replaces this HTML at every update.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ def render(template: str, /, **values: Any) -> str:
     """The HTML of ``templates/<template>.html`` with ``values``.
 
     Raises:
-        jinja2.UndefinedError: the template needs a value that is not among them.
+        jinja2.UndefinedError: the template needs a value that is missing.
     """
     return _environment.get_template(f"{template}.html").render(values)
 
@@ -28,7 +28,7 @@ def clock(sec: float) -> str:
 
 
 def percent(share: float) -> int:
-    """A share in whole per cent, 0 to 100."""
+    """A share as a whole percentage, 0 to 100."""
     return round(100 * min(1.0, max(0.0, share)))
 
 

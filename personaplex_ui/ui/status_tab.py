@@ -1,8 +1,8 @@
-"""The status tab: the server's status, asked for only while somebody looks at it, and the doctor's checks for
+"""The status tab: the server's status, refreshed only while the tab is open, and the doctor's checks for
 whoever runs the server.
 """
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,14 +19,14 @@ from personaplex_ui.ui.status_view import checks_html, status_view_html
 from personaplex_ui.web.server_stats import ServerStats
 
 SHOWN_EVERY_SEC = 2.0
-RUNNING = "<p>The checks are running; that takes some seconds.</p>"
+RUNNING = "<p>The checks are running. This takes a few seconds.</p>"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusSources:
-    """``report``: the doctor's, which tells folders, versions and accounts. ``has_login``: who sees the page
-    knows the password. ``is_public``: the server has a public address, so what comes from this machine may
-    come from anybody by way of a proxy."""
+    """``report``: the doctor's, which shows folders, versions and accounts. ``has_login``: whoever sees the
+    page knows the password. ``is_public``: the server has a public address, so a local request may come from
+    anybody through a proxy."""
 
     stats: Callable[[], ServerStats]
     report: Callable[[], Awaitable[Report]]
@@ -38,7 +38,7 @@ class StatusSources:
 
 
 def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) -> None:
-    """``other_tabs``: when one of them is chosen, nothing is asked for any more."""
+    """``other_tabs``: while one of them is selected, this tab does not refresh."""
 
     async def show_checks(request: gr.Request) -> Any:
         return gr.Column(visible=sources.may_see_report(request))
@@ -50,10 +50,10 @@ def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) ->
 
     shown = gr.HTML("", elem_id="server-status")
     with gr.Column(visible=False, elem_id="server-checks") as doctor:
-        gr.HTML("<h2>Checks</h2><p>Only whoever runs this server, or has its password, sees them.</p>")
+        gr.HTML("<h2>Checks</h2><p>Only visible to whoever runs this server or has its password.</p>")
         run = gr.Button("Run checks", elem_id="run-checks")
         checks = gr.HTML("", elem_id="checks")
     tab.select(show_checks, None, [doctor], **QUIET)
     run.click(run_checks, None, [checks], concurrency_limit=None, **QUIET)
-    # On the event loop, where the statistics are kept.
+    # Runs on the event loop, where the statistics are kept.
     refresh_while_open(tab, other_tabs, shown, lambda: status_view_html(sources.stats()), SHOWN_EVERY_SEC)

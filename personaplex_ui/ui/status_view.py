@@ -1,7 +1,6 @@
 """The HTML of the status tab: the server at one moment, and the doctor's report.
 
-The former tells how many calls there are and nothing else of them. Nothing of it is announced, since it
-changes all the time.
+The status shows only how many calls there are. It is not announced, since it changes all the time.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ Kind = TypeVar("Kind")
 _STATES = {
     EngineState.LOADING: "Loading the model",
     EngineState.READY: "Ready",
-    EngineState.DEGRADED: "In trouble: calls cannot be taken",
+    EngineState.DEGRADED: "Degraded: calls cannot be taken",
     EngineState.FAILED: "Failed: calls cannot be taken",
     EngineState.DRAINING: "Shutting down",
 }
@@ -39,11 +38,11 @@ _ENDS = {
     End.SHUTDOWN: "ended by a shutdown",
 }
 _KEEPS_UP_TO = 0.75
-"""Of the 80 ms of a frame. Between this share and all of it no room is left for jitter."""
+"""Share of a frame's 80 ms. Above it, no room is left for jitter."""
 
 
 def status_view_html(stats: ServerStats) -> str:
-    """A table with one value a row."""
+    """A table with one value per row."""
     message = f": {stats.message}" if stats.message and stats.state is not EngineState.READY else ""
     return render(
         "server_status",
@@ -58,7 +57,7 @@ def status_view_html(stats: ServerStats) -> str:
 
 
 def checks_html(report: Report) -> str:
-    """The doctor's summary, which is announced, and a table with one check a row."""
+    """The doctor's summary, which is announced, and a table with one check per row."""
     return render("checks", report=report)
 
 
@@ -68,7 +67,7 @@ def _step(mean_sec: float | None, p95_sec: float | None) -> Mapping[str, object]
     if p95_sec <= _KEEPS_UP_TO * FRAME_SEC:
         kind, verdict = "good", "It keeps up."
     elif p95_sec <= FRAME_SEC:
-        kind, verdict = "close", "It just keeps up."
+        kind, verdict = "close", "It barely keeps up."
     else:
         kind, verdict = "late", "It is too slow: callers hear gaps."
     times = {"mean": _ms(mean_sec), "p95": _ms(p95_sec), "frame": _ms(FRAME_SEC)}

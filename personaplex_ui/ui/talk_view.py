@@ -1,4 +1,4 @@
-"""The HTML of the talk tab: the engine, a call during and after it, earlier calls, messages at fields."""
+"""The HTML of the talk tab: the engine, the current and ended call, earlier calls, field messages."""
 
 from collections.abc import Sequence
 
@@ -38,18 +38,18 @@ def result_html(call: EndedCall) -> str:
 
 
 def history_html(calls: Sequence[EndedCall]) -> str:
-    """This browser's earlier calls, as a table."""
+    """The browser's earlier calls, as a table."""
     return render("call_history", calls=calls)
 
 
 def engine_html(state: str, model_name: str, message: str = "", progress: float = 0.0) -> str:
-    """What answers the calls. ``state``: ``echo``, ``loading``, ``ready`` or ``failed``;
-    ``progress``: in [0, 1]."""
+    """The state of the engine. ``state``: ``echo``, ``loading``, ``ready`` or ``failed``; ``progress``: in
+    [0, 1]."""
     return render("engine", state=state, model_name=model_name, message=message, progress=progress)
 
 
 def field_message_html(sentence: str, good: bool = False) -> str:
-    """A message beside a field. ``good``: it is not a complaint."""
+    """A message beside a field. ``good``: it reports success, not an error."""
     return render("field_message", sentence=sentence, good=good)
 
 
@@ -58,7 +58,7 @@ def prompt_counter_html(used: int, limit: int, unit: str = "characters") -> str:
 
 
 def preview_html(src: str, label: str) -> str:
-    """A voice to listen to; it plays at once, since it was asked for."""
+    """A player for a voice. It starts at once, since the visitor asked for it."""
     return render("preview", src=src, label=label)
 
 

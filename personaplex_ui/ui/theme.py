@@ -1,7 +1,7 @@
-"""How the page looks, and the CSS and JavaScript it is given. Nothing is fetched from another host.
+"""The page's theme, CSS and JavaScript. Nothing is fetched from another host.
 
-Gradio's stock themes name Google Fonts and set labels too pale to read in light mode; this one uses the
-reader's own system fonts and text of at least 4.5:1 contrast, both light and dark.
+Gradio's stock themes use Google Fonts, and their labels are too pale to read in light mode; this theme uses
+system fonts and a text contrast of at least 4.5:1, both light and dark.
 """
 
 from importlib.resources import files
@@ -44,7 +44,7 @@ _LOOKS = {
     "color_accent": ("*primary_600",),
     "slider_color": ("*primary_600", "*primary_400"),
 }
-"""Values of Gradio's theme: in the light mode, and in the dark one where it differs."""
+"""Values of Gradio's theme in light mode, and in dark mode if they differ."""
 
 
 def build_theme() -> Base:

@@ -1,8 +1,8 @@
-"""The picture of an ended call: two lanes of speech over time, an inline SVG.
+"""The timeline of an ended call: two lanes of speech over time, as inline SVG.
 
-``Timeline`` says what stands where, ``templates/timeline.html`` draws it. All x positions are shares of the
-width, so that the picture fills whatever it gets; below ``_PX_PER_SEC`` it scrolls instead of shrinking, and
-labels are placed for that width.
+``Timeline`` computes the layout, ``templates/timeline.html`` draws it. All x positions are fractions of the
+width, so that the picture fills the available space; below ``_PX_PER_SEC`` it scrolls instead of shrinking,
+and labels are placed for that width.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Timeline:
 
     @property
     def labels(self) -> list[tuple[float, str]]:
-        """The centre of each response time that has room for its label, in seconds, and the label."""
+        """The centre, in seconds, and the label of each response time with room for a label."""
         found: list[tuple[float, str]] = []
         free_from_px = 0.0
         for response in self.turns.responses:
@@ -59,7 +59,7 @@ class Timeline:
 
     @property
     def long_silences(self) -> list[Segment]:
-        """Those that are not response times."""
+        """The long silences that are not response times."""
         answered_from = [x.start_sec for x in self.turns.responses]
         return [
             silence
@@ -80,7 +80,7 @@ class Timeline:
 
     @property
     def in_words(self) -> str:
-        """The picture for those who do not see it."""
+        """A description of the picture for screen readers."""
         turns = self.turns
         assistant_sec = length_sec(*turns.assistant)
         sentences = [
@@ -93,7 +93,7 @@ class Timeline:
         if turns.median_response_sec is not None:
             sentences.append(
                 f"The assistant answered {_times(turns.responses)},"
-                f" after {_seconds(turns.median_response_sec)} in the median."
+                f" after a median of {_seconds(turns.median_response_sec)}."
             )
         if turns.silences:
             sentences.append(f"The longest silence lasted {_seconds(max(map(length_sec, turns.silences)))}.")
@@ -101,7 +101,7 @@ class Timeline:
 
 
 def timeline_of(call: EndedCall) -> Timeline | None:
-    """None: nobody spoke."""
+    """The timeline, or None if nobody spoke."""
     turns = turns_of(call)
     return Timeline(turns) if turns.caller or turns.assistant else None
 

@@ -1,8 +1,8 @@
 """A ``gr.Dropdown`` whose choices change while the page is open.
 
-Gradio would refuse, with a traceback and no words, a voice that the browser sent just before it learned the
-new choices; ``VoiceLibrary.check`` looks at each value anyway. An upload is left to the page that gave it,
-which alone has it among its choices.
+If a browser sent a voice just before it received the new choices, Gradio would refuse it with a traceback and
+no message; ``VoiceLibrary.check`` checks each value anyway. Uploads are still checked by Gradio, since only
+the page that uploaded one has it among its choices.
 """
 
 from abc import ABCMeta
@@ -19,7 +19,7 @@ def _preprocess(dropdown: gr.Dropdown, payload: Any) -> Any:
     return payload if isinstance(payload, str) else ""
 
 
-# Not by a class statement: Gradio's metaclass would write a .pyi file beside this one.
+# Not a class statement, because Gradio's metaclass would write a .pyi file beside this one.
 voice_dropdown: Any = ABCMeta.__new__(
     type(gr.Dropdown),
     "VoiceDropdown",

@@ -83,7 +83,7 @@ def button(page: Page, name: str) -> Locator:
 def expect_trouble(page: Page) -> None:
     expect(engine(page)).to_contain_text(f"Calls cannot be taken. {GATED}")
     expect(button(page, "Try again")).to_be_visible()
-    expect(button(page, "Use the echo engine meanwhile")).to_be_visible()
+    expect(button(page, "Use the echo engine for now")).to_be_visible()
     text = page.content()
     assert TOKEN not in text
     assert "Traceback" not in text
@@ -106,7 +106,7 @@ def test_the_model_is_not_given_and_the_echo_takes_the_calls(page: Page, refused
     expect_trouble(page)
     button(page, "Talk: start the call").click()
     expect(page.locator("#status")).to_contain_text(f"Ended: {GATED}")
-    button(page, "Use the echo engine meanwhile").click()
+    button(page, "Use the echo engine for now").click()
     expect(engine(page)).to_contain_text("This is the echo engine")
     expect(engine(page)).to_contain_text(f"PersonaPlex could not be loaded. {GATED}")
     expect(button(page, "Try again")).to_be_visible()  # the way back to PersonaPlex
@@ -149,9 +149,9 @@ def test_ones_own_voice_is_given_spoken_with_and_forgotten(browser: Browser, tin
         message = page.locator("#own-message")
         button(page, "Use this voice").click()
         expect(message).to_contain_text("Please tick the box first")
-        page.get_by_label("It is my voice, or the person speaking agreed that I use it here.").check()
+        page.get_by_label("It is my voice, or the speaker agreed that I may use it here.").check()
         button(page, "Use this voice").click()
-        expect(message).to_contain_text("Your voice is ready, and chosen above.")
+        expect(message).to_contain_text("Your voice is ready and selected above.")
         expect(page.get_by_label("Voice", exact=True)).to_have_value("Your own voice")
         inspection.look_at(talk, "one's own voice, chosen")
 

@@ -202,7 +202,7 @@ async def test_its_sentence_is_seen_wherever_one_looks(
         banner, help_row = await page.trigger("watch_engine")
         assert sentence in unescape(banner)
         assert help_row == {"visible": True, "__type__": "update"}
-        assert await app_buttons(app) == {"Try again", "Use the echo engine meanwhile"}
+        assert await app_buttons(app) == {"Try again", "Use the echo engine for now"}
 
         voice = (await page.trigger("offer_voices", "NATF0"))[0]["value"]
         assert await page.refusal(voice=voice) == sentence

@@ -5,8 +5,8 @@ earlier for a newer one. Received sound goes through our own jitter buffer. Hand
 ``compat`` contains the workarounds for FastRTC and aiortc.
 """
 
-# Gradio and FastRTC are only partly typed: pyright: reportUnknownMemberType=false,
-# reportUnknownVariableType=false, reportUnknownArgumentType=false
+# Gradio and FastRTC are only partly typed:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import functools
 import logging

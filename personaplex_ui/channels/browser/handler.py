@@ -3,8 +3,8 @@
 Implements FastRTC's handler interface; ``compat.fastrtc`` contains the workarounds.
 """
 
-# Gradio and FastRTC are only partly typed: pyright: reportUnknownMemberType=false,
-# reportUnknownVariableType=false, reportUnknownArgumentType=false
+# Gradio and FastRTC are only partly typed:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
 import logging

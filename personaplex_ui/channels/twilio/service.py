@@ -1,8 +1,8 @@
-"""What is answered to who calls, who may come in by a stream, and calls we make: for both kinds of numbers.
+"""The telephone service: answers incoming calls, admits streams and makes calls, for both kinds of numbers.
 
-One's own number at Twilio, whose webhooks are signed, and one that FastRTC lends, which has nothing but a
-token for each call. Knows TwiML and statuses; no HTTP requests, no signatures, no sound. Everything happens
-on the event loop.
+One kind is your own number at Twilio, with signed webhooks; the other is lent by FastRTC and protected only
+by a token for each call. Depends on TwiML and statuses, not on HTTP requests, signatures or sound. Everything
+runs on the event loop.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 log = logging.getLogger(__name__)
 
 OWNER_PREFIX = "phone "
-"""No browser's key has a space."""
+"""Browsers' keys never contain a space."""
 
 INBOUND_PATH = "/twilio/inbound"
 ENDED_PATH = "/twilio/ended"
@@ -52,10 +52,10 @@ CANCELLED_WITHIN_SEC = 1.5
 
 
 class PhoneService:
-    """``personas``: as whom to answer; what they leave open is ``voices``' default and ``text_prompt``.
-    ``directory``: where calls are remembered. ``twilio_client``: None where no calls are made; of these
-    ``daily_limit`` may be tried in a day. ``announcement``: said before every call whose persona has none of
-    its own; None: a sentence about the recording where ``record`` is on.
+    """``personas``: the personas that answer; missing values default to the default of ``voices`` and to
+    ``text_prompt``. ``directory``: where calls are stored. ``twilio_client``: None if no calls can be made.
+    ``daily_limit``: attempts per day. ``announcement``: said before every call whose persona has none; None
+    stands for a sentence about the recording if ``record`` is on.
 
     Raises:
         SettingsError: the announcement cannot be said.
@@ -93,26 +93,26 @@ class PhoneService:
 
     @property
     def configured(self) -> bool:
-        """Calls to the number can be taken."""
+        """Whether calls to the number can be answered."""
         return self.account.can_answer
 
     @property
     def left_today(self) -> int:
-        """Calls that may still be made today; 0 where none can be made at all."""
+        """Calls that may still be made today; 0 if none can be made at all."""
         return self._pending_dials.left_today if self._twilio_client is not None else 0
 
     @staticmethod
     def webhook_url(public_url: str) -> str:
-        """What to paste into Twilio's console, under "A call comes in"."""
+        """The URL to paste into Twilio's console, under "A call comes in"."""
         return public_url + INBOUND_PATH
 
     async def open(self) -> None:
-        """Look up what earlier runs knew."""
+        """Load the state of earlier runs."""
         await asyncio.to_thread(self.call_log.load)
         await asyncio.to_thread(self._pending_dials.load)
 
     async def close(self) -> None:
-        """Cancel the calls of ours that still ring: nobody would talk with those who answer."""
+        """Cancel our calls that are still ringing, since nobody would talk to those who answer."""
         if self._twilio_client is not None:
             calls = self.call_log.newest_first
             ringing = [c for c in calls if c.direction == "outbound" and not (c.over or c.call_id)]
@@ -121,16 +121,16 @@ class PhoneService:
                 await asyncio.wait(asked, timeout=CANCELLED_WITHIN_SEC)
             for task in asked:
                 if task.done() and not task.cancelled() and task.exception() is not None:
-                    log.warning("A call that rings could not be cancelled: %s", task.exception())
+                    log.warning("A ringing call could not be cancelled: %s", task.exception())
                 task.cancel()
         await asyncio.to_thread(self.call_log.flush)
 
     # Calls to us -----------------------------------------------------------------------------------
 
     async def answer(self, call_sid: str, caller: str, called: str, public_url: str) -> str:
-        """TwiML for a call that comes in."""
+        """TwiML for an incoming call."""
         entry = self.call_log.begin(call_sid, "inbound", masked(caller), "ringing")
-        log.info("A telephone call from %s to %s comes in.", masked(caller), masked(called))
+        log.info("Incoming telephone call from %s to %s.", masked(caller), masked(called))
         persona = self._personas.of(called)
         try:
             settings = await self._settings_of(persona, masked(called), self._record)
@@ -140,7 +140,8 @@ class PhoneService:
         return self._connect(call_sid, settings, announcement, public_url)
 
     async def answer_outbound(self, call_sid: str, called: str, key: str, public_url: str) -> str:
-        """TwiML for a call of ours that was answered; ``key`` is what ``dial`` put into the webhook's URL."""
+        """TwiML for an outbound call that was answered. ``key``: the one that ``dial`` put into the webhook's
+        URL."""
         entry = self.call_log.begin(call_sid, "outbound", masked(called), "in-progress")
         persona = await asyncio.to_thread(self._pending_dials.take, key)
         if persona is None:
@@ -148,14 +149,14 @@ class PhoneService:
         try:
             self._check_available()
             settings = self._settings(persona.voice, persona.text_prompt, self._record)
-        except InvalidInput:  # the voice has gone since
+        except InvalidInput:  # the voice has been removed since
             return self._refuse(entry, spoken_sentences.CANNOT_BE_USED)
         except PersonaplexError:
             return self._refuse(entry, spoken_sentences.BUSY_AFTER_ALL)
         return self._connect(call_sid, settings, self._announcement, public_url)
 
     async def answer_lent(self, host: str) -> str:
-        """TwiML for a call to the number that was lent for ``host``. It is neither noted nor recorded."""
+        """TwiML for a call to the number lent for ``host``. It is neither logged nor recorded."""
         persona = self._personas.of("")
         try:
             settings = await self._settings_of(persona, "the lent number", record=False)
@@ -168,7 +169,7 @@ class PhoneService:
         return twiml.connect(url, values, greeting, farewell=spoken_sentences.LENT_FAREWELL)
 
     def admit(self, start: Start) -> PhoneGrant:
-        """The call that a stream may begin. Raises PersonaplexError: it may not; the text says why."""
+        """The call that a stream may begin. Raises PersonaplexError if it may not; the message says why."""
         values = self._redeem(start, call_sid=start.call_sid)
         try:
             self._check_available()
@@ -186,26 +187,26 @@ class PhoneService:
         )
 
     def admit_lent(self, host: str, start: Start) -> PhoneGrant:
-        """As ``admit``, for the number that was lent for ``host``."""
+        """Like ``admit``, for the number lent for ``host``."""
         values = self._redeem(start, host=host)
         self._check_available()
         settings = self._settings(values.get("voice_prompt", ""), values.get("text_prompt", ""), record=False)
         return PhoneGrant(settings, Transport.FASTRTC_PHONE)
 
     def note_call(self, call_sid: str, call: Call) -> None:
-        """The stream of that telephone call has become ``call``."""
+        """The stream of this telephone call has begun ``call``."""
         entry = self.call_log.begin(call_sid, "inbound", "unknown", "in-progress")
         self.call_log.attach(entry, call.call_id)
 
     def end(self, call_sid: str, status: str = "") -> str:
-        """TwiML for a call whose stream is over: why, unless the caller's end hung up, and the end.
-        ``status``: Twilio's, of the call itself."""
+        """TwiML for a call whose stream is over: says why, unless the caller hung up, and ends it.
+        ``status``: Twilio's status of the call."""
         entry = self.call_log.get(call_sid)
         if entry is None:
             return twiml.hang_up(spoken_sentences.CUT_OFF)
         call = self._live(entry)
         if call is not None and status in OVER:
-            call.hang_up("The caller hung up.")  # and this overtook what the stream says of it
+            call.hang_up("The caller hung up.")  # this request arrived before the stream's own stop
         elif call is not None:
             call.hang_up(spoken_sentences.LOST, End.LOST)
         self.call_log.finish(entry)
@@ -215,7 +216,7 @@ class PhoneService:
         )
 
     def note_status(self, call_sid: str, status: str, direction: str, caller: str, called: str) -> None:
-        """Twilio tells how a call goes."""
+        """Twilio reports the status of a call."""
         inbound = direction == "inbound"
         number = masked(caller if inbound else called)
         entry = self.call_log.begin(call_sid, "inbound" if inbound else "outbound", number, status)
@@ -228,12 +229,12 @@ class PhoneService:
     # Calls we make ---------------------------------------------------------------------------------
 
     async def dial(self, to: object, voice: object, text_prompt: object, public_url: str) -> PhoneCall:
-        """Call a number; returns at once, while it is queued. ``voice`` and ``text_prompt``: None for the
-        server's own.
+        """Call a number; returns at once, with the call queued. ``voice`` and ``text_prompt``: None for the
+        defaults.
 
         Raises:
             InvalidInput: the number, the voice or the role cannot be used.
-            EngineUnavailable, NoFreeSlot: nobody could talk with the one who answers.
+            EngineUnavailable, NoFreeSlot: no assistant could talk to the person called.
             DailyLimitReached, PhoneUnavailable: no calls can be made, or Twilio refused this one.
         """
         if self._twilio_client is None:
@@ -253,11 +254,11 @@ class PhoneService:
         return self.call_log.begin(call_sid, "outbound", masked(number), "queued")
 
     async def hang_up(self, call_sid: str) -> PhoneCall | None:
-        """End a call, ringing or live; None when there is none of that SID. Twilio is told each time until
-        it has said that the call is over.
+        """End a ringing or live call; None if the SID is unknown. Each request goes to Twilio until it has
+        reported that the call is over.
 
         Raises:
-            PhoneUnavailable: Twilio could not be told; our side of the call has ended.
+            PhoneUnavailable: Twilio could not be reached; our side of the call has ended.
         """
         entry = self.call_log.get(call_sid)
         if entry is None or entry.over:
@@ -272,7 +273,7 @@ class PhoneService:
     # Availability and settings -------------------------------------------------------------------------
 
     def _check_available(self) -> None:
-        """Raises EngineUnavailable or NoFreeSlot when no call can be taken."""
+        """Raises EngineUnavailable or NoFreeSlot if no call can be taken."""
         engine = self._call_manager.engine
         if self._call_manager.closed_because:
             raise EngineUnavailable(spoken_sentences.NOT_READY)
@@ -282,14 +283,14 @@ class PhoneService:
             raise EngineUnavailable(spoken_sentences.NOT_READY) from None
         if model.clips_only:
             raise EngineUnavailable(spoken_sentences.CLIPS_ONLY)
-        # Nobody waits for a slot on the telephone: the minutes cost both sides, and nobody there sees how
-        # many are before them.
+        # Telephone callers do not wait for a slot: the minutes cost both sides, and they cannot see the
+        # queue.
         if not engine.slots.free:
             raise NoFreeSlot(spoken_sentences.BUSY)
 
     def _settings(self, voice: object, text_prompt: object, record: bool) -> CallSettings:
-        """The settings of a call; None stands for the default. Whether the model can be this persona is left
-        to ``_checked_settings``, or to the call. Raises InvalidInput."""
+        """The settings of a call; None stands for the default. ``_checked_settings``, or the call, checks
+        whether the model can use this persona. Raises InvalidInput."""
         return check_settings(
             self._voices,
             voice=self._voices.default if voice is None else voice,
@@ -303,7 +304,7 @@ class PhoneService:
         return settings
 
     async def _settings_of(self, persona: PhonePersona, number: str, record: bool) -> CallSettings:
-        """Raises PersonaplexError, whose text can be said aloud: no call can be taken as ``persona`` now."""
+        """Raises PersonaplexError, whose text can be spoken, if no call can be taken as ``persona`` now."""
         self._check_available()
         try:
             return await self._checked_settings(persona.voice, persona.text_prompt, record)
@@ -319,7 +320,7 @@ class PhoneService:
         return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
 
     def _parameters(self, settings: CallSettings, **bound: str) -> dict[str, str]:
-        """Persona and token of a stream, which is admitted with the same ``bound`` values only."""
+        """Persona and token of a stream, which is admitted only with the same ``bound`` values."""
         persona = settings.persona
         values = {"voice_prompt": persona.voice, "text_prompt": persona.text_prompt}
         return values | {"token": self._tokens.issue(persona_of(values) | bound)}
@@ -333,7 +334,7 @@ class PhoneService:
         self.call_log.explain(entry, sentence, End.REFUSED)
         self.call_log.finish(entry)
         self._call_manager.turn_away(Transport.TWILIO)
-        log.info("It was turned away: %s", sentence)
+        log.info("The call was turned away: %s", sentence)
         return twiml.hang_up(sentence)
 
     def _live(self, entry: PhoneCall) -> Call | None:
@@ -345,6 +346,6 @@ class PhoneService:
 
 
 def owner_of(call_sid: str) -> str:
-    """Whose a telephone call is in the store: each its own, so that it is found by its SID, also after a
-    restart."""
+    """The owner of a telephone call in the store. Each call has its own, so that its SID finds it even after
+    a restart."""
     return OWNER_PREFIX + call_sid

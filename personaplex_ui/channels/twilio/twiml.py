@@ -4,8 +4,8 @@ Twilio allows fewer than 500 characters for the name and value of one ``<Paramet
 split over ``name``, ``name_2``, ``name_3``, ..., and ``join_parameters`` joins it on the stream's side.
 """
 
-# The library's TwiML classes are untyped: pyright: reportUnknownMemberType=false,
-# reportUnknownVariableType=false
+# The library's TwiML classes are untyped:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import re
 from collections.abc import Iterator, Mapping

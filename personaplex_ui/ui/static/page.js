@@ -1,20 +1,20 @@
-/* Mends in the page what FastRTC's component (elem_id "call", FastRTC 0.0.34) leaves undone: names of its
-   buttons, microphone errors in words, microphones and connections that outlive their call. And keeps our own
-   HTML usable while Gradio replaces it: announcements, the transcript's scroll position, local times. And asks
+/* Workarounds for FastRTC's component (elem_id "call", FastRTC 0.0.34): names its buttons, explains
+   microphone errors, and closes microphones and connections that outlive their call. Also keeps our own HTML
+   usable while Gradio replaces it (announcements, the transcript's scroll position, local times), and asks
    whether calls can be taken.
 
-   The component is only looked at from outside: its DOM tells the state, and the browser's functions it calls
-   (getUserMedia, RTCPeerConnection, AudioContext) are wrapped. Everything else on the page gets the originals. */
+   The component is only observed from outside: its DOM shows the state, and the browser functions it calls
+   (getUserMedia, RTCPeerConnection, AudioContext) are wrapped. The rest of the page gets the originals. */
 (() => {
   "use strict";
   if (window.personaplex) return;
 
-  // Same as the track_constraints given to the component; they are how its requests are told from others'.
+  // The component's track_constraints, which distinguish its requests from others.
   const TRACK = {
     echoCancellation: true, noiseSuppression: true, autoGainControl: true,
     channelCount: 1, sampleRate: { ideal: 24000 },
   };
-  const NO_PEER_AFTER_MS = 12000; // the server gave no answer to the first request of a call
+  const NO_PEER_AFTER_MS = 12000; // the server did not answer the first request of a call
   const NOT_OPEN_AFTER_MS = 25000;
   const CLOSE_PEERS_AFTER_MS = 1000; // FastRTC closes its own after 500
   const DOUBLE_CLICK_MS = 700;
@@ -23,7 +23,7 @@
   const SAY = {
     insecure: "The microphone works only on a secure page: open this page over https or on localhost.",
     noRtc: "This browser cannot make calls: WebRTC is missing or switched off.",
-    permission: "Please allow the microphone in the browser's question.",
+    permission: "Please allow the microphone when the browser asks.",
     unplugged: "The microphone was disconnected. Hang up, connect it and call again.",
     lost: "The connection was lost. Press the button to call again.",
     failed: "The connection could not be made. A firewall or VPN may be in the way: try another network.",
@@ -34,7 +34,7 @@
       "The microphone is blocked. Allow it for this page (beside the address, or in the system's settings)" +
       " and press the button again.",
     NotReadableError: "The microphone is in use by another program. Close that program and press again.",
-    OverconstrainedError: "The microphone cannot do what a call needs. Choose another and press again.",
+    OverconstrainedError: "The microphone does not support calls. Choose another one and press again.",
   };
   SAY.SecurityError = SAY.NotAllowedError;
   SAY.AbortError = SAY.NotReadableError;
@@ -44,10 +44,10 @@
   const component = () => document.getElementById("call");
   const find = (selector) => component()?.querySelector(selector) ?? null;
   const talkButton = () => find(".button-wrap > button");
-  const accessButton = () => find('[title="grant webcam access"] > button'); // shown before the first call
+  const accessButton = () => find('[title="grant webcam access"] > button'); // before the first call only
   const deviceList = () => find("select.select-wrap");
 
-  /** FastRTC's own state: "closed", "waiting" or "open"; null while it is not in the page. */
+  /** FastRTC's own state: "closed", "waiting" or "open"; null while the component is not in the page. */
   function stateShown() {
     const button = talkButton();
     if (!button) return accessButton() ? "closed" : null;
@@ -64,7 +64,7 @@
   let lastMicrophone = null;
   let chosenDevice = null;
   let message = "";
-  let passing = false; // a click of ours, to be let through
+  let passing = false; // our own click, which passes the listener
   let pressed = false;
   let refocus = false;
   let peerMade = false;
@@ -80,7 +80,7 @@
     sweep();
   }
 
-  /** A click that wants a call: the microphone first, so that what fails there fails in words. */
+  /** A click to start a call: opens the microphone first, so that its failures are explained. */
   async function begin() {
     phase = "asking";
     pressed = false;
@@ -106,13 +106,13 @@
   }
 
   /** Before the first call FastRTC shows another button, which only asks for the microphone; sweep() calls
-      this again when the real one has taken its place. */
+      this again once the real button has replaced it. */
   function press() {
     const button = talkButton() ?? accessButton();
     pressed = button !== null && button === talkButton();
     if (!pressed) refocus = button !== null && button === document.activeElement;
     else if (refocus) {
-      button.focus(); // a keyboard's user stays where they were, though the button is another one
+      button.focus(); // keep the keyboard focus although the button was replaced
       refocus = false;
     }
     passing = true;
@@ -141,12 +141,12 @@
     if (state === "open") {
       phase = "live";
       timers.forEach(clearTimeout);
-      // FastRTC keeps its two mute marks from one call to the next, but not what they stand for.
+      // FastRTC keeps the state of its two mute buttons between calls, but not the muting.
       unmute("mic", () => microphone?.getAudioTracks().forEach((track) => { track.enabled = false; }));
       unmute("audio", () => { find("audio").muted = true; });
       say("");
     } else if (state !== "waiting" && (before === "open" || before === "waiting")) {
-      if (state === null) dropPeers([...peers]); // Gradio took the component away in the middle of a call
+      if (state === null) dropPeers([...peers]); // Gradio removed the component during a call
       if (phase === "starting" && !message) say(SAY.refused);
       end();
     }
@@ -195,7 +195,7 @@
   }
 
   if (window.MediaRecorder) {
-    // Gradio's recorder (of one's own voice) leaves the streams open with which it looked for devices.
+    // Gradio's recorder (for the visitor's voice) leaves open the streams with which it looked for devices.
     window.MediaRecorder = class extends window.MediaRecorder {
       constructor(...settings) {
         super(...settings);
@@ -210,14 +210,14 @@
   if (window.RTCPeerConnection) {
     window.RTCPeerConnection = class extends window.RTCPeerConnection {
       constructor(...settings) {
-        // An attempt that was given up can come back when a slow server answers at last: one is enough.
+        // An abandoned attempt can come back when a slow server finally answers; one is enough.
         if (phase !== "starting" || peerMade) throw new Error("This call was given up.");
         super(...settings);
         peerMade = true;
         peers.add(this);
         this.addEventListener("connectionstatechange", () => {
           if (!peers.has(this)) return;
-          if (this.connectionState === "closed") dropPeers([this]); // by the server; FastRTC does not look
+          if (this.connectionState === "closed") dropPeers([this]); // by the server; FastRTC ignores it
           if (phase === "idle" || !["disconnected", "failed"].includes(this.connectionState)) return;
           say(phase === "live" ? SAY.lost : SAY.failed);
         });
@@ -232,7 +232,7 @@
     };
   }
 
-  /** Makes FastRTC believe that these are disconnected: it then shows its button again. */
+  /** Makes FastRTC believe that these are disconnected, so that it shows its button again. */
   function dropPeers(dropped) {
     for (const peer of dropped) {
       peers.delete(peer);
@@ -257,7 +257,7 @@
 
   window.Audio = class extends window.Audio {
     constructor(src) {
-      super(...(/\/pop-sounds\.mp3$/.test(src) ? [] : [src])); // FastRTC's, from another host and never played
+      super(...(/\/pop-sounds\.mp3$/.test(src) ? [] : [src])); // FastRTC's, from another host, never played
     }
   };
 
@@ -314,7 +314,7 @@
     }
     for (const button of component()?.querySelectorAll(".mute-button") ?? []) {
       const [, muted, kind] = /^(un)?mute (mic|audio)$/.exec(button.getAttribute("aria-label")) ?? [];
-      if (!kind) continue; // ours already; FastRTC writes its own again when the state changes
+      if (!kind) continue; // already ours; FastRTC sets its own name again when the state changes
       set(button, "aria-label", kind === "mic" ? "Mute the microphone" : "Mute the assistant");
       set(button, "data-kind", kind);
       set(button, "aria-pressed", String(Boolean(muted)));
@@ -325,7 +325,7 @@
       set(list, "aria-label", "Microphone");
       list.focus();
     }
-    // The wave is drawn 60 times a second for the whole visit, unseen or not; the meters do better.
+    // The wave is drawn 60 times a second even when hidden; the meters replace it.
     component()?.querySelectorAll(".wave-path").forEach((path) => path.remove());
   }
 
@@ -340,7 +340,7 @@
   }, true);
   addEventListener("focusin", ({ target }) => { log.focused = target === log.element; });
 
-  /** Gradio replaces the whole transcript for each word: put scroll position and focus back. */
+  /** Gradio replaces the whole transcript for each word: restore scroll position and focus. */
   function keepTranscript() {
     const element = document.querySelector(".pp-transcript");
     if (!element || element === log.element) return;
@@ -353,7 +353,7 @@
   const announced = new Map();
   let announcer = null;
 
-  /** One live region that stays: regions that come and go with Gradio's updates are read out unreliably. */
+  /** One permanent live region: regions that come and go with Gradio's updates are announced unreliably. */
   function announce() {
     if (!announcer && document.body) {
       announcer = document.createElement("div");
@@ -364,7 +364,7 @@
     }
     if (!announcer) return;
     for (const element of document.querySelectorAll("[data-announce]")) {
-      const place = element.closest("[id]")?.id; // Gradio's component, which stays while its HTML is replaced
+      const place = element.closest("[id]")?.id; // Gradio's component stays while its HTML is replaced
       const words = element.dataset.announce;
       if (announced.has(place) && announced.get(place) !== words) announcer.textContent = words;
       announced.set(place, words);
@@ -390,7 +390,7 @@
     }
   }
 
-  /* On a narrow page a link stays in sight that leads down to the talk button, until that is in sight itself. */
+  /* On a narrow page, a link down to the talk button stays visible until the button itself is visible. */
   const callInSight = new IntersectionObserver(([seen]) => {
     const below = !seen.isIntersecting && seen.boundingClientRect.top > 0;
     document.getElementById("to-call")?.classList.toggle("pp-needed", below);
@@ -406,8 +406,8 @@
 
   // ---------------------------------------------------------------- whether calls can be taken
 
-  /* Gradio tells how the engine loads, while the page opens. What happens later is asked for here, where a
-     server that is away for a moment makes no fuss. */
+  /* Gradio shows the engine's loading while the page opens. Later changes are polled here, where a short
+     outage of the server shows no error. */
   const LOOK_AT_HEALTH_EVERY_MS = 5000;
   const trouble = document.createElement("div");
   trouble.id = "trouble";

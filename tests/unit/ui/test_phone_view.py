@@ -51,7 +51,7 @@ def test_a_refusal_is_an_alert(sentence: str, role: list[str]) -> None:
 
 @pytest.mark.parametrize(("left", "words"), [(20, "20 more calls"), (1, "1 more call"), (0, "0 more calls")])
 def test_how_many_calls_are_left(left: int, words: str) -> None:
-    assert ParsedHtml(phone_view.left_today_html(left)).text == f"{words} may be made today."
+    assert ParsedHtml(phone_view.left_today_html(left)).text == f"{words} can be made today."
 
 
 def test_a_lent_number_with_its_code_and_minutes() -> None:

@@ -37,7 +37,7 @@ BUSY_ROWS = {
     "Lines": "1 of 4 free, 3 taken",
     "Waiting for a line": "2",
     "Live calls": "3: 2 in the browser, 1 on the phone",
-    "One step of the model": "31 ms on average, 95 of 100 within 40 ms, of the 80 ms there are. It keeps up.",
+    "Model step": "31 ms on average, 95 % within 40 ms, out of 80 ms. It keeps up.",
     "Real-time factor": "0.39: under 1, as it should be",
     "Lost sound": "2.0 s of callers, 0.4 s of the assistant",
     "Callers' packets": "1,234 lost, 34 of them late; 1,300 concealed",
@@ -47,12 +47,12 @@ BUSY_ROWS = {
 LOADING = ServerStats(EngineState.LOADING, "Downloading the weights…", slots=4, slots_free=4)
 LOADING_ROWS = {
     "Engine": "Loading the model: Downloading the weights…",
-    "Model": "None is loaded yet",
+    "Model": "Not loaded yet",
     "Lines": "4 of 4 free, 0 taken",
     "Waiting for a line": "Nobody",
     "Live calls": "None",
-    "One step of the model": "None was made yet",
-    "Real-time factor": "Not known yet",
+    "Model step": "No step yet",
+    "Real-time factor": "Unknown so far",
     "Lost sound": "None",
     "Callers' packets": "None lost",
     "Calls since the start": "None",
@@ -82,13 +82,13 @@ def test_the_server_in_words(stats: ServerStats, rows: dict[str, str]) -> None:
         (
             "Engine",
             {"state": EngineState.DEGRADED, "message": "It hangs."},
-            "In trouble: calls cannot be taken: It hangs.",
+            "Degraded: calls cannot be taken: It hangs.",
         ),
         ("Real-time factor", {"real_time_factor": 1.25}, "1.25: not under 1, so callers hear gaps"),
         (
-            "One step of the model",
+            "Model step",
             {"tick_mean_sec": 0.0034},
-            "3.4 ms on average, 95 of 100 within 40 ms, of the 80 ms there are. It keeps up.",
+            "3.4 ms on average, 95 % within 40 ms, out of 80 ms. It keeps up.",
         ),
         (
             "Live calls",
@@ -118,14 +118,14 @@ def test_one_value_in_words(row: str, values: dict[str, Any], words: str) -> Non
     [
         (0.0004, "good", 0, "It keeps up."),
         (0.06, "good", 75, "It keeps up."),
-        (0.0601, "close", 75, "It just keeps up."),
-        (0.08, "close", 100, "It just keeps up."),
+        (0.0601, "close", 75, "It barely keeps up."),
+        (0.08, "close", 100, "It barely keeps up."),
         (0.2, "late", 100, "It is too slow: callers hear gaps."),
     ],
 )
 def test_the_meter_says_in_words_what_it_shows(p95_sec: float, kind: str, level: int, verdict: str) -> None:
     page = ParsedHtml(status_view_html(replace(BUSY, tick_p95_sec=p95_sec)))
-    assert page.rows["One step of the model"].endswith(verdict)
+    assert page.rows["Model step"].endswith(verdict)
     assert page.attributes("div") == [{"class": f"pp-bar pp-server-{kind}", "aria-hidden": "true"}]
     assert page.attributes("span") == [{"style": f"--pp-level:{level}%"}]
 

@@ -137,7 +137,7 @@ def test_the_history_is_a_table_with_heads() -> None:
     assert ParsedHtml(talk_view.history_html([])).text.startswith("No calls yet.")
 
 
-MEANWHILE = "30 % You can choose a voice and a role meanwhile."
+MEANWHILE = "30 % You can choose a voice and a role in the meantime."
 
 
 @pytest.mark.parametrize(

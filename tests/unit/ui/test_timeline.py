@@ -84,5 +84,5 @@ def test_the_picture_is_told_to_those_who_do_not_see_it() -> None:
         "Who spoke when",
         "The call lasted 1:20 min. You spoke once, 1:04 min in all. "
         "The assistant spoke once, 7.2 s in all. "
-        "The assistant answered once, after 0.8 s in the median. The longest silence lasted 8.0 s.",
+        "The assistant answered once, after a median of 0.8 s. The longest silence lasted 8.0 s.",
     ]

@@ -202,7 +202,7 @@ async def test_a_stream_needs_a_token_of_its_own(
     async with picked_up(answered) as telephone:
         await begin(telephone, answered, call_manager)
     await until(lambda: not call_manager.calls)
-    assert "used before" in await refused(genuine)
+    assert "already used" in await refused(genuine)
 
 
 # Routes ------------------------------------------------------------------------------------------------

@@ -103,5 +103,5 @@ def test_without_a_disk_calls_are_known_all_the_same(
     call = call_log.begin("CA1", "inbound", "unknown", "ringing")
     call_log.flush()
     assert call_log.get("CA1") is call
-    assert "earlier runs are not known" in caplog.text
+    assert "earlier runs could not be read" in caplog.text
     assert "is kept in memory only" in caplog.text

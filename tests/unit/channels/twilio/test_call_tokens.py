@@ -22,7 +22,7 @@ def tokens(clock: Clock) -> CallTokens:
 def test_each_token_is_redeemed_once(tokens: CallTokens) -> None:
     first, second = tokens.issue(VALUES), tokens.issue(VALUES)
     tokens.redeem(first, dict(reversed(VALUES.items())))
-    with pytest.raises(TokenRefused, match="used before"):
+    with pytest.raises(TokenRefused, match="already used"):
         tokens.redeem(first, VALUES)
     tokens.redeem(second, VALUES)
 

@@ -39,7 +39,7 @@ def test_it_may_be_a_file(tmp_path: Path) -> None:
 UNUSABLE: list[tuple[object, str]] = [
     ({"+15550009876": {"voice": "NATX9"}}, "no voice “NATX9”"),
     ({"+15550009876": {"voice": None}}, "must be a name"),
-    ({"+15550009876": {"voices": "NATF2"}}, "there are only voice, text_prompt, announcement"),
+    ({"+15550009876": {"voices": "NATF2"}}, "the only fields are voice, text_prompt, announcement"),
     ({"+15550009876": {"text_prompt": "x" * 2_001}}, "at most 2,000"),
     ({"+15550009876": {"text_prompt": None}}, "must be text"),
     ({"+15550009876": {"text_prompt": "a\x00b"}}, "control characters"),

@@ -239,7 +239,7 @@ async def test_a_stream_that_changes_them_is_refused(app: PhoneApp, changed: dic
     with pytest.raises(TokenRefused):
         app.phone.admit(answered.start(**changed))
     app.phone.admit(answered.start())
-    with pytest.raises(TokenRefused, match="used before"):
+    with pytest.raises(TokenRefused, match="already used"):
         app.phone.admit(answered.start())
     app.clock.now += 61.0
     with pytest.raises(TokenRefused, match="over a minute"):
