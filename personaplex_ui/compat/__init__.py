@@ -1,1 +1,2 @@
-"""What is mended in libraries: each with its version, the library's issue, and a test that tells when."""
+"""Workarounds for libraries, each with its version, the library's issue, and a test that says when to remove
+it."""

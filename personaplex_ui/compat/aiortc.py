@@ -1,16 +1,16 @@
-"""aiortc 1.16 and aioice 0.13: a jitter buffer of our own for received sound, and two smaller mends.
+"""aiortc 1.16 and aioice 0.13: our own jitter buffer for received sound, and two smaller workarounds.
 
-aiortc's jitter buffer holds back four packets, and after a lost one it waits until sixteen have come, for the
-rest of the stream: each loss makes the delay grow, and it never shrinks
-(https://github.com/aiortc/aiortc/issues/543). Besides, an RTP packet without a payload ends its Opus decoder
-for good, and neither its decoder's queue nor the track's has a bound. There is no public way past all this.
+aiortc's jitter buffer holds back four packets and, after a loss, waits for sixteen, for the rest of the
+stream: each loss increases the delay, and it never shrinks (https://github.com/aiortc/aiortc/issues/543).
+Also, an RTP packet without a payload ends its Opus decoder permanently, and neither the decoder's queue nor
+the track's is bounded. There is no public way around this.
 
-So packets are taken where aiortc would put them into its buffer, ordered and concealed by ``JitterBuffer``,
-decoded on the event loop (0.03 ms a packet, less than waking the decoder's thread) and put into the track.
-The thread is left to tell that the track has ended.
+So packets are intercepted where aiortc would put them into its buffer, ordered and concealed by
+``JitterBuffer``, decoded on the event loop (0.03 ms per packet, less than waking the decoder's thread) and
+put into the track. The thread still signals the end of the track.
 
-Everything that knows private names of aiortc is here. tests/unit/compat/test_aiortc.py fails when they
-change, and on the day a mend is not needed any more.
+Private names of aiortc are used only here. tests/unit/compat/test_aiortc.py fails when they change, or when a
+workaround is no longer needed.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ CONSENT_INTERVAL_SEC = 2
 CONSENT_FAILURES = 3
 GATHERED_WITHIN_SEC = 10.0
 MOST_QUEUED_FRAMES = 25
-"""Half a second that was not asked for yet; beyond it the oldest is dropped."""
+"""Half a second of unread sound; beyond it the oldest is dropped."""
 
 LONGEST_PACKET_SEC = 0.12
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
@@ -47,19 +47,19 @@ _CODECS = "_RTCRtpReceiver__codecs"
 
 
 def notice_dead_peers_soon() -> None:
-    """Closed tabs after 6 s (RFC 7675 consent checks), where aioice takes 30 and has no option for it."""
+    """Detect closed tabs after 6 s (RFC 7675 consent checks); aioice takes 30 s and has no option for it."""
     ice.CONSENT_INTERVAL = CONSENT_INTERVAL_SEC
     ice.CONSENT_FAILURES = CONSENT_FAILURES
 
 
 peers_closing: set[asyncio.Task[None]] = set()
-"""Those that are waited for before they can be closed."""
+"""Tasks that close peers once they have gathered candidates."""
 
 
 async def close_once_gathered(pc: RTCPeerConnection) -> None:
-    """Close ``pc`` now, or in the background where its own offer is being answered.
+    """Close ``pc`` now, or in the background if its offer is still being answered.
 
-    Closed while it gathers candidates, it would open sockets afterwards and never close them.
+    If closed while it gathers candidates, it would open sockets afterwards and never close them.
     """
     if pc.iceGatheringState != "gathering":
         await pc.close()
@@ -78,20 +78,21 @@ async def _close_later(pc: RTCPeerConnection) -> None:
 
 
 def replace_jitter_buffers(peer: RTCPeerConnection) -> list["InboundAudio"]:
-    """One for each m-line of sound. To be called before a packet can come: before the answer is sent."""
+    """One buffer per audio m-line. Call it before any packet can arrive, that is before the answer is
+    sent."""
     receivers = [each.receiver for each in peer.getTransceivers() if each.kind == "audio"]
-    # One that only sends has no track, whatever the annotation says.
+    # A send-only receiver has no track, whatever the annotation says.
     receiving = [receiver for receiver in receivers if getattr(receiver, "track", None)]
     return [inbound for receiver in receiving if (inbound := replace_jitter_buffer(receiver))]
 
 
 def replace_jitter_buffer(receiver: RTCRtpReceiver) -> "InboundAudio | None":
-    """None, and a warning in the log, where aiortc is not what was expected: then its own buffer stays."""
+    """None, with a warning in the log, if aiortc has changed; its own buffer then stays."""
     codecs: Any = getattr(receiver, _CODECS, None)
     queue: Any = getattr(receiver.track, "_queue", None)
     known = hasattr(receiver, _BUFFER) and isinstance(codecs, dict) and isinstance(queue, asyncio.Queue)
     if not known:
-        log.warning("This version of aiortc is not known: lost packets will make calls lag. Install 1.16.")
+        log.warning("This version of aiortc is unknown: lost packets will make calls lag. Install 1.16.")
         return None
     inbound = InboundAudio(codecs, queue)  # pyright: ignore[reportUnknownArgumentType]
     setattr(receiver, _BUFFER, inbound)
@@ -99,7 +100,7 @@ def replace_jitter_buffer(receiver: RTCRtpReceiver) -> "InboundAudio | None":
 
 
 class InboundAudio:
-    """Stands where aiortc's ``JitterBuffer`` stood; puts frames into the track's queue, never raises."""
+    """Replaces aiortc's ``JitterBuffer``; puts frames into the track's queue and never raises."""
 
     def __init__(
         self, codecs: dict[int, RTCRtpCodecParameters], frames: "asyncio.Queue[AudioFrame | None]"
@@ -112,10 +113,11 @@ class InboundAudio:
         self._decoder: SoundDecoder | None = None
         self._buffer = JitterBuffer(opus_packet.RATE_HZ)
         self.counts: BufferCounts = self._buffer.counts
-        """Of all streams, whichever codec they were in."""
+        """Counts of all streams, in any codec."""
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        """Called by aiortc for each packet of a codec it knows; the result: it has nothing to decode."""
+        """aiortc calls this for each packet of a known codec; the result means that it has nothing to
+        decode."""
         try:
             self._receive(packet)
         except Exception:
@@ -127,7 +129,7 @@ class InboundAudio:
         if self._decoder is None or codec is not self._codec:
             self._begin(codec)
         assert self._decoder is not None
-        payload: bytes = getattr(packet, "_data")  # noqa: B009  what aiortc has depayloaded, private
+        payload: bytes = getattr(packet, "_data")  # noqa: B009  private: the payload that aiortc extracted
         duration = self._decoder.duration_of(payload)
         now = self._loop.time()
         taken = Packet(packet.ssrc, packet.sequence_number, packet.timestamp, duration, payload)
@@ -140,7 +142,7 @@ class InboundAudio:
         self._buffer.counts = self.counts
 
     def _set_timer(self) -> None:
-        """One that comes too early is not worth cancelling: it is set anew when it comes."""
+        """A timer that fires too early is not cancelled; it is set again when it fires."""
         wake_at = self._buffer.wake_at
         if wake_at is None or (self._timer is not None and self._timer.when() <= wake_at):
             return
@@ -175,7 +177,7 @@ class InboundAudio:
 
 
 class SoundDecoder:
-    """One of aiortc's decoders, which makes up what it cannot decode. Never raises for what a peer sent."""
+    """Wraps one of aiortc's decoders and conceals what it cannot decode. Never raises for a peer's input."""
 
     def __init__(self, codec: RTCRtpCodecParameters) -> None:
         self._new_decoder: Callable[[], Any] = lambda: get_decoder(codec)
@@ -187,10 +189,10 @@ class SoundDecoder:
         self._samples = 0
 
     def duration_of(self, payload: bytes) -> int:
-        """In ticks of the codec's clock; 0 when ``payload`` is not sound."""
+        """In ticks of the codec's clock; 0 if ``payload`` is not sound."""
         if self._is_opus:
             return opus_packet.samples_of(payload)
-        # A byte of G.711 and of G.722 is a tick.
+        # In G.711 and G.722 one byte is one tick.
         return len(payload) if len(payload) <= LONGEST_PACKET_SEC * self._rate_hz else 0
 
     def decode(self, payload: bytes) -> list[AudioFrame]:
@@ -201,7 +203,7 @@ class SoundDecoder:
         return self.conceal(self.duration_of(payload))
 
     def conceal(self, ticks: int) -> list[AudioFrame]:
-        """As long as ``ticks``: made up where the codec can do that, else silence."""
+        """Frames of ``ticks``: concealed by the codec if it can, otherwise silence."""
         if self._is_opus:
             packets = opus_packet.concealment(ticks, self._last)
             if frames := [frame for packet in packets for frame in self._try_to_decode(packet)]:
@@ -225,7 +227,7 @@ class SoundDecoder:
             return [self._placed(frame) for frame in self._decoder.decode(JitterFrame(packet, 0))]
         except EOFError:
             self._decoder = self._new_decoder()
-        except Exception as error:  # whatever PyAV makes of junk; the decoder goes on
+        except Exception as error:  # PyAV may raise anything for junk; the decoder goes on
             log.debug("Sound could not be decoded: %s", type(error).__name__)
         return []
 

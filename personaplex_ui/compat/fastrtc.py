@@ -1,10 +1,10 @@
-"""FastRTC 0.0.34: what its component and its handlers leave undone, mended from outside.
+"""FastRTC 0.0.34: workarounds for its component and its handlers.
 
-Each mend says what is wrong; tests/unit/compat/test_fastrtc.py fails on the day it is not wrong any more.
-Everything that knows private names of FastRTC, or relies on what it does inside, is here.
+Each workaround says what is wrong; tests/unit/compat/test_fastrtc.py fails once it is fixed. Private names
+and internals of FastRTC are used only here.
 """
 
-# Gradio and FastRTC are typed in part only:
+# Gradio and FastRTC are only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import contextlib
@@ -26,7 +26,7 @@ CONNECTED_WITHIN_SEC = 10.0
 
 
 def hide_internal_functions(blocks: gr.Blocks) -> None:
-    """Keep FastRTC's own functions out of ``view_api``, where each of its events is listed."""
+    """Keep FastRTC's own functions out of ``view_api``, which would list each of its events."""
     for function in blocks.fns.values():
         called: Any = function.fn
         if getattr(called, "__qualname__", "").startswith(("WebRTCConnectionMixin.", "WebRTC.")):
@@ -35,9 +35,9 @@ def hide_internal_functions(blocks: gr.Blocks) -> None:
 
 def limit_connecting(component: WebRTC, over: Callable[[str], None]) -> None:
     """Close peers that have not connected after 10 s, and call ``over`` with the WebRTC id once a peer has
-    connected or was closed.
+    connected or been closed.
 
-    Until then a peer holds one of the component's places. FastRTC waits for 30 s, since
+    Until then a peer occupies one of the component's slots. FastRTC waits 30 s, since
     https://github.com/gradio-app/fastrtc/pull/90.
     """
     connection_timeout = component.connection_timeout
@@ -52,15 +52,15 @@ def limit_connecting(component: WebRTC, over: Callable[[str], None]) -> None:
 
 
 def is_connecting(component: WebRTC, webrtc_id: str) -> bool:
-    """Whether the other side has answered our checks, or the connection is gone."""
+    """True once the other side has answered our checks or the connection is gone."""
     pc = component.pcs.get(webrtc_id)
     return pc is None or pc.iceConnectionState not in ("new", "checking")
 
 
 async def close_peer(component: WebRTC, webrtc_id: str) -> None:
-    """Close the peer connection and forget it; one that is gone already does not matter.
+    """Close the peer connection and forget it, if it still exists.
 
-    FastRTC keeps the place of a peer whose offer raised: https://github.com/gradio-app/fastrtc/issues/53.
+    FastRTC keeps the slot of a peer whose offer raised: https://github.com/gradio-app/fastrtc/issues/53.
     """
     pc = component.pcs.pop(webrtc_id, None)
     if pc is not None:
@@ -71,13 +71,13 @@ async def close_peer(component: WebRTC, webrtc_id: str) -> None:
 
 
 def turn_failure_status(error: Exception) -> int | None:
-    """The HTTP status of the TURN service's answer, which FastRTC puts into a sentence and nowhere else."""
+    """The HTTP status of the TURN service's answer, which FastRTC reports only in the message."""
     found = re.match(r"Failed to get TURN credentials: (\d{3})\b", str(error))
     return int(found[1]) if found else None
 
 
 def hide_ended_streams() -> None:
-    """FastRTC ends a track by giving aiortc nothing instead of a frame, which aiortc logs as an exception."""
+    """FastRTC ends a track by passing None instead of a frame, which aiortc logs as an exception."""
     logging.getLogger("aiortc.rtcrtpsender").addFilter(_is_not_an_ended_stream)
 
 
@@ -86,7 +86,7 @@ def _is_not_an_ended_stream(record: logging.LogRecord) -> bool:
 
 
 class MendedStreamHandler(AsyncStreamHandler):
-    """A handler of mono sound, the same rate both ways."""
+    """A handler for mono sound with the same rate in both directions."""
 
     def __init__(self, rate_hz: int) -> None:
         super().__init__("mono", output_sample_rate=rate_hz, input_sample_rate=rate_hz)
@@ -94,7 +94,7 @@ class MendedStreamHandler(AsyncStreamHandler):
         self._resampled_kind = ("", "", 0)
 
     def resample(self, frame: AudioFrame) -> Generator[AudioFrame, None, None]:
-        """In the packets' own 20 ms, where FastRTC's would wait for 40, and fail once the codec changes."""
+        """Keeps the packets' 20 ms; FastRTC's resampler waits for 40 ms and fails when the codec changes."""
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._packet_resampler is None or kind != self._resampled_kind:
             self._packet_resampler = AudioResampler(format="s16", layout="mono", rate=self.input_sample_rate)
@@ -108,16 +108,16 @@ class MendedStreamHandler(AsyncStreamHandler):
         return str(webrtc_id), inputs
 
     def send(self, kind: str) -> None:
-        """A message without data to the page; FastRTC raises where the page was left meanwhile."""
+        """Send the page a message without data; FastRTC raises if the page was closed meanwhile."""
         if self.channel is not None:
             with contextlib.suppress(InvalidStateError):
                 self.channel.send(create_message(kind, []))  # type: ignore[arg-type]
 
     def stop_track(self) -> str | None:
-        """End FastRTC's asking for sound, which goes on for ever where the connection failed.
+        """Stop FastRTC's requests for sound, which never end if the connection failed.
 
         Returns:
-            The WebRTC id of the track; None where there is none yet.
+            The WebRTC id of the track, or None if there is none yet.
         """
         clear_queue: Any = self._clear_queue
         track = getattr(clear_queue, "__self__", None)

@@ -1,10 +1,10 @@
-"""Gradio 5.50: what this app uses of its insides, and mends of its faults. Nobody else knows their names.
+"""Gradio 5.50: the internals this app uses, and workarounds. Its private names are used only here.
 
-Each mend says what Gradio does without it, with the library's issue where there is one.
-``tests/unit/compat/test_gradio.py`` fails when Gradio no longer does it: then the mend can go.
+Each workaround says what Gradio does without it, with the library's issue if there is one.
+``tests/unit/compat/test_gradio.py`` fails when Gradio no longer does it, so the workaround can go.
 """
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportPrivateUsage=false
 
@@ -29,7 +29,7 @@ from starlette.routing import Mount
 T = TypeVar("T")
 
 HARMLESS_TYPES: frozenset[str] = frozenset(routes.XSS_SAFE_MIMETYPES)
-"""Media types that a browser may show from Gradio's folder without running what is in them."""
+"""Media types that a browser may show from Gradio's folder without executing their content."""
 
 # Mounting ---------------------------------------------------------------------------------------------
 
@@ -37,10 +37,10 @@ HARMLESS_TYPES: frozenset[str] = frozenset(routes.XSS_SAFE_MIMETYPES)
 def mount_page(
     app: FastAPI, page: gr.Blocks, root: str | None, middleware: Sequence[Middleware], **options: Any
 ) -> None:
-    """Mount ``page`` at "/". ``middleware`` goes between Gradio's own: outside of it is what tells pages of
-    other sites that they may read the answers; inside, what compresses, because parts of a file cannot be.
+    """Mount ``page`` at "/". ``middleware`` goes between Gradio's own: inside its CORS middleware and outside
+    its compression, because byte ranges of a file must not be compressed.
 
-    Gradio's app is always made with ``debug=True``, which shows tracebacks to everybody
+    Gradio always creates its app with ``debug=True``, which shows tracebacks to everybody
     (https://github.com/gradio-app/gradio/issues/12946).
     """
     gr.mount_gradio_app(app, page, path="/", root_path=root, **options)
@@ -64,27 +64,29 @@ _FOREIGN = re.compile(
 
 
 def without_foreign_hosts(html: bytes) -> bytes:
-    """The page without links to other places: Google, for a connection that it does not use; cdnjs, for a
-    script that only embedding pages need (https://github.com/gradio-app/gradio/issues/1450); and the root of
-    the host, which may be another app's, for a manifest that is not there."""
+    """The page without links to other hosts: Google, for an unused connection; cdnjs, for a script that only
+    embedding pages need (https://github.com/gradio-app/gradio/issues/1450); and the root of the host, which
+    may belong to another app, for a manifest that does not exist."""
     return _FOREIGN.sub(b"", html)
 
 
 def is_server_function(component: object, name: str) -> bool:
-    """Whether the page may call this method of the component, as Gradio's decorator ``server`` allows."""
+    """Whether the page may call this method of the component, because Gradio's decorator ``server`` allows
+    it."""
     return getattr(getattr(component, name, None), "_is_server_fn", False) is True
 
 
 # Uploads ----------------------------------------------------------------------------------------------
 
 _written: ContextVar[list[str] | None] = ContextVar("_written", default=None)
-"""The temporary files of the upload that is being read."""
+"""The temporary files of the current upload."""
 
 
 @contextlib.contextmanager
 def temporary_files_removed() -> Generator[None]:
-    """Remove what Gradio's parser of forms has written meanwhile. It does so itself only for one kind of
-    exception, and not when a client leaves or a form is cut; what became an upload has been moved away."""
+    """Remove the temporary files that Gradio's form parser writes in this block. Gradio removes them only for
+    one kind of exception, not when a client disconnects or a form is cut off; finished uploads have been
+    moved away."""
     route_utils.NamedTemporaryFile = _named_temporary_file  # type: ignore[assignment]
     written: list[str] = []
     token = _written.set(written)
@@ -110,34 +112,34 @@ def _named_temporary_file(*arguments: Any, **options: Any) -> Any:
 LOOK_FOR_CLIENT_EVERY_SEC = 0.5
 FORGET_EVERY_SEC = 30.0
 OF_PROGRAMS_KEPT = timedelta(minutes=2)
-"""Sessions in which no page was opened: they hold nothing."""
+"""Sessions without a page, which hold no state."""
 
 CLOSED_KEPT = timedelta(hours=1)
-"""Of pages that were left; Gradio means to remember them for that long, for who comes back."""
+"""Sessions of closed pages; Gradio intends to keep them this long for returning visitors."""
 
 EVENTS_KEPT = 100
-"""Each with its request and what it answered. A program may still ask for the answer of a new one."""
+"""Each keeps its request and its answer. A program may still ask for the answer of a recent one."""
 
 
 def is_waited_for(page: gr.Blocks, name: str) -> bool:
-    """Whether there is a session or an event ``name`` with something to tell. Gradio begins an answer to a
-    request for any other one, and then fails."""
+    """Whether a session or an event ``name`` has messages to send. For any other name, Gradio begins an
+    answer and then fails."""
     return name in page._queue.pending_messages_per_session
 
 
 async def while_wanted(work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is cancelled when the client of the current Gradio event has gone. Gradio
-    stops generators only (https://github.com/gradio-app/gradio/issues/3758).
+    """The result of ``work``, which is cancelled when the client of the current Gradio event disconnects.
+    Gradio stops only generators (https://github.com/gradio-app/gradio/issues/3758).
 
     Raises:
-        gr.Error: it has; nobody will read this.
+        gr.Error: the client has disconnected; nobody will read this.
     """
     event = current_event()
     task = asyncio.create_task(work)
     try:
         while not (await asyncio.wait([task], timeout=LOOK_FOR_CLIENT_EVERY_SEC))[0]:
             if event is not None and not event.alive:
-                raise gr.Error("Nobody waits for this answer any more.", print_exception=False)
+                raise gr.Error("Nobody is waiting for this answer.", print_exception=False)
         return task.result()
     finally:
         task.cancel()
@@ -145,18 +147,18 @@ async def while_wanted(work: Coroutine[Any, Any, T]) -> T:
 
 
 def current_event() -> Event | None:
-    """Gradio's event that is being served; None outside of one."""
+    """The current Gradio event, or None outside of one."""
     blocks, event_id = LocalContext.blocks.get(), LocalContext.event_id.get()
     jobs: list[Any] = blocks._queue.active_jobs if blocks is not None else []
     return next((event for job in jobs if job for event in job if event._id == event_id), None)
 
 
 async def forget_idle_sessions(page: gr.Blocks) -> None:
-    """Forget, again and again, what nobody will come back to; to be cancelled at the end.
+    """Repeatedly forget abandoned sessions and events; runs until cancelled.
 
-    Gradio keeps every event there ever was, 30 KB each (https://github.com/gradio-app/gradio/issues/13154),
-    and a configuration of the whole page, some 100 KB, for each of up to 10,000 sessions, of which programs
-    make one each (https://github.com/gradio-app/gradio/issues/11602).
+    Gradio keeps every event forever, 30 KB each (https://github.com/gradio-app/gradio/issues/13154), and for
+    each of up to 10,000 sessions a configuration of the whole page, some 100 KB; each program creates a
+    session (https://github.com/gradio-app/gradio/issues/11602).
     """
     while True:
         await asyncio.sleep(FORGET_EVERY_SEC)
@@ -164,7 +166,7 @@ async def forget_idle_sessions(page: gr.Blocks) -> None:
 
 
 def forget(page: gr.Blocks, now: datetime) -> None:
-    """Remove what is idle ``now`` (local time, as Gradio notes it). Open pages stay, however idle."""
+    """Remove what is idle at ``now`` (local time, as in Gradio). Open pages always stay."""
     holder = page.state_holder
     for session, state in list(holder.session_data.items()):
         idle = now - holder.time_last_used.get(session, now)
@@ -177,7 +179,7 @@ def forget(page: gr.Blocks, now: datetime) -> None:
 
 
 def _forget_events(queue: Queue) -> None:
-    """All but the newest, and those that are being served or wait to be."""
+    """Forget all events but the newest and those that are running or queued."""
     noted, known = queue.event_analytics, queue.event_ids_to_events
     for event_id in list(noted)[:-EVENTS_KEPT]:
         del noted[event_id]

@@ -1,7 +1,7 @@
-"""What Gradio and FastRTC print past ``logging``, said there instead, and without what a request holds.
+"""Sends what Gradio and FastRTC print to ``logging`` instead, without the content of requests.
 
-They print the traceback of whatever goes wrong with an event, and its last line often quotes what was sent:
-roles, keys, numbers. Knows the modules that print; what a record looks like is the business of ``logs``.
+They print the traceback of every failed event, and its last line often quotes the input: roles, keys,
+numbers. Depends on the modules that print; ``logs`` formats the records.
 """
 
 import logging
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 
 PRINT_TRACEBACKS = (queueing, routes, fastrtc_handlers)
 PRINT_LINES = (queueing, routes)
-"""Headers, paths and messages of exceptions; never anything that an operator needs."""
+"""They print headers, paths and exception messages, never anything an operator needs."""
 
 
 def log_what_libraries_print() -> None:
-    """For the whole process; again is once."""
+    """Applies to the whole process; idempotent."""
     said = ModuleType("traceback", traceback.__doc__)
     vars(said).update(vars(traceback), print_exc=_log_exception)
     for module in PRINT_TRACEBACKS:
@@ -32,7 +32,7 @@ def log_what_libraries_print() -> None:
 
 
 def _log_exception(*_: object, **__: object) -> None:
-    """Instead of ``traceback.print_exc``: a fault of ours in full, of all others the kind and the place."""
+    """Replaces ``traceback.print_exc``: logs our own errors in full, all others by kind and place."""
     error = sys.exception()
     if error is None:
         return
@@ -44,9 +44,9 @@ def _log_exception(*_: object, **__: object) -> None:
 
 
 def _function_of(raised: TracebackType | None) -> str:
-    """The endpoint or function of the event; Gradio, which catches the exception, has it as ``fn``."""
+    """The endpoint or function of the event; Gradio, which catches the exception, holds it as ``fn``."""
     function = raised.tb_frame.f_locals.get("fn") if raised else None
-    # Both are from the page that was built, not from the request.
+    # Both come from the page that was built, not from the request.
     name = getattr(function, "api_name", None) or getattr(function, "name", None)
     return f"The event {name!r}" if isinstance(name, str) else "An event"
 

@@ -17,7 +17,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 
 LABEL = "Your own voice"
 CONSENT = "It is my voice, or the speaker agreed that I may use it here."
-NO_CONSENT = "Please tick the box first: a voice may only be used with its owner's consent."
+NO_CONSENT = "Please tick the box first: a voice may only be used with the consent of its owner."
 NO_RECORDING = "Please record or upload 3 to 30 seconds of one person speaking."
 READY = "Your voice is ready and selected above. It is kept until you leave this page."
 FORGOTTEN = "Your voice has been deleted."

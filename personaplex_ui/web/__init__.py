@@ -1,1 +1,1 @@
-"""Plain HTTP around the page: routes, the browser's cookie, and what the page may fetch."""
+"""Plain HTTP around the page: routes, the browser's cookie, and downloads."""

@@ -1,7 +1,7 @@
-"""The OpenAPI description at ``/openapi.json``, and a page of it for people at ``/docs``.
+"""The OpenAPI description at ``/openapi.json``, and a readable page of it at ``/docs``.
 
-The page is made here, because FastAPI's loads its scripts from another host. Knows the description, and
-nothing of the routes that are in it.
+The page is rendered here because FastAPI's loads its scripts from another host. Depends on the description,
+not on the routes in it.
 """
 
 import functools
@@ -18,11 +18,11 @@ from personaplex_ui.web.security.session_cookie import COOKIE as SESSION_COOKIE
 from personaplex_ui.web.templates import page
 
 Requirement = dict[str, list[str]]
-"""Names of schemes, all of which are needed."""
+"""Names of schemes that are all needed."""
 
 SCHEMES = (
-    HTTPBearer(scheme_name="bearer", description="API_KEY, or APP_PASSWORD in its place."),
-    HTTPBasic(scheme_name="basic", description="Any name, and APP_PASSWORD or API_KEY."),
+    HTTPBearer(scheme_name="bearer", description="API_KEY or APP_PASSWORD."),
+    HTTPBasic(scheme_name="basic", description="Any user name, with APP_PASSWORD or API_KEY."),
     APIKeyHeader(scheme_name="password", name="X-App-Password", description="APP_PASSWORD."),
     APIKeyQuery(
         scheme_name="password_in_query",
@@ -30,14 +30,14 @@ SCHEMES = (
         description="APP_PASSWORD, for browsers' websockets.",
     ),
     APIKeyCookie(scheme_name="login", name=LOGIN_COOKIE, description="Given by POST /login."),
-    HTTPBearer(scheme_name="api_key", description="API_KEY, and nothing else."),
+    HTTPBearer(scheme_name="api_key", description="API_KEY only."),
     APIKeyHeader(
         scheme_name="twilio_signature",
         name="X-Twilio-Signature",
         description="Over the public URL and the fields, with TWILIO_AUTH_TOKEN.",
     ),
     APIKeyCookie(
-        scheme_name="visitor", name=SESSION_COOKIE, description="Given by the page: whose calls they are."
+        scheme_name="visitor", name=SESSION_COOKIE, description="Set by the page: the owner of the calls."
     ),
 )
 WHO_COMES_IN: list[Requirement] = [
@@ -47,16 +47,16 @@ OPEN_PATHS = ("/health",)
 REFUSALS = errors(
     e400="The request cannot be read.",
     e401="The password or key is missing or wrong.",
-    e403="A page of another site asks.",
+    e403="The request comes from a page of another site.",
     e413="The body is too large.",
-    e421="The server does not know itself by this name.",
+    e421="The server does not know this host name.",
     e422="A value cannot be used.",
-    e429="Too much came from this network; `Retry-After` says when to try again.",
+    e429="Too many requests from this network; `Retry-After` says when to try again.",
 )
 
 
 def add_api_docs(app: FastAPI, server_url: str | None, is_closed: bool) -> None:
-    """Describe ``app``, whose own pages of it must be off. ``is_closed``: a password is asked for."""
+    """Describe ``app``, whose built-in documentation must be off. ``is_closed``: a password is needed."""
     describe = functools.cache(functools.partial(_describe, app, server_url, is_closed))
     router = APIRouter(include_in_schema=False)
 
@@ -99,9 +99,9 @@ def _describe(app: FastAPI, server_url: str | None, is_closed: bool) -> dict[str
 
 
 def _with_password(path: str, own: list[Requirement]) -> list[Requirement]:
-    """What an operation asks for that by itself asks for ``own``, one of them."""
+    """The requirements of an operation that itself needs one of ``own``."""
     if path in OPEN_PATHS:
         return []
     if any(name in requirement for requirement in own for name in ("api_key", "twilio_signature")):
-        return own  # these let in as well
+        return own  # these also replace the password
     return [{**who, **more} for who in WHO_COMES_IN for more in own]

@@ -1,4 +1,4 @@
-"""How the answers of our routes are described in ``/openapi.json``: words for what FastAPI cannot see."""
+"""Descriptions of our routes' answers in ``/openapi.json``, where FastAPI cannot infer them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,29 +36,29 @@ def told(description: str, schema: Schema, media_type: str = "application/json")
 
 
 def errors(**sentences: str) -> Responses:
-    """Answers that hold a sentence, by their status: ``e404="…"``."""
+    """Answers with a sentence, by status: ``e404="…"``."""
     return {int(status[1:]): told(sentence, ERROR) for status, sentence in sentences.items()}
 
 
 def sound(**refused: str) -> Responses:
-    """A WAV file that can be had in parts, and the errors."""
+    """A WAV file that supports byte ranges, and the errors."""
     return {
         200: told("The whole file.", BINARY, "audio/wav"),
-        206: told("The parts that `Range` asks for.", BINARY, "audio/wav"),
-        416: {"description": "Nothing of what `Range` asks for is there."},
+        206: told("The parts that `Range` requests.", BINARY, "audio/wav"),
+        416: {"description": "`Range` lies outside the file."},
         **errors(**refused),
     }
 
 
 def form(fields: dict[str, Schema], required: tuple[str, ...], or_json: bool = False) -> Schema:
-    """The body of a request: fields and what they hold."""
+    """A request body with these fields."""
     schema: Schema = {"type": "object", "properties": fields, "required": list(required)}
     kinds = ["application/x-www-form-urlencoded", *(["application/json"] if or_json else [])]
     return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}}
 
 
 def answer_invalid_values_in_words(app: FastAPI) -> None:
-    """A sentence like everywhere, where FastAPI would answer with a list of objects."""
+    """Answer invalid values with a sentence, instead of FastAPI's list of objects."""
 
     async def answer(_: Request, error: Exception) -> JSONResponse:
         faults: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()

@@ -1,7 +1,7 @@
-"""Answers that can be had in parts (RFC 9110, section 14), as players ask; Safari plays nothing else.
+"""Responses with byte ranges (RFC 9110, section 14), which players request and Safari requires.
 
-Starlette's ``FileResponse`` does this for files only, refuses suffixes longer than the file and names no
-unit with 416. Knows bytes and headers; what they are and who may have them is for the routes to say.
+Starlette's ``FileResponse`` supports only files, refuses suffixes longer than the file and omits the unit
+with 416. Depends on bytes and headers only; the routes decide what is sent to whom.
 """
 
 import hashlib
@@ -21,23 +21,23 @@ from starlette.types import Receive, Scope, Send
 
 CHUNK_BYTES = 64 * 1024
 MOST_RANGES = 16
-"""Of one request; whoever asks for more is given everything."""
+"""Limit per request; a request for more gets everything."""
 
 RANGE = re.compile(r"([0-9]{0,18})[ \t]*-[ \t]*([0-9]{0,18})", re.ASCII)
 
 Span = tuple[int, int]
-"""First byte, and the one after the last."""
+"""The first byte and the one after the last."""
 
 
 class NotSatisfiable(Exception):
-    """No byte of what was asked for is there."""
+    """None of the requested bytes exist."""
 
 
 def parse_range(header: str, size: int) -> list[Span]:
-    """The parts of ``size`` bytes that a ``Range`` header asks for; none if it is to be ignored.
+    """The parts of ``size`` bytes that a ``Range`` header requests; empty if the header is to be ignored.
 
     Raises:
-        NotSatisfiable: it can be read, but every part of it lies outside.
+        NotSatisfiable: the header is valid, but all its parts lie outside.
     """
     unit, equals, rest = header.partition("=")
     texts = [text.strip(" \t") for text in rest.split(",")]
@@ -59,13 +59,13 @@ def parse_range(header: str, size: int) -> list[Span]:
     spans = [(first, end) for first, end in spans if first < end]
     if not spans:
         raise NotSatisfiable
-    # More bytes than there are would be sent for nothing but to cost us something.
+    # Nobody needs overlapping ranges that add up to more than the whole; they only cost bandwidth.
     return spans if sum(end - first for first, end in spans) <= size else []
 
 
 class RangeResponse(Response):
-    """``content``: the bytes, or the file that holds them. ``download_name``: to be saved under this name;
-    ``inline``: to be shown where the browser can."""
+    """``content``: the bytes, or a file. ``download_name``: the name to save it under. ``inline``: let the
+    browser show it if it can."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class RangeResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
     async def _name_version(self) -> int:
-        """So that parts of two versions are not put together. Returns the size."""
+        """Set ETag and Last-Modified, so that parts of two versions are not combined. Returns the size."""
         if isinstance(self._content, bytes):
             version, size = self._content, len(self._content)
         else:
@@ -114,7 +114,7 @@ class RangeResponse(Response):
         return size
 
     def _parts(self, spans: list[Span], size: int) -> list[bytes | Span]:
-        """What to send one after the other; describes it in the headers."""
+        """The parts to send in order; sets the headers that describe them."""
         ranges = [f"bytes {first}-{end - 1}/{size}" for first, end in spans]
         if len(spans) == 1:
             self.headers["content-range"] = ranges[0]

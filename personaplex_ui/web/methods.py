@@ -1,4 +1,4 @@
-"""Which methods an address answers: HEAD wherever GET is answered, and 405 with ``Allow`` for all others."""
+"""The methods of each path: HEAD wherever GET is allowed, and 405 with ``Allow`` for all others."""
 
 import re
 
@@ -16,8 +16,8 @@ def method_not_allowed(allowed: set[str], has_head: bool = True) -> JSONResponse
 
 
 class AllowedMethods:
-    """An ASGI middleware, the innermost of an app with a page that is mounted at "/": without it, the methods
-    that our own routes lack would reach the page, which says that nothing is there."""
+    """The innermost ASGI middleware of an app with a page mounted at "/". Without it, methods that our own
+    routes lack would reach the page, which would answer 404."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,7 +29,7 @@ class AllowedMethods:
 
 
 def _allowed(scope: Scope) -> set[str]:
-    """The methods of our own routes at this path; none where there is no such route."""
+    """The methods of our own routes at this path; empty if there is no such route."""
     routes = [route for route in scope["app"].routes if not isinstance(route, Mount)]
     if not any(route.matches(dict(scope))[0] is not Match.NONE for route in routes):
         return set()
@@ -38,8 +38,8 @@ def _allowed(scope: Scope) -> set[str]:
 
 
 class HeadRequests:
-    """An ASGI middleware that answers HEAD as GET, without the body. ``streams``: paths whose GET does not
-    end by itself; their HEAD is passed on as it is."""
+    """An ASGI middleware that answers HEAD like GET, without the body. ``streams``: paths whose GET does not
+    end by itself; their HEAD is passed on unchanged."""
 
     def __init__(self, app: ASGIApp, streams: str = "") -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""What the server counts: for Prometheus at ``/metrics``, and for the page's status view.
+"""The server's metrics: for Prometheus at ``/metrics``, and for the page's status view.
 
-Counts calls and steps of the model; the rest it asks of engine and call manager when it is asked itself.
-Knows no caller: labels hold kinds of calls and the model's name, nothing that came from outside.
+Counts calls and steps of the model, and reads the rest from the engine and the call manager on request.
+Labels contain kinds of calls and the model's name, never a caller's data.
 """
 
 import time
@@ -29,34 +29,34 @@ from personaplex_ui.web.server_stats import ServerStats
 PREFIX = "personaplex_"
 HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "tick_seconds": (
-        "What one step of the model took, for all callers in it.",
+        "Duration of one step of the model, for all callers in it.",
         (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.25),
     ),
     "tick_callers": ("Callers in one step of the model.", (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)),
     "queue_wait_seconds": (
-        "What calls that went live had waited for a line.",
+        "Time that calls waited for a line before they went live.",
         (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600),
     ),
     "preparation_seconds": (
-        "What voice and role of calls that went live took to prepare.",
+        "Time to prepare the voice and role of calls that went live.",
         (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
     ),
 }
 CALL_BUCKETS_SEC = (5, 15, 30, 60, 120, 240, 600, 1200, 3600)
 
 COUNTED = ("dropped_heard", "dropped_said", "lost_packets", "late_packets", "concealed_packets")
-"""Of ``CallStats``: what only grows while a call lasts."""
+"""The fields of ``CallStats`` that only grow during a call."""
 
 
 class Metrics(Collector):
-    """Counts from when it is made on; make it before calls are taken. ``clock``: monotonic seconds.
+    """Counts from its creation on, so create it before calls are taken. ``clock``: monotonic seconds.
 
-    All happens on the event loop, scraping included: it takes about a millisecond. The registry is its own,
-    so an app counts for itself.
+    Everything runs on the event loop, including scraping, which takes about a millisecond. Each app has its
+    own registry.
     """
 
     def __init__(self, call_manager: CallManager, clock: Callable[[], float] = time.monotonic) -> None:
-        disable_created_metrics()  # one more series for each counter, which nobody reads
+        disable_created_metrics()  # they would add an unused series per counter
         self._call_manager = call_manager
         self._engine = call_manager.engine
         self._clock = clock
@@ -79,7 +79,7 @@ class Metrics(Collector):
             registry=self.registry,
         )
         for transport in Transport:
-            self._call_sec.labels(transport.value)  # there from the start, with nothing in it
+            self._call_sec.labels(transport.value)  # create the series at zero
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         call_manager.on_end.append(self._note_end)
@@ -105,7 +105,7 @@ class Metrics(Collector):
         self._ends[transport, End.REFUSED] += 1
 
     def _count_dropped(self, call: Call) -> None:
-        """Add what ``call`` dropped since it was last counted, so that the sums never go back."""
+        """Add what ``call`` dropped since it was last counted, so that the sums never decrease."""
         now, before = call.snapshot().stats, self._counted.get(call, CallStats())
         most = {name: max(getattr(now, name), getattr(before, name)) for name in COUNTED}
         self._counted[call] = CallStats(**most)
@@ -148,7 +148,7 @@ class Metrics(Collector):
             return None
 
     def _live(self) -> Counter[Transport]:
-        """Live calls; what they dropped is counted on the way."""
+        """The live calls. Also counts what they dropped."""
         live: Counter[Transport] = Counter()
         for call in self._call_manager.calls.values():
             self._count_dropped(call)
@@ -156,20 +156,20 @@ class Metrics(Collector):
         return live
 
     def collect(self) -> Iterator[Metric]:
-        """What is not counted as it happens but looked up when Prometheus asks."""
+        """The metrics that are read when Prometheus asks, not counted as they happen."""
         yield from self._calls()
         slots = self._engine.slots
         yield _gauge("lines", "Lines: how many calls can be live at once.", slots.capacity)
-        yield _gauge("lines_free", "Lines that nobody has.", slots.free)
+        yield _gauge("lines_free", "Free lines.", slots.free)
         yield _gauge("callers_waiting", "Callers in the queue for a line.", slots.waiting)
         factor = self._tick_times.real_time_factor
         if factor is not None:
-            about = "Mean of the newest 250 steps over the 80 ms there are; over 1 the model is too slow."
+            about = "Mean duration of the latest 250 steps divided by 80 ms; above 1 the model is too slow."
             yield _gauge("real_time_factor", about, factor)
-        about = "1 for the state that the engine is in."
+        about = "1 for the current state of the engine."
         states = {(state.value,): float(self._engine.state is state) for state in EngineState}
         yield _labelled(GaugeMetricFamily, "engine_state", about, ("state",), states)
-        about = "Restarts of the engine, whose model hung or failed again and again."
+        about = "Restarts of the engine after its model hung or failed repeatedly."
         yield CounterMetricFamily(f"{PREFIX}engine_restarts", about, self._engine.restarts)
         model = self._model()
         if model is not None:
@@ -182,15 +182,13 @@ class Metrics(Collector):
         live_now, dropped = self._live(), self._dropped
         live = {(transport.value,): live_now[transport] for transport in Transport}
         yield _labelled(GaugeMetricFamily, "calls_live", "Calls that are live now.", ("transport",), live)
-        about = "Calls that ended, by why they did."
+        about = "Ended calls by reason."
         ends = {(t.value, end.value): self._ends[t, end] for t in Transport for end in End}
         yield _labelled(CounterMetricFamily, "calls_ended", about, ("transport", "end"), ends)
-        about = "Frames of 80 ms: callers' that the model never heard, answers that no caller heard."
+        about = "Dropped frames of 80 ms: sound the model never heard, and answers no caller heard."
         frames = {(way,): dropped[f"dropped_{way}"] for way in ("heard", "said")}
         yield _labelled(CounterMetricFamily, "frames_dropped", about, ("direction",), frames)
-        about = (
-            "Packets of callers in the browser that were lost on the way, came too late, or were concealed."
-        )
+        about = "Packets of browser callers that were lost, arrived too late, or were concealed."
         packets = {(outcome,): dropped[f"{outcome}_packets"] for outcome in ("lost", "late", "concealed")}
         yield _labelled(CounterMetricFamily, "inbound_packets", about, ("outcome",), packets)
 
@@ -216,12 +214,12 @@ METRICS: Responses = {200: told("Text format 0.0.4.", TEXT, CONTENT_TYPE_PLAIN_0
 
 
 def build_metrics_router(metrics: Metrics) -> APIRouter:
-    """``GET /metrics``. Who may read it is for the auth middleware to say."""
+    """``GET /metrics``. The auth middleware decides who may read it."""
     router = APIRouter()
 
     @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response, responses=METRICS)
     async def read() -> Response:
-        """Text format 0.0.4. It answers while the model loads, too."""
+        """Text format 0.0.4. Also available while the model loads."""
         headers = {"Cache-Control": "no-store"}
         return Response(metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4, headers=headers)
 

@@ -1,4 +1,4 @@
-"""The plain HTTP of the app: health, voices, and what is left of a visitor's calls."""
+"""The app's plain HTTP routes: health, voices, and recordings and transcripts of a visitor's calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,8 +34,8 @@ FORMATS: dict[str, tuple[Callable[[tuple[transcript.Utterance, ...]], str], str]
 }
 
 GONE = (
-    "There is no such call of yours any more. "
-    "Calls are kept for a limited time, for the browser that made them."
+    "You have no such call, or it is no longer kept. "
+    "Calls are kept for a limited time, and only for the browser that made them."
 )
 NAMES = {"type": "array", "items": TEXT}
 UTTERANCES = {"type": "array", "items": record({"start_sec": NUMBER, "end_sec": NUMBER, "text": TEXT})}
@@ -43,10 +43,10 @@ OF_MODEL = {"model": TEXT, "device": TEXT, "gpu_memory_allocated_mb": NUMBER, "m
 OF_QUEUE = {"lines": WHOLE, "lines_free": WHOLE, "waiting": WHOLE}
 HEALTH: Responses = {
     200: told(
-        "Calls can be taken. Strangers are told the status alone.",
+        "Calls can be taken. Strangers see only the status.",
         record({"status": TEXT}, OF_MODEL | OF_QUEUE),
     ),
-    503: told("They cannot, and why.", record({"status": TEXT}, {"message": TEXT, "progress": NUMBER})),
+    503: told("Calls cannot be taken.", record({"status": TEXT}, {"message": TEXT, "progress": NUMBER})),
 }
 VOICES: Responses = {200: told("Their names.", record({"voices": NAMES, "default": TEXT}))}
 TRANSCRIPT: Responses = {
@@ -62,9 +62,9 @@ TRANSCRIPT: Responses = {
 
 ASK_AGAIN_SEC = {
     EngineState.LOADING: 10,
-    EngineState.READY: 1,  # it became ready while we looked
+    EngineState.READY: 1,  # it became ready meanwhile
     EngineState.DEGRADED: 10,
-    EngineState.FAILED: 60,  # somebody has to do something
+    EngineState.FAILED: 60,  # somebody has to act
     EngineState.DRAINING: 10,
 }
 
@@ -75,7 +75,7 @@ def build_router(call_manager: CallManager, voices: VoiceLibrary) -> APIRouter:
 
     @router.get("/health", summary="Whether calls can be taken", responses=HEALTH)
     async def health(request: Request) -> JSONResponse:
-        """200 when calls can be taken; else 503 with the state, the reason, and when to ask again."""
+        """200 if calls can be taken; otherwise 503 with the state, the reason, and when to ask again."""
         status, body = _health(engine)
         headers = {"Retry-After": str(ASK_AGAIN_SEC[engine.health.state])} if status == 503 else None
         return JSONResponse({"status": body["status"]} if is_stranger(request) else body, status, headers)
@@ -112,7 +112,7 @@ def _health(engine: Engine) -> tuple[int, dict[str, Any]]:
 
 
 def _add_call_routes(router: APIRouter, store: CallStore) -> None:
-    """What only the browser that made a call is given."""
+    """Add the routes that serve only the browser that made the call."""
 
     @router.get(
         "/calls/{call_id}/recording.wav",
@@ -122,7 +122,7 @@ def _add_call_routes(router: APIRouter, store: CallStore) -> None:
         openapi_extra=NEEDS_VISITOR,
     )
     async def recording(call_id: str, request: Request, download: bool = False) -> Response:
-        """Stereo WAV: left the caller, right the assistant. Only for the browser that made the call."""
+        """Stereo WAV: caller left, assistant right. Only for the browser that made the call."""
         path = store.recording_of(session_key(request.cookies), call_id)
         if path is None:
             raise HTTPException(404, GONE)

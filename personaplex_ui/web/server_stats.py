@@ -1,4 +1,4 @@
-"""What the page's status view shows: the server at one moment, as plain values. Nothing of a caller."""
+"""The server's current state for the page's status view, as plain values without any caller's data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from personaplex_ui.engine.engine import EngineState
 
 @dataclass(frozen=True, slots=True)
 class ServerStats:
-    """``live``, ``ended``: how many calls. ``model`` and ``device`` are empty while none is loaded, the times
-    of its steps None before the first one. ``dropped_heard``: callers' frames that the model never heard;
-    ``dropped_said``: its answers that no caller heard; ``*_packets``: callers', as in ``PacketCounts``."""
+    """``live``, ``ended``: numbers of calls. ``model`` and ``device`` are empty while none is loaded; the
+    times are None before the first step. ``dropped_heard``: callers' frames that the model never heard;
+    ``dropped_said``: answers that no caller heard; ``*_packets``: see ``PacketCounts``."""
 
     state: EngineState
     message: str = ""

@@ -1,4 +1,4 @@
-"""Bodies of requests that hold a few values: read within limits of size and time, whatever a client says."""
+"""Reads small request bodies within limits of size and time, whatever the client announces."""
 
 import asyncio
 from urllib.parse import parse_qsl
@@ -11,7 +11,7 @@ MOST_FIELDS = 200
 
 
 async def read_small_body(request: Request) -> bytes:
-    """The body. Raises HTTPException: it is over 64 KiB (413) or takes over 10 s (408)."""
+    """The body. Raises HTTPException if it is over 64 KiB (413) or takes over 10 s (408)."""
     body = b""
     try:
         async with asyncio.timeout(ARRIVES_WITHIN_SEC):
@@ -25,7 +25,7 @@ async def read_small_body(request: Request) -> bytes:
 
 
 def form_fields(body: bytes) -> list[tuple[str, str]]:
-    """Names and values of an ``application/x-www-form-urlencoded`` body, empty ones too, in their order.
+    """Names and values of an ``application/x-www-form-urlencoded`` body, in order, including empty ones.
 
     Raises:
         HTTPException: it has more than 200 (413).

@@ -1,4 +1,4 @@
-"""The few pages that are not Gradio's: the login, refusals for people, the description of the HTTP routes."""
+"""The pages that are not Gradio's: the login, refusals for browsers, the description of the HTTP routes."""
 
 from collections.abc import Mapping
 

@@ -188,7 +188,7 @@
         return stream;
       }
       if (phase === "starting" && microphone) return microphone;
-      // After a call, and when another device is chosen, FastRTC asks only to learn a name: nothing is opened.
+      // After a call, and when another device is chosen, FastRTC only wants to learn a name: open nothing.
       chosenDevice = audio.deviceId?.exact ?? chosenDevice;
       return lastMicrophone ?? new MediaStream();
     };

@@ -1,1 +1,1 @@
-"""What of Gradio's app is open, and what is checked before Gradio sees it."""
+"""Which of Gradio's routes are open, and the checks before a request reaches Gradio."""

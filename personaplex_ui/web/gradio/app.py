@@ -1,6 +1,6 @@
-"""Gradio's app as this server lets it be seen: mounted, with only what is needed of it.
+"""Mounts Gradio's app and exposes only the parts that are needed.
 
-Knows in which order Gradio's app is wrapped, and nothing of what the page shows.
+Depends on the order of the middleware, not on the page's content.
 """
 
 from pathlib import Path
@@ -20,9 +20,9 @@ from personaplex_ui.web.gradio.routes import GradioRoutes
 
 
 def mount(app: FastAPI, page: gr.Blocks, server_url: str | None, **options: Any) -> None:
-    """Mount ``page`` at "/", last: routes added later would not be found. ``server_url``: where the outside
-    reaches this server; ``options``: of ``gr.mount_gradio_app``."""
-    # A path in it is cut off by the proxy. Without one, whoever asks is answered at the host that they asked.
+    """Mount ``page`` at "/". Call it last, because routes added later would not be found. ``server_url``: the
+    public URL of this server; ``options``: for ``gr.mount_gradio_app``."""
+    # The proxy strips a path in it. Without a path, links lead to the host the client asked for.
     root = server_url if server_url and urlsplit(server_url).path.strip("/") else None
     uploads = Path(get_upload_folder())
     middleware = [

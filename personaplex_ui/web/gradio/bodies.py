@@ -1,10 +1,10 @@
-"""What programs and pages send to Gradio, checked before Gradio touches it.
+"""Checks what programs and pages send to Gradio before Gradio handles it.
 
-Gradio answers what it cannot use with a traceback, and fetches every address that stands where a file is
-expected. Knows the functions of the page and the folder of uploads; it answers with a sentence.
+Gradio answers unusable input with a traceback, and fetches any URL given in place of a file. These checks use
+the page's functions and the folder of uploads, and answer with a sentence.
 """
 
-# Gradio is typed in part only:
+# Gradio is only partly typed:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
@@ -36,7 +36,7 @@ from personaplex_ui.web.gradio.messages import (
 from personaplex_ui.web.gradio.routes import API_PREFIX, FILE
 
 NO_FILE = (
-    "A file has to be uploaded first: send it to /gradio_api/upload and give the path that comes back. "
+    "A file has to be uploaded first: send it to /gradio_api/upload and give the path it returns. "
     "Other addresses and paths are not read."
 )
 NO_SERVER_FUNCTION = "That component has no such function. Please reload the page."
@@ -45,8 +45,8 @@ Json = dict[str, Any]
 
 
 class GradioBodies:
-    """An ASGI middleware around Gradio's app. ``page``: its functions; ``uploads``: the folder with the files
-    that clients may name."""
+    """An ASGI middleware around Gradio's app. ``page``: has the functions; ``uploads``: the folder of the
+    files that clients may name."""
 
     def __init__(self, app: ASGIApp, page: gr.Blocks, uploads: Path) -> None:
         self._app = app
@@ -71,7 +71,7 @@ class GradioBodies:
         await self._app({**scope, "headers": [*headers, length]}, _once(text, receive), send)
 
     def _check(self, message: GradioMessage, name: str) -> GradioMessage:
-        """What to pass on. ``name``: of the endpoint that is called. Raises Refused."""
+        """Check a message; returns what to pass on. ``name``: the called endpoint. Raises Refused."""
         match message:
             case QueueJoin():
                 return self._check_event(message)
@@ -95,7 +95,7 @@ class GradioBodies:
             raise Refused(RELOAD, 409)
         if len(event.data) < len(function.inputs) and not function.cancels:
             if not isinstance(function.api_name, str):
-                raise Refused(RELOAD, 409)  # another function had this number
+                raise Refused(RELOAD, 409)  # another function used to have this number
             event.data = _padded(event.data, len(function.inputs))
         self._check_files(event.data, function.inputs, as_validation=True)
         return event
@@ -103,7 +103,7 @@ class GradioBodies:
     def _check_call(self, name: str, call: ApiCall) -> ApiCall:
         function = next((f for f in self._page.fns.values() if f.api_name == name), None)
         if function is None:
-            raise Refused("There is no such endpoint. Ask /gradio_api/info which there are.", 404)
+            raise Refused("There is no such endpoint. /gradio_api/info lists them.", 404)
         inputs = [component for component in function.inputs if not getattr(component, "stateful", False)]
         call.data = _padded(call.data, len(inputs))
         self._check_files(call.data, inputs, as_validation=False)
@@ -121,7 +121,7 @@ class GradioBodies:
             return
         if not as_validation:
             raise Refused(NO_FILE)
-        # How Gradio says which value is wrong: its page marks the field, its client raises the sentence.
+        # Gradio's way to report a wrong value: its page marks the field, its client raises the message.
         detail = [
             {
                 "__type__": "validate",
@@ -134,7 +134,7 @@ class GradioBodies:
         raise Refused(NO_FILE, 422, detail)
 
     def _may_be_read(self, value: Any) -> bool:
-        """Whether all files that ``value`` names, however deep, are uploads."""
+        """Whether all files named in ``value``, at any depth, are uploads."""
         return all(self._is_upload(found) for found in _objects(value) if "path" in found or "url" in found)
 
     def _is_upload(self, file: Json) -> bool:
@@ -145,7 +145,7 @@ class GradioBodies:
             return False
         if os.path.abspath(path) != path or not path.startswith(self._folder + os.sep):
             return False
-        # Gradio's clients send back where it can be fetched, at whatever address they know this server by.
+        # Gradio's clients also send the file's URL, under any address by which they know this server.
         return not url or (isinstance(url, str) and unquote(url).endswith(FILE + unquote(path)))
 
 
@@ -153,13 +153,13 @@ def _once(text: bytes, receive: Receive) -> Receive:
     messages: list[Message] = [{"type": "http.request", "body": text, "more_body": False}]
 
     async def receive_text() -> Message:
-        return messages.pop() if messages else await receive()  # the client's leaving
+        return messages.pop() if messages else await receive()  # the client's disconnect
 
     return receive_text
 
 
 def _padded(data: list[Any], length: int) -> list[Any]:
-    """Values at the end may be left out; None stands for the default."""
+    """Trailing values may be missing; None stands for the default."""
     return [*data, *[None] * (length - len(data))]
 
 

@@ -1,4 +1,4 @@
-"""Where Gradio fails, or would begin an answer and then fail: who asked is told a sentence."""
+"""Answers with a sentence where Gradio fails, or would begin an answer and then fail."""
 
 import json
 import logging
@@ -15,13 +15,13 @@ from personaplex_ui.web.gradio.routes import OF_EVENT, OF_SESSION, UPLOAD
 log = logging.getLogger(__name__)
 
 FAILED = "Something failed on our side. Please reload the page and try again."
-RELOAD = "This page is older than the server, which has been started anew. Please reload the page."
-NO_EVENT = "There is no such event. It is over, or its answer was fetched before."
+RELOAD = "The server has been restarted since this page was opened. Please reload the page."
+NO_EVENT = "There is no such event. It is over, or its answer was already fetched."
 NO_FORM = "This upload cannot be read. Send the file in the field “files” of a form (multipart/form-data)."
 
 
 class GradioFailures:
-    """An ASGI middleware around Gradio's app. ``page``: whose sessions and events are known."""
+    """An ASGI middleware around Gradio's app. ``page``: holds the sessions and events."""
 
     def __init__(self, app: ASGIApp, page: gr.Blocks) -> None:
         self._app = app
@@ -41,19 +41,19 @@ class GradioFailures:
         try:
             await self._app(scope, receive, noted)
         except ClientDisconnect:
-            return  # nobody is there to be told
+            return  # nobody is left to answer
         except Exception as error:
             if scope["type"] != "http" or has_begun:
                 raise
-            if scope["path"] == UPLOAD:  # whatever Gradio's parser makes of what a stranger sent
+            if scope["path"] == UPLOAD:  # Gradio's parser may raise anything for malformed input
                 log.info("An upload could not be read: %s", type(error).__name__)
                 await PlainTextResponse(NO_FORM, 400)(scope, receive, send)
                 return
             await JSONResponse({"detail": FAILED}, 500)(scope, receive, send)
-            raise  # the log tells more
+            raise  # for the log
 
     def _of_nothing(self, scope: Scope) -> Response | None:
-        """The answer to those who ask for a stream with nothing in it."""
+        """The answer to a request for a stream that has nothing to send."""
         path: str = scope["path"]
         if path == OF_SESSION:
             session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]

@@ -1,6 +1,6 @@
-"""Files of Gradio's clients, in and out: uploads that leave nothing behind when they fail, and the answers.
+"""Files of Gradio's clients: uploads that leave nothing behind if they fail, and downloads.
 
-Knows the folder of Gradio's uploads; what may be shown, and what is only to be saved.
+Depends on the folder of Gradio's uploads; decides which files browsers may show and which they only save.
 """
 
 import mimetypes
@@ -14,11 +14,11 @@ from personaplex_ui.compat.gradio import HARMLESS_TYPES, temporary_files_removed
 from personaplex_ui.web.byte_ranges import RangeResponse
 from personaplex_ui.web.gradio.routes import FILE, UPLOAD
 
-NO_SUCH_FILE = "There is no such file any more. Files are kept for a day."
+NO_SUCH_FILE = "This file no longer exists. Files are kept for a day."
 
 
 class GradioFiles:
-    """An ASGI middleware around Gradio's app. ``uploads``: the folder with all files that may be fetched."""
+    """An ASGI middleware around Gradio's app. ``uploads``: the folder of the files that may be fetched."""
 
     def __init__(self, app: ASGIApp, uploads: Path) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class GradioFiles:
         await answer(scope, receive, send)
 
     def _find(self, name: str) -> Path | None:
-        """Blocks. None where ``name`` is not a file in the folder, also by way of a link."""
+        """Blocks. None if ``name`` is not a file in the folder after links are resolved."""
         try:
             path = Path(name)
             within = path.resolve(strict=True).is_relative_to(self._uploads.resolve())

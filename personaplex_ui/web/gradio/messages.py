@@ -1,6 +1,6 @@
-"""The messages of Gradio's pages and clients: their fields, and a sentence for each that cannot be used.
+"""The messages of Gradio's pages and clients: their fields, and an error sentence for each field.
 
-Pure but for reading a request's body; knows neither the page nor where files may lie.
+Pure except for reading a request's body; independent of the page and of where files are.
 """
 
 from typing import Annotated, Any
@@ -22,8 +22,8 @@ OF_COMPONENT = Field(description="Please name component_id, fn_name, session_has
 
 
 class GradioMessage(BaseModel):
-    """Fields that Gradio reads, each described by what is said where it cannot be used. By other fields a
-    sender could take the place of another event, so they are cut."""
+    """The fields that Gradio reads; the description of each is its error sentence. Other fields are dropped,
+    because a sender could use them to replace another event."""
 
     model_config = ConfigDict(strict=True)
 
@@ -90,7 +90,7 @@ async def read_json(request: Request) -> object:
 
 
 def parse(kind: type[GradioMessage], body: object) -> GradioMessage:
-    """Raises Refused: with the sentence of the first field that cannot be used."""
+    """Raises Refused with the sentence of the first field that cannot be used."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:

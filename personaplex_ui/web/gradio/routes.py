@@ -1,7 +1,7 @@
-"""Which of Gradio's addresses there are: what its page and its clients use. All others do not exist.
+"""The allowlist of Gradio's routes: those that its page and clients use. All others do not exist.
 
 Gradio mounts much more than this app needs: an editor, screen recordings, links to saved states, statistics,
-a proxy, streams. Knows methods and paths, and what Gradio reads from a query that nobody here means.
+a proxy, streams. It also reads query parameters that this app does not use; they are removed.
 """
 
 import re
@@ -13,12 +13,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from personaplex_ui.web.methods import method_not_allowed
 
-NOT_FOUND = "There is nothing at this address. The page is at /, and what programs may call is at /docs."
+NOT_FOUND = "There is nothing at this address. The page is at /, and the API is described at /docs."
 
 
 @dataclass(frozen=True, slots=True)
 class GradioRoute:
-    """``path`` must match as a whole. ``query``: the names of its parameters that Gradio is told."""
+    """``path`` must match as a whole. ``query``: the names of the parameters passed to Gradio."""
 
     method: str
     path: str
@@ -31,7 +31,7 @@ UPLOAD, FILE = f"{API_PREFIX}/upload", f"{API_PREFIX}/file="
 
 NAME = "[^/]+"
 GRADIO_ROUTES = (
-    # The page and its files. The address of the page may hold more, which the page reads by itself.
+    # The page and its files. The page reads the rest of its URL itself.
     GradioRoute("GET", "/"),
     GradioRoute("GET", r"/(assets|static)/.+|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json"),
     GradioRoute("GET", f"/gradio_api/custom_component/{NAME}/client/{NAME}/{NAME}"),
@@ -40,7 +40,7 @@ GRADIO_ROUTES = (
     GradioRoute("GET", "/gradio_api/app_id/?"),
     GradioRoute("POST", "/login/?"),
     GradioRoute("GET", "/logout"),
-    # What the page and clients do.
+    # Actions of the page and of clients.
     GradioRoute("GET", f"/gradio_api/heartbeat/{NAME}"),
     GradioRoute("POST", "/gradio_api/queue/join"),
     GradioRoute("GET", "/gradio_api/queue/data", ("session_hash",)),
@@ -49,13 +49,13 @@ GRADIO_ROUTES = (
     GradioRoute("POST", "/gradio_api/cancel"),
     GradioRoute("POST", "/gradio_api/reset/?"),
     GradioRoute("POST", "/gradio_api/component_server/?"),
-    # An upload's id is left out: Gradio would note how far it is, until somebody asks for it.
+    # An upload's id is not passed on, because Gradio would keep its progress until somebody asks for it.
     GradioRoute("POST", "/gradio_api/upload"),
     GradioRoute("GET", "/gradio_api/file=.+"),
 )
 
 STREAMS = f"/gradio_api/(queue/data|heartbeat/{NAME}|call/{NAME}/{NAME})|/logout"
-"""Paths whose GET is not to be begun by a HEAD: it does not end by itself, or it changes something."""
+"""Paths whose HEAD must not run their GET, because that does not end by itself or changes something."""
 
 
 class GradioRoutes:
@@ -71,7 +71,7 @@ class GradioRoutes:
             return
         path = scope["path"]
         routes = [route for route in self._routes if re.fullmatch(route.path, path)]
-        if scope["type"] == "websocket":  # Gradio's only one is of streams
+        if scope["type"] == "websocket":  # Gradio's only websocket is for streams
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
         elif not routes:
             await JSONResponse({"detail": NOT_FOUND}, 404)(scope, receive, send)

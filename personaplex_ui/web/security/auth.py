@@ -1,11 +1,12 @@
-"""The middleware before all routes: with a password set, each needs it but for a short list of public ones.
+"""The auth middleware: if a password is set, every route needs it except a short list of public ones.
 
-Knows paths, what a client shows and refusals, and leaves secrets to ``credentials`` and addresses to
-``proxy_headers``. Without a password everybody comes in, but for other sites' pages at our websockets.
+Handles paths, credentials shown and refusals; secrets are left to ``credentials`` and addresses to
+``proxy_headers``. Without a password everybody comes in, except other sites' pages at our websockets.
 
-What lets in is the password (``?password=``, ``X-App-Password``, ``Authorization: Bearer`` or ``Basic``), the
-API key, or the cookie that ``POST /login`` and ``?password=`` in a browser give. Browsers send the cookie
-unasked, so it counts only where a request comes from a page of ours. That is why there are no CSRF tokens.
+Accepted are the password (``?password=``, ``X-App-Password``, ``Authorization: Bearer`` or ``Basic``), the
+API key, and the cookie that ``POST /login`` and ``?password=`` in a browser set. Browsers send the cookie
+automatically, so it counts only if a request comes from one of our pages. That is why there are no CSRF
+tokens.
 """
 
 from collections.abc import Callable
@@ -55,10 +56,10 @@ STRANGER_KEY = "personaplex_ui.is_stranger"
 
 
 def is_machine(connection: HTTPConnection) -> bool:
-    """Whether the request shows the API key (``Authorization: Bearer``). Wrong ones count as failures.
+    """Whether the request shows the API key (``Authorization: Bearer``). Wrong keys count as failures.
 
     Raises:
-        HTTPException: 429, nothing was looked at, because too many wrong ones came from the same address.
+        HTTPException: 429 without a check, because too many wrong keys came from the same address.
     """
     ask: Callable[[], bool] | None = connection.scope.get(MACHINE_KEY)
     try:
@@ -68,7 +69,7 @@ def is_machine(connection: HTTPConnection) -> bool:
 
 
 def is_stranger(connection: HTTPConnection) -> bool:
-    """Whether a public route is asked by somebody who has not logged in where a password is needed."""
+    """Whether a password is needed and the client of a public route has not logged in."""
     return bool(connection.scope.get(STRANGER_KEY))
 
 
@@ -93,12 +94,12 @@ class AuthMiddleware:
                 await self._app(scope, receive, send)
 
     async def _own_answer(self, request: Request, shown: Shown) -> Response | None:
-        """What is said here in place of the app; None where the app is to answer."""
+        """This middleware's own answer, or None if the app should answer."""
         scope, method, path = request.scope, request.method, request.scope["path"]
         public = public_route(method, path)
         if public and not public.shows_less:
-            # What is shown is not even looked at: a browser that sends a name and a password for a proxy
-            # before us would use up its guesses.
+            # Credentials are not even checked: a browser that sends a name and a password meant for a proxy
+            # in front of us would use up its attempts.
             return None
         if method == "POST" and path in ("/login", "/login/"):
             return await self._log_in(request)
@@ -130,7 +131,7 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
 
     def _refusal(self, connection: HTTPConnection, shown: Shown) -> Refusal | None:
-        """None for those who may come in."""
+        """None if the client may come in."""
         has_cookie = self._credentials.is_cookie(cookie_of(connection))
         if has_cookie and self._origins.include(connection):
             return None
@@ -148,7 +149,8 @@ class AuthMiddleware:
         scope[MACHINE_KEY] = lambda: self._credentials.admits_machine(shown, address)
 
     async def _log_in(self, request: Request) -> Response:
-        """As Gradio would answer its clients; a person who sent our form is led to the page."""
+        """Answer like Gradio's login for its clients; a person who sent our form is redirected to the
+        page."""
         if refusal := await self._login_refusal(request):
             return refusal.as_login(request.scope) if is_browser(request) else refusal.in_json()
         home = go_to(f"./{query_of(request.scope)}")
@@ -175,7 +177,7 @@ class AuthMiddleware:
     def _give_cookie(
         self, answer: Response, connection: HTTPConnection, keep_sec: int = COOKIE_SEC
     ) -> Response:
-        """``keep_sec``: 0 takes it away."""
+        """``keep_sec``: 0 deletes the cookie."""
         value = self._credentials.new_cookie() if keep_sec else ""
         cookie = f"{COOKIE}={value}; Path=/; HttpOnly; Max-Age={keep_sec}{cookie_site(connection)}"
         answer.headers.append("set-cookie", cookie)
@@ -184,14 +186,14 @@ class AuthMiddleware:
 
 
 async def _password_of(request: Request) -> str:
-    """What a form gives as ``password``, or an empty text.
+    """The field ``password`` of a form, or an empty string.
 
     Raises:
-        HTTPException, MultiPartException, ValueError: this is not a form, or a large or slow one.
-        ClientDisconnect: the client left.
+        HTTPException, MultiPartException, ValueError: it is not a form, or is too large or too slow.
+        ClientDisconnect: the client disconnected.
     """
     if "charset" in request.headers.get("content-type", "").lower():
-        raise ValueError("there are charsets that take long to decode")
+        raise ValueError("some charsets take long to decode")
     body = await read_small_body(request)
 
     async def receive() -> Message:

@@ -1,7 +1,6 @@
-"""Who may come in: the password of this server, the key for machines, and the cookie of those who knew it.
+"""The credentials of this server: the password, the API key for machines, and the login cookie.
 
-Knows the secrets and what a client showed of them; it compares in constant time and counts what was wrong. It
-knows no routes.
+Compares what a client shows with the secrets in constant time and counts failures. Independent of routes.
 """
 
 import base64
@@ -28,14 +27,14 @@ COOKIE_SEC = 7 * 86_400
 PASSWORD_HEADER = b"x-app-password"
 UNGUESSABLE_BYTES = 16
 MOST_LOGINS = 100_000
-"""Beyond it, the oldest are logged out."""
+"""Beyond this, the oldest are logged out."""
 
 UNREADABLE = b"\0"
-"""Stands for credentials that cannot be read. They count as wrong: no setting can hold a zero byte."""
+"""Stands for malformed credentials. They count as wrong, since no setting can contain a zero byte."""
 
 
 class TooManyFailures(PersonaplexError):
-    """Too many wrong passwords came, from one address or ``in_all``; none is looked at now."""
+    """Too many wrong passwords came from one address or ``in_all``, so none is checked now."""
 
     def __init__(self, wait_sec: int, in_all: bool = False) -> None:
         whence = "" if in_all else " from your network"
@@ -47,9 +46,9 @@ class TooManyFailures(PersonaplexError):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a client shows of the secrets, as bytes; empty for none. ``in_query``: in the address.
+    """The credentials a client shows, as bytes; empty for none. ``in_query``: the password was in the query.
 
-    ``bearer``: the password or the key, of ``Authorization: Bearer`` or ``Basic``.
+    ``bearer``: the password or the key from ``Authorization: Bearer`` or ``Basic``.
     """
 
     password: bytes = b""
@@ -61,8 +60,7 @@ class Shown:
 
 
 class Credentials:
-    """``app_password``: None lets everybody in. ``api_key``: None lets nobody in as a machine. ``clock``:
-    seconds."""
+    """``app_password``: None admits everybody. ``api_key``: None admits no machine. ``clock``: seconds."""
 
     def __init__(self, app_password: str | None, api_key: str | None, clock: Callable[[], float]) -> None:
         self._password = (app_password or "").encode()
@@ -70,7 +68,7 @@ class Credentials:
         self._clock = clock
         self._throttle = LoginThrottle(clock)
         self._logins: OrderedDict[str, float] = OrderedDict()
-        """The cookies that are good, and until when."""
+        """Valid cookies and when they expire."""
 
     @property
     def has_api_key(self) -> bool:
@@ -81,21 +79,21 @@ class Credentials:
         return bool(self._password)
 
     def admits(self, shown: Shown, address: str) -> bool:
-        """Whether the password or the key was shown; wrong ones are counted against ``address``.
+        """Whether the password or the key was shown; wrong ones count against ``address``.
 
         Raises:
-            TooManyFailures: neither was looked at.
+            TooManyFailures: nothing was checked.
         """
         return self._check(shown, address, self._is_password(shown) | self._is_machine(shown))
 
     def admits_machine(self, shown: Shown, address: str) -> bool:
-        """Whether the API key was shown. As ``admits``, but the password does not make a machine."""
+        """Whether the API key was shown. Like ``admits``, but the password is not enough."""
         bearer = Shown(bearer=shown.bearer)
         right = self._is_machine(bearer)
         return self._check(bearer, address, right | self._is_password(bearer)) and right
 
     def new_cookie(self) -> str:
-        """A value for ``COOKIE``: random, and worthless after a restart."""
+        """A value for ``COOKIE``: random, and invalid after a restart."""
         value = secrets.token_urlsafe(32)
         self._logins[value] = self._clock() + COOKIE_SEC
         while len(self._logins) > MOST_LOGINS or next(iter(self._logins.values())) <= self._clock():
@@ -103,15 +101,15 @@ class Credentials:
         return value
 
     def is_cookie(self, value: str) -> bool:
-        """Whether ``value`` is one of ours and still good."""
+        """Whether ``value`` is a valid cookie that has not expired."""
         return self._logins.get(value, -math.inf) > self._clock()
 
     def revoke_cookie(self, value: str) -> None:
-        """Whoever had this cookie has logged out; copies of it are worthless too."""
+        """Log out: the cookie and its copies become invalid."""
         self._logins.pop(value, None)
 
     def check_wait(self, address: str) -> None:
-        """Raises TooManyFailures: nothing that ``address`` shows is looked at now."""
+        """Raises TooManyFailures if nothing that ``address`` shows is checked now."""
         if wait_sec := self._throttle.wait_sec(address):
             raise TooManyFailures(wait_sec, self._throttle.is_total_spent())
 
@@ -120,7 +118,7 @@ class Credentials:
             return False
         is_shared = not address or self._throttle.is_total_spent()
         if is_shared and len(self._api_key) >= UNGUESSABLE_BYTES and self._is_machine(shown):
-            return True  # those that share a limit must not shut out machines
+            return True  # clients that share a limit must not shut out machines
         self.check_wait(address)
         if right:
             self._throttle.spare(address)
@@ -130,7 +128,7 @@ class Credentials:
         if self._throttle.is_total_spent():
             log.warning(
                 "Too many wrong passwords from many networks: new ones are refused for a while. "
-                "If a proxy is in front, see that it sets X-Forwarded-For (docs/DEPLOYMENT.md)."
+                "If there is a proxy in front, make sure it sets X-Forwarded-For (docs/DEPLOYMENT.md)."
             )
         elif self._throttle.wait_sec(address):
             log.warning("Too many wrong passwords from one network: it is refused for a while.")
@@ -144,7 +142,7 @@ class Credentials:
 
 
 def take_shown(scope: Scope) -> Shown:
-    """Read what a client shows, and take ``?password=`` out of the query, so that nobody can log it."""
+    """Read a client's credentials, and remove ``?password=`` from the query, so that it is never logged."""
     password = _take_from_query(scope)
     in_query = bool(password)
     bearer = b""
@@ -157,7 +155,7 @@ def take_shown(scope: Scope) -> Shown:
 
 
 def _credentials_of(authorization: bytes) -> bytes:
-    """The secret in an ``Authorization`` header, or nothing. With ``Basic`` any name will do (RFC 7617)."""
+    """The secret in an ``Authorization`` header, or nothing. ``Basic`` accepts any name (RFC 7617)."""
     scheme, _, rest = authorization.strip().partition(b" ")
     rest = rest.strip()
     match scheme.lower():
@@ -166,7 +164,7 @@ def _credentials_of(authorization: bytes) -> bytes:
         case b"basic" if rest:
             try:
                 decoded = base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True)
-            except (binascii.Error, ValueError):  # the latter for what is not ASCII
+            except (binascii.Error, ValueError):  # ValueError if it is not ASCII
                 return UNREADABLE
             _, colon, password = decoded.partition(b":")
             return password if colon else UNREADABLE
@@ -175,7 +173,7 @@ def _credentials_of(authorization: bytes) -> bytes:
 
 
 def cookie_of(connection: HTTPConnection) -> str:
-    """What the browser holds of ours, or an empty text."""
+    """Our login cookie from the browser, or an empty string."""
     return connection.cookies.get(COOKIE, "")
 
 
@@ -189,7 +187,7 @@ def _take_from_query(scope: Scope) -> bytes:
             password = _unquote(value)
         else:
             kept.append(part)
-    # In place: uvicorn logs the query of this very dictionary when a websocket is accepted.
+    # Changed in place, because uvicorn logs this dictionary's query when a websocket is accepted.
     scope["query_string"] = b"&".join(kept)
     return password
 

@@ -1,4 +1,4 @@
-"""What browsers are told about every answer: what it is, who may frame it, and what not to tell others."""
+"""Security headers for every answer: content type, framing and referrer policy."""
 
 from collections.abc import Iterable
 
@@ -6,12 +6,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SPACES = ("https://huggingface.co", "https://*.huggingface.co", "https://hf.co", "https://*.hf.space")
-"""Sites that show a Space in a frame."""
+"""Sites that show Spaces in a frame."""
 
 
 class SecurityHeaders:
-    """An ASGI middleware, the outermost. ``allowed_origins``: sites that may show our pages in a frame,
-    beside our own and those of Spaces; ``*`` for all."""
+    """The outermost ASGI middleware. ``allowed_origins``: sites that may show our pages in a frame, besides
+    our own and those of Spaces; ``*`` for all."""
 
     def __init__(self, app: ASGIApp, allowed_origins: Iterable[str] = ()) -> None:
         self._app = app

@@ -1,10 +1,10 @@
-"""Keeps other sites from passing for ours by DNS rebinding, where no password does.
+"""Prevents DNS rebinding where no password protects the server.
 
-A page of ``evil.example`` can have its name resolve to this machine; to the browser both are then one site.
-What gives it away is its name in ``Host``. A name passes that nobody outside can own (addresses, names
-without a dot, names kept for private networks), and one that we were told. Any other one passes only with
-signs that no such page can show: that the browser came over https (a page without our certificate cannot),
-or that a reverse proxy passed the request on.
+A page of ``evil.example`` can make its name resolve to this machine; for the browser both are then one site.
+The ``Host`` header reveals this. Names that nobody outside can own are accepted (addresses, names without a
+dot, names reserved for private networks), and so are configured names. Any other name is accepted only with
+proof that no such page can give: the browser used https (impossible without our certificate), or a reverse
+proxy forwarded the request.
 """
 
 import ipaddress
@@ -22,18 +22,18 @@ PRIVATE_ENDINGS = (
     *(".localhost", ".local", ".localdomain", ".lan", ".home", ".home.arpa", ".internal", ".intranet"),
     *(".private", ".corp", ".test"),
 )
-"""Of names that the public DNS does not have."""
+"""Endings of names that do not exist in the public DNS."""
 
 SENTENCE = (
-    "This server does not know itself by the name {host}. If the name is right, whoever runs the server "
+    "This server does not know the host name {host}. If it is correct, whoever runs the server "
     "should set SERVER_URL to its address, or APP_PASSWORD."
 )
 
 
 class HostCheck:
-    """An ASGI middleware; inside of the one that reads addresses, which refuses what is not a host.
+    """An ASGI middleware inside ``ProxyHeaders``, which refuses malformed hosts.
 
-    ``server_url`` and ``allowed_origins``: addresses whose hosts are known; ``*`` for all.
+    ``server_url`` and ``allowed_origins``: URLs whose hosts are accepted; ``*`` for all.
     """
 
     def __init__(self, app: ASGIApp, server_url: str | None, allowed_origins: Iterable[str]) -> None:
@@ -59,17 +59,17 @@ class HostCheck:
         origin = headers.get("origin", "").lower()
         page = origin.partition("://")[2]
         if origin and not origin.startswith("https:") and not (page and self._knows(page)):
-            return False  # a page, and not over https
-        # Browsers send the first to https alone, and no script can add it or change the second. The third
-        # a script can add, but only to a request that changes nothing: with any other comes its origin.
+            return False  # a page without https
+        # Browsers send the first only over https, and no script can add it or change the second. A script can
+        # add the third, but only to a request that changes nothing: any other carries its origin.
         is_secure = "sec-fetch-site" in headers or origin.startswith("https:")
         return is_secure or any(name in headers for name in FORWARDING)
 
     def _knows(self, host: str) -> bool:
-        """``host``: perhaps with a port."""
+        """``host``: optionally with a port."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:  # brackets that are not closed
+        except ValueError:  # unclosed brackets
             return False
         return (
             not name.strip(".").count(".")

@@ -1,9 +1,9 @@
-"""How many wrong passwords one network address may send, and all of them together.
+"""Limits wrong passwords per network address, and in total.
 
-Plain bookkeeping by addresses: it knows the time and no secret. Who sent too many is refused for a while,
-with a right password too, so that guessing on teaches nothing. The total holds where addresses do not: behind
-a proxy that passes on whatever address a client claims, or for somebody who has many. It spares addresses
-that came in before, so that guessing cannot lock out those who know the password.
+Depends on addresses and times, not on secrets. An address that sent too many is refused for a while, even
+with the right password, so that further guessing reveals nothing. The total limit also works against clients
+with many addresses, or behind a proxy that passes on any address a client claims. It exempts addresses that
+logged in before, so that guessing cannot lock out those who know the password.
 """
 
 import math
@@ -14,15 +14,15 @@ from personaplex_ui.sliding_window import SlidingWindow
 WITHIN_SEC = 300.0
 MOST = 10
 MOST_OF_UNKNOWN = 100
-"""Of the empty address, which many share: those whose address is not known."""
+"""Limit for the empty address, which all clients with an unknown address share."""
 MOST_IN_ALL = 50
-"""Of all known addresses; when they are spent, one more is looked at every 6 s."""
+"""Limit for all known addresses; once it is reached, one more attempt is checked every 6 s."""
 SPARED_SEC = 30 * 86_400.0
-"""How long an address that showed something right is spared by the total."""
+"""How long the total limit exempts an address after a correct login."""
 
 
 class LoginThrottle:
-    """At most ``MOST`` failures within ``WITHIN_SEC`` of one address, and ``MOST_IN_ALL`` of all."""
+    """At most ``MOST`` failures within ``WITHIN_SEC`` per address, and ``MOST_IN_ALL`` in total."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._of_one = SlidingWindow(MOST, WITHIN_SEC, clock)
@@ -39,7 +39,7 @@ class LoginThrottle:
         return 0 if is_spared or not self.is_total_spent() else math.ceil(self._of_all.wait_sec(""))
 
     def is_total_spent(self) -> bool:
-        """Whether addresses that are not known from before are refused."""
+        """Whether addresses that have not logged in before are refused."""
         return self._of_all.left("") <= 0
 
     def add(self, address: str) -> None:
@@ -51,5 +51,5 @@ class LoginThrottle:
             self._of_unknown.add("")
 
     def spare(self, address: str) -> None:
-        """``address`` showed something right."""
+        """``address`` showed correct credentials."""
         self._came_in.add(address)

@@ -1,8 +1,8 @@
 """Whether a browser's request comes from a page of this server.
 
-Knows the ``Origin`` header and the hosts that count as ours. Browsers name it on every websocket and on every
-request that could change something; of what they load without it, as an image or sound, they say by
-``Sec-Fetch-Site`` whether a page of another site asked. What sends neither is not a page of a foreign site.
+Browsers send the ``Origin`` header with every websocket and every request that could change something. For
+what they load without it, such as images or sound, ``Sec-Fetch-Site`` says whether a page of another site
+asked. A request with neither header does not come from a page of another site.
 """
 
 from collections.abc import Iterable
@@ -16,27 +16,27 @@ PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class OriginCheck:
-    """``server_url``: counts as ours. ``allowed``: foreign origins that may come in too; ``*`` for all."""
+    """``server_url``: counts as ours. ``allowed``: foreign origins that are accepted too; ``*`` for all."""
 
     def __init__(self, server_url: str | None, allowed: Iterable[str]) -> None:
         self._allowed = {origin.rstrip("/").lower() for origin in allowed}
         self._server_host = urlsplit(server_url).netloc if server_url else ""
 
     def include(self, connection: HTTPConnection) -> bool:
-        """True when all that is said of the origin is ours, or nothing is said."""
+        """Whether every given origin is ours, or none is given."""
         said = connection.headers.getlist("origin")
         if not said and "*" not in self._allowed:
             return not _is_loaded_elsewhere(connection)
         return all(self._is_ours(origin.strip().lower(), connection) for origin in said)
 
     def include_change(self, connection: HTTPConnection) -> bool:
-        """As ``include``, for a GET that changes something: a link of another site may not ask for it."""
+        """Like ``include``, for a GET that changes something: links on other sites must not trigger it."""
         site, referer = connection.headers.get("sec-fetch-site"), connection.headers.get("referer", "")
         if "*" in self._allowed:
             return True
         if site in ("cross-site", "same-site"):
             return False
-        if referer and site is None:  # an older browser, which says no more
+        if referer and site is None:  # an older browser, which sends nothing else
             scheme, _, rest = referer.lower().partition("://")
             return self._is_ours(f"{scheme}://{rest.partition('/')[0]}", connection)
         return self.include(connection)
@@ -46,17 +46,17 @@ class OriginCheck:
             return True
         scheme, _, host = origin.partition("://")
         if scheme not in PORTS or not host:
-            return False  # "null" among them: a sandboxed frame or a local file, whoever made it
+            return False  # includes "null": a sandboxed frame or a local file, from anybody
         if connection.headers.get("sec-fetch-site") == "same-origin":
-            return True  # the browser compared them itself; behind a proxy that hides the host it alone can
+            return True  # the browser compared them; behind a proxy that hides the host, only it can
         ours = (connection.headers.get("host", ""), forwarded_host(connection), self._server_host)
         return any(_with_port(host, scheme) == _with_port(own, scheme) for own in ours if own)
 
 
 def _is_loaded_elsewhere(connection: HTTPConnection) -> bool:
-    """By a page of another site or of a neighbour (``same-site``: another port, another host of the domain).
+    """Whether a page of another site, or of another port or host of our site (``same-site``), loads it.
 
-    A link that is followed, and the frame of a Space, show our page to its visitor and to nobody else.
+    Following a link, or the frame of a Space, shows our page only to its visitor.
     """
     followed = connection.headers.get("sec-fetch-mode") == "navigate" and (
         connection.scope.get("method") in ("GET", "HEAD")
@@ -65,7 +65,7 @@ def _is_loaded_elsewhere(connection: HTTPConnection) -> bool:
 
 
 def _with_port(host: str, scheme: str) -> tuple[str, str]:
-    """The proxy that ends TLS may speak of the same host with or without the usual port."""
+    """Host and port; the proxy that terminates TLS may name the host with or without the default port."""
     name, colon, port = host.lower().rpartition(":")
     if not colon or not port.isdigit():
         return host.lower(), str(PORTS[scheme])

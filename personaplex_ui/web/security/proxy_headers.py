@@ -1,8 +1,8 @@
-"""Where a request really comes from, and at which address the outside sees this server.
+"""Finds where a request really comes from, and the public address of this server.
 
-Knows the peer of the connection, the headers of reverse proxies and which proxies are believed. It refuses
-to believe anybody else: ``X-Forwarded-For`` from elsewhere means nothing, and the ``Host`` header never
-becomes part of a public address.
+Depends on the connection's peer, the headers of reverse proxies and the trusted proxies. Nobody else is
+trusted: ``X-Forwarded-For`` from elsewhere is ignored, and the ``Host`` header never becomes part of a public
+address.
 """
 
 import ipaddress
@@ -27,9 +27,9 @@ SCOPE_KEY = "personaplex_ui.provenance"
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 FORWARDING = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded")
 IPV6_GROUP_BITS = 64
-"""What a provider gives to one customer at least, so that changing addresses within it changes nothing."""
+"""A provider gives each customer at least a /64, so changing addresses within one does not help."""
 
-# Python's ``is_private`` counts addresses of documentation and others in; these are what proxies have.
+# Python's ``is_private`` also includes documentation and other ranges; proxies use these.
 PRIVATE: tuple[Network, ...] = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -44,16 +44,16 @@ _current: ContextVar[str] = ContextVar("client_address", default="")
 
 
 def current_address() -> str:
-    """As ``client_address``, of the request that is being answered; for what is handed no request."""
+    """``client_address`` of the current request, for code that gets no request."""
     return _current.get()
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """``client``: the caller's address in full, None when unknown. ``scheme``: http, https or empty.
+    """``client``: the caller's full address, or None if unknown. ``scheme``: http, https or empty.
 
-    ``host``: what a trusted proxy was asked for, with a port if it is not the usual one, or empty.
-    ``unknown_proxy``: the peer forwards for others, but is not among those that are believed.
+    ``host``: the host requested from a trusted proxy, with a port unless it is the default, or empty.
+    ``unknown_proxy``: the peer forwards requests but is not a trusted proxy.
     """
 
     client: Ip | None
@@ -63,7 +63,7 @@ class Provenance:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """``127.0.0.1``, ``10.0.0.0/8``, ``::1``.
+    """Parse ``127.0.0.1``, ``10.0.0.0/8``, ``::1``.
 
     Raises:
         ValueError: one is neither an address nor a network.
@@ -72,7 +72,7 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def parse_ip(text: str) -> Ip | None:
-    """An address as proxies write it: perhaps with a port, brackets, quotes or a zone. Else None."""
+    """Parse an address as proxies write it, with optional port, brackets, quotes or zone; None if invalid."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -86,13 +86,13 @@ def parse_ip(text: str) -> Ip | None:
 
 
 def trace(peer: str, headers: Headers, trusted: Sequence[Network]) -> Provenance:
-    """Where a request is from that came from ``peer``. Pure; never raises, whatever the headers hold."""
+    """The origin of a request whose peer is ``peer``. Pure; never raises, whatever the headers contain."""
     address = parse_ip(peer)
     forwards = any(name in headers for name in FORWARDING)
     if address is None or not _within(address, trusted):
         hidden = forwards and address is not None and (address.is_loopback or _within(address, PRIVATE))
         return Provenance(None if hidden else address, unknown_proxy=hidden)
-    client: Ip | None = None  # a proxy that asks for itself, or does not say for whom
+    client: Ip | None = None  # None: the proxy's own request, or it does not name the client
     hops = 1
     for text in reversed(_values(headers, "x-forwarded-for")):
         client = parse_ip(text)
@@ -105,7 +105,7 @@ def trace(peer: str, headers: Headers, trusted: Sequence[Network]) -> Provenance
 
 
 def group(address: Ip | None) -> str:
-    """The key under which limits count ``address``; empty for nobody's: unknown ones and the loopback."""
+    """The key under which limits count ``address``; empty for unknown addresses and the loopback."""
     if address is None or address.is_loopback or address.is_unspecified:
         return ""
     if isinstance(address, ipaddress.IPv6Address):
@@ -122,18 +122,18 @@ def _values(headers: Headers, name: str) -> list[str]:
 
 
 def _outermost(values: list[str], hops: int) -> str:
-    """What the outermost of ``hops`` trusted proxies wrote, if each appends; before it stands hearsay."""
+    """The value from the outermost of ``hops`` trusted proxies, if each appends; earlier ones are
+    untrusted."""
     return values[-min(hops, len(values))] if values else ""
 
 
 class ProxyHeaders:
-    """Puts the true client and scheme into the scope, for HTTP and websockets. Wrap it around all others.
+    """Puts the true client and scheme into the scope, for HTTP and websockets. Wrap it around all middleware.
 
-    ``server_url``: the public address of this server, if it was told one. ``trusted_proxies``: addresses and
-    networks.
+    ``server_url``: the public URL of this server, if configured. ``trusted_proxies``: addresses and networks.
 
     Raises:
-        ValueError: one of them is neither.
+        ValueError: one of them is neither an address nor a network.
     """
 
     def __init__(self, app: ASGIApp, server_url: str | None, trusted_proxies: Iterable[str]) -> None:
@@ -168,34 +168,34 @@ class ProxyHeaders:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """URLs are made of the host, and libraries stumble over what is not one."""
+    """The host becomes part of URLs, and libraries fail on a malformed one."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    answer = PlainTextResponse("The Host header is not a host. Please check the address.", 400)
+    answer = PlainTextResponse("The Host header is malformed. Please check the address.", 400)
     await answer(scope, receive, send)
 
 
 def client_address(connection: HTTPConnection) -> str:
-    """What limits count by: an IPv4 address or an IPv6 network of 64 bits; empty where none can apply."""
+    """The key that limits count by: an IPv4 address or an IPv6 /64 network; empty if no limit applies."""
     return _told(connection)[0]
 
 
 def public_url(connection: HTTPConnection) -> str | None:
-    """Where the outside reaches this server, without a slash at the end; None when nobody trusted said so."""
+    """The public URL of this server, without a trailing slash; None if no trusted source gave it."""
     return _told(connection)[1]
 
 
 def forwarded_host(connection: HTTPConnection) -> str:
-    """The host that a trusted proxy was asked for, or an empty text."""
+    """The host requested from a trusted proxy, or an empty string."""
     return _told(connection)[2]
 
 
 def cookie_site(connection: HTTPConnection) -> str:
-    """The attributes of a cookie that say with which sites it goes. A Space is shown in a frame of another
-    site: there only a partitioned cookie is kept, which needs https.
+    """The cookie attributes that say on which sites it is sent. A Space is shown in another site's frame,
+    where browsers keep only partitioned cookies, which need https.
 
-    A platform's proxy may be unknown to us and yet tell the truth here; who lies gets a cookie it cannot use.
+    The header counts here even from an unknown proxy: a client that lies only gets a cookie it cannot use.
     """
     said = connection.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
     is_encrypted = connection.scope["scheme"] in ("https", "wss") or said == "https"

@@ -1,4 +1,4 @@
-"""The routes that need no password; knows paths and methods."""
+"""The routes that need no password, by path and method."""
 
 import re
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PublicRoute:
-    """``methods``: WEBSOCKET among them. ``path`` must match as a whole. ``shows_less``: strangers get
-    another answer than those who have logged in."""
+    """``methods``: may include WEBSOCKET. ``path`` must match as a whole. ``shows_less``: clients that have
+    not logged in get a reduced answer."""
 
     methods: tuple[str, ...]
     path: str
@@ -18,9 +18,9 @@ class PublicRoute:
 
 
 PUBLIC_ROUTES = (
-    PublicRoute(("GET",), "/|/health", shows_less=True),  # the login page, and the status alone
-    PublicRoute(("GET",), r"/favicon\.ico|/robots\.txt"),  # Gradio's, the same everywhere
-    # Twilio cannot log in. These check its signature, and tokens of our own.
+    PublicRoute(("GET",), "/|/health", shows_less=True),  # the login page, and only the status
+    PublicRoute(("GET",), r"/favicon\.ico|/robots\.txt"),  # Gradio's standard files
+    # Twilio cannot log in. These routes check its signature and our own tokens.
     PublicRoute(("POST",), "/twilio/(inbound|ended|status|outbound/answered)"),
     PublicRoute(("WEBSOCKET",), "/twilio/media-stream"),
 )
@@ -31,7 +31,7 @@ def public_route(method: str, path: str) -> PublicRoute | None:
 
 
 def public_methods(path: str) -> set[str]:
-    """The methods of HTTP for which ``path`` is public."""
+    """The HTTP methods for which ``path`` is public."""
     return {
         method
         for route in PUBLIC_ROUTES

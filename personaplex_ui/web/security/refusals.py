@@ -1,6 +1,6 @@
-"""What those who may not come in are told: in JSON, on a page, by the login page, or as a websocket closes.
+"""Refusals for clients that may not come in: in JSON, on a page, on the login page, or in a close frame.
 
-Knows requests and sentences, and no secret.
+Depends on requests and sentences, not on secrets.
 """
 
 import contextlib
@@ -16,15 +16,15 @@ from personaplex_ui.web.security.credentials import Shown, TooManyFailures
 from personaplex_ui.web.templates import page
 
 NEXT = "next"
-"""The parameter of the page's address that names what was asked for before the login."""
+"""The query parameter with the address that was requested before the login."""
 DENIAL = "websocket.http.response"
-"""The ASGI extension by which a server can answer a handshake with a status and a body."""
+"""The ASGI extension for answering a handshake with a status and a body."""
 
-# The reason that closes a websocket has room for 123 bytes, so each of these is shorter.
+# A websocket's close reason holds 123 bytes, so each of these is shorter.
 NO_PASSWORD = (
     'This server asks for a password: log in on its page, or send "Authorization: Bearer ..." or ?password='
 )
-WRONG = "That password or key is not right. Please check it and try again."
+WRONG = "The password or key is wrong. Please check it and try again."
 FOREIGN = "Pages of other sites may not do this. ALLOWED_ORIGINS can allow them; SERVER_URL names our own."
 NO_LOGIN = "This is not a login. Send username and password as a form."
 
@@ -43,7 +43,7 @@ class Refusal:
         return self._completed(page("refusal", values, self.status))
 
     def as_login(self, scope: Scope) -> Response:
-        """The login page; the sentence is on it unless nothing was shown yet."""
+        """The login page, with the sentence unless no credentials were shown yet."""
         sentence = "" if self.sentence == NO_PASSWORD else self.sentence
         return self._completed(page("login", {"sentence": sentence, "query": query_of(scope)}, self.status))
 
@@ -57,7 +57,7 @@ def later(error: TooManyFailures) -> Refusal:
 
 
 def refuse(refusal: Refusal, request: Request, shown: Shown) -> Response:
-    """Who comes to an address in person is shown where to log in, or a page; others are told in JSON."""
+    """Browsers that open an address are sent to the login or get a page; others get JSON."""
     is_script = request.headers.get("sec-fetch-mode", "navigate") != "navigate"
     if request.method != "GET" or not is_browser(request) or is_script:
         return refusal.in_json()
@@ -71,13 +71,14 @@ def go_to(location: str) -> Response:
 
 
 def same_place(scope: Scope) -> str:
-    """Relative, since a proxy may have cut the path's beginning; ``take_shown`` has cut the password."""
+    """A relative address, since a proxy may have stripped a prefix; ``take_shown`` has removed the
+    password."""
     path: str = scope["path"]
     return f"./{quote(path.rpartition('/')[2])}{query_of(scope)}"
 
 
 def _login_page(scope: Scope) -> str:
-    """Where the page is, which asks for the password and leads back from there; relative as above."""
+    """The login page, which leads back to this address; relative as above."""
     asked = scope["path"][1:] + query_of(scope)
     return f"{_to_root(scope)}?{NEXT}={quote(asked, safe='')}"
 
@@ -93,7 +94,7 @@ def _to_root(scope: Scope) -> str:
 
 
 def place_before_login(scope: Scope) -> str:
-    """What was asked for before the login, or an empty text. Never another host's."""
+    """The address requested before the login, or an empty string. Never on another host."""
     values = parse_qs(scope["query_string"].decode("latin-1"))
     path, mark, query = values.get(NEXT, [""])[0].partition("?")
     if not path or ".." in path.split("/") or path.startswith("/"):
@@ -106,9 +107,9 @@ def is_browser(connection: HTTPConnection) -> bool:
 
 
 async def refuse_websocket(websocket: WebSocket, refusal: Refusal, code: int) -> None:
-    """A program (no ``Origin``) sees the answer to its handshake, and need not come again. A browser tells a
-    page nothing of that answer, so it is accepted first, and then closed with ``code`` and the sentence."""
-    # A client that has left meanwhile shows as any of these, depending on when.
+    """A program (no ``Origin``) gets an answer to its handshake. Browsers hide that answer from pages, so
+    their websocket is accepted first and then closed with ``code`` and the sentence."""
+    # A client that has disconnected raises any of these, depending on the moment.
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
         if "origin" in websocket.headers:
             await websocket.accept()
@@ -116,4 +117,4 @@ async def refuse_websocket(websocket: WebSocket, refusal: Refusal, code: int) ->
         elif DENIAL in websocket.scope.get("extensions", {}):
             await websocket.send_denial_response(refusal.in_json())
         else:
-            await websocket.close()  # before it was accepted: the server answers 403
+            await websocket.close()  # not accepted yet, so the server answers 403

@@ -1,7 +1,7 @@
-"""How many requests and websockets may be in progress, in all and of one address, and what a head may hold.
+"""Limits requests and websockets in progress, in total and per address, and the number of headers.
 
-An ASGI middleware that knows heads and counts, and nothing of bodies. ``/health`` is always answered.
-Connections that have sent no request yet are limited before it (``connection_limits``).
+The ASGI middleware looks at headers and counts, not at bodies. ``/health`` is always answered.
+``connection_limits`` limits connections that have not sent a request yet.
 """
 
 from collections import Counter
@@ -15,18 +15,18 @@ from personaplex_ui.web.security.uploads import UPLOADS
 
 MAX_HEADERS = 100
 OF_ONE_ADDRESS = 128
-"""An open page holds about six; an office behind one address has some twenty pages open."""
+"""An open page has about six; an office behind one address may have twenty pages open."""
 
 UPLOADS_AT_ONCE = 32
 UPLOADS_OF_ONE_ADDRESS = 8
 ALWAYS_ANSWERED = ("/health",)
 RETRY_AFTER_SEC = 5
 
-BUSY = "This server has as many requests in progress as it can take. Please try again in a few seconds."
+BUSY = "This server is handling as many requests as it can. Please try again in a few seconds."
 TOO_MANY = "Your network has too many requests in progress here. Please close some pages or try again later."
 UPLOADING = "Too many files are being uploaded at once. Please try again in a few seconds."
 HEAD_TOO_LARGE = "The request has too many headers. Please check the client or the proxy that sends them."
-OTHER_HTTP = "Only HTTP/1.0 and HTTP/1.1 are spoken here."
+OTHER_HTTP = "This server supports only HTTP/1.0 and HTTP/1.1."
 
 
 class RequestLimits:
@@ -47,7 +47,7 @@ class RequestLimits:
         if refusal := self._refusal(scope, address, is_upload):
             status, sentence = refusal
             headers = {"Retry-After": str(RETRY_AFTER_SEC), "Connection": "close"}
-            # A websocket's handshake is answered with it too.
+            # This also answers a websocket's handshake.
             await PlainTextResponse(sentence, status, headers)(scope, receive, send)
             return
         counters = (self._all, self._uploads) if is_upload else (self._all,)
@@ -62,7 +62,7 @@ class RequestLimits:
                     del counter[address]
 
     def _refusal(self, scope: Scope, address: str, is_upload: bool) -> tuple[int, str] | None:
-        """Status and sentence."""
+        """The status and the sentence, or None if the request is accepted."""
         of_address = self._all[address] if address else 0
         uploads_of_address = self._uploads[address] if address else 0
         reasons = (

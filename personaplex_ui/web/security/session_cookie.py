@@ -1,6 +1,6 @@
-"""The browser's cookie: a random key that makes a visitor the owner of their calls. It identifies nobody.
+"""The browser's cookie: a random key that makes a visitor the owner of their calls but identifies nobody.
 
-An ASGI middleware that gives it with the page, and keeps the page from asking other hosts for anything.
+The ASGI middleware sets it with the page, and removes requests to other hosts from the page.
 """
 
 import re
@@ -20,7 +20,7 @@ KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def session_key(cookies: Mapping[str, str]) -> str:
-    """The visitor's key, or an empty text when the browser sent none (or a forged shape)."""
+    """The visitor's key, or an empty string if the browser sent none or a malformed one."""
     key = cookies.get(COOKIE, "")
     return key if KEY_PATTERN.fullmatch(key) else ""
 

@@ -1,7 +1,7 @@
-"""How many bytes one network address may send us, how large a body may be, and how slowly it may come.
+"""Limits request bodies: bytes per network address and hour, size of a body, and how slowly it may arrive.
 
-An ASGI middleware that counts bodies as they arrive, however they are cut. It knows paths and bytes, and
-nothing of what is in them.
+The ASGI middleware counts bodies as they arrive, in chunks of any size. It depends on paths and bytes, not on
+their content.
 """
 
 import asyncio
@@ -21,31 +21,31 @@ from personaplex_ui.web.security.proxy_headers import client_address
 MB = 1_000_000
 UPLOADS = ("/gradio_api/upload", "/gradio_api/upload/")
 MAX_OTHER_BYTES = 128 * 1024
-"""Values of the page and of clients: the longest role, escaped, takes 24,000."""
+"""For values of the page and of clients; the longest role takes 24,000 when escaped."""
 UNCOUNTED_BYTES = 64 * 1024
-"""A body that is not an upload counts only from this size on."""
+"""Other bodies than uploads count only from this size on."""
 WINDOW_SEC = 3600.0
 STEP_SEC = 60.0
-"""What is sent within one step is forgotten at once, so that an address takes 61 entries at most."""
+"""Bytes within one step expire together, so that an address takes at most 61 entries."""
 MAX_QUERY_BYTES = 200
 MOST_VALUES = 5_000
-"""Commas and brackets of a body that is not an upload. 128 KiB of ``[],[],`` stop the event loop for 100 ms,
-and keep 6 MB while they wait in Gradio's queue. A role may be 2,000 commas."""
+"""Limit for commas and brackets in a body that is not an upload. 128 KiB of ``[],[],`` block the event loop
+for 100 ms and take 6 MB in Gradio's queue. A role may be 2,000 commas."""
 
 NEXT_PART_WITHIN_SEC = 30.0
 OTHER_WITHIN_SEC = 20.0
-"""All of a body that is not an upload; only the time counts in which it is waited for."""
+"""For a whole body that is not an upload; only the time spent waiting for it counts."""
 UPLOAD_GRACE_SEC = 30.0
 LEAST_BYTES_PER_SEC = 2_048
-"""Of an upload, after the grace, on average: 64 MB may take nine hours, but not for ever."""
+"""Minimum average rate of an upload after the grace period: 64 MB may take at most nine hours."""
 LINGER_SEC = 3.0
-TOO_LARGE = "That is too large for a request. Files go to /gradio_api/upload; anything else is under 128 KB."
-TOO_MANY_VALUES = "That is too many values for a request. Send fewer at once."
+TOO_LARGE = "The request is too large. Send files to /gradio_api/upload; anything else must be under 128 KB."
+TOO_MANY_VALUES = "The request has too many values. Send fewer at once."
 TOO_SLOW = "The request did not arrive in time. Please try again, perhaps with a better connection."
 
 
 class _Body:
-    """One request's body, as far as it has arrived. ``budget``: of its address; None for no limit."""
+    """The part of one request's body that has arrived. ``budget``: of its address; None for no limit."""
 
     def __init__(self, budget: SlidingWindow | None, address: str, is_upload: bool) -> None:
         self._budget = budget if address else None
@@ -57,13 +57,13 @@ class _Body:
         self.waited_sec = 0.0
 
     def patience_sec(self) -> float:
-        """How long the next part may be waited for."""
+        """How long to wait for the next part."""
         earned_sec = UPLOAD_GRACE_SEC + self._size / LEAST_BYTES_PER_SEC
         in_all_sec = earned_sec if self._is_upload else OTHER_WITHIN_SEC
         return min(NEXT_PART_WITHIN_SEC, in_all_sec - self.waited_sec)
 
     def announce(self, size: int) -> PlainTextResponse | None:
-        """The refusal of a body that will have ``size`` bytes; None where it may come."""
+        """The refusal of a body that will have ``size`` bytes, or None if it is accepted."""
         if not self._is_upload and size > MAX_OTHER_BYTES:
             return PlainTextResponse(TOO_LARGE, 413)
         if self._budget and self._counts(size) and size > self._budget.left(self._address):
@@ -71,7 +71,7 @@ class _Body:
         return None
 
     def take(self, part: bytes) -> PlainTextResponse | None:
-        """``part`` has arrived: the refusal of the rest, or None."""
+        """Count ``part``, which has arrived; returns the refusal of the rest, or None."""
         self._size += len(part)
         if not self._is_upload:
             self._values += part.count(b",") + part.count(b"[") + part.count(b"{")
@@ -86,7 +86,7 @@ class _Body:
         return None
 
     def close(self) -> None:
-        """The request is over. An upload counts with a least size, since each leaves something behind."""
+        """The request is over. An upload counts with a minimum size, since each leaves something behind."""
         if self._is_upload:
             self._count(UNCOUNTED_BYTES)
 
@@ -94,7 +94,7 @@ class _Body:
         return self._is_upload or size >= UNCOUNTED_BYTES
 
     def _count(self, size: int) -> None:
-        """Take what is missing to ``size`` from the budget."""
+        """Charge the budget up to ``size`` bytes."""
         if self._budget and size > self._counted:
             self._budget.add(self._address, size - self._counted)
             self._counted = size
@@ -103,14 +103,14 @@ class _Body:
 def _over(budget: SlidingWindow, address: str) -> PlainTextResponse:
     wait_sec = max(1, math.ceil(budget.wait_sec(address)))
     sentence = (
-        f"That is more than your network may upload within an hour ({budget.most // MB} MB). "
+        f"Your network may upload at most {budget.most // MB} MB within an hour. "
         f"Please try again in {math.ceil(wait_sec / 60)} minutes, or with a smaller file."
     )
     return PlainTextResponse(sentence, 429, {"Retry-After": str(wait_sec)})
 
 
 class UploadLimit:
-    """``mb_per_hour``: of one network address; 0 for no limit. ``clock``: seconds."""
+    """``mb_per_hour``: limit per network address; 0 for no limit. ``clock``: seconds."""
 
     def __init__(self, app: ASGIApp, mb_per_hour: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
@@ -127,24 +127,24 @@ class UploadLimit:
         announced = connection.headers.get("content-length", "")
         refusal = body.announce(int(announced)) if announced.isdecimal() else None
         if is_upload and len(scope["query_string"]) > MAX_QUERY_BYTES:
-            refusal = PlainTextResponse(TOO_LARGE, 413)  # Gradio keeps the name of an upload that is in it
+            refusal = PlainTextResponse(TOO_LARGE, 413)  # Gradio keeps the upload's name from the query
         has_begun = is_complete = False
 
         async def counted() -> Message:
             nonlocal refusal, is_complete
             if is_complete:
-                return await receive()  # the client's leaving
+                return await receive()  # the client's disconnect
             message = None if refusal else await self._next(receive, body)
             if message is None:
                 refusal = refusal or PlainTextResponse(TOO_SLOW, 408)
             elif message["type"] == "http.request":
                 refusal = body.take(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
-            # To the app it is as if the client had left in the middle.
+            # For the app it looks as if the client had disconnected.
             if refusal or message is None:
                 message = {"type": "http.disconnect"}
             if is_upload and message["type"] == "http.disconnect":
-                # Gradio removes what it has written so far for this alone.
+                # Only for this exception does Gradio remove what it has written so far.
                 raise MultiPartException("The upload ended early.")
             return message
 
@@ -165,7 +165,7 @@ class UploadLimit:
             await _send_lingering(refusal, receive, send)
 
     async def _next(self, receive: Receive, body: _Body) -> Message | None:
-        """The next part of a body; None of one that comes too slowly."""
+        """The next part of a body, or None if it comes too slowly."""
         patience_sec, began = body.patience_sec(), self._clock()
         if patience_sec <= 0.0:
             return None
@@ -179,7 +179,7 @@ class UploadLimit:
 
 
 async def _send_lingering(refusal: PlainTextResponse, receive: Receive, send: Send) -> None:
-    """Closed at once, the connection would be reset before a client that still sends has read the answer."""
+    """If it closed at once, a client that is still sending would see a reset before it read the answer."""
     await send({"type": "http.response.start", "status": refusal.status_code, "headers": refusal.raw_headers})
     await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
     with contextlib.suppress(TimeoutError):

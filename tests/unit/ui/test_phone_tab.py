@@ -94,7 +94,7 @@ async def test_a_call_is_made_with_the_key_followed_and_counted(tmp_path: Path, 
         assert rest.calls[0]["Url"].startswith("https://talk.example.org/twilio/outbound/answered?key=")
     assert "Busy" in html
     assert TO not in html
-    assert "1 more call may" in left
+    assert "1 more call can" in left
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ async def test_uploads_of_an_address_add_up(server: Server):
     refused = await server.post(UPLOAD, bytes(900_000))
     assert refused.status_code == 429
     assert refused.text == (
-        "That is more than your network may upload within an hour (2 MB). "
+        "Your network may upload at most 2 MB within an hour. "
         "Please try again in 60 minutes, or with a smaller file."
     )
     assert refused.headers["retry-after"] == "3600"
