@@ -208,5 +208,5 @@ async def test_a_recording_that_has_expired_is_gone_and_the_transcript_is_not(
 ):
     call_manager.store.recording_path(call).unlink()
     response = await client.get(f"/calls/{call}/recording.wav", headers=OWNER)
-    assert (response.status_code, "any more" in response.json()["detail"]) == (404, True)
+    assert (response.status_code, "no longer kept" in response.json()["detail"]) == (404, True)
     assert (await client.get(f"/calls/{call}/transcript.txt", headers=OWNER)).status_code == 200
