@@ -48,7 +48,7 @@ def serve(arguments: Sequence[str]) -> int:
 
     try:
         notes = prepare_environment(os.environ)
-        # What it imports reads the environment.
+        # Its imports read the environment.
         from personaplex_ui.app.server import serve as serve_app
         from personaplex_ui.config.settings import Settings
 
@@ -74,7 +74,7 @@ def offline(arguments: Sequence[str]) -> int:
         except SettingsError as error:
             print(error, file=sys.stderr)
             return 1
-        # What it imports reads the environment.
+        # Its imports read the environment.
         from personaplex_ui.offline.command import main as answer
 
         return answer(arguments)

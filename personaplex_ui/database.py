@@ -1,6 +1,6 @@
-"""One SQLite file that outlives the process: opened anew for each piece of work, by any thread or process.
+"""One SQLite file that outlives the process: opened for each transaction, by any thread or process.
 
-Depends on files and locks of SQLite, not on a table. Each method blocks on the disk.
+Depends on SQLite's files and locks, not on a table. Each method blocks on the disk.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from pathlib import Path
 from personaplex_ui.errors import StorageFailed
 
 WAITS_FOR_OTHERS_SEC = 5.0
-"""How long another process may hold the file."""
+"""How long to wait while another process holds the file."""
 
 log = logging.getLogger(__name__)
 
 
 class Database:
-    """``schema``: statements that make the tables where they are missing. The file is made at the first use;
-    only its owner can read it. One that is damaged is put aside, and a new one begins."""
+    """``schema``: statements that create missing tables. The file is created on first use; only its owner can
+    read it. A damaged file is moved aside, and a new one is started."""
 
     def __init__(self, path: Path, schema: str) -> None:
         self.path = path
@@ -29,7 +29,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
-        """All that is done within is kept, or none of it where an exception leaves it.
+        """Commits on exit; rolls back if an exception leaves it.
 
         Raises:
             StorageFailed: the disk refuses, or another process holds the file for too long.
@@ -51,7 +51,7 @@ class Database:
             aside = self.path.with_suffix(f".damaged-{time.time_ns()}")
             self.path.replace(aside)
             log.error(
-                "%s is damaged (%s). It is now called %s; a new one begins.",
+                "%s is damaged (%s). It is now called %s; a new one is started.",
                 self.path.name,
                 error,
                 aside.name,
@@ -61,7 +61,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        # Transactions are begun by hand, and the journal is one that network disks can do, too.
+        # Transactions are begun explicitly, and the journal mode also works on network disks.
         connection = sqlite3.connect(self.path, timeout=WAITS_FOR_OTHERS_SEC, isolation_level=None)
         try:
             connection.executescript(self._schema)
@@ -72,5 +72,5 @@ class Database:
 
 
 def _why(error: Exception) -> str:
-    """The text of an OSError would also tell the file's whole path."""
+    """The text of an OSError would also reveal the file's full path."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -12,7 +12,7 @@ _SETTING = re.compile("\ue000([A-Z_]+)(?:=([^\ue001]*))?\ue001")
 
 
 def setting(name: str, value: object = "") -> str:
-    """How a sentence of an error names the environment variable ``name``, alone or with a value to set."""
+    """How an error's sentence names the environment variable ``name``, alone or with a value to set."""
     return f"\ue000{name}={value}\ue001" if value != "" else f"\ue000{name}\ue001"
 
 
@@ -24,8 +24,8 @@ def as_variable(name: str, value: str) -> str:
 class PersonaplexError(Exception):
     """Base of all errors raised on purpose; ``str(error)`` says what happened and what to do next.
 
-    ``code`` names the kind of error and never changes. ``setting`` is the environment variable that is to
-    blame, if one alone is.
+    ``code`` names the kind of error and never changes. ``setting`` is the environment variable at fault, if
+    there is exactly one.
     """
 
     code: ClassVar[str] = "error"
@@ -41,7 +41,8 @@ class PersonaplexError(Exception):
         return self.worded(as_variable)
 
     def worded(self, name_setting: Callable[[str, str], str]) -> str:
-        """The sentence, with each setting as ``name_setting`` calls it, given its name and value (or "")."""
+        """The sentence, with each setting named by ``name_setting``, which gets its name and value (or
+        "")."""
         return _SETTING.sub(lambda found: name_setting(found[1], found[2] or ""), super().__str__())
 
 
@@ -66,7 +67,7 @@ class NoFreeSlot(PersonaplexError, code="busy"):
 
 
 class TooManyCalls(PersonaplexError, code="too_many_calls"):
-    """One network address has as many calls, or began as many just now, as it may."""
+    """One network address has reached its limit of calls, or of recently started calls."""
 
 
 class ProtocolError(PersonaplexError, code="protocol"):
@@ -78,7 +79,7 @@ class PhoneUnavailable(PersonaplexError, code="phone_unavailable"):
 
 
 class CallOver(PersonaplexError, code="call_over"):
-    """The call has ended, so what was asked of it can no longer be done."""
+    """The call has ended, so the request can no longer be carried out."""
 
 
 class EngineUnavailable(PersonaplexError, code="engine_unavailable"):
@@ -86,7 +87,7 @@ class EngineUnavailable(PersonaplexError, code="engine_unavailable"):
 
 
 class EngineFailure(PersonaplexError, code="engine_failure"):
-    """The speech model raised while it served a call; that call is over, the engine goes on."""
+    """The speech model raised while serving a call; the call is over, and the engine goes on."""
 
 
 class SpeakQueueFull(PersonaplexError, code="speak_queue_full"):
@@ -98,4 +99,4 @@ class RecordingFailed(PersonaplexError, code="recording_failed"):
 
 
 class StorageFailed(PersonaplexError, code="storage_failed"):
-    """What is to outlive the process cannot be read or written; the process goes on with what it has."""
+    """Persistent data cannot be read or written; the process goes on with what it has in memory."""

@@ -1,10 +1,11 @@
-"""Text that people give: one kind of line break, and what cannot stand in a text, by its number. Pure."""
+"""Text from users: one kind of line break, and unusable characters by number. Pure."""
 
 import re
 import unicodedata
 
 LINE_BREAK = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
-"""Of other systems; U+000B comes from PowerPoint, U+000C from a page's end, U+0085 from mainframes."""
+"""Other systems' line breaks; U+000B comes from PowerPoint, U+000C from page breaks, U+0085 from
+mainframes."""
 
 NOT_IN_XML = re.compile("[\ufffe\uffff]")
 MOST_NAMED = 3
@@ -16,9 +17,9 @@ def with_line_breaks(text: str) -> str:
 
 
 def unusable_characters(text: str) -> str:
-    """Control characters and halves of surrogate pairs in ``text``, as in ``U+0000, U+001B``; empty: none.
+    """Control characters and lone surrogates in ``text``, as in ``U+0000, U+001B``; empty if there are none.
 
-    Characters that are unassigned, since they are younger than our Unicode, or private, as a font's bullets,
+    Unassigned characters, which may be newer than our Unicode, and private ones, such as a font's bullets,
     can be used.
     """
     found = sorted({c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"})
@@ -27,5 +28,5 @@ def unusable_characters(text: str) -> str:
 
 
 def fit_for_xml(text: str) -> str:
-    """``text`` with U+FFFD for the two code points that XML does not allow."""
+    """``text`` with U+FFFD in place of the two code points that XML does not allow."""
     return NOT_IN_XML.sub("\ufffd", text)

@@ -1,19 +1,19 @@
-"""A limit on what a key may add up to within a sliding window of time: failures, bytes, calls, log records.
+"""A limit per key on the sum within a sliding window of time: failures, bytes, calls, log records.
 
-Plain bookkeeping: it is told what happened, and forgets it by itself. Depends on nothing of this app.
+Plain bookkeeping: it is told what happened, and forgets it in time. Independent of this app.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
 MOST_KEYS = 10_000
-"""Beyond it, the keys to which nothing was added for the longest time are forgotten."""
+"""Beyond it, the keys least recently added to are forgotten."""
 
 
 class SlidingWindow:
-    """``most``: what each key may add up to within ``within_sec``. ``clock``: seconds, never going back.
+    """``most``: the most each key may add up to within ``within_sec``. ``clock``: monotonic seconds.
 
-    ``step_sec``: what comes within one step counts as of its beginning, which bounds the entries of a key.
+    ``step_sec``: amounts within one step count from its start, which bounds the entries of a key.
     """
 
     def __init__(
@@ -33,23 +33,23 @@ class SlidingWindow:
         entries.append((now, amount))
         self._entries.move_to_end(key)
         total = sum(amount for _, amount in entries)
-        while total - entries[0][1] >= self.most:  # the newer ones fill the window by themselves
+        while total - entries[0][1] >= self.most:  # the newer ones alone fill the window
             total -= entries.popleft()[1]
         while len(self._entries) > MOST_KEYS or self._is_over(next(iter(self._entries.values()))[-1]):
             self._entries.popitem(last=False)
 
     def left(self, key: str) -> int:
-        """What ``key`` may still add now; negative where more was added than may be."""
+        """What ``key`` may still add now; negative if it has exceeded the limit."""
         return self.most - sum(amount for _, amount in self._counted(key))
 
     def wait_sec(self, key: str) -> float:
-        """Seconds until the oldest of what counts of ``key`` is forgotten; 0 where nothing counts."""
+        """Seconds until the oldest entry of ``key`` is forgotten; 0 if it has none."""
         entries = self._counted(key)
         return entries[0][0] + self._within_sec - self._clock() if entries else 0.0
 
     @property
     def key_count(self) -> int:
-        """Keys that are remembered."""
+        """Number of keys remembered."""
         return len(self._entries)
 
     def _counted(self, key: str) -> deque[tuple[float, int]]:

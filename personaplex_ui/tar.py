@@ -130,7 +130,7 @@ class _Names:
             unicodedata.normalize("NFC", str(each)).casefold() for each in (path, *path.parents[:-1])
         )
         if name in self._files or name in self._folders or not self._files.isdisjoint(folders):
-            raise ArchiveUnusable(f"holds {str(path)!r} twice, capital or not")
+            raise ArchiveUnusable(f"holds {str(path)!r} twice, ignoring case")
         self._files.add(name)
         self._folders.update(folders)
 

@@ -1,1 +1,1 @@
-"""Settings from the environment, and what libraries need of the environment before they are imported."""
+"""Settings from the environment, and the environment that libraries need before they are imported."""

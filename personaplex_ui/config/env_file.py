@@ -1,6 +1,6 @@
-"""The file ``.env``: its text as variables, each value exactly as it is written.
+"""Reads the file ``.env``: its text as variables, each value exactly as written.
 
-Depends on the form of the file (python-dotenv's: ``NAME=VALUE``, ``export``, quotes, comments), not on names.
+Depends on the file's syntax (python-dotenv's: ``NAME=VALUE``, ``export``, quotes, comments), not on names.
 Nothing in a value is expanded, so a password may contain ``$``.
 """
 
@@ -19,14 +19,15 @@ ENCODINGS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""By the mark at its beginning; Windows' editors write one."""
+"""Recognised by the byte order mark, which Windows editors write."""
 
 
 def read_env_file(path: Path) -> dict[str, str]:
     """The variables of the file; none if there is no file.
 
     Raises:
-        SettingsError: the file or one of its lines cannot be read. No value is repeated: it may be a secret.
+        SettingsError: the file or one of its lines cannot be read. Values are not repeated: they may be
+        secret.
     """
     try:
         if not path.exists():
@@ -48,13 +49,13 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def parse(text: str, name: str = ".env") -> dict[str, str]:
-    """The variables of ``text``; of several values of one variable the last counts.
+    """The variables of ``text``; if one is set several times, the last value counts.
 
     Raises:
-        SettingsError: a line is not ``NAME=VALUE``; the sentence tells its number.
+        SettingsError: a line is not ``NAME=VALUE``; the sentence gives its number.
     """
     variables: dict[str, str] = {}
-    # Line ends of every system. A lone CR is no line end to python-dotenv.
+    # Line ends of every system. A lone CR does not end a line for python-dotenv.
     for binding in parse_stream(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))):
         if binding.error or (binding.key and binding.value is None):
             line = binding.original.line + _blank_lines_before(binding.original.string)

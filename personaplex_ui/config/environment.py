@@ -1,7 +1,6 @@
-"""What the libraries need of the environment before they are imported: ``.env``, folders, usable proxies.
+"""Prepares the environment before libraries are imported: ``.env``, folders, usable proxies.
 
-Depends on variables that Python and the libraries read, of ours on ENV_FILE alone. Imports none of the
-libraries but httpx.
+Depends on variables that Python and the libraries read, and on our ENV_FILE. Imports no library except httpx.
 """
 
 import getpass
@@ -32,8 +31,8 @@ PROXY_VARIABLES = (*PROXIES_ALLOWED, *(name.lower() for name in PROXIES_ALLOWED)
 
 
 def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
-    """Give ``environment``, usually ``os.environ``, what stands in the file ENV_FILE (``.env`` in the working
-    folder), and what is missing. What it has already stays. Returns sentences for the log.
+    """Add to ``environment``, usually ``os.environ``, the variables of the file ENV_FILE (``.env`` in the
+    working folder) and missing defaults. Existing variables stay. Returns sentences for the log.
 
     Raises:
         SettingsError: the file cannot be read, nothing can be written in the temp folders, or a proxy's
@@ -64,20 +63,20 @@ def give_gradio_a_folder(environment: MutableMapping[str, str]) -> None:
         why = error.strerror or error
         sentence = (
             f"GRADIO_TEMP_DIR is {given!r}, but nothing can be written there: {why}. "
-            "Let it be a folder that this user may write to, or leave it unset."
+            "Set it to a folder that this user may write to, or leave it unset."
             if given
-            else f"No folder for uploads can be made: {why}. "
+            else f"No folder for uploads can be created: {why}. "
             "Set TMPDIR or GRADIO_TEMP_DIR to a folder that this user may write to."
         )
         raise SettingsError(sentence, "GRADIO_TEMP_DIR") from error
 
 
 def private_folder(parent: Path, name: str) -> Path:
-    """``name`` of this user in ``parent``, made if need be; one with a random name where somebody else has
-    taken that place.
+    """The folder ``name`` in ``parent``, private to this user and created if missing; one with a random name
+    if somebody else owns that name.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     user = os.getuid() if hasattr(os, "getuid") else None
     folder = parent / (name if user is None else f"{name}-{user}")
@@ -105,7 +104,7 @@ def give_home(environment: MutableMapping[str, str]) -> Iterator[str]:
         environment["HOME"] = str(home)
         if not environment.get("HF_HOME"):
             yield (
-                f"This user has no home folder, so what is fetched goes to {home}. Set HOME or HF_HOME to a "
+                f"This user has no home folder, so downloads go to {home}. Set HOME or HF_HOME to a "
                 "folder on a large disk to keep the model there."
             )
     try:
@@ -118,7 +117,7 @@ def give_home(environment: MutableMapping[str, str]) -> Iterator[str]:
 
 
 def settle_hub_variables(environment: MutableMapping[str, str]) -> Iterator[str]:
-    """Take out of ``environment`` what is empty, as compose files leave it, and numbers that cannot be read.
+    """Remove empty variables, as compose files leave them, and unreadable numbers from ``environment``.
     Yields sentences for the log."""
     for name in [name for name, value in environment.items() if name.startswith("HF_") and not value.strip()]:
         del environment[name]  # the client would take it for a folder or an address
@@ -126,15 +125,15 @@ def settle_hub_variables(environment: MutableMapping[str, str]) -> Iterator[str]
         value = environment.get(name)
         if value is not None and not re.fullmatch(r"\s*\+?0*[1-9][0-9]{0,8}\s*", value):
             del environment[name]
-            yield f"{name} is {value[:40]!r}, but it must be a whole number above 0. It is left aside."
+            yield f"{name} is {value[:40]!r}, but it must be a whole number above 0. It is ignored."
 
 
 # Proxies ---------------------------------------------------------------------------------------------
 
 
 def check_proxies(environment: MutableMapping[str, str]) -> None:
-    """Gradio makes HTTP clients as it is imported; a proxy's address that they cannot use ends it there. So
-    one is made with each variable alone, as only httpx can say what it reads.
+    """Gradio creates HTTP clients on import, which fails if they cannot use a proxy's address. So one client
+    is created with each variable alone, as only httpx can tell what it accepts.
 
     Raises:
         SettingsError: the first variable that cannot be used, in a sentence.

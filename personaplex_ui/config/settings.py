@@ -1,6 +1,6 @@
-"""What can be configured, as one frozen object made from a mapping of variables.
+"""The configuration, as one frozen object made from a mapping of variables.
 
-Depends on names, defaults and allowed values; it reads neither the environment nor a file itself.
+Defines names, defaults and allowed values; reads neither the environment nor a file itself.
 """
 
 import enum
@@ -28,11 +28,11 @@ from personaplex_ui.errors import SettingsError
 
 LOOPBACK = ("127.0.0.1", "::1")
 PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-"""A Space is reached through proxies at private addresses, and in no other way."""
+"""A Space is reached only through proxies at private addresses."""
 
 
 class EngineChoice(enum.StrEnum):
-    """``auto``: the model where there is a GPU for it, else the echo."""
+    """``auto``: the model if there is a GPU for it, else the echo."""
 
     AUTO = "auto"
     ECHO = "echo"
@@ -119,11 +119,11 @@ class Settings(BaseModel):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
-        """Read and check every variable. One that is absent or empty has its default. White space around a
-        value does not count, nor does a pair of quotes, which ``docker run --env-file`` leaves there.
+        """Read and check every variable. Absent or empty ones get their default. White space around a value
+        is ignored, as is a pair of quotes, which ``docker run --env-file`` keeps.
 
         Raises:
-            SettingsError: values cannot be used; a sentence for each names the variable and what is allowed.
+            SettingsError: values cannot be used; one sentence each names the variable and the allowed values.
         """
         names = {field.upper() for field in cls.model_fields} | {"SPACE_HOST"}
         given = {name: value for name in names if (value := bare(mapping.get(name, "")))}
@@ -141,7 +141,7 @@ class Settings(BaseModel):
         return settings
 
     def _check_what_belongs_together(self) -> None:
-        # Without both, browsers refuse the whole configuration, and no call would come about.
+        # Without both, browsers refuse the whole configuration, and no call can start.
         if any(url.startswith("turn") for url in self.turn_urls) and not (
             self.turn_username and self.turn_credential
         ):

@@ -1,6 +1,6 @@
-"""The kinds of values that settings have, as types for pydantic, and the words in which one is refused.
+"""The types of settings, for pydantic, and the words that refuse a value.
 
-Depends on kinds of values, not on a single variable by name.
+Depends on kinds of values, not on individual variables.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ class Unusable(ValueError):
 
 
 def _read(read: Callable[[str], str | None], allowed: str, listed: bool = False) -> BeforeValidator:
-    """Texts by ``read``, which gives None for what cannot be used; ``listed``: several, with commas between
-    them. What is not a text is a default, or was given by code."""
+    """Parses texts with ``read``, which returns None for unusable ones; ``listed``: several, separated by
+    commas. Anything but a text is a default, or comes from code."""
 
     def read_one(value: str) -> str:
         found = read(value)
@@ -61,7 +61,7 @@ def _read_network(value: str) -> str | None:
 
 
 AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
-"""A choice, in capitals or not."""
+"""A choice, in upper or lower case."""
 
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 HttpsUrl = Annotated[
@@ -102,5 +102,5 @@ DeviceName = Annotated[
 
 
 def shown(value: str) -> str:
-    """``value`` for a sentence: what stands before the @ of a URL is a name and a password."""
+    """``value`` for a sentence, without the name and password before the @ of a URL."""
     return repr(re.sub(r"^(\w+://)?.*@", r"\1***@", value, flags=re.DOTALL))

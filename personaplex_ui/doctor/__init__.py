@@ -1,1 +1,1 @@
-"""``personaplex-ui doctor``: what of this machine, its settings and the services around it is in the way."""
+"""``personaplex-ui doctor``: finds problems of this machine, its settings and external services."""

@@ -28,9 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--offline", action="store_true", help="ask nothing of other machines")
     options = parser.parse_args(arguments)
-    logging.getLogger().addHandler(logging.NullHandler())  # what would be logged is told by the checks
+    logging.getLogger().addHandler(logging.NullHandler())  # the checks report what would be logged
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # libraries may print what is not JSON
+        with contextlib.redirect_stdout(sys.stderr):  # libraries may print text that is not JSON
             report = _report(options.offline)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -54,7 +54,7 @@ def _report(offline: bool) -> Report:
         notes = prepare_environment(os.environ)
     except SettingsError as error:
         refusal = str(error)
-    # What these import reads the environment.
+    # These imports read the environment.
     from personaplex_ui.config.settings import Settings
     from personaplex_ui.doctor.examine import examine, examine_machine
     from personaplex_ui.doctor.probes import Probes

@@ -1,6 +1,6 @@
-"""Runs the checks, side by side and each within a limit of time, and puts the report together.
+"""Runs the checks in parallel, each with a time limit, and assembles the report.
 
-Knows which check needs what of the settings and of the probes; it neither judges nor asks itself.
+Decides which check gets which settings and probes; it neither judges nor probes itself.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ Step = Callable[[], Iterable[Check]]
 
 
 async def examine_machine(probes: Probes, refusal: str) -> Report:
-    """What can be told while the settings cannot be used, for the reasons in ``refusal``."""
+    """The report when the settings cannot be used, for the reasons in ``refusal``."""
     return await _report(services.check_settings(refusal), {"Packages": lambda: _installed(probes)})
 
 
 async def examine(settings: Settings, probes: Probes, offline: bool = False) -> Report:
-    """Everything, before the app is started. ``offline``: no other machine is asked."""
+    """The full report, before the app is started. ``offline``: no other machine is contacted."""
     gpus, torch = await asyncio.to_thread(_look_at_gpu, settings, probes)
     is_echo = settings.engine is EngineChoice.AUTO and not (torch and torch.gpu)
     host, port = settings.host, settings.port
@@ -56,15 +56,15 @@ async def examine(settings: Settings, probes: Probes, offline: bool = False) -> 
 
 
 async def examine_server(settings: Settings, probes: Probes, stats: ServerStats) -> Report:
-    """What may have changed since a server was started. PyTorch is not asked: that takes memory of the GPU,
-    which its calls have."""
+    """Checks what may have changed since the server started. PyTorch is not asked: that takes GPU memory,
+    which calls need."""
     uses_model = settings.engine is not EngineChoice.ECHO and stats.model != ECHO
     steps: dict[str, Step] = {"Packages": lambda: _installed(probes)}
     return await _report([check_engine(stats)], steps | _services(settings, probes, uses_model))
 
 
 def check_engine(stats: ServerStats) -> Check:
-    """Of a server that runs."""
+    """The engine of a running server."""
     match stats.state:
         case EngineState.READY:
             return Check("Engine", OK, f"{stats.model} on {stats.device} answers.")
@@ -75,7 +75,7 @@ def check_engine(stats: ServerStats) -> Check:
 
 
 def _look_at_gpu(settings: Settings, probes: Probes) -> tuple[list[machine.Gpu], TorchFacts | None]:
-    """PyTorch, which takes seconds, is asked only where the model is wanted and may run."""
+    """PyTorch, which takes seconds, is asked only if the model is wanted and may run."""
     if settings.engine is EngineChoice.ECHO or settings.spaces_zero_gpu:
         return [], None
     if settings.engine is EngineChoice.AUTO and (settings.device == "cpu" or not probes.has_gpu_driver()):
@@ -89,7 +89,7 @@ def _installed(probes: Probes) -> list[Check]:
 
 
 def _services(settings: Settings, probes: Probes, uses_model: bool, offline: bool = False) -> dict[str, Step]:
-    """What a server that runs may be asked too. ``uses_model``: the weights are needed."""
+    """The steps that also suit a running server. ``uses_model``: the weights are needed."""
 
     def model() -> Iterable[Check]:
         found = probes.survey(settings, ask_hub=not offline) if uses_model else None
@@ -127,8 +127,8 @@ def _services(settings: Settings, probes: Probes, uses_model: bool, offline: boo
 
 
 async def _report(first: list[Check], steps: dict[str, Step]) -> Report:
-    """All ``steps`` at once; one that fails, or takes too long, is told too."""
-    # Threads of its own: those of the event loop are for the server's calls.
+    """Runs all ``steps`` at once; one that fails, or takes too long, is reported too."""
+    # Separate threads: those of the event loop serve calls.
     pool = ThreadPoolExecutor(MOST_AT_ONCE, "doctor")
     loop = asyncio.get_running_loop()
 
@@ -138,7 +138,7 @@ async def _report(first: list[Check], steps: dict[str, Step]) -> Report:
                 return list(await loop.run_in_executor(pool, step))
         except TimeoutError:
             return [Check(name, WARNING, f"This took more than {STEP_WITHIN_SEC:.0f} s.", "Try again.")]
-        except Exception as error:  # the others are to be told all the same
+        except Exception as error:  # the others must still be reported
             log.warning("The check %s failed.", name, exc_info=error)
             return [Check(name, PROBLEM, f"This check failed: {type(error).__name__}.", "Please report it.")]
 
@@ -150,7 +150,7 @@ async def _report(first: list[Check], steps: dict[str, Step]) -> Report:
 
 
 class KeptReport:
-    """Makes a report on demand, one at a time, and gives it out for a minute."""
+    """Makes a report on demand, one at a time, and caches it for a minute."""
 
     def __init__(
         self, make: Callable[[], Awaitable[Report]], clock: Callable[[], float] = time.monotonic
@@ -161,7 +161,7 @@ class KeptReport:
         self._begun_at = 0.0
 
     async def get(self) -> Report:
-        """Who stops waiting stops nothing."""
+        """A caller that stops waiting does not stop the report."""
         if self._made is None or self._clock() - self._begun_at >= KEPT_SEC:
             self._begun_at = self._clock()
             self._made = asyncio.ensure_future(self._make())

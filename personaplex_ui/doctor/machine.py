@@ -1,6 +1,6 @@
 """Checks of this machine: what is installed, the GPU, memory and folders.
 
-Pure functions from settings, and what was found, to a check.
+Pure functions from settings and findings to a check.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,10 +20,10 @@ PYTHONS = SpecifierSet(">=3.11,<3.14")
 """As ``requires-python`` in pyproject.toml."""
 
 TOLD = ("gradio", "fastrtc", "aiortc", "torch", "moshi", "huggingface-hub", "twilio")
-"""Packages whose versions are told when nothing is wrong with any."""
+"""Packages whose versions are listed when none has a problem."""
 
 ECHO_BYTES, TORCH_BYTES = 1_000_000_000, 4_000_000_000
-"""Host memory of the app with the echo engine, and with torch and CUDA, at least."""
+"""Least host memory of the app with the echo engine, and with torch and CUDA."""
 
 RECORDED_BYTES_PER_SEC = 2 * 2 * SAMPLE_RATE_HZ
 """Two channels of 16 bits."""
@@ -31,7 +31,7 @@ RECORDED_BYTES_PER_SEC = 2 * 2 * SAMPLE_RATE_HZ
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One that the driver lists."""
+    """A GPU that the driver lists."""
 
     name: str
     driver: str
@@ -45,7 +45,7 @@ def check_python(version: str) -> Check:
 
 
 def check_packages(requirements: Iterable[str], version_of: Callable[[str], str | None]) -> Check:
-    """``requirements``: as pip takes them. ``version_of``: the installed one, or None."""
+    """``requirements``: in pip's syntax. ``version_of``: the installed version, or None."""
     missing: list[str] = []
     misfits: list[str] = []
     for requirement in map(Requirement, requirements):
@@ -66,11 +66,11 @@ def check_packages(requirements: Iterable[str], version_of: Callable[[str], str 
 
 
 def check_gpu(settings: Settings, gpus: Sequence[Gpu], torch: TorchFacts | None) -> Check:
-    """``gpus``: those of the driver. ``torch``: what PyTorch sees, None where it was not asked."""
+    """``gpus``: as the driver lists them. ``torch``: what PyTorch sees, None if not asked."""
     if settings.engine is EngineChoice.ECHO:
         return Check("GPU", NOT_USED, "ENGINE is echo, which needs no GPU.")
     if settings.spaces_zero_gpu:
-        sentence = "ZeroGPU lends a GPU for each clip, so clips are answered and live calls are not."
+        sentence = "ZeroGPU lends a GPU for each clip, so it answers clips but takes no live calls."
         return Check("GPU", WARNING, sentence, "For live calls choose a GPU in the settings of the Space.")
     if torch is not None and torch.gpu:
         return _check_seen(gpus, torch)
@@ -115,9 +115,9 @@ def check_gpu_memory(torch: TorchFacts | None) -> Check:
 
 
 def check_memory(available: int | None, torch: TorchFacts | None) -> Check:
-    """``available``: bytes, None where it cannot be known."""
+    """``available``: bytes, None if unknown."""
     if available is None:
-        return Check("Memory", NOT_USED, "This system does not tell how much memory is available.")
+        return Check("Memory", NOT_USED, "This system does not report how much memory is available.")
     needed = ECHO_BYTES if torch is None else TORCH_BYTES + torch.host_needed
     sentence = f"About {human_size(needed)} are needed, and {human_size(available)} are available."
     if available >= needed:
@@ -126,11 +126,11 @@ def check_memory(available: int | None, torch: TorchFacts | None) -> Check:
 
 
 def check_recordings(settings: Settings, why_not: str, free: int) -> Check:
-    """``why_not``: the folder cannot be written. ``free``: bytes of its disk."""
+    """``why_not``: why the folder cannot be written to. ``free``: bytes free on its disk."""
     folder = settings.recordings_dir
     if why_not:
-        step = "Let RECORDINGS_DIR be a folder that the server may write to."
-        return Check("Recordings", PROBLEM, f"{folder} cannot be written: {why_not}.", step)
+        step = "Set RECORDINGS_DIR to a folder that the server may write to."
+        return Check("Recordings", PROBLEM, f"{folder} cannot be written to: {why_not}.", step)
     hour = settings.max_calls * 3600 * RECORDED_BYTES_PER_SEC
     sentence = f"{folder} has {human_size(free)} free; an hour of MAX_CALLS calls takes {human_size(hour)}."
     if free >= hour:
@@ -139,9 +139,9 @@ def check_recordings(settings: Settings, why_not: str, free: int) -> Check:
 
 
 def check_voices(folder: Path | None, found: int | None) -> Check:
-    """``found``: how many voices are in ``folder``, None when there is no such folder."""
+    """``found``: how many voices are in ``folder``, None if it does not exist."""
     if folder is None:
-        return Check("Voices", NOT_USED, "VOICES_DIR is not set, so there are the model's own voices.")
+        return Check("Voices", NOT_USED, "VOICES_DIR is not set, so only the model's own voices are offered.")
     if found:
         return Check("Voices", OK, f"{folder} holds {found} voice{'' if found == 1 else 's'}.")
     lacks = "there is no such folder" if found is None else "no file there is a voice"

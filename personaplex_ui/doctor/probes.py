@@ -1,6 +1,6 @@
-"""What the doctor looks at: programs, files, sockets and services, each with a limit of time. No verdicts.
+"""What the doctor looks at: programs, files, sockets and services, each with a time limit. No verdicts.
 
-All of it blocks. Nothing is changed, but the folder of the recordings is made, as the app makes it.
+Everything blocks. Nothing is changed, except that the recordings folder is created, as the app does.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ NO_RELAY = (
 
 
 class Probes:
-    """Those of this machine. Tests give others."""
+    """The probes of this machine. Tests substitute others."""
 
     def requirements(self) -> Sequence[str]:
-        """What this package needs: of the installed one, or as the checkout says."""
+        """This package's requirements, from its installed metadata or from the checkout."""
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.requires("personaplex-ui") or []
         with contextlib.suppress(OSError):
@@ -60,7 +60,7 @@ class Probes:
             return None
 
     def start_refusal(self, settings: Settings) -> str:
-        """Why the app does not start: the same is done as when it starts, up to where calls could come."""
+        """Why the app does not start; runs the same startup up to where it would take calls."""
         try:
             from personaplex_ui.app.services import Services
 
@@ -75,7 +75,7 @@ class Probes:
         return has_gpu_driver()
 
     def gpus(self) -> list[Gpu]:
-        """Those that NVIDIA's driver lists; none where a container has the driver without its programs."""
+        """GPUs that NVIDIA's driver lists; none if a container has the driver without its tools."""
         command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
         try:
             done = subprocess.run(command, capture_output=True, timeout=DRIVER_WITHIN_SEC, check=True)
@@ -114,18 +114,18 @@ class Probes:
         return TorchFacts(self.version_of("torch") or "", trouble=trouble)
 
     def available_memory(self) -> int | None:
-        """Bytes, no more than the container's limit; None where Linux does not tell."""
+        """Bytes, at most the container's limit; None if Linux does not report it."""
         try:
             lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
             available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
         except (OSError, ValueError, StopIteration):
             return None
-        with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+        with contextlib.suppress(OSError, ValueError):  # not a container, or "max"
             return min(available, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
         return available
 
     def written_folder(self, folder: Path) -> tuple[str, int]:
-        """Why nothing can be written in ``folder``, or an empty text; and the bytes free there."""
+        """Why ``folder`` cannot be written to, or an empty text; and the bytes free there."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -135,11 +135,11 @@ class Probes:
         return "", shutil.disk_usage(folder).free
 
     def voices(self, folder: Path | None) -> int | None:
-        """How many voices are in ``folder``; None when there is no such folder."""
+        """How many voices are in ``folder``; None if it does not exist."""
         return len(VoiceFolders().voices_of(folder)) if folder and folder.is_dir() else None
 
     def port_refusal(self, host: str, port: int) -> str:
-        """Why nobody can listen there, or an empty text."""
+        """Why the server cannot listen there, or an empty text."""
         try:
             for bound in listen(host, port):
                 bound.close()
@@ -151,7 +151,8 @@ class Probes:
         return survey(settings.hf_repo, settings.hf_revision, Hub(_token(settings)), ask_hub)
 
     def relay_trouble(self, settings: Settings) -> str:
-        """Why no call can be relayed, or an empty text. Asks the TURN server, or who lends one to a Space."""
+        """Why calls cannot be relayed, or an empty text. Asks the TURN server, or the one provided for
+        Spaces."""
         servers = choose_ice_servers(settings.ice_servers, settings.space_id, _token(settings))
 
         async def ask() -> str:

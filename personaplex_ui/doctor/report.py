@@ -1,6 +1,6 @@
 """What the doctor found: checks with a verdict each, and the whole report as text and as JSON.
 
-Knows words; what is checked, and how, is unknown here. Nothing secret ever comes in.
+Depends on words only, not on what is checked or how. No secrets are passed in.
 """
 
 import enum
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 
 class Verdict(enum.StrEnum):
-    """``problem``: the app does not start, or something that it was set up for does not work."""
+    """``problem``: the app does not start, or a feature that was set up does not work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -25,7 +25,7 @@ OK, WARNING, PROBLEM, NOT_USED = Verdict
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``sentence``: what was found; ``next_step``: what to do about it, empty when nothing is to be done."""
+    """``sentence``: what was found; ``next_step``: what to do about it, empty if nothing."""
 
     name: str
     verdict: Verdict
@@ -34,7 +34,7 @@ class Check:
 
 
 def check_of(name: str, verdict: Verdict, words: str) -> Check:
-    """A check from an error's ``words``, whose first sentence says what is wrong, and the rest what to do."""
+    """A check from an error's ``words``: the first sentence says what is wrong, the rest what to do."""
     sentence, *rest = re.split(r"(?<=[.!?]) +(?=[A-Z])", words.strip(), maxsplit=1)
     return Check(name, verdict, sentence, *rest)
 
@@ -79,7 +79,7 @@ class Report:
 
 
 def _wrapped(words: str, width: int, head: str, indent: str) -> list[str]:
-    # Addresses and paths stay whole, to be copied.
+    # Addresses and paths are not broken, so they can be copied.
     return textwrap.wrap(
         words,
         max(width, len(indent) + 30),

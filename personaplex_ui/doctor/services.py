@@ -1,6 +1,6 @@
-"""Checks of settings and of what lies beyond this machine: the hub, browsers, the relay, telephones.
+"""Checks of settings and of external services: the hub, browsers, the relay, telephones.
 
-Pure functions from settings, and what was found, to a check.
+Pure functions from settings and findings to a check.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,8 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import human_siz
 @dataclass(frozen=True, slots=True)
 class TwilioFacts:
     """``refusal``: why Twilio did not answer. ``status`` of the account: active, suspended or closed.
-    ``webhook``: what Twilio asks when the number is called; None for a number that is not the account's."""
+    ``webhook``: the URL Twilio requests when the number is called; None if the number is not the
+    account's."""
 
     refusal: str = ""
     status: str = ""
@@ -24,7 +25,7 @@ class TwilioFacts:
 
 
 def check_settings(refusal: str) -> list[Check]:
-    """``refusal``: why the app does not start with them, a reason a line; empty when it does."""
+    """``refusal``: why the app does not start with them, one reason per line; empty if it does."""
     if not refusal:
         return [Check("Settings", OK, "The app can start with these settings.")]
     checks = [check_of("Settings", PROBLEM, line) for line in refusal.splitlines()]
@@ -33,14 +34,14 @@ def check_settings(refusal: str) -> list[Check]:
 
 
 def check_port(settings: Settings, refusal: str) -> Check:
-    """``refusal``: why nobody can listen there, empty when one can."""
+    """``refusal``: why the server cannot listen there, empty if it can."""
     if refusal:
         return check_of("Port", PROBLEM, refusal)
     return Check("Port", OK, f"Port {settings.port} of {settings.host} is free.")
 
 
 def check_model(repo: str, found: Survey | None) -> Check:
-    """Whether the weights can be had. ``found``: None where no model is going to run."""
+    """Whether the weights are available. ``found``: None if no model will run."""
     if found is None:
         return Check("Model", NOT_USED, "The echo engine has no weights.")
     if found.refusal and found.is_complete:
@@ -58,9 +59,9 @@ def check_model(repo: str, found: Survey | None) -> Check:
 
 
 def check_disk(found: Survey | None) -> Check:
-    """Whether there is room for what is still to be fetched."""
+    """Whether there is room for the remaining download."""
     if found is None or not found.size:
-        return Check("Disk", NOT_USED, "As far as is known, nothing is to be fetched.")
+        return Check("Disk", NOT_USED, "As far as is known, nothing needs to be downloaded.")
     sentence = (
         f"{human_size(found.to_come)} of {human_size(found.size)} are to be fetched into {found.folder}, "
         f"which has {human_size(found.free)} free."
@@ -83,14 +84,14 @@ def check_microphone(settings: Settings) -> Check:
 
 
 def relay_can_be_asked(settings: Settings) -> bool:
-    """There is a TURN server, or who lends one to Spaces."""
+    """Whether a TURN server is set, or provided for Spaces."""
     return any(url.startswith("turn") for url in settings.turn_urls) or (
         settings.space_id is not None and settings.hf_token is not None and not settings.turn_urls
     )
 
 
 def check_relay(settings: Settings, trouble: str | None) -> Check:
-    """``trouble``: why no server relays calls, empty when one does; None where none was asked."""
+    """``trouble``: why no server relays calls, empty if one does; None if none was asked."""
     if trouble:
         return check_of("Relay", PROBLEM, trouble)
     if relay_can_be_asked(settings):
@@ -106,7 +107,7 @@ def check_relay(settings: Settings, trouble: str | None) -> Check:
 
 
 def check_telephone(account: PhoneAccount, settings: Settings) -> Check:
-    """Whether what is set is enough."""
+    """Whether the telephone settings are complete."""
     if not (account.auth_token or account.account_sid):
         return Check("Telephone", NOT_USED, "No Twilio account is set up (docs/PHONE.md).")
     if settings.server_url is None:
@@ -120,7 +121,7 @@ def check_telephone(account: PhoneAccount, settings: Settings) -> Check:
 
 
 def check_twilio(found: TwilioFacts | None, webhook: str) -> Check:
-    """``found``: None where Twilio was not asked. ``webhook``: what it should ask."""
+    """``found``: None if Twilio was not asked. ``webhook``: the URL it should request."""
     if found is None:
         return Check("Twilio", NOT_USED, "Twilio was not asked.")
     if found.refusal:

@@ -10,5 +10,5 @@ current_call: ContextVar[str] = ContextVar("current_call", default="")
 
 
 def enter_call(call_id: str) -> None:
-    """All that the present task logs from now on belongs to this call."""
+    """Everything the current task logs from now on belongs to this call."""
     current_call.set(call_id[:ID_LETTERS])

@@ -1,7 +1,7 @@
-"""The log: one line a record, as text or JSON, with the call it belongs to and nothing of a caller.
+"""The log: one line per record, as text or JSON, with its call but no data of callers.
 
-Depends on formats, and on what other libraries would tell of callers. Whoever logs must not pass prompts,
-sound or telephone numbers; what is masked here is the last line of defence.
+Depends on formats, and on what other libraries would reveal of callers. Code that logs must not pass prompts,
+sound or telephone numbers; masking here is the last line of defence.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pathlib import Path
 from personaplex_ui.logs.call_context import current_call
 
 MOST_CHARACTERS = 8_000
-"""Of one message; a longer one is cut before it is searched for secrets."""
+"""The longest message; a longer one is cut before it is searched for secrets."""
 
 TELL_TOO_MUCH = (
     "aioice",  # addresses of callers
@@ -23,7 +23,7 @@ TELL_TOO_MUCH = (
     "twilio",  # addresses and headers of its API
 )
 QUOTES_CALLERS = "fastrtc.webrtc_connection_mixin"
-"""Its warnings and errors are about what a browser sent of its addresses, and quote it."""
+"""Its warnings and errors quote the addresses a browser sent."""
 
 IN_A_REQUEST = ("uvicorn.error", "Exception in ASGI application")
 """Logger and message's beginning. What libraries raise in a request may quote it."""
@@ -49,7 +49,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 def configure_logging(level: str, json_lines: bool) -> None:
     """Log to standard error, as JSON if ``json_lines``; our own records from ``level`` (``info``) on.
 
-    What other libraries log below INFO is never shown: there they print what callers send.
+    Records of other libraries below INFO are never shown: they print what callers send.
     """
     shown = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler()
@@ -64,12 +64,13 @@ def configure_logging(level: str, json_lines: bool) -> None:
 
 
 def is_raised_by_us(error: BaseException) -> bool:
-    """Whether the line that raised it is in this package, so that its words are ours."""
+    """Whether the line that raised it is in this package, so its text is ours."""
     return any(_is_ours(path) for path, _ in _places(error)[-1:])
 
 
 def place_of(error: BaseException) -> str:
-    """The line that raised it, ``gradio/blocks.py:1854``; and, if a library's, the last of ours before it."""
+    """The line that raised it, ``gradio/blocks.py:1854``; and, if it is a library's, the last line of ours
+    before it."""
     places = _places(error)
     ours = [place for place in places if _is_ours(place[0])]
     told = dict.fromkeys(
@@ -99,8 +100,8 @@ def _last_digits(found: re.Match[str]) -> str:
 
 
 class TextFormat(logging.Formatter):
-    """``2026-01-31 12:00:00,000 INFO name [call]: message``; what more there is stands below, indented, so
-    that no peer's words can look like a record of ours."""
+    """``2026-01-31 12:00:00,000 INFO name [call]: message``; further lines are indented, so that no peer's
+    text can look like a record of ours."""
 
     def format(self, record: logging.LogRecord) -> str:
         call = f" [{_call_of(record)}]" if _call_of(record) else ""
@@ -110,7 +111,7 @@ class TextFormat(logging.Formatter):
 
 
 class JsonFormat(logging.Formatter):
-    """One object a line, in ASCII: ``time`` (UTC), ``level``, ``logger``, ``message``; where there is one,
+    """One object per line, in ASCII: ``time`` (UTC), ``level``, ``logger``, ``message``; where there is one,
     ``call`` and ``exception``."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -130,7 +131,7 @@ def _message_of(record: logging.LogRecord) -> str:
     message = record.getMessage()
     if len(message) > MOST_CHARACTERS:
         message = f"{message[:MOST_CHARACTERS]}… ({len(message) - MOST_CHARACTERS:,} characters more)"
-    # The one number that everybody is to read is our own, as in extra={"our_number": number}.
+    # Our own number is the one that must stay readable, as in extra={"our_number": number}.
     ours = str(getattr(record, "our_number", ""))
     parts = message.split(ours) if ours else [message]
     return _printable(ours.join(mask(part) for part in parts))
@@ -158,17 +159,17 @@ def _call_of(record: logging.LogRecord) -> str:
 
 
 def _add_call(record: logging.LogRecord) -> bool:
-    # A record from a thread that serves many calls brings its own, as in extra={"call": id}.
+    # A record from a thread that serves many calls carries its own call, as in extra={"call": id}.
     if not _call_of(record):
         record.call = current_call.get()
     return True
 
 
 def _settle_uvicorn(record: logging.LogRecord) -> bool:
-    """Whether a record of uvicorn is news; of websockets, address and query are taken out."""
+    """Whether a record of uvicorn is worth logging; removes address and query of websockets."""
     message = str(record.msg)
     if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
-        return False  # each page holds a stream open; at the end uvicorn cancels them and logs each
+        return False  # each page holds a stream open; on shutdown uvicorn cancels and logs each
     if message == "ASGI callable returned without completing handshake.":
         # uvicorn 0.54 says so, as an error, of each websocket that we answer with 401. Where it has to answer
         # itself, with 500, that is in the log besides, as "connection rejected".

@@ -1,4 +1,4 @@
-"""Records that strangers can cause as often as they like: some a minute are written, the others counted."""
+"""Rate-limits records that strangers can cause at will: a few per minute are written, the others counted."""
 
 import logging
 import time
@@ -9,12 +9,12 @@ from personaplex_ui.sliding_window import SlidingWindow
 
 PERIOD_SEC = 60.0
 NO_FILE_LEFT = "socket.accept() out of system resource"
-"""Asyncio's words. It says so for each of the backlog, again and again (CPython issue 151615)."""
+"""Asyncio's message, repeated for each connection in the backlog (CPython issue 151615)."""
 
 ADVICE = "No more connections can be accepted: too many files are open. Allow more of them (ulimit -n)."
 
 NO_UTF8 = "Invalid UTF-8 sequence received from client."
-"""Uvicorn's words, with a traceback, about a websocket's text."""
+"""Uvicorn's message, with a traceback, about a websocket's text."""
 
 AT_MOST = {
     NO_FILE_LEFT: 1,
@@ -24,11 +24,11 @@ AT_MOST = {
     "No supported WebSocket library detected": 5,
     '%s - "WebSocket %s" 403': 20,
 }
-"""Records a minute, by how their message begins."""
+"""Records per minute, by the start of their message."""
 
 
 class RepeatedRecords(logging.Filter):
-    """``clock``: seconds. Add it to the loggers that write them."""
+    """``clock``: seconds. Add it to the loggers that write such records."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Which speech model the app runs: decided by the settings and by what this machine has, and loaded.
+"""Chooses the speech model by the settings and this machine's hardware, and loads it.
 
-Torch and moshi are imported here and no earlier: the page is up long before.
+Torch and moshi are imported here and no earlier, so that the page is up long before.
 """
 
 import ctypes
@@ -38,8 +38,8 @@ def load_echo(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -
 
 
 def _has_gpu(settings: Settings) -> bool:
-    """Whether PersonaPlex has a GPU here. Torch, which takes seconds and 200 MB, is asked only where there is
-    a driver."""
+    """Whether there is a GPU for PersonaPlex. Torch, which takes seconds and 200 MB, is asked only if there
+    is a driver."""
     if settings.device == "cpu":
         return False
     if settings.spaces_zero_gpu:
@@ -52,7 +52,7 @@ def _has_gpu(settings: Settings) -> bool:
 
 
 def has_gpu_driver() -> bool:
-    """Whether NVIDIA's driver is here; there may be no GPU all the same, or one that torch cannot use."""
+    """Whether NVIDIA's driver is installed; there may still be no GPU, or one that torch cannot use."""
     try:
         ctypes.CDLL(GPU_DRIVER)
     except OSError:

@@ -1,4 +1,4 @@
-"""The files of an answer: whether they can be written, and writing each of them whole or not at all."""
+"""The files of an answer: checks that they can be written, and writes each atomically."""
 
 import contextlib
 import os
@@ -24,8 +24,8 @@ def check_outputs(clip: Clip) -> None:
     """Whether the answer to ``clip`` can be written. Raises CannotWrite."""
     for path in clip.outputs:
         if not path.parent.is_dir():
-            raise CannotWrite(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
-        # What is not a plain file, as /dev/null, would be replaced by one.
+            raise CannotWrite(f"{path} cannot be written: there is no folder {path.parent}. Create it first.")
+        # Anything but a regular file, such as /dev/null, would be replaced by one.
         if path.exists() and not path.is_file():
             raise CannotWrite(f"{path} cannot be written: it exists and is not a file. Name another one.")
         try:
@@ -38,8 +38,8 @@ def check_outputs(clip: Clip) -> None:
 def write_answer(
     clip: Clip, samples: Samples, tokens: npt.NDArray[np.int32], pieces: Sequence[tuple[int, str]]
 ) -> None:
-    """Write all that was asked for; a file that was there is replaced. ``pieces``: number of a frame, and
-    the text that became known with it. Raises CannotWrite."""
+    """Write all requested outputs, replacing existing files. ``pieces``: a frame's number, and the text that
+    came with it. Raises CannotWrite."""
     _write_whole(clip.wav, lambda path: write_wav(path, samples))
     text = to_json(utterances_of(pieces)) + "\n"
     _write_whole(clip.text, lambda path: path.write_text(text, encoding="utf-8"))
@@ -66,4 +66,6 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _refusal(path: Path, error: OSError) -> CannotWrite:
-    return CannotWrite(f"{path} cannot be written ({error.strerror}). Free or allow it, or name another one.")
+    return CannotWrite(
+        f"{path} cannot be written ({error.strerror}). Make room or grant access, or name another one."
+    )

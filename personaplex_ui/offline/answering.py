@@ -1,5 +1,5 @@
-"""From a request to its files. What can be wrong is looked for before the model is loaded; torch is imported
-only then.
+"""From a request to its files. Errors are looked for before the model is loaded; torch is imported only
+then.
 """
 
 import os
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 LONGEST_INPUT_SEC = 3_600.0
 
 PERSONA_CACHE_BYTES = 1 << 32
-"""The one persona is made ready once, however long it is."""
+"""The persona is prepared only once, however long it is."""
 
 
 def answer_files(request: Request) -> None:
-    """Read, answer and write all recordings. Raises PersonaplexError; what was whole before is written."""
+    """Read, answer and write all recordings. Raises PersonaplexError; answers completed by then are
+    written."""
     voices, voice = _find_voice(request)
     for clip in request.clips:
         check_outputs(clip)
@@ -38,7 +39,7 @@ def answer_files(request: Request) -> None:
 
 
 def _find_voice(request: Request) -> tuple[VoiceLibrary, str]:
-    """The voices there are, and the name by which they know the one that was asked for."""
+    """The available voices, and the requested voice's name among them."""
     folder = request.voice_folder
     if folder is not None and not folder.is_dir():
         raise InvalidInput("voice", f"There is no folder {folder}. Correct --voice-prompt-dir.")

@@ -1,4 +1,4 @@
-"""The options of the command line, and the check of all that can be checked without opening a file."""
+"""The options of the command line, and all checks that do not need to open a file."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ LARGEST_BATCH = 64
 DESCRIPTION = "Answers recordings with PersonaPlex, as if each of them were a caller."
 EPILOG = """\
 Several recordings: give --input-wav once for each, and the outputs as often, in the same order. They are
-answered in one batch, all by the same persona. The files of each are written as soon as its answer is whole.
+answered in one batch, all by the same persona. The files of each are written once its answer is complete.
 """
 
 
@@ -34,7 +34,7 @@ class Clip:
 
 
 class Request(argparse.Namespace):
-    """The options as given; those with a value here need not be. ``voice``: a preset's name or a path."""
+    """The options as given; those with a default here are optional. ``voice``: a preset's name or a path."""
 
     model: str
     revision: str | None = None
@@ -66,7 +66,7 @@ def read_request(arguments: Sequence[str] | None) -> Request:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        argument_default=argparse.SUPPRESS,  # only where there is a default is one to be told
+        argument_default=argparse.SUPPRESS,  # help mentions only real defaults
         allow_abbrev=False,
     )
     for title, options in _option_groups().items():
@@ -74,7 +74,7 @@ def read_request(arguments: Sequence[str] | None) -> Request:
         for name, values in options.items():
             group.add_argument(name, **values)
     request = parser.parse_args(arguments, namespace=Request())
-    # Imported late: with it come the readers of sound, which --help can do without.
+    # Imported late: it imports the sound readers, which --help does not need.
     from personaplex_ui.calls.settings import check_prompt, check_sampling
 
     try:
@@ -88,13 +88,13 @@ def read_request(arguments: Sequence[str] | None) -> Request:
 
 
 def _option_groups() -> dict[str, dict[str, dict[str, Any]]]:
-    """By title and name: what argparse is told of each option."""
+    """By title and name: argparse's arguments for each option."""
     usual, sampling = Settings.from_mapping({}), Sampling()
     a_file: dict[str, Any] = {"type": _path, "action": "append", "metavar": "FILE", "required": True}
     return {
         "files": {
-            "--input-wav": {**a_file, "help": "the caller's sound, of any usual format"},
-            "--output-wav": {**a_file, "help": "the answer: WAV, 24 kHz, mono, as long"},
+            "--input-wav": {**a_file, "help": "the caller's sound, in any common format"},
+            "--output-wav": {**a_file, "help": "the answer: WAV, 24 kHz, mono, of the same length"},
             "--output-text": {**a_file, "help": "what was said: a JSON list of utterances with their times"},
             "--output-tokens": {
                 **a_file,
@@ -122,7 +122,7 @@ def _option_groups() -> dict[str, dict[str, dict[str, Any]]]:
             },
         },
         "how tokens are drawn": {
-            "--seed": {"metavar": "N", "help": "gives the same answers again; else each has its own"},
+            "--seed": {"metavar": "N", "help": "makes answers reproducible; by default each run differs"},
             "--greedy": {"action": "store_true", "help": "always the most likely token"},
             **{
                 option: {"default": getattr(sampling, name), "dest": name, "metavar": "X", "help": told}
@@ -145,7 +145,7 @@ def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
         "--device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "where it runs"},
         "--dtype": {
             "choices": ("float32", "bfloat16"),
-            "help": "of the numbers; else bfloat16 on a GPU, float32 on a CPU",
+            "help": "number type; by default bfloat16 on a GPU, float32 on a CPU",
         },
         "--quantize": {
             "choices": [choice.value for choice in Quantize],
@@ -160,7 +160,7 @@ def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
             "type": _batch,
             "default": 8,
             "metavar": "N",
-            "help": "how many are answered at once at most",
+            "help": "the most recordings answered at once",
         },
     }
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 with a sentence, or 130 after Ctrl-C. Exits with 2 when the options are wrong."""
     try:
         request = read_request(arguments)
-        # What reads sound and voices takes a second to import, which --help can do without.
+        # The readers of sound and voices take a second to import, which --help does not need.
         from personaplex_ui.offline.answering import answer_files
 
         answer_files(request)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except PersonaplexError as error:
         sentence = error.worded(_as_option)
-    except Exception as error:  # nobody is to read a traceback
+    except Exception as error:  # users should not see a traceback
         if _is_interrupt(error):
             return INTERRUPTED
         sentence = FULL if _is_full(error) else f"{UNEXPECTED} {type(error).__name__}: {error}"
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _as_option(name: str, value: str) -> str:
-    """How this command line calls a setting of the app."""
+    """This command line's name for a setting of the app."""
     if name not in OPTIONS:
         return as_variable(name, value)
     is_flag = name == "CPU_OFFLOAD"
@@ -56,12 +56,12 @@ def _as_option(name: str, value: str) -> str:
 
 
 def _is_full(error: Exception) -> bool:
-    # torch's own class is not imported here.
+    # Torch's own class is not imported here.
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C is behind it: an extension module that it meets in its import raises its own error."""
+    """Whether Ctrl-C caused it: an extension module interrupted while being imported raises its own error."""
     behind: BaseException | None = error
     while behind is not None and not isinstance(behind, KeyboardInterrupt):
         behind = behind.__cause__ or behind.__context__

@@ -1,4 +1,4 @@
-"""Hears where an utterance begins and ends. Knows levels only; it understands nothing."""
+"""Detects where an utterance begins and ends. Depends on levels only."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from personaplex_ui.audio.frames import FRAME_SEC, Frame, Samples
 from personaplex_ui.audio.levels import rms_dbfs
 
 SPEECH_DBFS = -45.0
-"""Louder than this is speech, in a quiet room."""
+"""In a quiet room, sound above this is speech."""
 
 SPEECH_OVER_NOISE_DB = 10.0
 """In a noisy room, speech must stand out this much."""
@@ -17,10 +17,10 @@ SPEECH_OVER_NOISE_DB = 10.0
 QUIET_ROOM_DBFS = -70.0
 
 PAUSE_FRAMES = 7
-"""0.56 s: the first whole number of frames over the half second that ends an utterance."""
+"""0.56 s: the first whole number of frames over half a second, which ends an utterance."""
 
 SHORTEST_SPEECH_FRAMES = 2
-"""Fewer loud frames in a row are a cough or clicks, and nothing to be said back."""
+"""Fewer loud frames in a row are a cough or a click, and are not repeated."""
 
 KEPT_BEFORE_FRAMES = 2
 KEPT_AFTER_FRAMES = 2
@@ -45,11 +45,11 @@ class Listener:
         self._spoken = False
         self._noise_dbfs = QUIET_ROOM_DBFS
         self.speech_frames = 0
-        """How many frames of speech came in a row, up to now."""
+        """Number of consecutive frames of speech so far."""
 
     @property
     def hearing(self) -> bool:
-        """Whether an utterance is going on (short pauses included)."""
+        """Whether an utterance is in progress (including short pauses)."""
         return bool(self._utterance)
 
     def hear(self, frame: Frame) -> Utterance | None:
@@ -79,6 +79,6 @@ class Listener:
         return Utterance(samples, rms_dbfs(samples))
 
     def _follow_noise(self, level: float) -> None:
-        # Down at once, up by 3 dB a second: speech does not lift it much, a fan that starts does. Noise
-        # suppression sends zeros between words; they bring it down as far as a quiet room does.
+        # Falls at once, rises by 3 dB per second: speech hardly raises it, a fan that starts does. Noise
+        # suppression sends zeros between words; they lower it only to the level of a quiet room.
         self._noise_dbfs = min(max(level, QUIET_ROOM_DBFS), self._noise_dbfs + 3.0 * FRAME_SEC)

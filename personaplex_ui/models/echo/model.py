@@ -1,5 +1,5 @@
-"""The echo engine as a speech model: listens all the time, says back what it heard after a pause, falls
-silent when spoken over. Deterministic for a seed. Any number of callers in one step; no torch.
+"""The echo engine as a speech model: listens all the time, repeats what it heard after a pause, and falls
+silent when interrupted. Deterministic for a seed. Any number of callers per step; no torch.
 """
 
 from collections import deque
@@ -23,11 +23,11 @@ from personaplex_ui.models.echo.sentences import GREETING, describe, sound_of
 from personaplex_ui.models.echo.voice import Saying, pitch_ratio
 
 INTERRUPTED_AFTER_FRAMES = 2
-"""Frames of speech in a row after which it falls silent: one alone may be a cough or a click."""
+"""Consecutive frames of speech after which it falls silent: a single one may be a cough or a click."""
 
 
 class EchoCaller:
-    """One slot: its listener, what is being said, and texts that wait to be said."""
+    """One slot: its listener, what is being said, and the texts waiting."""
 
     def __init__(self, ratio: float, sampling: Sampling, greeting: str) -> None:
         self._ratio = ratio
@@ -61,7 +61,7 @@ class EchoCaller:
 
 
 class EchoModel:
-    """See ``SpeechModel``. It speaks with any voice's name: the pitch follows from it."""
+    """See ``SpeechModel``. It accepts any voice name, which determines the pitch."""
 
     name = "echo"
     device = "cpu"
@@ -74,7 +74,7 @@ class EchoModel:
         self._callers: dict[int, EchoCaller] = {}
 
     def prompt_size(self, persona: Persona) -> None:
-        """The echo reads no role."""
+        """The echo ignores the role."""
 
     def prepare(self, persona: Persona) -> Preparation:
         yield 1.0

@@ -1,4 +1,4 @@
-"""What the echo engine can say by itself: two recorded sentences, and a babble for any other text."""
+"""What the echo engine can say itself: two recorded sentences, and babble for any other text."""
 
 import functools
 from pathlib import Path
@@ -32,7 +32,8 @@ def describe(utterance: Utterance, generator: np.random.Generator) -> str:
 
 
 def sound_of(text: str) -> Samples:
-    """``text`` as sound at its own pitch: a recording if there is one, else a syllable per three letters."""
+    """``text`` as sound at its own pitch: a recording if there is one, else one syllable per three
+    letters."""
     if text in RECORDED:
         return _recorded(RECORDED[text])
     return np.concatenate([_word(word) for word in text.split()] or [np.zeros(0, dtype=np.float32)])

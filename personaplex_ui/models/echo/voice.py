@@ -8,11 +8,11 @@ import soxr
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Frame, Samples
 
 FIRST_SEMITONE = {"NATF": 2, "VARF": 6, "NATM": -2, "VARM": -6}
-"""Women's voices go up from here, men's go down, one semitone a voice."""
+"""Women's voices go up from here, men's go down, one semitone per voice."""
 
 
 def pitch_ratio(voice: str) -> float:
-    """How much higher (or, under 1, lower) ``voice`` sounds. Others than the 18 keep the pitch."""
+    """How much higher (or, under 1, lower) ``voice`` sounds. Names other than the 18 keep the pitch."""
     match = re.fullmatch(r"(NATF|VARF|NATM|VARM)(\d)", voice)
     if match is None:
         return 1.0
@@ -21,7 +21,7 @@ def pitch_ratio(voice: str) -> float:
 
 
 class Saying:
-    """Something to be said: sound in a pitch, and its words, which come along as they are said."""
+    """An utterance to say: sound at a pitch, and its words, delivered as they are said."""
 
     def __init__(self, samples: Samples, text: str, ratio: float) -> None:
         self._samples = samples
@@ -50,7 +50,7 @@ class Saying:
         return frame, self._words_until(1.0 if self.over else self._position / max(1, len(self._samples)))
 
     def fade_out(self) -> Frame:
-        """The frame in which it falls silent: 10 ms of fading, then nothing."""
+        """The frame in which it falls silent: a fade of 10 ms, then silence."""
         frame, _ = self.next_frame()
         fade_samples = SAMPLE_RATE_HZ // 100
         frame[:fade_samples] *= np.linspace(1.0, 0.0, fade_samples, dtype=np.float32)

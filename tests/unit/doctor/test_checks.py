@@ -74,7 +74,7 @@ def test_packages(installed: dict[str, str], verdict: Verdict, words: tuple[str,
     ("given", "gpus", "torch", "verdict", "words"),
     [
         ({"ENGINE": "echo"}, [L4], None, NOT_USED, ("echo",)),
-        ({"SPACES_ZERO_GPU": "1"}, [], None, WARNING, ("live calls are not", "Space")),
+        ({"SPACES_ZERO_GPU": "1"}, [], None, WARNING, ("takes no live calls", "Space")),
         ({}, [], None, WARNING, ("No NVIDIA GPU was found", "understands nothing")),
         ({"DEVICE": "cpu"}, [L4], None, WARNING, ("DEVICE is cpu, so the echo engine answers",)),
         ({}, [L4], SEEN, OK, ("NVIDIA L4", "550.54", "8.9", "CUDA 12.8")),

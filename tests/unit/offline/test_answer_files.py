@@ -76,7 +76,7 @@ def test_a_link_stays_a_link(tmp_path: Path):
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path):
-    with pytest.raises(CannotWrite, match=r"there is no folder .*/no\. Make it first"):
+    with pytest.raises(CannotWrite, match=r"there is no folder .*/no\. Create it first"):
         check_outputs(clip_in(tmp_path / "no"))
     (tmp_path / "file").touch()
     with pytest.raises(CannotWrite, match="there is no folder"):
@@ -91,5 +91,5 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path, tokens: str):
 
 
 def test_a_folder_that_takes_no_files():
-    with pytest.raises(CannotWrite, match=r"/proc/out\.wav cannot be written \(.+\)\. Free or allow it"):
+    with pytest.raises(CannotWrite, match=r"/proc/out\.wav cannot be written \(.+\)\. Make room or grant access"):
         check_outputs(clip_in(Path("/proc")))

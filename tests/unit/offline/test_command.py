@@ -219,7 +219,7 @@ def test_inputs_and_outputs_that_cannot_be_used(
     assert "There is no file" in refused(user=tmp_path)
     assert "junk.wav: This file cannot be read as audio." in refused(user=junk(tmp_path / "junk.wav"))
     assert "empty.wav: The audio file is empty" in refused(user=sound(tmp_path / "empty.wav", 0))
-    assert f"there is no folder {tmp_path / 'no'}. Make it first." in refused(folder=tmp_path / "no")
+    assert f"there is no folder {tmp_path / 'no'}. Create it first." in refused(folder=tmp_path / "no")
     monkeypatch.setattr(answering, "LONGEST_INPUT_SEC", 2.0)
     assert "user.wav: " in refused()
 
