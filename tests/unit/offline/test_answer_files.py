@@ -91,5 +91,5 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path, tokens: str):
 
 
 def test_a_folder_that_takes_no_files():
-    with pytest.raises(CannotWrite, match=r"/proc/out\.wav cannot be written \(.+\)\. Make room or grant access"):
+    with pytest.raises(CannotWrite, match=r"/proc/out\.wav cannot be written \(.+\)\. Make room or grant"):
         check_outputs(clip_in(Path("/proc")))
