@@ -1,2 +1,2 @@
-"""Measures what the documentation claims: calls on a real engine against the real clock, without any wire;
-and the model beside the reference's way of running it."""
+"""Measures what the documentation claims: calls on a real engine in real time, without a transport; and the
+model compared with the reference implementation."""

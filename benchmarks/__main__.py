@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks`` and the name of a measurement, a module each."""
+"""The command line: ``python -m benchmarks`` and the name of a measurement, one module each."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""A made-up caller: speaks and listens in real time on one call and notes how long answers take."""
+"""A simulated caller: speaks and listens in real time on one call, and records how long answers take."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ CHUNK_SEC = 0.02
 CHUNK_SAMPLES = 480
 SPEECH_SEC = 2.0
 PAUSE_SEC = 2.0
-"""In it the echo answers; what is left of its answer is spoken over."""
+"""The echo answers in this pause; the rest of its answer is spoken over."""
 
 
 class Caller:
-    """``start`` it, let it talk, ``stop`` it. ``latencies_sec``: of each frame, until its answer is out."""
+    """``start`` it, let it talk, ``stop`` it. ``latencies_sec``: for each frame, until its answer is out."""
 
     def __init__(self, engine: Engine, settings: CallSettings, begins_after_sec: float) -> None:
         self.call = LiveCall("bench", settings, engine, max_sec=86_400.0)

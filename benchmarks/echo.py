@@ -1,4 +1,4 @@
-"""``bench echo``: calls on the echo engine. Its ticks cost little, so what is left is the app's own part."""
+"""``bench echo``: calls on the echo engine. Its ticks cost little, so the rest is the app's own overhead."""
 
 import argparse
 import asyncio
@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def measure(given: argparse.Namespace) -> LoadReport:
-    """Measure one number of calls after the other, on one engine."""
+    """Measure each number of calls in turn, on one engine."""
     voices = [voice.name for voice in load_catalogue(CATALOGUE_PATH)]
     model = TimedModel(EchoModel(max(CALLS)))
     engine = Engine(lambda report: model, max(CALLS))
     await engine.start()
-    while engine.state is EngineState.LOADING:  # noqa: ASYNC110  it has no event, and loads in no time
+    while engine.state is EngineState.LOADING:  # noqa: ASYNC110  there is no event, and it loads at once
         await asyncio.sleep(0.01)
     try:
         await measure_load(engine, model, voices, 1, WARM_UP_SEC, given.seed)

@@ -1,4 +1,4 @@
-"""A microphone and who receives it: two peer connections with a bad network between them."""
+"""A microphone and its receiver: two peer connections with a bad network between them."""
 
 import asyncio
 import contextlib

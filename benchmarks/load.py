@@ -1,4 +1,4 @@
-"""Puts a number of callers on an engine for some seconds and measures what they get and what they cost."""
+"""Runs a number of callers on an engine for some seconds and measures their latency and cost."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.speech_model import Persona, Sampling
 
 APART_SEC = 2 * FRAME_SEC
-"""Callers begin one after the other, so that each finds the engine ticking and is locked to its phase."""
+"""Callers start one by one, so that each finds the engine ticking and is locked to its phase."""
 
 SETTLE_SEC = 0.5
 
@@ -28,7 +28,7 @@ SETTLE_SEC = 0.5
 async def measure_load(
     engine: Engine, model: TimedModel, voices: Sequence[str], calls: int, seconds: float, seed: int
 ) -> Load:
-    """``calls`` live calls, measured for ``seconds`` once all of them speak.
+    """``calls`` live calls, measured for ``seconds`` once all of them are speaking.
 
     The moments within a frame's 80 ms at which they begin are drawn with ``seed``.
     """
@@ -73,7 +73,7 @@ async def measure_load(
 
 
 def resident_bytes() -> int:
-    """The memory of this process that is in RAM now; where only its maximum is known (macOS), that."""
+    """This process's resident memory; its maximum where only that is known (macOS)."""
     if sys.platform == "linux":
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import resource

@@ -1,4 +1,4 @@
-"""What calls on an engine got and cost."""
+"""The latency and cost of calls on an engine."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -51,7 +51,7 @@ class LoadReport:
 
     @property
     def tick_cost_ratio(self) -> float:
-        """What a tick of the most calls costs, over one of the fewest."""
+        """Cost of a tick with the most calls relative to one with the fewest."""
         return self.loads[-1].tick_ms / self.loads[0].tick_ms
 
     def to_json(self) -> str:

@@ -1,6 +1,7 @@
-"""``bench model``: PersonaPlex with random weights, beside the reference's way of running the same weights.
+"""``bench model``: PersonaPlex with random weights, compared with the reference implementation on the same
+weights.
 
-Only here torch is met, when the measurement begins: the other commands do without it.
+Torch is imported only here, when the measurement begins: the other commands do not need it.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def measure(given: argparse.Namespace) -> ModelReport:
-    """Build both models and measure them in turns. Nothing else runs in this loop meanwhile.
+    """Build both models and measure them in turn. Nothing else runs in this loop meanwhile.
 
     Raises:
         PersonaplexError: this machine cannot run it.
@@ -49,7 +50,7 @@ async def measure(given: argparse.Namespace) -> ModelReport:
     if given.size == "7b" and device.type != "cuda":
         raise PersonaplexError(NEEDS_GPU)
     if device.type == "cpu":
-        # Must stand before moshi is imported; its compiler would take half a minute for a first frame.
+        # Must be set before moshi is imported; its compiler would take half a minute for a first frame.
         os.environ.setdefault("NO_TORCH_COMPILE", "1")
     if given.threads is not None:
         torch.set_num_threads(given.threads)

@@ -1,4 +1,4 @@
-"""Ours and the reference, built on the same weights, and what they take of memory."""
+"""Ours and the reference, built on the same weights, and their memory use."""
 
 import gc
 import platform
@@ -70,7 +70,7 @@ class Pair:
 
 
 def build_pair(setup: Setup, folder: Path) -> Pair:
-    """``folder``: where the voice is written, as long as the pair is used.
+    """``folder``: where the voice is written; it must last as long as the pair is used.
 
     Raises:
         PersonaplexError: there is no room on the GPU.

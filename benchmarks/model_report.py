@@ -1,4 +1,4 @@
-"""What a model costs, beside the reference's way of running it: medians, ratios, and what is aimed at."""
+"""What a model costs compared with the reference: medians, ratios and targets."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from benchmarks.report import aligned
 
 @dataclass(frozen=True, slots=True)
 class FrameCost:
-    """One step of so many callers. ``language_model_ms``: the same without Mimi."""
+    """One step of a number of callers. ``language_model_ms``: the same without Mimi."""
 
     callers: int
     frame_ms: float

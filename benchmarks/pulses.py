@@ -1,6 +1,6 @@
-"""A caller who says a pulse every 0.4 s over a hum, and what he makes of hearing himself again.
+"""A caller that sends a pulse every 0.4 s over a hum, and measures the pulses it hears back.
 
-Pure but for the clock that tells when a pulse was sent. A way's delay is known several times a second.
+Pure, except for the clock that says when a pulse was sent. Delay is measured several times a second.
 """
 
 import time
@@ -21,11 +21,11 @@ PULSE_PACKETS = 3
 PITCH_HZ = 200.0
 PULSE_LEVEL = 0.25
 HUM_LEVEL = 0.002
-"""-57 dBFS: quiet enough to be left out when the server wins time back, loud enough to be seen recorded."""
+"""-57 dBFS: quiet enough to be left out when the server catches up, loud enough to show in a recording."""
 
 LOUD = 0.06
 ONE_PULSE_SEC = 0.15
-"""What is loud so soon after something loud is the same pulse."""
+"""Loud sound this soon after loud sound is the same pulse."""
 
 
 class PulseSpeaker(Speaker):
@@ -76,14 +76,14 @@ class PulseDelays:
 
     @property
     def by_second(self) -> dict[int, float]:
-        """The median of each second in which one was said."""
+        """The median of each second in which a pulse was sent."""
         seconds: dict[int, list[float]] = defaultdict(list)
         for at_sec, delay_sec in self.delays_sec:
             seconds[int(at_sec)].append(delay_sec)
         return {second: median(delays) for second, delays in seconds.items()}
 
     def median_sec(self, from_sec: float, until_sec: float) -> float:
-        """Not a number when none was heard then."""
+        """NaN if none was heard then."""
         delays = [delay for at_sec, delay in self.delays_sec if from_sec <= at_sec < until_sec]
         return median(delays) if delays else float("nan")
 

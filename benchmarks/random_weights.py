@@ -1,7 +1,7 @@
 """Models without a checkpoint: random weights in the shapes of PersonaPlex, and a voice made for them.
 
-Speed and memory depend on the shapes alone. What such a model says is noise, but it is the same noise for
-everybody who runs the same weights.
+Speed and memory depend on the shapes alone. Such a model speaks noise, but the same noise for everybody who
+runs the same weights.
 """
 
 import math
@@ -82,7 +82,7 @@ def random_mimi(device: torch.device, seed: int) -> MimiModel:
         torch.manual_seed(seed)
         mimi = get_mimi(None, device="cpu", num_codebooks=CODEBOOKS)
         for name, tensor in mimi.named_buffers():
-            # Empty codebooks would make the same codes of any sound.
+            # Empty codebooks would turn any sound into the same codes.
             if name.endswith("embedding_sum"):
                 tensor.normal_()
     return mimi.to(device).eval().requires_grad_(False)

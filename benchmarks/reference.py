@@ -1,10 +1,10 @@
-"""The reference's way, for comparison: one caller, moshi's own ``LMGen`` stepped one frame at a time.
+"""The reference implementation, for comparison: one caller, moshi's own ``LMGen`` stepped one frame at a
+time.
 
-NVIDIA's fork of moshi cannot be installed beside this app; what it does in a frame and in a prompt is done
-here with the package it was forked from. It predicts all 16 codebooks, and overwrites those that are known:
-in a prompt all of them, in a call the caller's. Source: its ``lm.py``
-(``step_system_prompts``, ``step``). Its server also runs a second Mimi beside the first;
-that is left out here.
+NVIDIA's fork of moshi cannot be installed beside this app; its work for a frame and a prompt is done here
+with the package it was forked from. It predicts all 16 codebooks, and overwrites the known ones: in a prompt
+all of them, in a call the caller's. Source: its ``lm.py`` (``step_system_prompts``, ``step``). Its server
+also runs a second Mimi beside the first; that is left out here.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every measurement gives: a table for people and JSON for programs."""
+"""The result of every measurement: a table for people and JSON for programs."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ class Report(Protocol):
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
-    """``rows`` as lines; the first ``left`` columns begin, the others end, below each other."""
+    """``rows`` as lines; the first ``left`` columns are left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines: list[str] = []
     for row in rows:

@@ -1,6 +1,6 @@
-"""Runs ours and the reference in turns on the same weights, and takes the time.
+"""Runs ours and the reference in turn on the same weights, and times them.
 
-In turns, so that whatever else this machine does hits both alike. Ours is stepped as the engine steps it.
+In turn, so that other load on this machine affects both alike. Ours is stepped as the engine steps it.
 """
 
 import tempfile
@@ -79,7 +79,7 @@ class SideBySide:
         self._heard = 0
 
     def prompt_times(self) -> Times:
-        """Ours is prepared anew between the parts of the reference's one prompt, which takes long."""
+        """Ours is prepared again between the parts of the reference's prompt, which takes long."""
         frames = prompt_frames_of(self._pair.prompt, self._device)
         times: Times = defaultdict(list)
         for frame in frames[: self._warm_up_frames]:
@@ -165,7 +165,7 @@ class SideBySide:
         return self._pair.sound[self._heard % len(self._pair.sound)]
 
     def _timed(self, action: Callable[..., object], *arguments: object) -> float:
-        """Milliseconds, until also the GPU is done."""
+        """Milliseconds until the GPU is done, too."""
         self._wait()
         started = perf_counter()
         action(*arguments)

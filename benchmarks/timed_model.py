@@ -1,6 +1,6 @@
-"""A speech model inside a stopwatch: what each step takes, and which answer belongs to which frame.
+"""Times a speech model: how long each step takes, and which answer belongs to which frame.
 
-Knows the ``SpeechModel`` protocol and no particular model.
+Depends on the ``SpeechModel`` protocol, not on a particular model.
 """
 
 import time

@@ -1,1 +1,1 @@
-"""The soak: calls through every door at once, for minutes, against the app as a process of its own."""
+"""The soak: calls over every channel at once, for minutes, against the app as a process of its own."""

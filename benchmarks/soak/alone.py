@@ -1,4 +1,5 @@
-"""How long the echo engine takes by itself: stepped frame by frame, in no time, without an app around it."""
+"""How long the echo engine takes by itself: stepped frame by frame without waiting, and without an app around
+it."""
 
 import statistics
 

@@ -1,8 +1,8 @@
-"""Hostile clients on loopback, each kind bounded in number and pace, until their time is over.
+"""Hostile clients on loopback, each kind bounded in number and pace, for a limited time.
 
-``python -m benchmarks.soak.attackers URL SECONDS`` prints how often each of them tried, as JSON.
-They come from 127.0.0.2 and on, and know nothing of the app but its addresses. A process of their own, so
-that they do not make the callers late who are measured beside them.
+``python -m benchmarks.soak.attackers URL SECONDS`` prints how often each of them tried, as JSON. They connect
+from 127.0.0.2 and up, and depend only on the app's URLs. They run in a process of their own, so that they do
+not delay the measured callers.
 """
 
 import asyncio

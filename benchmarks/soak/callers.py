@@ -1,6 +1,6 @@
 """The callers of a soak that stay on one call each: a page, a Moshi client, a telephone.
 
-The wires are those of the tests' clients. Here a caller speaks now and then, and listens to the answers.
+The transports are the tests' clients. Here a caller speaks now and then, and listens to the answers.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from tests.support.clients.relay import Relay
 WEBHOOK = "/twilio/inbound"
 PHONE_HZ = 8_000
 CALLED, CALLER = "+15550100", "+15550101"
-"""Numbers that are nobody's."""
+"""Numbers that nobody has."""
 ASKED_WITHIN_SEC = 30.0
 """For anything over HTTP: the page itself is the slowest."""
 
@@ -48,13 +48,13 @@ class LiveCaller(Protocol):
         """Call, and stay on the call until cancelled; returns when the server ended it.
 
         Raises:
-            PersonaplexError: the call did not come about; why.
+            PersonaplexError: the call was not established; the sentence says why.
         """
         ...
 
 
 class _Caller:
-    """Speaks packet by packet and listens. It is told no stats."""
+    """Speaks packet by packet and listens. It gets no statistics."""
 
     def __init__(self, server: Server, rate_hz: int, packet_sec: float, seed: int) -> None:
         self.speaker = Speaker(rate_hz, packet_sec, seed)
@@ -118,7 +118,7 @@ class WebRtcCaller(_Caller):
 
 
 class MoshiCaller(_Caller):
-    """A Moshi client, as the official one in Python but for its microphone."""
+    """A Moshi client like the official one in Python, except for its microphone."""
 
     kind = Transport.MOSHI
 

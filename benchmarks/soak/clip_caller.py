@@ -1,4 +1,4 @@
-"""A program that has one clip after the other answered, over HTTP as ``gradio_client`` does."""
+"""A program that sends one clip after another, over HTTP as ``gradio_client`` does."""
 
 import asyncio
 import io
@@ -28,7 +28,7 @@ ANSWERED_WITHIN_SEC = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A clip's answer is here at ``at_sec``, ``took_sec`` after the clip was begun to be sent."""
+    """A clip's answer arrived at ``at_sec``, ``took_sec`` after the start of its upload."""
 
     at_sec: float
     took_sec: float
@@ -62,7 +62,7 @@ class ClipCaller:
                 await asyncio.sleep(PAUSE_SEC)
 
     async def _converse(self, http: httpx.AsyncClient, converse: int) -> None:
-        """Send the clip and fetch its answer. Raises PersonaplexError when it is none."""
+        """Send the clip and fetch its answer. Raises PersonaplexError if there is none."""
         uploaded = await http.post("/gradio_api/upload", files={"files": ("clip.wav", self._clip)})
         audio = {"path": uploaded.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
         values = [audio, self._server.voice, "You listen.", 0.7, 0.8, 25, 250, self._seed, False]

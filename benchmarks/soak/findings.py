@@ -1,4 +1,4 @@
-"""What follows from what a soak has seen: latencies, lag, memory, and the three questions answered.
+"""Evaluates a soak: latencies, lag, memory, and the three verdicts.
 
 Pure. A verdict says yes, no, or that the run was too short to say, with the numbers behind it.
 """
@@ -13,7 +13,7 @@ from benchmarks.soak.observed import Answer, LiveCall, Observed, slope
 from personaplex_ui.calls.snapshot import CallStats
 
 MISSING_SEC = 0.16
-"""Sound of a call that may be underway, or late, at the moment the soak ends: two frames."""
+"""Sound of a call that may be in transit, or late, when the soak ends: two frames."""
 
 WINDOW_SEC = 60.0
 LATENCY_GROWTH_MS = 20.0
@@ -25,7 +25,7 @@ FEWEST_ANSWERS = 20
 LAG_FRAMES = 1
 TOLD_TOGETHER = 5
 AHEAD_SEC = 0.16
-"""So much more sound than time may have come to a call, sent ahead of it. More would wait in a player."""
+"""How much sound may have been sent ahead of real time. More would wait in a player."""
 
 MEMORY_GROWTH_MB = 5.0
 """In the second half. In five minutes eight calls keep 2 MB of levels and transcripts on purpose."""
@@ -60,8 +60,8 @@ class Latency:
 @dataclass(frozen=True, slots=True)
 class Lag:
     """``first``, ``last``: latency in the first and the last window of ``window_sec``. ``*_frames``: frames
-    that waited in the server then, the most of any call that is told. ``most_ahead_sec``: how much more sound
-    than time came to a call."""
+    that waited in the server then, the most of any call that is told. ``most_ahead_sec``: how far ahead of
+    real time a call's sound was."""
 
     window_sec: float
     first: Latency | None

@@ -1,6 +1,6 @@
-"""What a made-up caller makes of what it hears: when an answer was heard, gaps, and sound that never came.
+"""Analyses what a simulated caller hears: when an answer was heard, gaps, and missing sound.
 
-Pure: told what arrived and when, in seconds of one monotonic clock. Knows no wire and no codec.
+Pure: told what arrived and when, in seconds of one monotonic clock. Depends on no transport or codec.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ LOUD = 0.04
 """As a sample. The buzz of ``speaking`` has 0.17 at its edges; what codecs smear before one has less."""
 
 NOT_BEFORE_SEC = 0.5
-"""What is loud so soon after an utterance is no answer to it: the echo waits for a pause of 0.56 s."""
+"""Loud sound this soon after an utterance is not its answer: the echo waits for a pause of 0.56 s."""
 
 ANSWER_WITHIN_SEC = 2.3
 """Then it is lost: the next utterance is near."""
@@ -56,7 +56,7 @@ class Listening:
 
     @property
     def missing_sec(self) -> float:
-        """So much less sound than time has come since the last ``restart``; negative when more came."""
+        """Sound missing since the last ``restart``, in seconds; negative if more came than real time."""
         if self._first_at is None:
             return 0.0
         return self._last_at - self._first_at - (self._sound_sec - self._last_sec)

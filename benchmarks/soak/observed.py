@@ -1,4 +1,4 @@
-"""What a soak has seen, as plain values, before anything is made of it. Times are seconds since its begin."""
+"""The observations of a soak, as plain values, before evaluation. Times are seconds since its start."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Answer:
 class LiveCall:
     """One call for the whole soak. ``ended``: why it was over before the soak was, else empty.
 
-    ``longest_gap_sec``: without anything arriving. ``missing_sec``: so much less sound came than time.
+    ``longest_gap_sec``: without anything arriving. ``missing_sec``: how much less sound came than real time.
     ``stats``: what the server told of the call, oldest first, if it told any.
     """
 
@@ -97,7 +97,7 @@ class Observed:
 
 
 def slope(at_sec: Sequence[float], values: Sequence[float]) -> float:
-    """How much ``values`` grow in a second, by least squares; 0 of fewer than two moments."""
+    """How much ``values`` grow per second, by least squares; 0 for fewer than two points."""
     times = np.asarray(at_sec, dtype=np.float64)
     if len(times) < 2 or float(np.ptp(times)) == 0.0:
         return 0.0

@@ -1,4 +1,4 @@
-"""How busy the process is that makes the calls: were it late itself, it would blame the server."""
+"""How busy the calling process is: if it were late itself, it would blame the server."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What a soak has shown: a line for each kind of call, what it cost, and three questions answered.
+"""The result of a soak: a row for each kind of call, its cost, and three verdicts.
 
 Pure: it lays out what ``findings`` makes of what was observed.
 """

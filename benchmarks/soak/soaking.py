@@ -1,4 +1,4 @@
-"""Puts callers of all kinds on a server, lets them talk, and notes what they heard and what it cost."""
+"""Runs callers of all kinds on a server, lets them talk, and records what they heard and the cost."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ class LiveCalls:
                 while not all(caller.live.is_set() for caller in self.callers):
                     for task in self._tasks:
                         if task.done():
-                            task.result()  # raises what nobody foresaw
+                            task.result()  # raises unexpected errors
                     for caller, reason in self._ended.items():
                         raise PersonaplexError(f"A {caller.kind} call did not begin. {reason}")
                     await asyncio.sleep(0.05)
@@ -159,7 +159,7 @@ def _impaired(live: Sequence[LiveCaller]) -> Impaired | None:
 def _callers(
     server: Server, calls: int, kinds: set[Transport], seed: int, impairment: Impairment | None
 ) -> tuple[list[LiveCaller], list[ClipCaller]]:
-    """The mix, those of other kinds left out. The first page, and every second one, records its call."""
+    """The mix, limited to the requested kinds. The first page, and every second one, records its call."""
     live: list[LiveCaller] = []
     clips: list[ClipCaller] = []
     pages = 0
@@ -199,7 +199,7 @@ async def _watch(running: ServerProcess, began_at: float, seconds: float) -> lis
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Raises what a task had raised by itself."""
+    """Raises any error of the task."""
     for task in tasks:
         task.cancel()
     for ended in await asyncio.gather(*tasks, return_exceptions=True):

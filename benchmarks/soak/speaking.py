@@ -1,6 +1,6 @@
-"""What a made-up caller says: a buzz on a cadence of some seconds, and otherwise a quiet room.
+"""What a simulated caller says: a buzz every few seconds, and otherwise a quiet room.
 
-Pure: packets of samples one after the other, at any rate; no wire and no clock.
+Pure: consecutive packets of samples, at any rate; no transport and no clock.
 """
 
 import random
@@ -58,7 +58,7 @@ class Speaker:
         self._begins_in = self._samples(self._dice.uniform(0.0, PERIOD_SEC / 2))
 
     def fall_silent(self) -> None:
-        """No utterance begins any more; one that goes on is said to its end."""
+        """Start no more utterances; finish the current one."""
         self._talks = False
 
     def next_packet(self) -> Spoken:
