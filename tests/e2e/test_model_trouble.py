@@ -166,7 +166,7 @@ TROUBLES: dict[Trouble, str] = {
     no_network: "The hub cannot be reached, and the cache",
     interrupted: f"The download of {REPO} broke off. What has arrived is kept",
     truncated_weights: f"{WEIGHTS} is cut short",
-    foreign_weights: f"{WEIGHTS} is that of another model than a PersonaPlex model",
+    foreign_weights: f"{WEIGHTS} is not a PersonaPlex model",
     full_disk: "which has 5.0 MB left. Make room there, or set HF_HOME",
     full_gpu: "500.0 MB are free. What helps: ",
     gpu_full_at_last: "memory",

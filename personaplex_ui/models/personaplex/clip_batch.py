@@ -1,7 +1,7 @@
-"""Recordings answered without a clock, several in one batch: what the model would say, were each a caller.
+"""Answers recordings as fast as possible, several in one batch, as if each were a caller.
 
-Knows clips and the model; no files and no calls. Nothing here outlives a function, so it may run in a forked
-process.
+Depends on clips and the model, not on files or calls. Nothing here outlives a function, so it may run in a
+forked process.
 """
 
 from collections import deque
@@ -19,12 +19,12 @@ from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 Tokens = npt.NDArray[np.int32]
 
 OnProgress = Callable[[int, int], None]
-"""Called after each step with the frames that are answered, and all there are."""
+"""Called after each step with the number of answered frames and the total."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """A recording, ``samples`` ``[n]``, and who is to answer it."""
+    """A recording, ``samples`` ``[n]``, and the persona that answers it."""
 
     samples: Samples
     persona: Persona
@@ -32,15 +32,14 @@ class Clip:
 
     @property
     def frames(self) -> int:
-        """Whole ones: the last is filled up with silence."""
+        """The number of whole frames; the last one is padded with silence."""
         return -(-len(self.samples) // FRAME_SAMPLES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipAnswer:
-    """The answer to a clip: ``samples``, as many as the clip has, in [-1, 1]; ``tokens`` int32 ``[frames,
-    9]`` (text, then the assistant's 8 codebooks); ``pieces``: number of a frame, and the text that became
-    known with it."""
+    """The answer to a clip: ``samples`` in [-1, 1], as long as the clip; ``tokens`` int32 ``[frames, 9]``
+    (text, then the assistant's 8 codebooks); ``pieces``: frame numbers and the text that came with each."""
 
     samples: Samples
     tokens: Tokens
@@ -50,7 +49,7 @@ class ClipAnswer:
 def answer_clips(
     model: PersonaPlexModel, clips: Sequence[Clip], on_progress: OnProgress = lambda done, total: None
 ) -> list[ClipAnswer]:
-    """The answers to ``clips`` in their order. See ``each_answer``."""
+    """The answers to ``clips``, in order. See ``each_answer``."""
     answers = dict(each_answer(model, clips, on_progress))
     return [answers[number] for number in range(len(clips))]
 
@@ -58,13 +57,13 @@ def answer_clips(
 def each_answer(
     model: PersonaPlexModel, clips: Sequence[Clip], on_progress: OnProgress = lambda done, total: None
 ) -> Generator[tuple[int, ClipAnswer]]:
-    """The number of each clip and its answer as soon as it is whole, the shortest first.
+    """Yield the number of each clip and its answer as soon as it is complete, so shorter clips come first.
 
-    All slots of ``model`` must be free; they are again afterwards, also when this is closed half-way. A slot
-    goes to the next clip as soon as its own is over.
+    All slots of ``model`` must be free, and are free again afterwards, even if the generator is closed early.
+    A slot goes to the next clip as soon as its own is over.
 
     Raises:
-        InvalidInput: a voice is unknown or a role does not fit; before anything is answered.
+        InvalidInput: a voice is unknown or a role does not fit; raised before anything is answered.
     """
     for persona in {clip.persona for clip in clips}:
         model.prompt_size(persona).check()
@@ -103,7 +102,7 @@ class _Playing:
     _pieces: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
     def join(self, model: PersonaPlexModel, slot: int) -> None:
-        """Take the slot, unless there is nothing to hear."""
+        """Take the slot, unless the clip is empty."""
         if not self.over:
             model.join(slot, complete(model.prepare(self.clip.persona)), self.clip.sampling)
 

@@ -1,7 +1,7 @@
-"""What PyTorch sees of a GPU, and the memory that the configured model needs, before anything is loaded.
+"""Reports the GPU as PyTorch sees it and the memory the configured model needs, before anything is loaded.
 
-Runs as a program of its own (``python -m``): torch's memory, a CUDA context and a driver that hangs stay out
-of the process that asks. Reads no weights.
+Runs as a separate program (``python -m``), so that torch's memory, a CUDA context or a hanging driver do not
+affect the process that asks. Reads no weights.
 """
 
 import sys
@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """As ``load.Source``. ``config``: the path of the model's ``config.json``; empty while it is not here."""
+    """See ``load.Source``. ``config``: the path of the model's ``config.json``; empty if it is not on disk
+    yet."""
 
     device: str
     slots: int
@@ -26,9 +27,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class TorchFacts:
-    """``cuda``: the version PyTorch was built for. ``gpu``: the name of the one that the model would be on,
-    empty for none, with its compute ``capability``. ``gpu_needed``, ``gpu_free`` and ``host_needed``: bytes.
-    ``trouble``: why the model cannot run, with what to do. ``warning``: what PyTorch says of GPUs itself."""
+    """``cuda``: the version PyTorch was built for. ``gpu``: the name of the GPU the model would use, or
+    empty, with its compute ``capability``. ``gpu_needed``, ``gpu_free`` and ``host_needed``: bytes.
+    ``trouble``: why the model cannot run, and what to do. ``warning``: PyTorch's own warning about GPUs."""
 
     version: str
     cuda: str = ""
@@ -71,7 +72,7 @@ def probe(wanted: Wanted) -> TorchFacts:
         check_gpu_room(config, device, dtype, slots, *options, lambda _: memory, wanted.cpu_offload)
     except CheckpointUnusable as error:
         return replace(facts, trouble=str(error))
-    except RuntimeError as error:  # torch's, of CUDA that does not start
+    except RuntimeError as error:  # from torch, if CUDA does not start
         return replace(facts, trouble=f"CUDA does not start: {str(error).splitlines()[0]}. Try nvidia-smi.")
     return facts
 

@@ -1,4 +1,4 @@
-"""PersonaPlex as a speech model: personas prepared chunk by chunk and kept, callers stepped as one batch."""
+"""PersonaPlex as a speech model: prepares personas in chunks, caches them, and steps callers as one batch."""
 
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
@@ -31,14 +31,14 @@ from personaplex_ui.models.personaplex.runtime.text import ForcedSpeech, PieceRe
 from personaplex_ui.voices.library import VoiceLibrary
 
 CHUNK_POSITIONS = 32
-"""Positions of a prompt in one forward pass between two ticks."""
+"""Prompt positions per forward pass between two ticks."""
 
 ROOM_FOR_THE_CALL = 16
-"""Positions that must be left in the window after a prompt."""
+"""Positions that must remain in the window after a prompt."""
 
 
 class PersonaPlexModel:
-    """See ``SpeechModel``. ``step_tokens`` gives the tokens too, for the offline command and the tests."""
+    """See ``SpeechModel``. ``step_tokens`` also returns the tokens, for the offline command and the tests."""
 
     name = "personaplex"
 
@@ -79,12 +79,12 @@ class PersonaPlexModel:
         return PromptSize(len(self._role_tokens(persona.text_prompt)), self.stepper.temporal.window - besides)
 
     def _positions_of_voice(self, name: str) -> int:
-        if self.voices.is_recording(name):  # the library keeps it, so that it is at hand when it is prepared
+        if self.voices.is_recording(name):  # the library keeps it for the preparation
             return len(self.voices.recording(name)) // FRAME_SAMPLES
         path = self.voices.path_of(name)
         key = path, path.stat().st_mtime_ns
         if key not in self._voice_positions:
-            # A preset also has tokens left over, for one position more.
+            # A preset also has leftover tokens, for one more position.
             self._voice_positions[key] = load_preset(path, self._lm.dim)[0].positions + 1
         return self._voice_positions[key]
 
@@ -138,7 +138,7 @@ class PersonaPlexModel:
             self._kept.popitem(last=False)
 
     def forget_lost_voices(self) -> None:
-        """What was made of a recording that its user took back goes with it."""
+        """Drop the prepared personas of uploads that are no longer stored."""
         for persona in list(self._kept):
             if self.voices.is_lost_upload(persona.voice):
                 del self._kept[persona]
@@ -162,12 +162,12 @@ class PersonaPlexModel:
         return {slot: self.answer(slot, output) for slot, output in self.step_tokens(heard).items()}
 
     def answer(self, slot: int, output: StepOutput) -> Answer:
-        """``output`` of ``slot`` as its caller gets it. To be asked once for each, in their order,
-        since a letter can come in parts."""
+        """Turn ``output`` of ``slot`` into the caller's answer. Call it once per output, in order, since a
+        letter can arrive in parts."""
         return Answer(np.clip(output.frame, -1.0, 1.0), self._readers[slot].push(int(output.tokens[0])))
 
     def step_tokens(self, heard: Mapping[int, Frame]) -> Mapping[int, StepOutput]:
-        """As ``step``, but the tokens with their sound."""
+        """Like ``step``, but returns the tokens with their sound."""
         forced = {slot: self._speeches[slot].next_token() for slot in heard}
         return self.stepper.step(heard, {slot: token for slot, token in forced.items() if token is not None})
 

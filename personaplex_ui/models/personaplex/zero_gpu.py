@@ -1,7 +1,7 @@
 """PersonaPlex on a Space with ZeroGPU hardware, which lends a GPU to one decorated function at a time.
 
-The function runs in a process forked from this one, which may be used again for later clips: what came here
-after the fork, as a visitor's recording, has to be sent along. Source: the ``spaces`` package, 0.51.
+The function runs in a process forked from this one, which may be reused for later clips, so data that arrived
+after the fork, such as a visitor's recording, has to be passed along. Source: the ``spaces`` package, 0.51.
 """
 
 import os
@@ -18,15 +18,15 @@ from personaplex_ui.models.personaplex.clip_batch import Clip, answer_clips
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 
 NO_LIVE_CALLS = (
-    "This Space runs on ZeroGPU, which lends a GPU for one clip at a time, so live calls cannot be held "
+    "This Space runs on ZeroGPU, which lends a GPU for one clip at a time, so live calls are not possible "
     "here. Send a recording to the API's /converse, or duplicate the Space and choose an L4 as its hardware."
 )
 
 WAKE_SEC = 25.0
-"""To bring the weights to a GPU, and to prepare the persona."""
+"""To move the weights to a GPU and prepare the persona."""
 
 FRAME_SEC = 0.04
-"""A frame on an H200 at the most: a quarter of it is the computing, the rest many small kernels."""
+"""Upper bound per frame on an H200: a quarter is computation, the rest launches of many small kernels."""
 
 LONGEST_SEC = 300
 
@@ -34,7 +34,7 @@ Pieces = tuple[tuple[int, str], ...]
 
 
 def gpu_sec(samples: Samples, persona: Persona, sampling: Sampling, recording: Samples | None) -> int:
-    """For how long a GPU is asked for; what is asked for counts against the visitor's quota."""
+    """The requested GPU time, which counts against the visitor's quota."""
     return min(LONGEST_SEC, round(WAKE_SEC + len(samples) / SAMPLE_RATE_HZ * FRAMES_PER_SEC * FRAME_SEC))
 
 
@@ -42,7 +42,7 @@ class ZeroGpuModel(PersonaPlexModel):
     """See ``OfflineModel``."""
 
     def begin(self) -> None:
-        """Call once, when all weights are where they belong: the platform then takes them over."""
+        """Call once, after all weights are in place; the platform then takes them over."""
         home = os.getpid()
 
         def answer_clip(
@@ -59,10 +59,10 @@ class ZeroGpuModel(PersonaPlexModel):
                     self.forget_lost_voices()
             return answer.samples, answer.pieces
 
-        # Its arguments cross to the other process, the model is there already.
+        # The arguments are sent to the other process, which already has the model.
         self._answer_clip = spaces.GPU(duration=gpu_sec)(answer_clip)
         if Config.zero_gpu:
-            zero.startup()  # else called by gr.Blocks.launch, which this app does not use
+            zero.startup()  # usually called by gr.Blocks.launch, which this app does not use
 
     def answer_clip(self, samples: Samples, persona: Persona, sampling: Sampling) -> tuple[Samples, Pieces]:
         self.prompt_size(persona).check()  # a role that does not fit costs no quota
@@ -70,5 +70,5 @@ class ZeroGpuModel(PersonaPlexModel):
         recording = self.voices.recording(voice) if self.voices.is_upload(voice) else None
         try:
             return self._answer_clip(samples, persona, sampling, recording)
-        except GradioError as error:  # the platform's own, as when the quota is spent
+        except GradioError as error:  # from the platform, for example when the quota is used up
             raise EngineUnavailable(error.message) from error

@@ -1,1 +1,1 @@
-"""A checkpoint's files on the Hugging Face hub: found, fetched once, resumed, explained when that fails."""
+"""Finds, downloads and resumes a checkpoint's files on the Hugging Face hub, and explains failures."""

@@ -1,6 +1,6 @@
-"""One revision of one repository in the hub's cache on this machine: what is there of it, what is missing.
+"""One revision of one repository in the hub's cache on this machine: what it has and what is missing.
 
-Knows the cache's folders; asks no hub.
+Depends on the cache's folders; does not contact the hub.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
 
 log = logging.getLogger(__name__)
 
-FETCH_AGAIN = "Remove it and start again, so that it is fetched anew."
+FETCH_AGAIN = "Remove it and start again to download it again."
 
 
 def free_bytes(folder: Path) -> int:
-    """What the disk of ``folder``, which need not exist yet, has left."""
+    """The free space on the disk of ``folder``, which need not exist yet."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 class HubCache:
-    """``folder``: of the whole cache. Raises HFValidationError for what cannot be a repository's name."""
+    """``folder``: the whole cache. Raises HFValidationError for an invalid repository name."""
 
     def __init__(self, folder: Path, repo: str, revision: str) -> None:
         self.folder = folder
@@ -52,21 +52,21 @@ class HubCache:
         return Path(found) if isinstance(found, str) else None
 
     def blob_of(self, file: RepoSibling) -> Path:
-        """Where the content of ``file`` lies, or will."""
+        """The path of the content of ``file``, which may not exist yet."""
         return self.blobs / f"{file.lfs.sha256 if file.lfs else file.blob_id}"
 
     def lock_of(self, blob: Path) -> Path:
-        """As the hub's client names it."""
+        """The lock file, with the same name as in the hub's client."""
         path = self.folder / ".locks" / self._name / f"{blob.name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def arrived(self, files: list[RepoSibling]) -> int:
-        """Bytes of ``files`` that need not be fetched any more."""
+        """Bytes of ``files`` that are already there."""
         return sum(arrived_bytes(self.blob_of(file), file.size or 0) for file in files)
 
     def is_whole(self, file: RepoSibling, commit: str) -> bool:
-        """Whether the cache has ``file``; one of another size than the hub's is removed."""
+        """Whether the cache has ``file``; a file of the wrong size is removed."""
         path = self.path_of(file.rfilename, commit)
         if path is None:
             return False
@@ -77,11 +77,11 @@ class HubCache:
         return True
 
     def has_parts(self) -> bool:
-        """Whether some file has arrived in part."""
+        """Whether a file has been partly downloaded."""
         return any(self.blobs.glob("*.incomplete"))
 
     def complete(self) -> CheckpointFiles | None:
-        """The checkpoint, if all of it is there."""
+        """The checkpoint, if it is complete."""
         config_path = self.path_of(CONFIG, self.revision)
         if config_path is None:
             return None
@@ -91,7 +91,7 @@ class HubCache:
             return None
 
     def lacks(self) -> str:
-        """``the cache X lacks Y of it``, half a sentence."""
+        """Half a sentence: ``the cache X lacks Y of it``."""
         config_path = self.path_of(CONFIG, self.revision)
         if config_path is None:
             return f"the cache {self.folder} does not hold all of it"
@@ -104,7 +104,7 @@ class HubCache:
 
 
 def remove(path: Path) -> None:
-    """Remove a file of the cache: the link and what it leads to."""
+    """Remove a file of the cache: the link and its target."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 

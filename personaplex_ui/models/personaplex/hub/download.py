@@ -1,8 +1,8 @@
-"""Finds the files of a checkpoint: in a local folder, or on the Hugging Face hub by way of its cache.
+"""Finds the files of a checkpoint: in a local folder, or on the Hugging Face hub through its cache.
 
-Knows names and sizes; reads no weights. The environment is read by ``huggingface_hub`` alone (HF_HOME,
-HF_ENDPOINT, HF_HUB_OFFLINE). Large files come over several connections at once; all others, and the links of
-the cache, are left to the hub's client.
+Depends on names and sizes, not on the weights. Only ``huggingface_hub`` reads the environment (HF_HOME,
+HF_ENDPOINT, HF_HUB_OFFLINE). Large files are downloaded over several connections; all others, and the links
+of the cache, are left to the hub's client.
 """
 
 import importlib
@@ -58,9 +58,9 @@ REPORT_EVERY_SEC = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """How the hub is reached, by default as the environment says.
+    """How to reach the hub; the environment sets the defaults.
 
-    ``token`` None: the one this machine is signed in with, if any.
+    ``token``: None for the token this machine is signed in with, if any.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -75,14 +75,14 @@ def find_checkpoint(
     report: Report,
     check_config: Callable[[Config], None] = lambda config: None,
 ) -> CheckpointFiles:
-    """The files of ``repo``, a hub id or a local folder; what the cache lacks is fetched.
+    """The files of ``repo``, a hub id or a local folder; missing files are downloaded.
 
     Blocks for as long as the download takes; meanwhile another thread calls ``report``, never two at once.
     ``check_config`` is called before anything large is fetched, and may raise. Where the hub cannot be asked
     or refuses, a complete cache is enough.
 
     Raises:
-        CheckpointUnusable: with what is wrong and what to do next.
+        CheckpointUnusable: the message says what is wrong and what to do next.
     """
     folder = Path(repo).expanduser()
     if folder.is_dir():
@@ -102,9 +102,9 @@ def find_checkpoint(
 
 
 class Repository:
-    """One revision of one repository: what the hub has of it, and what ``cache`` has.
+    """One revision of one repository, on the hub and in ``cache``.
 
-    Raises HFValidationError for what cannot be a repository's name.
+    Raises HFValidationError for an invalid repository name.
     """
 
     def __init__(self, repo: str, revision: str | None, hub: Hub) -> None:
@@ -114,7 +114,7 @@ class Repository:
 
     def find(self, report: Report, check_config: Callable[[Config], None]) -> CheckpointFiles:
         """See ``find_checkpoint``."""
-        # After an interruption Xet begins at zero (xet-core, issues 358 and 715).
+        # Xet restarts from zero after an interruption (xet-core, issues 358 and 715).
         constants.HF_HUB_DISABLE_XET = True
         if constants.HF_HUB_ENABLE_HF_TRANSFER:
             try:
@@ -141,7 +141,7 @@ class Repository:
         check_config(config)
         self._fetch_missing(FileNames.from_config(config), commit, on_hub, report)
         if self.cache.path_of(CONFIG, self.cache.revision) != config_path:
-            # Only now may the branch lead to this commit: without the network, it must lead to a whole one.
+            # Only now may the branch point to this commit: offline, it must point to a complete one.
             self._fetch(CONFIG, self.cache.revision)
         return files_in(config_path.parent, self.cache.repo, licence_note(self.cache.repo), FETCH_AGAIN)
 
@@ -199,22 +199,22 @@ class Repository:
                 self._fetch_file(file, commit)
 
     def _fetch_file(self, file: RepoSibling, commit: str) -> None:
-        """Fetch ``file``, going on where a former attempt broke off."""
+        """Download ``file``, resuming an earlier attempt."""
         blob = self.cache.blob_of(file)
         if file.lfs is not None and not constants.HF_HUB_ENABLE_HF_TRANSFER and not blob.is_file():
             with self.in_words():
                 self._fetch_in_parts(file, blob, commit)
         path = self._fetch(file.rfilename, commit)
-        # The client compares sizes only, and part of the file may be from another time or program.
+        # The client compares only sizes, and part of the file may come from another run or program.
         if file.lfs is not None and sha256_of(path) != file.lfs.sha256:
             remove(path)
             raise CheckpointUnusable(
                 f"{file.rfilename} of {self.cache.repo} arrived damaged and was removed. "
-                "Start again to fetch it anew."
+                "Start again to download it again."
             )
 
     def _fetch_in_parts(self, file: RepoSibling, blob: Path, commit: str) -> None:
-        """Put ``file`` in its place in the cache, unless the server sends whole files only."""
+        """Download ``file`` into the cache in parts, unless the server sends only whole files."""
         name, token = file.rfilename, self._hub.token
         url = hf_hub_url(self.cache.repo, name, revision=commit, endpoint=self._hub.endpoint)
 
@@ -226,7 +226,7 @@ class Repository:
                 )
             headers: dict[str, str] = build_hf_headers(token=token)
             if urlsplit(found.location).netloc != urlsplit(url).netloc:
-                headers.pop("authorization", None)  # where files lie, a signature in the address is enough
+                headers.pop("authorization", None)  # the storage server needs only the signature in the URL
             return Location(found.location, headers)
 
         timeout = (HUB_TIMEOUT_SEC, float(constants.HF_HUB_DOWNLOAD_TIMEOUT))
@@ -242,7 +242,7 @@ class Repository:
                 discard_parts(blob)
 
     def _fetch(self, name: str, revision: str) -> Path:
-        """By the hub's client."""
+        """Download with the hub's client."""
 
         def fetch() -> str:
             return hf_hub_download(
@@ -266,7 +266,7 @@ class Repository:
 
     @contextmanager
     def in_words(self) -> Generator[None]:
-        """Turn what the hub's client raises into a sentence."""
+        """Turn exceptions of the hub's client into a sentence."""
         try:
             yield
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -279,7 +279,7 @@ class Repository:
 
 
 def _set_transfer_aside(why: str) -> None:
-    log.warning("HF_HUB_ENABLE_HF_TRANSFER is set, but %s. It is left aside; the download is parallel.", why)
+    log.warning("HF_HUB_ENABLE_HF_TRANSFER is set, but %s. It is ignored; the download is parallel.", why)
     constants.HF_HUB_ENABLE_HF_TRANSFER = False
 
 

@@ -1,7 +1,7 @@
-"""What the hub's client raises, in words: one sentence for each way to fail, with the next step.
+"""Explains the exceptions of the hub's client: one sentence for each failure, with the next step.
 
-Knows exceptions and status codes; asks no hub. The exceptions' own texts are never shown: they may hold
-addresses that sign in.
+Depends on exceptions and status codes; does not contact the hub. The exceptions' own messages are never
+shown, because they may contain signed URLs.
 """
 
 import errno
@@ -24,19 +24,19 @@ TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
 
 def cause_of(error: Exception) -> BaseException:
-    """The error behind the one that says no more than that a file is not in the cache."""
+    """The cause of an error that only says that a file is not in the cache."""
     return (error.__cause__ or error) if isinstance(error, LocalEntryNotFoundError) else error
 
 
 def is_misfit(error: BaseException) -> bool:
-    """Whether what has arrived of a file cannot be its beginning, so that going on from there cannot work."""
+    """Whether the downloaded part is not the file's beginning, so that resuming cannot work."""
     return (isinstance(error, requests.HTTPError) and _status(error) == 416) or (
         type(error) is OSError and "Consistency check failed" in str(error)
     )
 
 
 def in_words(error: BaseException, cache: HubCache, has_token: bool) -> str:
-    """What went wrong with what was to be in ``cache``, and what to do next."""
+    """What went wrong with the download into ``cache``, and what to do next."""
     if isinstance(error, requests.HTTPError):
         is_about_access = _is_about_access(error)
         return _not_given(error, cache, has_token) if is_about_access else _refused(error, cache)
@@ -46,7 +46,7 @@ def in_words(error: BaseException, cache: HubCache, has_token: bool) -> str:
         case _ if is_misfit(error):
             return (
                 f"A file of {cache.repo} did not arrive as announced and was removed. Start again to "
-                "fetch it anew; if that fails too, check the proxy and HF_ENDPOINT, if they are set."
+                "fetch it again; if that fails too, check the proxy and HF_ENDPOINT, if they are set."
             )
         case OfflineModeIsEnabled():
             return (
@@ -71,14 +71,14 @@ def _status(error: requests.HTTPError) -> int:
 
 
 def _is_about_access(error: requests.HTTPError) -> bool:
-    """Whether what is wrong is the name of what was asked for, or who asks."""
+    """Whether the name or the access rights are wrong."""
     # GatedRepoError is a RepositoryNotFoundError.
     unknown = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError)
     return unknown or _status(error) in (401, 403)
 
 
 def _not_given(error: requests.HTTPError, cache: HubCache, has_token: bool) -> str:
-    """The hub does not have it, or not for who asks; it does not always say which of the two."""
+    """The hub does not have it, or denies access; it does not always say which."""
     status = _status(error)
     page = f"https://huggingface.co/{cache.repo}"
     match error:
@@ -121,14 +121,14 @@ def _not_given(error: requests.HTTPError, cache: HubCache, has_token: bool) -> s
 
 
 def _refused(error: requests.HTTPError, cache: HubCache) -> str:
-    """The hub has what was asked for, and answers with something else."""
+    """The hub has the file but refuses the request."""
     match _status(error):
         case 404:
             return f"{cache.repo} lacks a file that the hub had listed. Start again."
         case _ if is_misfit(error):
             return (
                 f"A part of {cache.repo} that arrived earlier did not fit and was removed. "
-                "Start again to fetch it anew."
+                "Start again to fetch it again."
             )
         case 429:
             return (
@@ -137,15 +137,14 @@ def _refused(error: requests.HTTPError, cache: HubCache) -> str:
             )
         case status if status >= 500:
             return (
-                f"The hub has trouble of its own (error {status}), and {cache.lacks()}. "
-                "Start again in some minutes."
+                f"The hub has a problem (error {status}), and {cache.lacks()}. Start again in some minutes."
             )
         case status:
             return f"The hub refuses the request (error {status}). Check {HF_REPO}, and HF_ENDPOINT if set."
 
 
 def _unreachable(error: requests.RequestException, cache: HubCache) -> str:
-    """No answer came, or not all of it."""
+    """No answer came, or only part of one."""
     match error:
         case requests.exceptions.SSLError() | requests.exceptions.ProxyError():
             return (

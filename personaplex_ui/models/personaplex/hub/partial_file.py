@@ -1,8 +1,8 @@
 """A large file of the hub's cache while it arrives in parts, in any order.
 
-It lies beside its place. A second file counts what has arrived of each part and is written after each piece,
-so that the process may be killed at any time and nothing is fetched twice. The hub's client would take such a
-file for a beginning, so that its name is not one that the client knows.
+It is stored beside its final place. A second file counts the bytes of each part and is updated after each
+piece, so that the process may be killed at any time and nothing is downloaded twice. Its name is unknown to
+the hub's client, which would mistake it for the beginning of the file.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Self
 
 MIN_PART_BYTES, MAX_PART_BYTES = 1 << 20, 32 << 20
 PARTS = 32
-"""As many as this, where the limits allow it: several for each connection, as some are slower than others."""
+"""The number of parts, if the limits allow it: several per connection, since some are slower than others."""
 
 _HEADER = struct.Struct("<8sQQ")
 _MAGIC = b"PARTS 1\n"
@@ -21,8 +21,8 @@ _COUNT_BYTES = 4
 
 
 def arrived_bytes(blob: Path, size: int) -> int:
-    """What is there of ``blob``, in whatever form; ``size``: of the whole. May be asked from any thread, also
-    while it is fetched."""
+    """How much of ``blob`` is there, in any form; ``size``: of the whole file. Thread-safe, even during the
+    download."""
     # In the order in which a file moves, so that it is never missed between two places.
     single = _size(_single_path(blob))
     counts = _read_counts(blob, size)
@@ -41,10 +41,10 @@ def discard_all_parts(folder: Path) -> None:
 
 
 class PartialFile:
-    """``with PartialFile(blob, size) as file``: goes on with what is there. Only one process may do so. Its
-    methods may be called from several threads, each part by one of them at a time.
+    """``with PartialFile(blob, size) as file`` resumes what is there. Only one process may use it. Several
+    threads may call its methods, but each part only one at a time.
 
-    Raises OSError, there and in each method.
+    The constructor and all methods raise OSError.
     """
 
     def __init__(self, blob: Path, size: int) -> None:
@@ -66,7 +66,7 @@ class PartialFile:
         os.close(self._counts)
 
     def _begin(self) -> list[int]:
-        """An empty file, or the beginning that the hub's client has fetched."""
+        """Start with an empty file, or with the beginning that the hub's client has downloaded."""
         discard_parts(self._blob)
         single = _single_path(self._blob)
         there = _size(single)
@@ -75,7 +75,7 @@ class PartialFile:
             there = 0
         counts = [max(0, min(there - part.start, len(part))) for part in self._parts]
         content = _header(self.size) + struct.pack(f"<{len(counts)}I", *counts)
-        _counts_path(self._blob).write_bytes(content)  # these count from when the other file is there
+        _counts_path(self._blob).write_bytes(content)  # valid once the other file exists
         if there:
             os.replace(single, _parts_path(self._blob))
         else:
@@ -83,15 +83,15 @@ class PartialFile:
         return counts
 
     def missing_parts(self) -> list[int]:
-        """The numbers of the parts that are not all there."""
+        """The numbers of the incomplete parts."""
         return [n for n, part in enumerate(self._parts) if self._arrived[n] < len(part)]
 
     def missing_range(self, part: int) -> tuple[int, int]:
-        """The bytes that ``part`` lacks: from the first up to, not including, the second."""
+        """The missing bytes of ``part``: from the first up to, but not including, the second."""
         return self._parts[part].start + self._arrived[part], self._parts[part].stop
 
     def append(self, part: int, piece: bytes) -> None:
-        """The next bytes of ``part``."""
+        """Write the next bytes of ``part``."""
         start, end = self.missing_range(part)
         assert len(piece) <= end - start, "no part reaches into the next"
         left = memoryview(piece)
@@ -103,7 +103,7 @@ class PartialFile:
         os.pwrite(self._counts, struct.pack("<I", self._arrived[part]), place)
 
     def finish(self) -> None:
-        """All parts are there: put the file in its place."""
+        """Move the complete file to its final place."""
         os.replace(_parts_path(self._blob), self._blob)
         _counts_path(self._blob).unlink(missing_ok=True)
 
@@ -117,7 +117,7 @@ def _counts_path(blob: Path) -> Path:
 
 
 def _single_path(blob: Path) -> Path:
-    """Where the hub's client writes, from the beginning on."""
+    """The path to which the hub's client writes, from the beginning on."""
     return blob.with_name(f"{blob.name}.incomplete")
 
 
@@ -135,7 +135,7 @@ def _header(size: int) -> bytes:
 
 
 def _read_counts(blob: Path, size: int) -> list[int] | None:
-    """What has arrived of each part; None where there are none, or of another file."""
+    """The bytes of each part that have arrived; None if there are none or they belong to another file."""
     try:
         content = _counts_path(blob).read_bytes()
         if _parts_path(blob).stat().st_size > size:

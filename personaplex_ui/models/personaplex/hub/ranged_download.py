@@ -1,6 +1,6 @@
-"""Fetches one large file over several HTTP connections, each of which asks for one part after the other.
+"""Downloads one large file over several HTTP connections, each of which requests one part after another.
 
-Depends on HTTP and a ``PartialFile``, not on the hub: a function tells where the file is.
+Depends on HTTP and a ``PartialFile``, not on the hub; a function returns the file's location.
 """
 
 import logging
@@ -18,38 +18,38 @@ from personaplex_ui.models.personaplex.hub.partial_file import PartialFile
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 8
-"""What browsers and the hub's own programs open at most to one host; past that little is won."""
+"""The most that browsers and the hub's own programs open to one host; more gain little."""
 
 PIECE_BYTES = 1 << 18
 MOST_FAILURES = 6
-"""Of one connection in a row, without a byte in between: half a minute without a network."""
+"""Consecutive failures of one connection without a byte in between: half a minute without a network."""
 
 WAIT_SEC = 1.0
-"""After a first failure, and twice as long after each that follows it."""
+"""Wait after the first failure; it doubles with each further one."""
 
 MAX_WAIT_SEC = 60.0
-"""However long a server asks to wait."""
+"""Upper limit, however long a server asks to wait."""
 
 _AGAIN = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """``headers`` may sign in: they are for this host alone, not for another that it redirects to."""
+    """``headers`` may contain credentials: they are only for this host, not for one it redirects to."""
 
     url: str
     headers: dict[str, str] = field(repr=False)
 
 
 class RangesUnsupported(Exception):
-    """The server sends the whole file, whatever part it is asked for."""
+    """The server ignores ranges and sends the whole file."""
 
 
 class RangedDownload:
-    """``run`` it once, for one file. ``locate`` is asked at the beginning, and again when an address has
-    expired. ``timeout``: to connect, and between two pieces, in seconds; ``wait`` is given seconds.
+    """Downloads one file; call ``run`` once. ``locate`` is called at the beginning, and again when a URL has
+    expired. ``timeout``: to connect, and between two pieces, in seconds; ``wait`` takes seconds.
 
-    Threads: each connection has one, and they end with ``run``.
+    Each connection has its own thread, which ends with ``run``.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class RangedDownload:
         self._failure: Exception | None = None
 
     def run(self) -> None:
-        """Fetch all that is missing; blocks.
+        """Download everything that is missing; blocks.
 
         Raises:
             RangesUnsupported: nothing was written.
-            requests.RequestException: no connection gets on any more; what has arrived is kept.
-            OSError: of the disk. Whatever ``locate`` raises.
+            requests.RequestException: no connection makes progress; what has arrived is kept.
+            OSError: the disk failed. Also whatever ``locate`` raises.
         """
         threads = [self._start()]
         try:
             while threads[0].is_alive() and not self._does_ranges.wait(0.05):
                 pass
-            if self._does_ranges.is_set():  # another server would send the whole file to each
+            if self._does_ranges.is_set():  # without ranges, each connection would get the whole file
                 threads += [self._start() for _ in range(min(CONNECTIONS - 1, len(self._parts)))]
             for thread in threads:
                 thread.join()
@@ -99,7 +99,7 @@ class RangedDownload:
         return thread
 
     def _work(self) -> None:
-        """One connection. Where it does not get on, it leaves its part to the others."""
+        """Serve one connection. If it fails, it leaves its part to the others."""
         with requests.Session() as session:
             while not self._stopped.is_set():
                 with self._lock:
@@ -138,14 +138,14 @@ class RangedDownload:
                 self._wait(wait_sec)
 
     def _located(self, expired: Location | None) -> Location:
-        """Where the file is; asked for anew if that is ``expired``."""
+        """The file's location; requested again if the known one is ``expired``."""
         with self._lock:
             if self._location is None or self._location is expired:
                 self._location = self._locate()
             return self._location
 
     def _receive(self, session: requests.Session, location: Location, part: int) -> None:
-        """As much of ``part`` as comes in one answer."""
+        """Write as much of ``part`` as comes in one answer."""
         start, end = self._file.missing_range(part)
         headers = {**location.headers, "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         with session.get(location.url, headers=headers, stream=True, timeout=self._timeout) as response:
@@ -164,7 +164,7 @@ class RangedDownload:
 
 
 def _read(response: requests.Response) -> bytes:
-    """What has come, as soon as it comes: nothing of it is lost when the connection breaks after it."""
+    """Data as soon as it arrives, so that nothing is lost if the connection breaks afterwards."""
     try:
         return response.raw.read1(PIECE_BYTES)
     except urllib3.exceptions.HTTPError as error:
@@ -186,7 +186,7 @@ def _status(error: Exception) -> int:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether asking again is useless. A refusal may come of a signature that has expired."""
+    """Whether a retry is useless. A refusal may be due to an expired signature."""
     status = _status(error)
     return 400 <= status < 500 and status not in (401, 403) and status not in _AGAIN
 

@@ -1,6 +1,6 @@
-"""Whether a checkpoint could be had now, and how much of it is still to fetch. Fetches and writes nothing.
+"""Checks whether a checkpoint is available now, and how much of it is missing. Downloads nothing.
 
-Asks what the download would ask, and gives its sentences.
+Sends the same requests as the download, and reports the same sentences.
 """
 
 from dataclasses import dataclass, replace
@@ -28,11 +28,11 @@ ASKED_WITHIN_SEC = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """``is_complete``: all files are here, so no hub is needed. ``config``: the path of ``config.json``, or
-    empty while it is not here. ``refusal``: why the checkpoint cannot be had, with what to do.
+    """``is_complete``: all files are here, so the hub is not needed. ``config``: the path of ``config.json``,
+    or empty if it is missing. ``refusal``: why the checkpoint is unavailable, and what to do.
 
-    In bytes: ``to_come`` of ``size`` go into ``folder``, whose disk has ``free``; ``size`` is 0 when the hub
-    was not asked.
+    In bytes: ``to_come`` of ``size`` are still to be downloaded into ``folder``, whose disk has ``free``
+    left; ``size`` is 0 if the hub was not asked.
     """
 
     is_complete: bool = False
@@ -67,7 +67,7 @@ def survey(repo: str, revision: str | None, hub: Hub, ask_hub: bool = True) -> S
     try:
         commit, on_hub = repository.ask(ASKED_WITHIN_SEC)
         with repository.in_words():
-            # A gated repository is listed to everybody; its files are for those who accepted the licence.
+            # Everybody can list a gated repository, but its files need an accepted licence.
             url = hf_hub_url(repo, CONFIG, revision=commit, endpoint=hub.endpoint)
             get_hf_file_metadata(url, token=hub.token, timeout=ASKED_WITHIN_SEC)
         names = FileNames.from_config(read_json(config, FETCH_AGAIN) if config else {}).in_order()

@@ -1,7 +1,7 @@
-"""Loads a checkpoint: the language model without what inference throws away, Mimi, and the text tokenizer.
+"""Loads a checkpoint: the parts of the language model that inference uses, Mimi, and the text tokenizer.
 
-Knows moshi's classes and the released names of the tensors; no hub, no callers. Modules are built without
-memory (on torch's meta device), then every tensor is read once, straight to its device and dtype.
+Depends on moshi's classes and the released tensor names, not on the hub or callers. Modules are built without
+memory (on torch's meta device), then every tensor is read once, directly to its device and dtype.
 """
 
 import logging
@@ -51,10 +51,10 @@ def load_language_model(
     quantize: bool = False,
 ) -> LMModel:
     """The model with the assistant's 8 depth steps, ready for inference. ``cpu_offload``: its temporal layers
-    stay in host memory, and are never all on ``device``. ``quantize``: see ``int8``.
+    stay in host memory and are never all on ``device``. ``quantize``: see ``int8``.
 
     Raises:
-        CheckpointUnusable: the file is not what PersonaPlex needs, or there is no room for it.
+        CheckpointUnusable: the file is not a PersonaPlex model, or there is no room for it.
     """
     sizes = language_model_sizes(files.config)
     model = empty_language_model(sizes.moshi_arguments(), dtype)
@@ -81,14 +81,14 @@ def load_language_model(
         except torch.OutOfMemoryError as error:
             raise CheckpointUnusable(
                 f"The memory of {device} was full after {human_size(read)} of {human_size(total)} of "
-                "weights. End what else uses it, or take a larger one."
+                "weights. Stop other programs that use it, or use a larger GPU."
             ) from error
     report(f"Loading the model: {total / 1e6:,.0f} of {total / 1e6:,.0f} MB.", 1.0)
     model.load_state_dict(state, assign=True)
     loaded = _for_inference(model)
     choose_way(loaded, device, dtype)
     if cpu_offload:
-        del state  # it holds the weights of all layers a second time
+        del state  # it holds a second reference to the weights of all layers
         move_layers_to_host(loaded, device)
     return loaded
 
@@ -142,7 +142,7 @@ def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
     except (RuntimeError, OSError) as error:
         raise CheckpointUnusable(
             f"{name} is not a tokenizer of SentencePiece, or it is damaged. Remove "
-            f"{files.tokenizer.resolve()} and start again to fetch it anew, or copy it again."
+            f"{files.tokenizer.resolve()} and start again to fetch it again, or copy it again."
         ) from error
     known = language_model_sizes(files.config).text_card
     if pieces > known:
@@ -157,8 +157,8 @@ def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves out all initial values: they are read from a file anyway, and to draw them on the meta device,
-    torch imports its compiler (4 s and 130 MB)."""
+    """Skips all initial values: they are read from a file anyway, and to draw them on the meta device, torch
+    would import its compiler (4 s and 130 MB)."""
 
     def __torch_function__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -170,7 +170,7 @@ class _Unfilled(TorchFunctionMode):
 
 class _UnfilledLanguageModel(LMModel):
     def _init_weights(self) -> None:
-        """Nothing: see ``_Unfilled``."""
+        """Does nothing; see ``_Unfilled``."""
 
 
 def empty_language_model(arguments: dict[str, Any], dtype: torch.dtype) -> LMModel:
@@ -202,7 +202,7 @@ def _for_inference(model: _Model) -> _Model:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a tensor of the model comes from: a whole tensor of the file, or ``rows`` of one."""
+    """The source of one of the model's tensors: a whole tensor of the file, or ``rows`` of one."""
 
     name: str
     first_row: int = 0
@@ -210,7 +210,7 @@ class _Source:
 
 
 def _sources(model: LMModel, file: SafetensorsFile, released_steps: int) -> dict[str, _Source]:
-    """For each tensor of ``model`` its place in ``file``; refuses what is missing or misshapen."""
+    """The place in ``file`` of each tensor of ``model``; refuses missing and misshapen ones."""
     sources: dict[str, _Source] = {}
     missing: list[str] = []
     misshapen: list[str] = []
@@ -219,7 +219,7 @@ def _sources(model: LMModel, file: SafetensorsFile, released_steps: int) -> dict
         sources[name] = source
         given = file.shapes.get(source.name)
         is_by_step = source.rows is not None and source.name.startswith("depformer.")
-        # Files with the assistant's depth steps only are known to the reference too.
+        # The reference also accepts files with only the assistant's depth steps.
         steps = (released_steps, CODEBOOKS) if is_by_step else (1,)
         shapes = [(tensor.shape[0] * count, *tensor.shape[1:]) for count in steps]
         if given is None:
@@ -257,7 +257,7 @@ def _is_dropped(name: str) -> bool:
         r"|depformer\.layers\.\d+\.(?:gating|self_attn\.in_projs|self_attn\.out_projs))\.(\d+)\..*",
         name,
     )
-    # The embedding of a step is read by the next one, so there is one less of them.
+    # The next step reads the embedding of a step, so there is one fewer of them.
     return by_step is not None and int(by_step[2]) >= (CODEBOOKS - 1 if by_step[1] else CODEBOOKS)
 
 
@@ -265,7 +265,7 @@ def _check_names(file: str, kind: str, missing: Iterable[str], unexpected: Itera
     missing, unexpected = sorted(set(missing)), sorted(unexpected)
     if len(unexpected) > total // 2:
         raise CheckpointUnusable(
-            f"{file} is that of another model than a {kind}: it holds {_some(unexpected)}. Correct {HF_REPO}."
+            f"{file} is not a {kind}: it contains {_some(unexpected)}. Correct {HF_REPO}."
         )
     if missing:
         raise CheckpointUnusable(

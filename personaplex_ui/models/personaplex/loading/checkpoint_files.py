@@ -1,6 +1,6 @@
-"""What a checkpoint consists of, and how its files are found in one folder.
+"""The files of a checkpoint, and how they are found in one folder.
 
-Knows names and the two JSON files; no hub and no weights.
+Depends on file names and the two JSON files, not on the hub or the weights.
 """
 
 import json
@@ -18,7 +18,7 @@ Report: TypeAlias = Callable[[str, float], None]
 Config: TypeAlias = dict[str, object]
 
 HF_REPO = setting("HF_REPO")
-"""As a sentence of an error names it."""
+"""The name in error messages."""
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -42,7 +42,7 @@ class CheckpointUnusable(PersonaplexError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFiles:
-    """``config`` and ``mimi_config`` as they stand in their files; ``voices``: the archive of the presets."""
+    """``config`` and ``mimi_config`` as in their files; ``voices``: the archive of the presets."""
 
     config: Config
     weights: Path
@@ -56,7 +56,7 @@ class CheckpointFiles:
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """The names of the files that a config asks for; ``voices.tgz`` is not among them: it may be missing."""
+    """The names of the files that a config requires; ``voices.tgz`` is not included, since it is optional."""
 
     weights: str
     mimi: str
@@ -65,7 +65,7 @@ class FileNames:
 
     @classmethod
     def from_config(cls, config: Config) -> "FileNames":
-        """Raises CheckpointUnusable when a name leads out of the checkpoint."""
+        """Raises CheckpointUnusable if a name leads out of the checkpoint."""
 
         def name(key: str, default: str) -> str:
             value = config.get(key) or default
@@ -84,12 +84,12 @@ class FileNames:
         )
 
     def in_order(self) -> list[str]:
-        """The smallest first, so that what is wrong shows early."""
+        """The smallest first, so that problems show early."""
         return [*([self.mimi_config] if self.mimi_config else []), self.tokenizer, self.mimi, self.weights]
 
 
 def files_in(folder: Path, repo: str, licence_note: str, remedy: str) -> CheckpointFiles:
-    """The checkpoint whose files all lie in ``folder``. ``remedy``: what to do when one is missing or broken.
+    """The checkpoint in ``folder``. ``remedy``: what to do if a file is missing or damaged.
 
     Raises:
         CheckpointUnusable: a file is missing, or one of the JSON files cannot be read.
@@ -113,7 +113,7 @@ def files_in(folder: Path, repo: str, licence_note: str, remedy: str) -> Checkpo
 
 
 def read_json(path: Path, remedy: str) -> Config:
-    """Raises CheckpointUnusable when ``path`` does not hold a JSON object."""
+    """Raises CheckpointUnusable if ``path`` does not contain a JSON object."""
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -130,7 +130,7 @@ def read_json(path: Path, remedy: str) -> Config:
 
 
 def licence_note(repo: str) -> str:
-    """What users must be told of the licence of a repository's weights, one sentence."""
+    """A sentence for users about the licence of a repository's weights."""
     return LICENCE_NOTES.get(
         repo.lower(), f"For the licence of these weights see https://huggingface.co/{repo}."
     )

@@ -13,8 +13,8 @@ from personaplex_ui.models.personaplex.loading.model_sizes import language_model
 from personaplex_ui.models.personaplex.loading.offload import device_bytes
 
 GPU_RESERVE_BYTES = 1_000_000_000
-"""Besides weights and calls: Mimi (0.4 GB), the states of prompts in the making, CUDA's own work space, and
-of int8 one layer's weights as they were (0.2 GB), where no kernel multiplies by int8."""
+"""Besides weights and calls: Mimi (0.4 GB), prompts in preparation, CUDA's workspace and, without an int8
+kernel, one layer's dequantized weights (0.2 GB)."""
 
 FreeMemory = Callable[[torch.device], tuple[int, int]]
 """Free and total bytes of a GPU, as ``torch.cuda.mem_get_info``."""
@@ -22,7 +22,7 @@ FreeMemory = Callable[[torch.device], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeeds:
-    """Bytes where the model runs: ``weights``, ``call`` for each call at full window, and ``besides``."""
+    """Bytes on the model's device: ``weights``, ``call`` per call at full window, and ``besides``."""
 
     weights: int
     call: int
@@ -32,7 +32,7 @@ class MemoryNeeds:
         return self.weights + max_calls * self.call + self.besides
 
     def fitting(self, free: int) -> int:
-        """How many calls ``free`` bytes have room for; 0 or less for none."""
+        """How many calls fit into ``free`` bytes; 0 or less means none."""
         return (free - self.weights - self.besides) // self.call
 
 
@@ -43,8 +43,8 @@ def memory_needs(
     quantize: bool = False,
     cpu_offload: bool = False,
 ) -> MemoryNeeds:
-    """What ``config.json`` alone tells. ``quantize``: the layers will be int8; ``cpu_offload``: the temporal
-    ones will stay in host memory.
+    """Compute the needs from ``config.json`` alone. ``quantize``: the layers will be int8; ``cpu_offload``:
+    the temporal layers will stay in host memory.
 
     Raises:
         CheckpointUnusable: the config cannot be used.
@@ -67,7 +67,7 @@ def check_gpu_room(
     free_memory: FreeMemory = torch.cuda.mem_get_info,
     cpu_offload: bool = False,
 ) -> None:
-    """Whether model and calls will fit, by ``memory_needs``. Only looks at the config on a CPU.
+    """Check by ``memory_needs`` that the model and its calls fit. On a CPU, only checks the config.
 
     Raises:
         CheckpointUnusable: there is no room, or the config cannot be used.
@@ -89,7 +89,7 @@ def check_gpu_room(
         helps += [f"{setting('QUANTIZE', 'int8')}, which halves the weights{still}"]
     if not cpu_offload and needs(quantize, True).total(max_calls) <= free:
         helps += [f"{setting('CPU_OFFLOAD', 1)}, which is slow and for clips only"]
-    helps += ["ending what else uses this GPU", "a GPU with more memory"]
+    helps += ["stopping other programs that use this GPU", "a GPU with more memory"]
     raise CheckpointUnusable(
         f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(here.weights)} for the weights, "
         f"{human_size(here.call)} for each of {setting('MAX_CALLS', max_calls)} calls and "

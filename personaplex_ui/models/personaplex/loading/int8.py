@@ -1,6 +1,6 @@
-"""Linear layers whose weights are kept as int8, with one scale for each of their rows.
+"""Linear layers with int8 weights and one scale per row.
 
-Knows numbers and modules; not where the weights come from. Inputs and results keep the model's dtype.
+Independent of where the weights come from. Inputs and outputs keep the model's dtype.
 """
 
 import logging
@@ -15,26 +15,26 @@ from torch.nn.functional import linear
 log = logging.getLogger(__name__)
 
 QUANTIZED = ("transformer.layers.", "depformer.layers.")
-"""How the names of the modules begin whose linear layers are quantized: nearly all of the weights. Embeddings
-and heads, which suffer most from it, keep their numbers."""
+"""Prefixes of the modules whose linear layers are quantized: nearly all of the weights. Embeddings and heads,
+which quantization hurts most, stay as they are."""
 
 LARGEST = 127
-"""-128 is left out, so that positive and negative numbers are rounded alike."""
+"""-128 is not used, so that positive and negative numbers are rounded alike."""
 
 BLOCK_NUMBERS = 2**20
-"""Quantized at once: besides what is kept there is never a whole tensor."""
+"""Numbers quantized at once, so that a whole float tensor is never in memory."""
 
 KERNEL_COLUMNS = 16
-"""torch's kernel for bfloat16 on x86 (``int8mm_kernel.cpp``) reads 16 columns at once, aligned, and where
-there are fewer it reads what is not there: the process dies."""
+"""torch's kernel for bfloat16 on x86 (``int8mm_kernel.cpp``) reads 16 aligned columns at once; with fewer it
+reads out of bounds and the process crashes."""
 
 AGREES = 0.01
-"""How far torch's kernel may be from the plain computation. Measured: 0.002 in bfloat16."""
+"""Allowed deviation of torch's kernel from the plain computation. Measured: 0.002 in bfloat16."""
 
 
 class Int8Linear(Module):
-    """As ``nn.Linear`` without a bias: ``[..., in]`` -> ``[..., out]``. ``weight`` int8 ``[out, in]``;
-    ``scale`` ``[out]`` is of the model's dtype."""
+    """Like ``nn.Linear`` without a bias: ``[..., in]`` -> ``[..., out]``. ``weight`` int8 ``[out, in]``;
+    ``scale`` ``[out]`` has the model's dtype."""
 
     weight: Tensor
     scale: Tensor
@@ -58,7 +58,7 @@ def _plain(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def _by_kernel(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    # On CUDA, torch 2.9 gives float32 whatever goes in.
+    # On CUDA, torch 2.9 always returns float32.
     return cast(Any, torch)._weight_int8pack_mm(rows, weight, scale).to(rows.dtype)
 
 
@@ -66,7 +66,7 @@ def _by_kernel(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def choose_way(model: Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Let the quantized layers of ``model`` use torch's kernel where it works on ``device``."""
+    """Let the quantized layers of ``model`` use torch's kernel if it works on ``device``."""
     layers = [module for module in model.modules() if isinstance(module, Int8Linear)]
     usable = [layer for layer in layers if _is_usable(device, dtype, layer.weight.shape[1])]
     if usable and kernel_works(device, dtype):
@@ -80,7 +80,7 @@ def _is_usable(device: torch.device, dtype: torch.dtype, columns: int) -> bool:
 
 
 def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Tries torch's kernel: not every device has one, and its results are checked nowhere else."""
+    """Try torch's kernel: not every device has one, and its results are checked nowhere else."""
     draw = torch.Generator().manual_seed(0)
     weight, scale = quantize(torch.randn(48, 4 * KERNEL_COLUMNS, generator=draw), dtype)
     for count in (1, 4, 32):
@@ -103,7 +103,7 @@ def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
 def quantize(rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """``rows`` float32 ``[n, in]`` as int8 ``[n, in]`` and scales ``[n]`` of ``dtype``."""
     scale = (rows.abs().amax(dim=1) / LARGEST).to(dtype)
-    # By the scale as it is kept: rounded to bfloat16 it is off by up to 0.4 %, which the numbers make up for.
+    # Divide by the stored scale: rounding to bfloat16 shifts it by up to 0.4 %, which the numbers absorb.
     divisor = scale.float()[:, None]
     numbers = (rows / divisor).masked_fill_(divisor == 0, 0)
     return numbers.round_().clamp_(-LARGEST, LARGEST).to(torch.int8), scale
@@ -115,7 +115,7 @@ def read_quantized(
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
-    """Weight and scale of a linear layer of ``shape``; ``read_rows(first, count)`` gives float32 on
+    """Weight and scale of a linear layer of ``shape``; ``read_rows(first, count)`` returns float32 on
     ``device``."""
     weight = torch.empty(shape, dtype=torch.int8, device=device)
     scale = torch.empty(shape[0], dtype=dtype, device=device)
@@ -127,8 +127,8 @@ def read_quantized(
 
 
 def quantize_layers(model: Module) -> dict[str, torch.Size]:
-    """Put empty ``Int8Linear`` into ``model``, which is on the meta device. Returns the names and shapes of
-    the weights that are to be quantized."""
+    """Put empty ``Int8Linear`` layers into ``model``, which is on the meta device. Returns the names and
+    shapes of the weights to quantize."""
     shapes: dict[str, torch.Size] = {}
     for name, parent, own_name, child in list(_linear_layers(model)):
         assert child.bias is None, f"{name} has a bias"

@@ -1,7 +1,7 @@
-"""From a repository's name to a model that is ready: find, check for room, load, warm up. Runs in the
-engine's thread.
+"""Loads a ready model from a repository's name: find, check for room, load, warm up. Runs on the engine's
+thread.
 
-Each stage tells its progress; each failure is a sentence.
+Each stage reports its progress; each failure is a sentence.
 """
 
 import atexit
@@ -48,7 +48,7 @@ OFFLOADED_IS_SLOW = (
 )
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""By the names that people give, for those who may not know torch."""
+"""dtypes by their setting names, for modules that must not import torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ class Source:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one.
+    """``auto`` is the GPU if there is one.
 
     Raises:
-        CheckpointUnusable: a GPU was asked for and there is none.
+        CheckpointUnusable: a GPU was requested and there is none.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -104,20 +104,20 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
     """
     device = choose_device(source.device)
     if device.type == "cuda" and not source.zero_gpu:
-        torch.cuda.empty_cache()  # what an attempt that failed left behind counts as used
+        torch.cuda.empty_cache()  # memory left by a failed attempt counts as used
     try:
         return _load(source, device, report)
     except torch.OutOfMemoryError as error:
         raise CheckpointUnusable(
-            f"The memory of {device} was full when the weights were there. End what else uses it, lower "
-            f"{setting('MAX_CALLS')}, or take a larger one."
+            f"The memory of {device} was full after loading the weights. Stop other programs using it, lower "
+            f"{setting('MAX_CALLS')}, or use a larger GPU."
         ) from error
 
 
 def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexModel:
     dtype = source.dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
 
-    # A GPU of ZeroGPU has room for the whole weights, and nothing can be tried on it yet.
+    # A ZeroGPU GPU has room for all weights, and nothing can be tried on it yet.
     quantize = source.quantize and not source.zero_gpu
     cpu_offload = source.cpu_offload and not source.zero_gpu
 
@@ -166,7 +166,7 @@ def _clips_only(source: Source) -> str:
 def _unpacked_presets(files: CheckpointFiles) -> Path | None:
     if files.voices is None:
         return None
-    # Some megabytes, unpacked anew at each start: a folder of the checkpoint may be read-only.
+    # Some megabytes, unpacked at each start, because the checkpoint's folder may be read-only.
     folder = Path(tempfile.mkdtemp(prefix="personaplex-voices-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     unpack_voices(files.voices, folder / "voices")
@@ -174,7 +174,7 @@ def _unpacked_presets(files: CheckpointFiles) -> Path | None:
 
 
 def _check_voices(source: Source, dim: int) -> None:
-    # Before the weights: to load them takes minutes.
+    # Checked before the weights, which take minutes to load.
     for voice in source.needed_voices:
         try:
             path = source.voices.path_of(voice)
@@ -187,11 +187,12 @@ def _check_voices(source: Source, dim: int) -> None:
 
 
 def _warm_up(model: PersonaPlexModel) -> None:
-    # The first steps choose kernels and allocate; no caller should wait for that, nor for a voice's length.
+    # The first steps choose kernels and allocate memory; no caller should wait for that, or for a voice's
+    # length.
     usable = [name for name in model.voices.names() if _is_usable(model, name)]
     if usable:
         persona = complete(model.prepare(Persona(usable[0], "")))
-        # And torch compiles once more for the second number of callers it meets.
+        # torch compiles again for the second number of callers.
         for callers in range(1, min(model.slots, WARM_UP_CALLERS) + 1):
             model.join(callers - 1, persona, Sampling(greedy=True))
             for _ in range(WARM_UP_FRAMES):

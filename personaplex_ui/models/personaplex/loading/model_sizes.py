@@ -1,6 +1,6 @@
-"""What ``config.json`` says of the language model, checked: sizes may differ, the kind of model may not.
+"""Checks what ``config.json`` says about the language model: sizes may differ, the kind of model may not.
 
-Knows moshi's argument names and PersonaPlex's values for them; builds nothing.
+Depends on moshi's argument names and PersonaPlex's values; builds nothing.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, DELAYS
 
 PERSONAPLEX_7B: dict[str, Any] = {**_lm_kwargs, "dep_q": 2 * CODEBOOKS, "delays": DELAYS.tolist()}
-"""What a config that says nothing means: the released one is a stub."""
+"""The defaults for missing values; the released config is a stub."""
 
 FEEDFORWARD = "depformer_dim_feedforward"
 """One whole number, or one for each depth step."""
@@ -33,12 +33,12 @@ NUMBERS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(WHOLE_NUMBERS.split(), (int, "a whole number")),
     **dict.fromkeys(("hidden_scale", "max_period", "depformer_max_period"), ((int, float), "a number")),
 }
-"""The sizes that may differ, with what they must be."""
+"""The sizes that may differ, with their kinds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """``arguments`` as ``LMModel`` takes them, with the depth steps of the released file."""
+    """``arguments`` of ``LMModel``, with the depth steps of the released file."""
 
     arguments: dict[str, Any]
 
@@ -51,7 +51,7 @@ class Sizes:
         return self.arguments["text_card"]
 
     def moshi_arguments(self) -> dict[str, Any]:
-        """For the model we run: the depth steps of the caller's codebooks are left out."""
+        """The arguments of the model we run, without the depth steps of the caller's codebooks."""
         feedforward: Any = self.arguments[FEEDFORWARD]
         if isinstance(feedforward, list):
             feedforward = cast(list[object], feedforward)[:CODEBOOKS]
@@ -64,10 +64,10 @@ class Sizes:
 
 
 def language_model_sizes(config: Config) -> Sizes:
-    """The 7B sizes with what ``config`` says instead; keys that are none of the model's do not matter.
+    """The 7B sizes, overridden by ``config``; unknown keys are ignored.
 
     Raises:
-        CheckpointUnusable: a value makes no sense, or is that of another kind of model.
+        CheckpointUnusable: a value makes no sense, or belongs to another kind of model.
     """
     arguments: dict[str, Any] = {key: config.get(key, usual) for key, usual in PERSONAPLEX_7B.items()}
     for key, value in arguments.items():

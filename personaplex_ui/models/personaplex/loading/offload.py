@@ -1,6 +1,6 @@
-"""Layers that stay in host memory and take turns on the device: weights far larger than a GPU then fit.
+"""Layers that stay in host memory and take turns on the device, so that weights larger than the GPU fit.
 
-Knows modules and bytes. Each step copies every layer anew, 12 GB for the 7B, so it is for clips only.
+Each step copies every layer again, 12 GB for the 7B model, so it is for clips only.
 """
 
 from collections.abc import Iterator
@@ -13,33 +13,33 @@ from torch import Tensor
 from torch.nn import Module, ModuleList
 
 ON_HOST = "transformer.layers."
-"""How the names of the tensors begin that stay in host memory."""
+"""The prefix of the tensors that stay in host memory."""
 
 CHUNK_BYTES = 32 * 2**20
 """A power of two: PyTorch rounds the size of each page-locked buffer up to one."""
 
 ALIGNMENT = 256
-"""As CUDA aligns what it allocates; the kernels are fastest with it."""
+"""CUDA's own alignment, with which the kernels are fastest."""
 
 
 def move_layers_to_host(lm: LMModel, device: torch.device) -> None:
-    """Let the temporal layers of ``lm``, which are loaded in host memory, be run on ``device``."""
+    """Let the temporal layers of ``lm``, loaded in host memory, run on ``device``."""
     transformer: Any = lm.transformer
     transformer.layers = HostLayers(transformer.layers, device)
 
 
 def device_bytes(lm: LMModel) -> int:
-    """What the weights of ``lm``, which may be on the meta device, take of the device when offloaded."""
+    """Device memory of the weights of ``lm``, which may be on the meta device, when offloaded."""
     state = lm.state_dict()
     resident = sum(tensor.nbytes for name, tensor in state.items() if not name.startswith(ON_HOST))
     return resident + _Layout(lm.transformer.layers[0]).total
 
 
 class HostLayers(Module):
-    """As an ``nn.ModuleList`` of equal layers that is only iterated over: each of them is on ``device`` until
-    the next one is asked for, in the place of the one before.
+    """Like an ``nn.ModuleList`` of equal layers, for iteration only: each is on ``device`` until the next one
+    replaces it.
 
-    The layers given are used up: they end without weights of their own.
+    The given layers lose their weights.
     """
 
     def __init__(self, layers: ModuleList, device: torch.device) -> None:
@@ -58,15 +58,15 @@ class HostLayers(Module):
         for chunks in self._on_host:
             start = 0
             for chunk in chunks:
-                # In the order of the device's stream: after what reads the layer before, and before what
-                # reads this one.
+                # Ordered by the device's stream: after the last read of the previous layer, before the first
+                # of this one.
                 self._staged[start : start + len(chunk)].copy_(chunk, non_blocking=True)
                 start += len(chunk)
             yield self._layer
 
 
 class _Layout:
-    """Where the tensors of a layer stand in one run of ``total`` bytes."""
+    """The positions of a layer's tensors in one run of ``total`` bytes."""
 
     def __init__(self, layer: Module) -> None:
         self._places: dict[str, tuple[int, torch.dtype, torch.Size]] = {}
@@ -76,7 +76,7 @@ class _Layout:
             self.total += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
 
     def tensors_in(self, run: Tensor) -> dict[str, Tensor]:
-        """The tensors as parts of ``run``, uint8 ``[total]``."""
+        """The tensors as views of ``run``, uint8 ``[total]``."""
         return {
             name: run[start : start + prod(shape) * dtype.itemsize].view(dtype).view(shape)
             for name, (start, dtype, shape) in self._places.items()
@@ -84,7 +84,7 @@ class _Layout:
 
 
 def _packed(layer: Module, layout: _Layout, page_locked: bool) -> list[Tensor]:
-    """The weights of ``layer`` as chunks of bytes; takes them from it."""
+    """Move the weights of ``layer`` into chunks of bytes."""
     run = torch.zeros(layout.total, dtype=torch.uint8)
     held = layer.state_dict()
     places = layout.tensors_in(run)

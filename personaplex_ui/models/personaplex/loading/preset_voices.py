@@ -1,6 +1,6 @@
-"""The preset voices of a checkpoint: their archive is unpacked, and each is checked before the model uses it.
+"""The preset voices of a checkpoint: unpacks their archive, and checks each voice before the model uses it.
 
-Knows one archive and the content of one file, as the reference saves it. Neither is trusted.
+Depends on the archive and the reference's voice files. Neither is trusted.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from personaplex_ui.voices.folder import SUFFIXES
 from personaplex_ui.voices.names import trouble_with_name
 
 LIMITS = Limits(members=500, file_bytes=64_000_000, total_bytes=1_000_000_000)
-"""Generous: a preset of the 7B model has some 0.5 MB, and there are 18."""
+"""Generous: the 7B model has 18 presets of some 0.5 MB."""
 
 RING_POSITIONS = 4
 MOST_PRESET_POSITIONS = 1_000
@@ -29,10 +29,10 @@ AUDIO_CARD = 2_048
 
 
 def unpack_voices(archive: Path, folder: Path) -> None:
-    """Put the voices of ``archive`` into ``folder``, which is made, and removed again where that fails.
+    """Unpack the voices of ``archive`` into the new ``folder``, which is removed again on failure.
 
     Raises:
-        CheckpointUnusable: the archive is damaged or holds what it should not, or the disk is full.
+        CheckpointUnusable: the archive is damaged or contains something unexpected, or the disk is full.
     """
     try:
         folder.mkdir()
@@ -46,21 +46,21 @@ def unpack_voices(archive: Path, folder: Path) -> None:
             ) from error
         raise CheckpointUnusable(
             f"{archive.name} {error}, so its voices are not used. Remove {archive.resolve()} and start "
-            "again to fetch it anew, or copy it again."
+            "again to fetch it again, or copy it again."
         ) from error
 
 
 def _voice_file(path: PurePosixPath) -> str | None:
-    """Voices lie in one folder, whatever folders they come in; other files are left out."""
+    """All voices go into one folder, whatever folders they come in; other files are skipped."""
     is_voice = path.suffix.lower() in SUFFIXES and not trouble_with_name(path.stem)
     return path.name if is_voice else None
 
 
 def load_preset(path: Path, dim: int, text_card: int = 32_000) -> tuple[PresetVoice, Tensor]:
-    """A voice as the reference saves it: its tokens, and the inputs of its positions ``[T, 1, 1, dim]``.
+    """Load a voice saved by the reference: its tokens, and the inputs of its positions ``[T, 1, 1, dim]``.
 
     Raises:
-        InvalidInput: for ``voice``; the file is not such a voice, damaged, or made for another model.
+        InvalidInput: for ``voice``; the file is not such a voice, is damaged, or was made for another model.
     """
     voice = _load(path)
     embeddings, ring = voice.get("embeddings"), voice.get("cache")

@@ -1,7 +1,7 @@
-"""Reads the pickle in a file of ``torch.save``: plain values, and the descriptions of tensors.
+"""Reads the pickle in a ``torch.save`` file: plain values and descriptions of tensors.
 
-Depends on the format (pickle protocol 2), not on torch and not on ``pickle``: ``pickletools`` takes it
-apart, nothing is imported or called, and any name but those of ``torch.save`` itself ends it.
+Depends on the format (pickle protocol 2), not on torch or ``pickle``: ``pickletools`` parses it, nothing is
+imported or called, and any name other than those of ``torch.save`` itself is refused.
 ``torch.load(weights_only=True)`` of torch up to 2.9.1 can corrupt memory (CVE-2026-24747).
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_PICKLE_BYTES = 1 << 16
-"""Two tensors take some 300; every value costs a byte at least, so that this bounds memory and time."""
+"""Two tensors take some 300; every value takes at least a byte, so this bounds memory and time."""
 
 STORAGES = ("BFloat16Storage", "HalfStorage", "FloatStorage", "DoubleStorage", "LongStorage")
 
@@ -21,12 +21,12 @@ _MARK = object()
 
 
 class PickleUnusable(Exception):
-    """The pickle is damaged, or asks for what it may not. The text says what, without a full stop."""
+    """The pickle is damaged or refers to a forbidden name. The text says which, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredNumbers:
-    """``kind``: the name of torch's class. ``key``: which record of the file holds them."""
+    """``kind``: the name of torch's class. ``key``: the record of the file that holds them."""
 
     kind: str
     key: str
@@ -35,7 +35,7 @@ class StoredNumbers:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Offset and strides are counted in elements; nothing has been compared with what is there."""
+    """Offset and strides are in elements; nothing has been compared with the stored data."""
 
     numbers: StoredNumbers
     offset: int
@@ -56,7 +56,7 @@ def unpickle(data: bytes) -> object:
     Lists and dicts may contain themselves; do not walk through them.
 
     Raises:
-        PickleUnusable: see there.
+        PickleUnusable: the pickle is damaged or refers to a forbidden name.
     """
     if len(data) > MAX_PICKLE_BYTES:
         raise PickleUnusable("it describes far more than two tensors")
@@ -82,7 +82,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def follow(self, opcode: str, argument: Any) -> None:
-        """Raises PickleUnusable; IndexError, KeyError, TypeError or ValueError where something is missing."""
+        """Raises PickleUnusable; or IndexError, KeyError, TypeError or ValueError if something is missing."""
         stack = self.stack
         match opcode:
             case "STOP":
@@ -94,7 +94,7 @@ class _Machine:
                 _expect(stack[-1], list).extend(items)
             case "SETITEM" | "SETITEMS":
                 items = self._since_mark() if opcode == "SETITEMS" else [stack.pop(), stack.pop()][::-1]
-                # Only strings: the hash of nested tuples can take for ever.
+                # Only strings: hashing nested tuples can take forever.
                 keys = [_expect(key, str) for key in items[::2]]
                 _expect(stack[-1], dict).update(zip(keys, items[1::2], strict=True))
             case _:
@@ -156,7 +156,7 @@ def _stored_numbers(identifier: tuple[Any, ...]) -> StoredNumbers:
 
 
 def _result(called: str, arguments: tuple[Any, ...]) -> object:
-    """What a call would give: a tensor, or an empty dict."""
+    """The result a call would have: a tensor, or an empty dict."""
     match called, arguments:
         case "collections OrderedDict", ():
             return dict[str, object]()

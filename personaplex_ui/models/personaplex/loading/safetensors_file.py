@@ -1,6 +1,6 @@
-"""Opens a safetensors file, says in a sentence what is wrong with it, and reads tensors to their device.
+"""Opens a safetensors file, explains what is wrong with it, and reads tensors to their device.
 
-Knows the library and no model. The library maps the file: its pages belong to the system's cache, not to the
+Independent of the model. The library maps the file, so its pages belong to the system's cache, not to the
 memory of this process.
 """
 
@@ -18,10 +18,10 @@ USABLE_KINDS = ("BF16", "F16", "F32", "F64")
 
 
 class SafetensorsFile:
-    """An open file of the name ``name``. ``shapes``: those of its tensors, by name.
+    """An open file named ``name``. ``shapes``: the shapes of its tensors, by name.
 
     Raises:
-        CheckpointUnusable: the file cannot be opened, is of another kind, cut short or damaged.
+        CheckpointUnusable: the file cannot be opened, is of another kind, truncated or damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class SafetensorsFile:
                 f"{self.name} holds numbers of the kind {self._kinds[name]} ({name}): it is quantized, and "
                 f"only weights in BF16, F16 or F32 can be used. Set {HF_REPO} to a repository that has them."
             )
-        if self._path.stat().st_size != self._size:  # to read mapped pages that are gone ends the process
+        if self._path.stat().st_size != self._size:  # reading lost mapped pages would crash us
             raise self._unusable(b"", "it has changed while it was read")
         mapped: Tensor = self._file.get_tensor(name)
         if rows is not None:
@@ -78,8 +78,8 @@ class SafetensorsFile:
         return torch.empty(mapped.shape, device=device, dtype=dtype).copy_(mapped)
 
     def _unusable(self, start: bytes, why: str) -> CheckpointUnusable:
-        """``start``: the first 9 bytes, of which the last opens the description in a file that was right."""
-        remedy = f"emove {self._path.resolve()} and start again to fetch it anew, or copy it again."
+        """``start``: the first 9 bytes; in a valid file the last of them opens the header."""
+        remedy = f"emove {self._path.resolve()} and start again to fetch it again, or copy it again."
         if start.startswith(b"version "):
             return CheckpointUnusable(
                 f"{self._path} is only the pointer that Git leaves without Git LFS. Run `git lfs pull` there."

@@ -1,7 +1,7 @@
-"""Reads tensors from an untrusted file of ``torch.save``, without ``torch.load``.
+"""Reads tensors from an untrusted ``torch.save`` file, without ``torch.load``.
 
-Depends on the format: a zip archive of stored records, the numbers and a pickle that describes them (torch
-1.6 to today). Nothing in the file is called or taken at its word: sizes are compared with what is there.
+Depends on the format: a zip archive of uncompressed records, the numbers and a pickle that describes them
+(torch 1.6 and later). Nothing in the file is called or trusted: sizes are compared with the stored data.
 """
 
 import io
@@ -23,7 +23,7 @@ from personaplex_ui.models.personaplex.loading.restricted_unpickler import (
 )
 
 MOST_RECORDS = 64
-"""Of torch's own there are eight."""
+"""torch itself writes eight."""
 
 DTYPES = {
     "BFloat16Storage": torch.bfloat16,
@@ -35,20 +35,20 @@ DTYPES = {
 
 CENTRAL_ENTRY = b"PK\x01\x02"
 BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files began before they were zip archives."""
+"""The first bytes of the format before zip archives."""
 
 
 class TorchFileUnusable(Exception):
-    """The text says why, half a sentence without a full stop."""
+    """The text says why, as half a sentence without a full stop."""
 
 
 def read_tensors(path: Path, names: tuple[str, ...], max_bytes: int) -> dict[str, Tensor]:
-    """Those of ``names`` that the file's dict holds as tensors, on the CPU. ``max_bytes`` is for the file and
-    for each tensor.
+    """The tensors of the file's dict with the given ``names``, on the CPU. ``max_bytes`` limits the file and
+    each tensor.
 
     Raises:
         TorchFileUnusable: the file is something else, too large or damaged.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
@@ -76,13 +76,13 @@ def read_tensors(path: Path, names: tuple[str, ...], max_bytes: int) -> dict[str
         ValueError,
         OverflowError,
         LookupError,
-        RuntimeError,  # encrypted; NotImplementedError is one: compressed in a way of its own
+        RuntimeError,  # encrypted, or an unknown compression (NotImplementedError)
     ) as error:
         raise TorchFileUnusable("it is damaged, or something else altogether") from error
 
 
 class _Records:
-    """The records of the archive by their names, without the folder that all of them are in.
+    """The records of the archive by name, without their common folder.
 
     Raises zipfile.BadZipFile, and what ``zipfile`` raises for damage.
     """
@@ -101,7 +101,7 @@ class _Records:
         self.little_endian = order == b"little"
 
     def read(self, name: str) -> bytes:
-        """Compares the sum too. Raises KeyError when there is none of this name."""
+        """Also verifies the checksum. Raises KeyError if there is no such record."""
         return self._archive.read(self._by_name[name])
 
 
@@ -116,7 +116,7 @@ def _is_stored(entry: zipfile.ZipInfo) -> bool:
 
 
 def _tensor(described: StoredTensor, records: _Records, max_bytes: int) -> Tensor:
-    """Raises ValueError when its description does not fit what is stored."""
+    """Raises ValueError if the description does not fit the stored data."""
     dtype = DTYPES[described.numbers.kind]
     raw = records.read(f"data/{described.numbers.key}")
     shape, strides = described.shape, described.strides
@@ -129,7 +129,7 @@ def _tensor(described: StoredTensor, records: _Records, max_bytes: int) -> Tenso
     last = described.offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     if last >= described.numbers.elements:
         raise ValueError("the tensor reaches beyond what is stored")
-    # As integers of the same width, since numpy has no bfloat16.
+    # Read as integers of the same width, since numpy has no bfloat16.
     order = "<" if records.little_endian else ">"
     numbers = np.frombuffer(raw, f"{order}i{dtype.itemsize}").astype(f"=i{dtype.itemsize}")
     return torch.from_numpy(numbers).view(dtype).as_strided(shape, strides, described.offset).contiguous()

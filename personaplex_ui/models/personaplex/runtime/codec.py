@@ -1,7 +1,7 @@
-"""Mimi for a batch of callers: sound to codes and back, frame by frame, with rows that come and go.
+"""Mimi for a batch of callers: sound to codes and back, frame by frame; rows can be added and removed.
 
-Row r of the codec is row r of the stepper. The states are small (some MB a caller), so they are laid out anew
-when a row is added or removed, and a batch never holds an empty row.
+Row r of the codec is row r of the stepper. The states are small (some MB per caller), so they are rebuilt
+when a row is added or removed, and a batch never contains an empty row.
 """
 
 from collections.abc import Generator, Iterator
@@ -30,7 +30,7 @@ class Codec:
         self._initial: State | None = None
 
     def add_row(self) -> None:
-        """A new last row, as at the start of a call."""
+        """Add a last row in the state of a new call."""
         self._rearrange([*range(self.rows), None])
 
     def remove_row(self, row: int) -> None:
@@ -51,12 +51,13 @@ class Codec:
             return self._mimi.decode(codes[:, :, None])[:, 0]
 
     def set_active(self, active: Tensor) -> None:
-        """Only rows with True in ``active`` ``[rows]`` change their state from now on."""
+        """From now on, only rows that are True in ``active`` ``[rows]`` change their state."""
         with _eager():
             self._mimi.set_exec_mask(active)
 
     def encode_recording(self, frames: Tensor) -> Iterator[Tensor]:
-        """A recorded voice ``[n, 1920]`` as codes ``[8]``, frame by frame, beside the live rows."""
+        """A recorded voice ``[n, 1920]`` as codes ``[8]``, frame by frame, without affecting the live
+        rows."""
         alone = self._new_state(1)
         for frame in frames:
             live = self._mimi.get_streaming_state() if self.rows else None
@@ -93,8 +94,8 @@ class Codec:
             self._use(current)
 
     def _initial_state(self) -> State:
-        """One row at the start of a call, for every persona. The reference decodes the prompt's last silence
-        before it, and so do we: then even the sound is the same."""
+        """The state of one row at the start of a call, for every persona. Like the reference, it first
+        decodes the prompt's last silence, so that even the sound is the same."""
         if self._initial is None:
             live = self._mimi.get_streaming_state() if self.rows else None
             state = self._new_state(1)
@@ -115,15 +116,14 @@ class Codec:
 
 @contextmanager
 def _eager() -> Generator[None]:
-    """moshi would compile, which takes half a minute for the first frame, and capture CUDA graphs, which
-    belong to one layout of the rows: each caller who joins or leaves would have them all captured anew."""
+    """moshi would compile, which delays the first frame by half a minute, and capture CUDA graphs for one row
+    layout: all would be captured again whenever a caller joins or leaves."""
     with no_compile(), no_cuda_graph():
         yield
 
 
 def _batched(state: State) -> Iterator[tuple[Tensor, int]]:
-    """All tensors of a state that hold something of each row, with the dimension of the rows, always in one
-    order."""
+    """All tensors of a state with a row dimension, and that dimension, always in the same order."""
     for module_state in state.values():
         for field in fields(module_state):
             value = getattr(module_state, field.name)

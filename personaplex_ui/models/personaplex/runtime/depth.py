@@ -1,8 +1,8 @@
 """The depth transformer: from the hidden state of a position to the assistant's 8 codebooks, one after the
 other.
 
-Weights are moshi's ``LMModel`` with ``dep_q=8``: the released model also predicts the caller's 8 codebooks,
-which come after the assistant's, so that they influence nothing, and which inference throws away.
+Weights are moshi's ``LMModel`` with ``dep_q=8``. The released model also predicts the caller's 8 codebooks;
+they come after the assistant's, so they influence nothing, and inference discards them.
 """
 
 from typing import Any

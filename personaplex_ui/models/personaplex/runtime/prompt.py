@@ -1,9 +1,9 @@
-"""The prompt, frame by frame: voice, silence, role, silence. Plain arithmetic on token numbers.
+"""The prompt, frame by frame: voice, silence, role, silence. Pure arithmetic on token numbers.
 
 Source: NVIDIA's reference ``lm.py`` (``step_system_prompts``). A *frame* is 17 tokens: the text, the
 assistant's 8 codebooks, the caller's 8. The model reads *positions*: frame f writes its text and first
-codebooks at position f, its other codebooks one later (``DELAYS``); position 0, and the delayed codebooks
-of position 1, hold initial tokens.
+codebooks at position f, its other codebooks one later (``DELAYS``); position 0, and the delayed codebooks of
+position 1, hold initial tokens.
 """
 
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ Tokens = npt.NDArray[np.int64]
 CODEBOOKS = 8
 STREAMS = 1 + 2 * CODEBOOKS
 DELAYS = np.array([0, *[0, *[1] * 7] * 2])
-"""Of each of the 17 streams, in positions."""
+"""The delay of each of the 17 streams, in positions."""
 
 TEXT_PADDING = 3
 SILENCE_FRAMES = 6
 """int(0.5 s x 12.5 frames a second)."""
 
 SILENCE_CODES = np.array([948, 243, 1178, 546, 1736, 1030, 1978, 2008])
-"""What Mimi makes of a silent frame: what the assistant says while it is prompted."""
+"""Mimi's codes of a silent frame, which the assistant says during the prompt."""
 
 SINE_CODES = np.array([430, 1268, 381, 1611, 1095, 1495, 56, 472])
-"""What Mimi makes of a frame of 440 Hz: what the caller says meanwhile."""
+"""Mimi's codes of a 440 Hz frame, which the caller says during the prompt."""
 
 TAG = "<system>"
 
 
 @dataclass(frozen=True, slots=True)
 class PresetVoice:
-    """A voice as it was saved by the reference: the inputs of the first ``positions`` positions, and the
-    tokens that were left over. ``ring`` ``[17, 4]``: position p stands at column p % 4."""
+    """A voice as saved by the reference: the inputs of the first ``positions`` positions, and the leftover
+    tokens. ``ring`` ``[17, 4]``: position p is at column p % 4."""
 
     positions: int
     ring: Tokens
@@ -49,8 +49,8 @@ class RecordedVoice:
 
 @dataclass(frozen=True, slots=True)
 class PromptPositions:
-    """``tokens`` ``[17, n]``: the inputs of positions ``first`` to ``first + n - 1``; the ones before it
-    are given as embeddings by a preset voice."""
+    """``tokens`` ``[17, n]``: the inputs of positions ``first`` to ``first + n - 1``; a preset voice supplies
+    the earlier ones as embeddings."""
 
     first: int
     tokens: Tokens
@@ -61,7 +61,7 @@ class PromptPositions:
 
 
 def tagged(text_prompt: str) -> str:
-    """The role between two tags, as the model was trained; not tagged twice; empty stays empty."""
+    """The role between two tags, as in training; never tagged twice; empty stays empty."""
     text = text_prompt.strip()
     if not text or (text.startswith(TAG) and text.endswith(TAG)):
         return text
@@ -81,7 +81,7 @@ def prompt_frames(text_tokens: list[int]) -> Tokens:
 def build_prompt(
     voice: PresetVoice | RecordedVoice, text_tokens: list[int], initial: int, initial_text: int
 ) -> PromptPositions:
-    """The inputs of every prompt position that is not given as an embedding."""
+    """The inputs of all prompt positions that are not given as embeddings."""
     rest = prompt_frames(text_tokens)
     match voice:
         case RecordedVoice(codes):
@@ -97,8 +97,7 @@ def build_prompt(
                 positions[stream, : delay + 1] = before[stream, 0]
             return PromptPositions(0, positions)
         case PresetVoice(first, ring):
-            # Position `first` stands in the ring whole; of the next one only the delayed codebooks are
-            # needed.
+            # Position `first` is complete in the ring; of the next one only the delayed codebooks are needed.
             left_over = ring[:, [first % ring.shape[1], (first + 1) % ring.shape[1]]]
             positions = _delayed(rest, left_over[:, 1:])
             return PromptPositions(first, np.concatenate([left_over[:, :1], positions], axis=1))

@@ -1,7 +1,7 @@
-"""Sampling of tokens: each caller with temperature, top-k, seed and random numbers of its own.
+"""Token sampling: each caller has its own temperature, top-k, seed and random numbers.
 
-Everything is a tensor with one row a caller, so that one batch serves callers with different settings, and
-none of it depends on who else is in the batch.
+Everything is a tensor with one row per caller, so that one batch serves callers with different settings, and
+the result does not depend on who else is in the batch.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from torch import Tensor
 class SamplingBatch:
     """The settings of ``n`` callers for one kind of token, each of shape ``[n]``.
 
-    ``temperature`` float32 > 0, ``top_k`` int64 >= 1, ``greedy`` bool. ``largest_k`` is the most any of
-    them may have, a plain number, so that the shapes are fixed.
+    ``temperature`` float32 > 0, ``top_k`` int64 >= 1, ``greedy`` bool. ``largest_k``, a plain number, is the
+    maximum of ``top_k``, so that the shapes are fixed.
     """
 
     temperature: Tensor
@@ -42,11 +42,11 @@ def new_sampling_batch(rows: int, largest_k: int, device: torch.device) -> Sampl
 
 
 def sample(logits: Tensor, noise: Tensor, sampling: SamplingBatch) -> Tensor:
-    """One token a row: ``logits`` ``[n, card]``, ``noise`` ``[n, card]`` exponential(1); returns int64
-    ``[n]``.
+    """Sample one token per row: ``logits`` ``[n, card]``, ``noise`` ``[n, card]`` exponential(1); returns
+    int64 ``[n]``.
 
-    The most likely of ``p / noise`` is a draw from ``p`` (the Gumbel trick in the form that moshi's own
-    ``multinomial`` uses). Candidates beyond the row's top-k are left out.
+    The argmax of ``p / noise`` is a sample from ``p`` (the Gumbel trick in the form that moshi's own
+    ``multinomial`` uses). Candidates beyond the row's top-k are excluded.
     """
     logits = logits.float()
     best = logits.argmax(dim=-1)

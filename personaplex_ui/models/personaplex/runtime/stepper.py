@@ -1,8 +1,7 @@
 """Steps all callers of one model as a batch: the caller's sound in, the assistant's tokens and sound out.
 
-Rows 0 to n-1 of every tensor are the callers that are on, so an idle slot costs nothing; when one leaves,
-the last row takes its place. What a caller is answered depends on its own persona, settings, seed and sound
-alone.
+Rows 0 to n-1 of every tensor are the active callers, so an idle slot costs nothing; when one leaves, the last
+row takes its place. A caller's answers depend only on its own persona, settings, seed and sound.
 
 One step of a caller at position p: read (text, assistant, caller) of p, draw the text of p + 1, then the
 assistant's first codebook of frame p + 1 and the others of frame p, which complete the answer to the frame
@@ -72,15 +71,16 @@ class Stepper:
         self._audio_noise = torch.ones(slots, CODEBOOKS, lm.card, device=device)
         self._positions = torch.zeros(slots, dtype=torch.long, device=device)
         self._read = torch.zeros(slots, 2 * CODEBOOKS + 1, dtype=torch.long, device=device)
-        """Of the next position: text, assistant, caller; the caller's first codebook is yet to be heard."""
+        """Tokens of the next position: text, assistant, caller; the caller's first codebook is not heard
+        yet."""
         self._lengths: list[int] = []
         self._silence = torch.from_numpy(SILENCE_CODES).to(device)
         self._sine = torch.from_numpy(SINE_CODES).to(device)
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def join(self, slot: int, prefill: PrefillState, sampling: Sampling) -> None:
-        """Put a caller into ``slot``. Draws what the model needs to know before the first frame is heard:
-        so the answer to frame k is there when frame k is, one frame earlier than the reference gives it."""
+        """Put a caller into ``slot``. Draws the tokens needed before the first frame is heard, so that the
+        answer to frame k is ready with frame k, one frame earlier than in the reference."""
         row = len(self._slots)
         prefilled = prefill.key_values.tensor
         self._key_values.tensor[:, :, row : row + 1, :, : prefilled.shape[4]].copy_(prefilled)
@@ -100,7 +100,7 @@ class Stepper:
         )
         self._read[row] = torch.cat([text, first[0], self._silence[1:], self._sine])
         self.codec.add_row()
-        # Last, so that a caller who could not join left nothing behind.
+        # Last, so that a caller who could not join leaves nothing behind.
         self._slots.append(slot)
         self._lengths.append(prefill.positions)
         self._generators.append(generator)
@@ -126,8 +126,7 @@ class Stepper:
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def step(self, heard: Mapping[int, Frame], forced_text: Mapping[int, int]) -> Mapping[int, StepOutput]:
-        """Hear a frame in each slot of ``heard`` and answer in the same; ``forced_text``: tokens to say
-        next."""
+        """Hear a frame in each slot of ``heard`` and answer it. ``forced_text``: tokens to say next."""
         n = len(self._slots)
         sound = np.zeros((n, FRAME_SAMPLES), dtype=np.float32)
         active_rows = [row for row, slot in enumerate(self._slots) if slot in heard]

@@ -1,7 +1,7 @@
-"""The temporal transformer, one position or a stretch of them at a time, for a batch of callers.
+"""The temporal transformer, for one or more positions at a time and a batch of callers.
 
-The weights and layers are those of moshi's ``LMModel``; the loop over them is ours, because moshi's own looks
-at the whole window of every row, filled or not, and rebuilds its mask in every layer.
+The weights and layers are those of moshi's ``LMModel``; the loop over them is ours, because moshi's attends
+to the whole window of every row, filled or not, and rebuilds its mask in every layer.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 
 @dataclass(slots=True)
 class KeyValues:
-    """Keys and values of all layers, ``[layers, 2, rows, heads, window, head_dim]``: a ring, in which
-    position p of a row stands at p % window."""
+    """Keys and values of all layers, ``[layers, 2, rows, heads, window, head_dim]``: a ring in which position
+    p of a row is at p % window."""
 
     tensor: Tensor
 
@@ -36,7 +36,7 @@ class Temporal:
     def __init__(self, lm: LMModel) -> None:
         self._lm: Any = lm
         layers: Any = lm.transformer.layers
-        # Those in host memory are brought to the device one by one, anew each time they are gone through.
+        # Layers in host memory are copied to the device one by one, again on every pass.
         self._layers: Any = layers if isinstance(layers, HostLayers) else list(layers)
         attention: Any = next(iter(layers)).self_attn
         self._heads: int = attention.num_heads
@@ -64,12 +64,12 @@ class Temporal:
         """The hidden state (normed) of ``inputs`` ``[n, t, dim]``, whose first position of row b is
         ``positions[b]``.
 
-        Writes their keys and values. ``filled``: how many places of the ring any row may look at, at least
+        Writes their keys and values. ``filled``: how many places of the ring any row may attend to, at least
         ``min(window, max(positions) + t)``. With t > 1 the ring must not wrap.
         """
         n, t, _ = inputs.shape
         places = positions[:, None] + torch.arange(t, device=inputs.device)
-        # Places after a row's newest are empty until its ring has wrapped; then all are in sight.
+        # Places after a row's newest are empty until its ring has wrapped; then all are visible.
         visible = torch.arange(filled, device=inputs.device) <= places[:, :, None]
         places = places % key_values.window
         index = places[:, None, :, None].expand(n, self._heads, t, self._head_dim)

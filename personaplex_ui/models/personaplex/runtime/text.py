@@ -1,7 +1,6 @@
-"""The inner monologue as text: tokens of sentencepiece become pieces of a transcript, and texts become
-tokens.
+"""The inner monologue as text: sentencepiece tokens become transcript pieces, and texts become tokens.
 
-Knows a tokenizer and token numbers; no tensors.
+Depends on a tokenizer and token numbers, not on tensors.
 """
 
 import codecs
@@ -24,7 +23,7 @@ BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 class Tokenizer(Protocol):
-    """What is used of ``sentencepiece.SentencePieceProcessor``."""
+    """The part of ``sentencepiece.SentencePieceProcessor`` that is used."""
 
     def encode(self, text: str) -> list[int]: ...
 
@@ -32,20 +31,20 @@ class Tokenizer(Protocol):
 
 
 class PieceReader:
-    """Turns one caller's text tokens into text as they come. Paddings and control tokens give nothing."""
+    """Turns one caller's text tokens into text as they arrive. Padding and control tokens give nothing."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token: int) -> str:
-        """The text that became known; a piece that begins a word begins with a space. A letter that
-        comes as several byte tokens appears with its last one."""
+        """The text that ``token`` completes; a piece that begins a word starts with a space. A letter made of
+        several byte tokens appears with its last one."""
         if token in (END_OF_PADDING, TEXT_PADDING):
             return ""
         try:
             piece = self._tokenizer.id_to_piece(token)
-        except IndexError:  # a model may know more numbers than its tokenizer has pieces
+        except IndexError:  # a model may have more token numbers than its tokenizer has pieces
             return ""
         byte = BYTE_PIECE.fullmatch(piece)
         if byte is not None:
@@ -56,9 +55,9 @@ class PieceReader:
 
 
 class ForcedSpeech:
-    """Texts that one caller's assistant is to say: forced into the inner monologue, paced like speech.
+    """Texts for one caller's assistant to say: forced into the inner monologue at the pace of speech.
 
-    Without paddings between the words the voice would rattle them off.
+    Without padding between the words the voice would speak far too fast.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -67,24 +66,24 @@ class ForcedSpeech:
         self._tokens: deque[int] = deque()
 
     def add(self, text: str) -> None:
-        """Say ``text`` after what waits already.
+        """Say ``text`` after the texts that are already waiting.
 
         Raises:
-            SpeakQueueFull: ten texts wait.
+            SpeakQueueFull: ten texts are waiting.
         """
         if len(self._waiting) >= MAX_TEXTS_WAITING:
             raise SpeakQueueFull(QUEUE_FULL)
         self._waiting.append(paced_tokens(self._tokenizer, text))
 
     def next_token(self) -> int | None:
-        """The text token of the next position, or None: then the model chooses it."""
+        """The text token of the next position, or None if the model chooses it."""
         if not self._tokens and self._waiting:
             self._tokens.extend(self._waiting.popleft())
         return self._tokens.popleft() if self._tokens else None
 
 
 def paced_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
-    """One token a frame: each word's tokens, then paddings for as long as it takes to say it."""
+    """One token per frame: each word's tokens, then padding for as long as it takes to say it."""
     tokens: list[int] = []
     for word in text.split():
         spelled: Sequence[int] = tokenizer.encode(word)

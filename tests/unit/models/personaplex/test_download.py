@@ -206,7 +206,7 @@ def test_something_else_than_the_hub_answers(stub: HubStub, tmp_path: Path) -> N
         (refusing(403, "", "resolve"), None, "The hub asks for a token"),
         (refusing(404, "EntryNotFound", WEIGHTS), None, "lacks a file that the hub had listed"),
         (refusing(429), None, "asked too often from here"),
-        (refusing(500), None, "trouble of its own (error 500), and the cache"),
+        (refusing(500), None, "a problem (error 500), and the cache"),
         (refusing(503, "", WEIGHTS), None, "(error 503), and the cache {tmp}/cache does not hold all"),
         (refusing(400), None, "refuses the request (error 400)"),
     ],

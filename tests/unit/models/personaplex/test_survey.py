@@ -68,7 +68,7 @@ def test_nothing_is_to_come_of_a_whole_cache_with_or_without_the_hub(stub: HubSt
     assert stub.requests == []
     stub.refuse = lambda request: (503, {})
     assert ask(stub, tmp_path).is_complete
-    assert "trouble of its own" in ask(stub, tmp_path).refusal
+    assert "a problem (error" in ask(stub, tmp_path).refusal
 
 
 @pytest.mark.parametrize(
