@@ -330,7 +330,7 @@ def test_an_l4_has_room_for_the_settings_by_default() -> None:
             12e9,
             0,
             True,
-            "What helps: MAX_CALLS=1, or CPU_OFFLOAD=1, which is slow and for clips only, or ending",
+            "What helps: MAX_CALLS=1, or CPU_OFFLOAD=1, which is slow and for clips only, or stopping",
         ),
         (
             1,
