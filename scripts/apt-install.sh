@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages as root, or with sudo where it asks for no password; fails where neither may be.
+# Installs Debian packages as root, or with sudo if that needs no password; fails if neither is possible.
 set -euo pipefail
 
 as_root=()

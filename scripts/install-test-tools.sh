@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests drive: a browser, a speech synthesiser, sound converters, a proxy.
-# Where it may not install, it says what is missing; the tests that need it are then skipped.
+# If it may not install, it says what is missing; the tests that need it are then skipped.
 set -euo pipefail
 
 missing=()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv-clients, in which the tests run other people's clients. A stamp there carries the hash of what it was
-# made from: where nothing has changed, nothing is done. Where it cannot be made (no network), it says so; the tests
-# that need it are then skipped.
+# Makes .venv-clients, in which the tests run other people's clients. A stamp there holds the hash of its
+# inputs: if nothing has changed, nothing is done. If it cannot be made (no network), it says so; the tests that need
+# it are then skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

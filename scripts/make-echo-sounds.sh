@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the two sentences the echo engine can say by itself: 24 kHz mono FLAC, spoken by espeak-ng.
+# Makes the two sentences the echo engine can say itself: 24 kHz mono FLAC, spoken by espeak-ng.
 set -euo pipefail
 cd "$(dirname "$0")/../personaplex_ui/echo/sounds"
 say() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the virtual environment $1, with uv where it is installed. What the system's Python lacks for that is
-# installed with apt-get where this user may, else named.
+# Makes the virtual environment $1, with uv if it is installed. Missing packages of the system's Python are
+# installed with apt-get if this user may, otherwise named.
 set -euo pipefail
 
 target=$1

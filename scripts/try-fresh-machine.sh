@@ -5,8 +5,8 @@
 #
 # Makes the machine with debootstrap in FOLDER (a temporary one, removed at the end), with Python 3, make and nothing
 # else, and clones this checkout's HEAD into it. ARGS goes to pytest, as for make; without it all tests run. Needs
-# root, debootstrap, 20 GB of disk, and a registry of Python packages. What this machine's network needs (proxies,
-# certificates) is taken along.
+# root, debootstrap, 20 GB of disk, and a registry of Python packages. This machine's network settings (proxies,
+# certificates) are copied.
 set -euo pipefail
 
 suite=${1:?bookworm or trixie}

@@ -27,7 +27,7 @@ if ! said=$("$python" -c 'import moshi.models, personaplex_ui.app.server' 2>&1);
     quote "$(tail -5 <<<"$said")"
     broken=1
 fi
-# A warning is no failure here: a newer library has new ones.
+# A warning is not a failure here: a newer library has new ones.
 read -ra more <<<"${ARGS:-}"
 if ! said=$("$python" -m pytest -q -W default --tb=short -p no:cacheprovider -n logical --ignore tests/browser \
     --ignore tests/e2e ${more[@]+"${more[@]}"} 2>&1); then
