@@ -264,7 +264,7 @@ def test_a_file_that_changes_after_it_was_listed(stub: HubStub, tmp_path: Path) 
     listing = stub.listing()
     stub.listing = lambda: listing
     stub.files[WEIGHTS] = b"y" * SIZE
-    assert "was changed on the hub meanwhile. Start again" in refusal(stub, tmp_path)
+    assert "was changed on the hub in the meantime. Restart" in refusal(stub, tmp_path)
     assert sent(stub) == 0
 
 

@@ -26,7 +26,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
 
 log = logging.getLogger(__name__)
 
-FETCH_AGAIN = "Remove it and start again to download it again."
+FETCH_AGAIN = "Remove it and restart to download it again."
 
 
 def free_bytes(folder: Path) -> int:

@@ -210,7 +210,7 @@ class Repository:
             remove(path)
             raise CheckpointUnusable(
                 f"{file.rfilename} of {self.cache.repo} arrived damaged and was removed. "
-                "Start again to download it again."
+                "Restart to download it again."
             )
 
     def _fetch_in_parts(self, file: RepoSibling, blob: Path, commit: str) -> None:
@@ -222,7 +222,7 @@ class Repository:
             found = get_hf_file_metadata(url, token=token, timeout=HUB_TIMEOUT_SEC)
             if found.etag != blob.name:
                 raise CheckpointUnusable(
-                    f"{name} of {self.cache.repo} was changed on the hub meanwhile. Start again."
+                    f"{name} of {self.cache.repo} was changed on the hub in the meantime. Restart."
                 )
             headers: dict[str, str] = build_hf_headers(token=token)
             if urlsplit(found.location).netloc != urlsplit(url).netloc:

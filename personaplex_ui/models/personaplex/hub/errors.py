@@ -128,7 +128,7 @@ def _refused(error: requests.HTTPError, cache: HubCache) -> str:
         case _ if is_misfit(error):
             return (
                 f"A part of {cache.repo} that arrived earlier did not fit and was removed. "
-                "Start again to download it again."
+                "Restart to download it again."
             )
         case 429:
             return (

@@ -142,7 +142,7 @@ def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
     except (RuntimeError, OSError) as error:
         raise CheckpointUnusable(
             f"{name} is not a tokenizer of SentencePiece, or it is damaged. Remove "
-            f"{files.tokenizer.resolve()} and start again to fetch it again, or copy it again."
+            f"{files.tokenizer.resolve()} and restart to fetch it again, or copy it again."
         ) from error
     known = language_model_sizes(files.config).text_card
     if pieces > known:

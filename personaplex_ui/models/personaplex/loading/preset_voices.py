@@ -45,8 +45,8 @@ def unpack_voices(archive: Path, folder: Path) -> None:
                 "allow this app to write."
             ) from error
         raise CheckpointUnusable(
-            f"{archive.name} {error}, so its voices are not used. Remove {archive.resolve()} and start "
-            "again to fetch it again, or copy it again."
+            f"{archive.name} {error}, so its voices are not used. Remove {archive.resolve()} and "
+            "restart to fetch it again, or copy it again."
         ) from error
 
 

@@ -79,7 +79,7 @@ class SafetensorsFile:
 
     def _unusable(self, start: bytes, why: str) -> CheckpointUnusable:
         """``start``: the first 9 bytes; in a valid file the last of them opens the header."""
-        remedy = f"emove {self._path.resolve()} and start again to fetch it again, or copy it again."
+        remedy = f"emove {self._path.resolve()} and restart to fetch it again, or copy it again."
         if start.startswith(b"version "):
             return CheckpointUnusable(
                 f"{self._path} is only the pointer that Git leaves without Git LFS. Run `git lfs pull` there."

@@ -206,7 +206,7 @@ def test_a_truncated_model(tiny: CheckpointFiles, tmp_path: Path, share: float) 
     path.write_bytes(content[: int(len(content) * share)])
     sentence = refusal(lambda: load(replace(tiny, weights=path)))
     assert "model.safetensors is cut short or damaged" in sentence
-    assert f"Remove {path} and start again" in sentence
+    assert f"Remove {path} and restart" in sentence
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:

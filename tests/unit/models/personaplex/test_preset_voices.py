@@ -64,7 +64,7 @@ def test_only_voices_are_taken(tmp_path: Path) -> None:
 def test_a_damaged_archive(tmp_path: Path) -> None:
     path = tmp_path / "voices.tgz"
     path.write_bytes((DATA / "tiny/voices.tgz").read_bytes()[:9_000])
-    with pytest.raises(CheckpointUnusable, match=r"voices\.tgz is damaged .* Remove .* and start again"):
+    with pytest.raises(CheckpointUnusable, match=r"voices\.tgz is damaged .* Remove .* and restart"):
         unpack_voices(path, tmp_path / "unpacked")
     assert list(tmp_path.iterdir()) == [path]
 
