@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-CLOSED_ON_PURPOSE = (1000, 1001)
+ENDED, GOING_AWAY, NOT_ALLOWED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
+CANNOT_BE_USED, NOT_ADMITTED = 4000, 4003
+"""Our own: a request that fails however often it is tried, and a stream that was not granted."""
+
+CLOSED_ON_PURPOSE = (ENDED, GOING_AWAY)
 CLOSED_WITHOUT_CODE = 1005
 
 MAX_REASON_BYTES = 123

@@ -22,6 +22,14 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Snapshot, Transport
+from personaplex_ui.channels.close_codes import (
+    CANNOT_BE_USED,
+    ENDED,
+    FAILED,
+    GOING_AWAY,
+    NOT_ALLOWED,
+    TRY_LATER,
+)
 from personaplex_ui.channels.moshi.input import Hearing
 from personaplex_ui.channels.moshi.opus import OpusOutput
 from personaplex_ui.channels.moshi.protocol import (
@@ -56,10 +64,6 @@ LEAST_MESSAGE_SEC = 0.001
 BURST_SEC = 5.0
 """Sound that may come at once. A page of two seconds holds up to 64 KB, and may arrive late, with the next
 one."""
-
-ENDED, GOING_AWAY, NOT_ALLOWED, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
-CANNOT_BE_USED = 4000
-"""What the query asks for cannot be done; a retry will fail, too."""
 
 CLOSE_CODES = {End.SHUTDOWN: GOING_AWAY, End.FAILED: FAILED, End.REFUSED: TRY_LATER}
 

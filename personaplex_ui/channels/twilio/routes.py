@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
 
 from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.channels.close_codes import NOT_ALLOWED
 from personaplex_ui.channels.twilio import service as paths
 from personaplex_ui.channels.twilio.api import IsMachine, PhoneApi
 from personaplex_ui.channels.twilio.service import PhoneService
@@ -13,8 +14,6 @@ from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, Twi
 from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
 from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
 from personaplex_ui.web.security.proxy_headers import client_address
-
-POLICY_VIOLATION = 1008
 
 FIELDS: dict[str, Schema] = {
     "CallSid": TEXT | {"description": "Twilio's identifier of the call."},
@@ -55,7 +54,7 @@ def build_twilio_router(
     @router.websocket(paths.STREAM_PATH)
     async def media_stream(websocket: WebSocket) -> None:
         if not phone.configured:
-            await websocket.close(POLICY_VIOLATION, NOT_SET_UP)
+            await websocket.close(NOT_ALLOWED, NOT_SET_UP)
             return
         await serve_stream(websocket, call_manager, phone.admit, lobby, client_address(websocket))
 

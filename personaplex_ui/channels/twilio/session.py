@@ -21,7 +21,16 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
-from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
+from personaplex_ui.channels.close_codes import (
+    ENDED,
+    FAILED,
+    GOING_AWAY,
+    NOT_ADMITTED,
+    NOT_ALLOWED,
+    TRY_LATER,
+    close_reason,
+    closed_on_purpose,
+)
 from personaplex_ui.channels.token_bucket import TokenBucket
 from personaplex_ui.channels.twilio import protocol as twilio
 from personaplex_ui.channels.twilio.playout import Cadence, PhonePlayout
@@ -45,8 +54,6 @@ CLOSE_WITHIN_SEC = 1.0
 CHARACTERS_PER_SEC = 64_000
 """Four times the rate of a live stream's messages. They are counted before they are parsed."""
 
-ENDED, GOING_AWAY, UNWELCOME, FAILED, TRY_LATER = 1000, 1001, 1008, 1011, 1013
-NOT_ADMITTED = 4003
 
 HUNG_UP = "The caller hung up."
 NOT_READ = "The connection was lost: the telephone's side stopped accepting sound."
@@ -150,12 +157,12 @@ class TwilioStream:
             async with asyncio.timeout(START_WITHIN_SEC):
                 start = await self._wait_for_start()
         except TimeoutError:
-            return UNWELCOME, "No start message came within 10 seconds."
+            return NOT_ALLOWED, "No start message came within 10 seconds."
         except twilio.UnusableStart as error:
             log.warning("A phone stream was refused: %s", error)
             return NOT_ADMITTED, str(error)
         except ProtocolError as error:
-            return UNWELCOME, str(error)
+            return NOT_ALLOWED, str(error)
         finally:
             lobby.leave(address)
         if start is None:
