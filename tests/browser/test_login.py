@@ -18,7 +18,7 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_page(browser: Brow
         page.goto(app.url)
         page.get_by_label("password").fill("a guess")
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_text("not right")).to_be_visible()
+        expect(page.get_by_text("is wrong")).to_be_visible()
         expect(page.get_by_role("button", name="Talk: start the call")).to_have_count(0)
         page.get_by_label("password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()

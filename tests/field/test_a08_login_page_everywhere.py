@@ -78,7 +78,7 @@ async def test_programs_are_told_in_json(visitor: AsyncClient, method: str, head
 async def test_a_wrong_password_in_the_address_is_told_on_a_page(visitor: AsyncClient):
     answer = await visitor.get("/moshi/?password=wrong", headers=BROWSER)
     assert (answer.status_code, answer.headers["content-type"][:9]) == (401, "text/html")
-    assert "not right" in answer.text
+    assert "is wrong" in answer.text
     assert 'href="../"' in answer.text
 
 

@@ -85,7 +85,7 @@ async def test_what_cannot_be_counted_is_not_dialled(
     (tmp_path / FILE).mkdir()
     async with phone_app(tmp_path, client=client) as app:
         await app.phone.open()
-        with pytest.raises(PhoneUnavailable, match="check that RECORDINGS_DIR can"):
+        with pytest.raises(PhoneUnavailable, match="check that RECORDINGS_DIR is writable"):
             await dial(app)
         assert "not answered in time" in await app.phone.answer_outbound(
             "CA1", TO, "a key", "https://example.org"
@@ -150,7 +150,7 @@ def test_only_so_many_may_ring(tmp_path: Path, clock: Clock, monkeypatch: pytest
     dials = PendingDials(tmp_path, 20, clock)
     for _ in range(2):
         dials.begin(PERSONA)
-    with pytest.raises(PhoneUnavailable, match="ring already"):
+    with pytest.raises(PhoneUnavailable, match="already ringing"):
         dials.begin(PERSONA)
     assert dials.left_today == 18
     clock.now += KEPT_SEC + 1
