@@ -18,6 +18,8 @@ def refuse_other_hosts() -> None:
 
 
 def _refuse_other_hosts(event: str, args: tuple[Any, ...]) -> None:
+    if not event.startswith("socket."):  # it is called for each import and each opened file, too
+        return
     match event, args:
         case "socket.getaddrinfo", (str() | bytes() as given, *_):
             host = given if isinstance(given, str) else given.decode()
