@@ -119,7 +119,7 @@ def check_memory(available: int | None, torch: TorchFacts | None) -> Check:
     if available is None:
         return Check("Memory", NOT_USED, "This system does not report how much memory is available.")
     needed = ECHO_BYTES if torch is None else TORCH_BYTES + torch.host_needed
-    sentence = f"About {human_size(needed)} are needed, and {human_size(available)} are available."
+    sentence = f"About {human_size(needed)} is needed, and {human_size(available)} is available."
     if available >= needed:
         return Check("Memory", OK, sentence)
     return Check("Memory", WARNING, sentence, "End other programs, or take a machine with more memory.")

@@ -61,7 +61,9 @@ def check_model(repo: str, found: Survey | None) -> Check:
 def check_disk(found: Survey | None) -> Check:
     """Whether there is room for the remaining download."""
     if found is None or not found.size:
-        return Check("Disk", NOT_USED, "As far as is known, nothing needs to be downloaded.")
+        return Check(
+            "Disk", NOT_USED, "The hub was not asked how large the files to download are, if there are any."
+        )
     sentence = (
         f"{human_size(found.to_come)} of {human_size(found.size)} are to be fetched into {found.folder}, "
         f"which has {human_size(found.free)} free."

@@ -11,8 +11,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 def method_not_allowed(allowed: set[str], has_head: bool = True) -> JSONResponse:
     """``has_head``: HEAD comes with GET (see ``HeadRequests``)."""
-    named = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed and has_head else allowed))
-    return JSONResponse({"detail": f"Please send this as {named}."}, 405, {"Allow": named})
+    named = sorted(allowed | {"HEAD"} if "GET" in allowed and has_head else allowed)
+    detail = f"Please send this as {' or '.join(named)}."
+    return JSONResponse({"detail": detail}, 405, {"Allow": ", ".join(named)})
 
 
 class AllowedMethods:

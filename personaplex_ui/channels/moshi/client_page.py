@@ -32,6 +32,8 @@ HOW_TO_GET_IT = (
     "Hugging Face, set STATIC_PATH to it (or to the folder of a client you built) and start the app again."
 )
 
+CORRECT_IT = f"Point STATIC_PATH to {ARCHIVE} or to the folder of a client, and restart."
+
 SHIM = """<script>
 // The client's router knows one place, "/", and reads the address when it starts. It is shown that place
 // until it has started, and whenever it looks again; a reload comes back to the true one.
@@ -106,8 +108,8 @@ class MoshiClient:
         except (ClientUnusable, OSError) as error:
             why = str(error) if isinstance(error, ClientUnusable) else "it cannot be read"
             # The first is public; paths of this machine belong in the log only.
-            self.trouble = f"The web client of this server cannot be used: {why}. {HOW_TO_GET_IT}"
-            log.warning("The web client in %s cannot be used: %s. %s", self._source, why, HOW_TO_GET_IT)
+            self.trouble = f"The web client of this server cannot be used: {why}. {CORRECT_IT}"
+            log.warning("The web client in %s cannot be used: %s. %s", self._source, why, CORRECT_IT)
             self.close()
 
     def close(self) -> None:

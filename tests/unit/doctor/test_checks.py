@@ -143,10 +143,10 @@ def test_gpu_memory(torch: TorchFacts | None, verdict: Verdict, words: tuple[str
     ("available", "torch", "verdict", "words"),
     [
         (None, None, NOT_USED, ()),
-        (2_000_000_000, None, OK, ("1.0 GB are needed", "2.0 GB are available")),
+        (2_000_000_000, None, OK, ("1.0 GB is needed", "2.0 GB is available")),
         (500_000_000, None, WARNING, ("more memory",)),
-        (20_000_000_000, SEEN, OK, ("4.0 GB are needed",)),
-        (20_000_000_000, TorchFacts("2.9.1", host_needed=44_800_000_000), WARNING, ("48.8 GB are needed",)),
+        (20_000_000_000, SEEN, OK, ("4.0 GB is needed",)),
+        (20_000_000_000, TorchFacts("2.9.1", host_needed=44_800_000_000), WARNING, ("48.8 GB is needed",)),
     ],
 )
 def test_memory(

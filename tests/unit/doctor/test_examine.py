@@ -133,7 +133,7 @@ async def test_the_echo_engine_needs_little_memory_where_pytorch_cannot_use_the_
     report = await examine(Settings(), OldDriver(Gpu("NVIDIA L4", "535.10")), offline=True)
     told = {check.name: check for check in report.checks}
     assert told["GPU"].verdict is PROBLEM
-    assert "1.0 GB are needed" in told["Memory"].sentence
+    assert "1.0 GB is needed" in told["Memory"].sentence
 
 
 async def test_of_a_server_neither_its_port_nor_its_gpu_is_asked() -> None:
