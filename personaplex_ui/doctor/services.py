@@ -60,10 +60,10 @@ def check_model(repo: str, found: Survey | None) -> Check:
 
 def check_disk(found: Survey | None) -> Check:
     """Whether there is room for the remaining download."""
-    if found is None or not found.size:
-        return Check(
-            "Disk", NOT_USED, "The hub was not asked how large the files to download are, if there are any."
-        )
+    if found is None or (found.is_complete and not found.size):
+        return Check("Disk", NOT_USED, "Nothing needs to be downloaded.")
+    if not found.size:
+        return Check("Disk", NOT_USED, "How large the missing files are is unknown: the hub did not say.")
     sentence = (
         f"{human_size(found.to_come)} of {human_size(found.size)} are to be fetched into {found.folder}, "
         f"which has {human_size(found.free)} free."

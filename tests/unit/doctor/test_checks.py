@@ -218,8 +218,9 @@ def test_model(found: Survey | None, verdict: Verdict, words: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("found", "verdict", "words"),
     [
-        (None, NOT_USED, ()),
-        (Survey(is_complete=True), NOT_USED, ()),
+        (None, NOT_USED, ("Nothing needs",)),
+        (Survey(is_complete=True), NOT_USED, ("Nothing needs",)),
+        (Survey(refusal=UNREACHABLE), NOT_USED, ("is unknown",)),
         (Survey(size=17_000_000_000, to_come=17_000_000_000, free=16_000_000_000), PROBLEM, ("HF_HOME",)),
         (Survey(size=17_000_000_000, to_come=1_000_000_000, free=16_000_000_000), OK, ("1.0 GB of 17.0 GB",)),
     ],
