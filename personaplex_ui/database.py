@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from personaplex_ui.errors import StorageFailed
+from personaplex_ui.errors import StorageFailed, why_of
 
 WAITS_FOR_OTHERS_SEC = 5.0
 """How long to wait while another process holds the file."""
@@ -40,7 +40,7 @@ class Database:
                 with connection:
                     yield connection
         except (sqlite3.Error, OSError) as error:
-            raise StorageFailed(f"{self.path.name} cannot be used: {_why(error)}") from error
+            raise StorageFailed(f"{self.path.name} cannot be used: {why_of(error)}") from error
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -69,8 +69,3 @@ class Database:
             connection.close()
             raise
         return connection
-
-
-def _why(error: Exception) -> str:
-    """The text of an OSError would also reveal the file's full path."""
-    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -100,3 +100,8 @@ class RecordingFailed(PersonaplexError, code="recording_failed"):
 
 class StorageFailed(PersonaplexError, code="storage_failed"):
     """Persistent data cannot be read or written; the process goes on with what it has in memory."""
+
+
+def why_of(error: Exception) -> str:
+    """What went wrong, for the log; the text of an OSError would also reveal the file's full path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

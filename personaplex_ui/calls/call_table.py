@@ -13,9 +13,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from personaplex_ui.audio.recording.file import shown_name, why_of
+from personaplex_ui.audio.recording.file import shown_name
 from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.database import Database
+from personaplex_ui.errors import why_of
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (

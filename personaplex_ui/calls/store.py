@@ -18,10 +18,10 @@ from pathlib import Path
 
 from personaplex_ui.audio.files.clip_file import WAV_HEADER_BYTES
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.audio.recording.file import BYTES_PER_SAMPLE, repair_recordings, shown_name, why_of
+from personaplex_ui.audio.recording.file import BYTES_PER_SAMPLE, repair_recordings, shown_name
 from personaplex_ui.calls.call_table import CallTable, KeptCall, with_whole_levels
 from personaplex_ui.calls.snapshot import EndedCall
-from personaplex_ui.errors import InvalidInput, StorageFailed
+from personaplex_ui.errors import InvalidInput, StorageFailed, why_of
 
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 CALLS_PER_OWNER = 50

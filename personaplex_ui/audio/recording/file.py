@@ -17,7 +17,7 @@ from typing import Final
 
 from personaplex_ui.audio.files.clip_file import WAV_HEADER_BYTES, wav_header
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
-from personaplex_ui.errors import RecordingFailed
+from personaplex_ui.errors import RecordingFailed, why_of
 
 BYTES_PER_SAMPLE = 4
 LONGEST_BYTES = 2**32 - 2**20
@@ -141,11 +141,6 @@ def part_path(path: Path) -> Path:
 def shown_name(path: Path) -> str:
     """A file's name for the log: only six letters of the call's id, which must stay secret."""
     return re.sub(r"^(call-[\w-]{6})[\w-]{16}(?=\.)", r"\1…", path.name)
-
-
-def why_of(error: Exception) -> str:
-    """What went wrong, for the log; the text of an OSError would also reveal the file's full path."""
-    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def repair_recordings(directory: Path) -> list[Path]:
