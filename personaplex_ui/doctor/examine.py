@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from personaplex_ui import __version__
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.service import INBOUND_PATH
-from personaplex_ui.config.settings import EngineChoice, Settings
+from personaplex_ui.config.settings import EngineChoice, Settings, revealed
 from personaplex_ui.doctor import machine, services
 from personaplex_ui.doctor.probes import Probes
 from personaplex_ui.doctor.report import OK, PROBLEM, WARNING, Check, Report, check_of
@@ -100,7 +100,7 @@ def _services(settings: Settings, probes: Probes, uses_model: bool, offline: boo
         return [services.check_relay(settings, probes.relay_trouble(settings) if asks else None)]
 
     def telephone() -> Iterable[Check]:
-        token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
+        token = revealed(settings.twilio_auth_token) or ""
         number = settings.twilio_phone_number or ""
         try:
             account = PhoneAccount(settings.twilio_account_sid or "", token, number)

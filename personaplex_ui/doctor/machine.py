@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.audio.recording.file import BYTES_PER_SAMPLE
 from personaplex_ui.config.settings import EngineChoice, Settings
 from personaplex_ui.doctor.report import NOT_USED, OK, PROBLEM, WARNING, Check, check_of
 from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
@@ -25,8 +26,7 @@ TOLD = ("gradio", "fastrtc", "aiortc", "torch", "moshi", "huggingface-hub", "twi
 ECHO_BYTES, TORCH_BYTES = 1_000_000_000, 4_000_000_000
 """Least host memory of the app with the echo engine, and with torch and CUDA."""
 
-RECORDED_BYTES_PER_SEC = 2 * 2 * SAMPLE_RATE_HZ
-"""Two channels of 16 bits."""
+RECORDED_BYTES_PER_SEC = BYTES_PER_SAMPLE * SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,6 @@ def record(required: dict[str, Schema], optional: dict[str, Schema] | None = Non
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
-def or_nothing(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
 def told(description: str, schema: Schema, media_type: str = "application/json") -> dict[str, Any]:
     """One answer."""
     return {"description": description, "content": {media_type: {"schema": schema}}}
