@@ -6,9 +6,9 @@ Torch is imported only here, when the measurement begins: the other commands do 
 
 import argparse
 import os
-from collections.abc import Callable
 
 from benchmarks.model_report import ModelReport
+from benchmarks.options import whole
 from personaplex_ui.errors import PersonaplexError
 
 SUMMARY = "PersonaPlex itself, with random weights, beside the reference's way of running it"
@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--dtype", choices=DTYPES, default="auto", help="auto: as the app chooses")
     parser.add_argument(
-        "--frames", type=_whole(1, 10_000), default=12, help="measured of each kind, at least (12)"
+        "--frames", type=whole(1, 10_000), default=12, help="measured of each kind, at least (12)"
     )
     parser.add_argument(
         "--callers", type=_callers, default=(1, 2, 4, 8), help="numbers of callers, the first 1 (1,2,4,8)"
     )
-    parser.add_argument("--threads", type=_whole(1, 1_024), help="of torch on a CPU (its own choice)")
+    parser.add_argument("--threads", type=whole(1, 1_024), help="of torch on a CPU (its own choice)")
     parser.add_argument("--seed", type=int, default=1, help="of weights, sound and tokens (1)")
 
 
@@ -64,17 +64,8 @@ async def measure(given: argparse.Namespace) -> ModelReport:
     )
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}")
-        return int(text)
-
-    return parse
-
-
 def _callers(text: str) -> tuple[int, ...]:
-    parse = _whole(1, MOST_CALLERS)
+    parse = whole(1, MOST_CALLERS)
     numbers = tuple(parse(part) for part in text.split(","))
     if numbers[0] != 1 or list(numbers) != sorted(set(numbers)):
         raise argparse.ArgumentTypeError("must begin with 1 and rise, like 1,2,4,8")

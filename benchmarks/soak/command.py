@@ -1,9 +1,9 @@
 """``bench soak``: calls of mixed kinds at once, for minutes, against the app on the echo engine."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.options import whole
 from benchmarks.soak.soak_report import SoakReport, report_on
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.errors import PersonaplexError
@@ -16,8 +16,8 @@ MOST_CALLS = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=_whole(6, 80_000), default=600, help="of talking (600)")
-    parser.add_argument("--calls", type=_whole(1, MOST_CALLS), default=8, help="at once (8)")
+    parser.add_argument("--seconds", type=whole(6, 80_000), default=600, help="of talking (600)")
+    parser.add_argument("--calls", type=whole(1, MOST_CALLS), default=8, help="at once (8)")
     parser.add_argument("--kinds", type=_kinds, default=KINDS, help="browser,moshi,twilio,clip (all)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which callers speak (1)")
     parser.add_argument("--app", type=Path, help="the script that serves (the app's own)")
@@ -28,10 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_network_arguments(parser: argparse.ArgumentParser, whose: str) -> None:
     """``whose`` packets are lost and delayed."""
     parser.add_argument("--loss", type=_part, default=0.0, help=f"of {whose} packets, as 0.01 or 1%% (0)")
-    parser.add_argument("--jitter", type=_whole(0, 1_000), default=0, help=f"of {whose} packets, in ms (0)")
-    parser.add_argument(
-        "--burst", type=_whole(0, 500), default=0, help="packets lost in a row every 10 s (0)"
-    )
+    parser.add_argument("--jitter", type=whole(0, 1_000), default=0, help=f"of {whose} packets, in ms (0)")
+    parser.add_argument("--burst", type=whole(0, 500), default=0, help="packets lost in a row every 10 s (0)")
 
 
 def impairment_of(given: argparse.Namespace) -> Impairment:
@@ -77,12 +75,3 @@ def _part(text: str) -> float:
     if not 0.0 <= part <= 0.9:
         raise argparse.ArgumentTypeError("must be from 0 to 0.9, or from 0% to 90%")
     return part
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}")
-        return int(text)
-
-    return parse
