@@ -22,7 +22,7 @@ from personaplex_ui.app.sockets import listen
 from personaplex_ui.channels.browser.ice_servers import RelayUnavailable, choose_ice_servers
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
-from personaplex_ui.config.settings import Quantize, Settings
+from personaplex_ui.config.settings import Quantize, Settings, revealed
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.errors import PersonaplexError, SettingsError
@@ -148,12 +148,12 @@ class Probes:
         return ""
 
     def survey(self, settings: Settings, ask_hub: bool) -> Survey:
-        return survey(settings.hf_repo, settings.hf_revision, Hub(_token(settings)), ask_hub)
+        return survey(settings.hf_repo, settings.hf_revision, Hub(revealed(settings.hf_token)), ask_hub)
 
     def relay_trouble(self, settings: Settings) -> str:
         """Why calls cannot be relayed, or an empty text. Asks the TURN server, or the one provided for
         Spaces."""
-        servers = choose_ice_servers(settings.ice_servers, settings.space_id, _token(settings))
+        servers = choose_ice_servers(settings.ice_servers, settings.space_id, revealed(settings.hf_token))
 
         async def ask() -> str:
             options = connection_kwargs((await servers.for_server()).iceServers or [])
@@ -175,7 +175,3 @@ class Probes:
         except PersonaplexError as error:
             return TwilioFacts(refusal=str(error))
         return TwilioFacts("", status, webhook)
-
-
-def _token(settings: Settings) -> str | None:
-    return settings.hf_token.get_secret_value() if settings.hf_token else None

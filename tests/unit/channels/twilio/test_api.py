@@ -1,7 +1,7 @@
 """Calls that machines make, against a stand-in of Twilio's REST API with the real client."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,24 +30,11 @@ from tests.support.twilio_rest import (
     PHONE_NUMBER,
     TwilioRest,
     client_of,
-    twilio_rest,
 )
 
 TO = "+4930123456789"
 OUTBOUND = "/twilio/outbound"
 ROLE = ("You are <b>\"Tom\" & 'Jerry'</b>.\n" * 100)[:2_000].strip()
-
-
-@pytest.fixture
-def rest() -> Iterator[TwilioRest]:
-    with twilio_rest() as rest:
-        yield rest
-
-
-@pytest.fixture
-def client(rest: TwilioRest) -> Iterator[Client]:
-    with client_of(rest) as client:
-        yield client
 
 
 @pytest.fixture

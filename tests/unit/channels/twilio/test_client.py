@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -29,25 +29,12 @@ from tests.support.twilio_rest import (
     PHONE_NUMBER,
     TwilioRest,
     client_of,
-    twilio_rest,
 )
 
 ACCOUNT = PhoneAccount(ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER)
 TO = "+15551234567"
 URLS = ("https://example.org/answered?key=k", "https://example.org/status")
 CALL_SID = "CA" + "1" * 32
-
-
-@pytest.fixture
-def rest() -> Iterator[TwilioRest]:
-    with twilio_rest() as rest:
-        yield rest
-
-
-@pytest.fixture
-def client(rest: TwilioRest) -> Iterator[Client]:
-    with client_of(rest) as client:
-        yield client
 
 
 @pytest.fixture
