@@ -1,0 +1,1 @@
+"""``bench ticks``: what a tick launches, on any machine, and how long it takes on a GPU."""
