@@ -24,7 +24,6 @@ from personaplex_ui.models.personaplex.loading.model_sizes import PERSONAPLEX_7B
 from personaplex_ui.models.personaplex.loading.preset_voices import RING_POSITIONS
 from personaplex_ui.models.personaplex.runtime.prompt import (
     CODEBOOKS,
-    SINE_CODES,
     STREAMS,
     TEXT_PADDING,
     RecordedVoice,
@@ -32,6 +31,7 @@ from personaplex_ui.models.personaplex.runtime.prompt import (
     build_prompt,
     prompt_frames,
     tagged,
+    voice_frames,
 )
 from personaplex_ui.models.personaplex.runtime.temporal import Temporal
 
@@ -126,11 +126,7 @@ class RandomVoice:
 
     def frames(self, tokenizer: WordTokenizer, role: str) -> Tokens:
         """The whole prompt ``[17, n]`` frame by frame, as the reference steps it."""
-        codes = self._voice.codes
-        voiced = np.empty((STREAMS, len(codes)), dtype=np.int64)
-        voiced[0] = TEXT_PADDING
-        voiced[1 : 1 + CODEBOOKS] = codes.T
-        voiced[1 + CODEBOOKS :] = SINE_CODES[:, None]
+        voiced = voice_frames(self._voice.codes)
         return np.concatenate([voiced, prompt_frames(tokenizer.encode(tagged(role)))], axis=1)
 
 

@@ -5,12 +5,16 @@ Torch and moshi are imported here and no earlier, so that the page is up long be
 
 import ctypes
 import sys
+from typing import TYPE_CHECKING
 
 from personaplex_ui.config.settings import EngineChoice, Quantize, Settings, revealed
 from personaplex_ui.engine.engine import ReportLoading
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.models.echo.model import EchoModel
 from personaplex_ui.voices.library import VoiceLibrary
+
+if TYPE_CHECKING:
+    from personaplex_ui.models.personaplex.loading.load import Source
 
 GPU_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
@@ -62,9 +66,16 @@ def has_gpu_driver() -> bool:
 
 def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -> SpeechModel:
     report("Starting PersonaPlex.", 0.0)
-    from personaplex_ui.models.personaplex.loading.load import Source, load_personaplex
+    from personaplex_ui.models.personaplex.loading.load import load_personaplex
 
-    source = Source(
+    return load_personaplex(personaplex_source(settings, voices), report)
+
+
+def personaplex_source(settings: Settings, voices: VoiceLibrary) -> "Source":
+    """What to load for ``settings``, whatever they say about the engine. Imports torch."""
+    from personaplex_ui.models.personaplex.loading.load import Source
+
+    return Source(
         settings.hf_repo,
         settings.hf_revision,
         revealed(settings.hf_token),
@@ -76,4 +87,3 @@ def _load_personaplex(settings: Settings, voices: VoiceLibrary, report: ReportLo
         zero_gpu=settings.spaces_zero_gpu,
         quantize=settings.quantize is Quantize.INT8,
     )
-    return load_personaplex(source, report)

@@ -70,13 +70,19 @@ class PersonaPlexModel:
     def device(self) -> str:
         return str(self.stepper.temporal.device)
 
-    def _role_tokens(self, text_prompt: str) -> list[int]:
+    @property
+    def language_model(self) -> LMModel:
+        """The weights themselves, for measurements that compare them with others. Not to be changed."""
+        return self._lm
+
+    def role_tokens(self, text_prompt: str) -> list[int]:
+        """The text tokens of a role in a prompt, with its tags."""
         role = tagged(text_prompt)
         return self._tokenizer.encode(role) if role else []
 
     def prompt_size(self, persona: Persona) -> PromptSize:
         besides = self._positions_of_voice(persona.voice) + 2 * SILENCE_FRAMES + ROOM_FOR_THE_CALL
-        return PromptSize(len(self._role_tokens(persona.text_prompt)), self.stepper.temporal.window - besides)
+        return PromptSize(len(self.role_tokens(persona.text_prompt)), self.stepper.temporal.window - besides)
 
     def _positions_of_voice(self, name: str) -> int:
         if self.voices.is_recording(name):  # the library keeps it for the preparation
@@ -103,7 +109,7 @@ class PersonaPlexModel:
         self.prompt_size(persona).check()
         temporal = self.stepper.temporal
         voice, embeddings = yield from self._voice(persona.voice)
-        tokens = self._role_tokens(persona.text_prompt)
+        tokens = self.role_tokens(persona.text_prompt)
         plan = build_prompt(voice, tokens, self._lm.initial_token_id, self._lm.text_initial_token_id)
         given = torch.from_numpy(plan.tokens).to(temporal.device)
         inputs = torch.cat([embeddings, temporal.embed(given[None])], dim=1)

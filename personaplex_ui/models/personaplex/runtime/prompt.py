@@ -78,6 +78,26 @@ def prompt_frames(text_tokens: list[int]) -> Tokens:
     return frames
 
 
+def voice_frames(codes: Tokens) -> Tokens:
+    """The frames of a recorded voice ``[n, 8]``: ``[17, n]``."""
+    frames = np.empty((STREAMS, len(codes)), dtype=np.int64)
+    frames[0] = TEXT_PADDING
+    frames[1 : 1 + CODEBOOKS] = codes.T
+    frames[1 + CODEBOOKS :] = SINE_CODES[:, None]
+    return frames
+
+
+def positions_of(frames: Tokens, initial: int, initial_text: int) -> Tokens:
+    """``frames`` ``[17, n]`` from the very beginning as what the model reads at positions 0 to n - 1."""
+    before = np.full((STREAMS, 1), initial, dtype=np.int64)
+    before[0] = initial_text
+    positions = _delayed(frames, before)
+    # A stream reads its initial token up to and including the position of its delay.
+    for stream, delay in enumerate(DELAYS):
+        positions[stream, : delay + 1] = before[stream, 0]
+    return positions
+
+
 def build_prompt(
     voice: PresetVoice | RecordedVoice, text_tokens: list[int], initial: int, initial_text: int
 ) -> PromptPositions:
@@ -85,17 +105,8 @@ def build_prompt(
     rest = prompt_frames(text_tokens)
     match voice:
         case RecordedVoice(codes):
-            voiced = np.empty((STREAMS, len(codes)), dtype=np.int64)
-            voiced[0] = TEXT_PADDING
-            voiced[1 : 1 + CODEBOOKS] = codes.T
-            voiced[1 + CODEBOOKS :] = SINE_CODES[:, None]
-            before = np.full((STREAMS, 1), initial, dtype=np.int64)
-            before[0] = initial_text
-            positions = _delayed(np.concatenate([voiced, rest], axis=1), before)
-            # A stream reads its initial token up to and including the position of its delay.
-            for stream, delay in enumerate(DELAYS):
-                positions[stream, : delay + 1] = before[stream, 0]
-            return PromptPositions(0, positions)
+            frames = np.concatenate([voice_frames(codes), rest], axis=1)
+            return PromptPositions(0, positions_of(frames, initial, initial_text))
         case PresetVoice(first, ring):
             # Position `first` is complete in the ring; of the next one only the delayed codebooks are needed.
             left_over = ring[:, [first % ring.shape[1], (first + 1) % ring.shape[1]]]
