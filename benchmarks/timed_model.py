@@ -16,6 +16,7 @@ from personaplex_ui.engine.speech_model import (
     PromptSize,
     Sampling,
     SpeechModel,
+    StepCosts,
 )
 
 STAMP_SCALE = 2.0**-24
@@ -59,6 +60,10 @@ class TimedModel:
     def clips_only(self) -> str:
         return self._model.clips_only
 
+    @property
+    def costs(self) -> StepCosts:
+        return self._model.costs
+
     def prompt_size(self, persona: Persona) -> PromptSize | None:
         return self._model.prompt_size(persona)
 
@@ -68,9 +73,9 @@ class TimedModel:
     def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
         self._model.join(slot, persona, sampling)
 
-    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
         started = time.perf_counter()
-        answers = self._model.step(heard)
+        answers = self._model.step(heard, riding)
         self.step_sec.setdefault(len(heard), []).append(time.perf_counter() - started)
         return {slot: _stamped(answer, heard[slot]) for slot, answer in answers.items()}
 

@@ -44,15 +44,14 @@ def try_out(model: SpeechModel, trial: Persona | None, pulse: Pulse) -> None:
     if trial is None or model.clips_only:
         return
     try:
+        pulse.begin(Work.PREPARE)
         preparation = model.prepare(trial)
-        while True:
+        while not preparation.done:
             pulse.begin(Work.PREPARE)
-            next(preparation)
-    except StopIteration as done:
-        prepared = done.value
+            preparation.advance()
     except PersonaplexError:
         return  # this model cannot use this voice or role, which proves nothing
-    model.join(0, prepared, Sampling(greedy=True))
+    model.join(0, preparation.persona(), Sampling(greedy=True))
     pulse.begin(Work.STEP)
     model.step({0: silent_frame()})
     model.leave(0)

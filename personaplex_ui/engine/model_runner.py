@@ -96,22 +96,24 @@ class ModelRunner:
         """
         self.callers[caller.slot] = caller
         try:
-            self._preparations[caller.slot] = self.model.prepare(persona)
+            preparation = self.model.prepare(persona)
         except PersonaplexError:
             raise
         except Exception as error:
             raise self._failure(caller) from error
+        if preparation.done:
+            self._join(caller, preparation)
+            return
+        self._preparations[caller.slot] = preparation
         with self._wake:
             self._scheduler.prepare(caller.slot)
 
     def prepare(self, slot: int) -> None:
         """Do the next chunk; after the last one the caller joins."""
         self._pulse.begin(Work.PREPARE)
-        caller = self.callers[slot]
+        caller, preparation = self.callers[slot], self._preparations[slot]
         try:
-            progress = next(self._preparations[slot])
-        except StopIteration as done:
-            self._join(caller, done.value)
+            preparation.advance()
         except PersonaplexError as error:
             self._end_preparation(slot)
             self._post(caller.fail, error)
@@ -119,12 +121,14 @@ class ModelRunner:
             self._end_preparation(slot)
             self._post(caller.fail, self._failure(caller))
         else:
-            self._post(caller.on_progress, progress)
+            self._post(caller.on_progress, preparation.progress)
+            if preparation.done:
+                self._join(caller, preparation)
 
-    def _join(self, caller: Caller, prepared: object) -> None:
+    def _join(self, caller: Caller, preparation: Preparation) -> None:
         self._end_preparation(caller.slot)
         try:
-            self.model.join(caller.slot, prepared, caller.sampling)
+            self.model.join(caller.slot, preparation.persona(), caller.sampling)
         except Exception:
             self._post(caller.fail, self._failure(caller))
             return
@@ -139,7 +143,9 @@ class ModelRunner:
         return EngineFailure(FAILED)
 
     def _end_preparation(self, slot: int) -> None:
-        self._preparations.pop(slot, None)
+        preparation = self._preparations.pop(slot, None)
+        if preparation is not None:
+            preparation.close()
         with self._wake:
             self._scheduler.prepared(slot)
 

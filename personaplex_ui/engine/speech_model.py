@@ -4,7 +4,7 @@ A model holds ``slots`` callers, steps them as one batch, and depends on no call
 Every method but ``prompt_size`` is called from the engine's one thread.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -71,9 +71,74 @@ class Answer:
 PreparedPersona: TypeAlias = object
 """A persona ready to be copied into a slot. Opaque: created and used by the same model."""
 
-Preparation: TypeAlias = Generator[float, None, PreparedPersona]
-"""Prepares a persona in chunks of bounded cost: yields progress in [0, 1] after each and returns the persona.
-The engine runs the chunks between ticks and may close it half-way."""
+
+class Preparation(Protocol):
+    """Prepares a persona in chunks of bounded cost. A chunk is done either by itself (``advance``) or inside
+    a step for live callers (``SpeechModel.step``). It may be closed half-way."""
+
+    @property
+    def progress(self) -> float:
+        """How much is done, in [0, 1]."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether ``persona`` is there. A kept persona is done from the beginning."""
+        ...
+
+    @property
+    def can_ride(self) -> bool:
+        """Whether the next chunk can be done inside a step."""
+        ...
+
+    def advance(self) -> None:
+        """Do the next chunk by itself.
+
+        Raises:
+            InvalidInput: the voice cannot be used, or the prompt does not fit.
+        """
+        ...
+
+    def persona(self) -> PreparedPersona:
+        """What was prepared, once it is ``done``."""
+        ...
+
+    def close(self) -> None:
+        """Release what an unfinished preparation holds. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The preparation of a persona that needs none, for example because it was kept."""
+
+    ready: PreparedPersona
+    progress: float = 1.0
+    done: bool = True
+    can_ride: bool = False
+
+    def advance(self) -> None:
+        """Nothing is left to do."""
+
+    def persona(self) -> PreparedPersona:
+        return self.ready
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCosts:
+    """What the model's work takes on this machine, in seconds, as measured when it was loaded; 0 if unknown.
+
+    ``step_sec``: a step with all slots taken. ``ride_sec``: what a chunk adds to the step that it rides in.
+    ``chunk_sec``: a chunk by itself that could have ridden; ``alone_sec``: one that could not.
+    """
+
+    step_sec: float = 0.0
+    ride_sec: float = 0.0
+    chunk_sec: float = 0.0
+    alone_sec: float = 0.0
 
 
 class SpeechModel(Protocol):
@@ -104,6 +169,11 @@ class SpeechModel(Protocol):
         """Why it can answer clips but no live calls, and what to do about it; empty where it can do both."""
         ...
 
+    @property
+    def costs(self) -> StepCosts:
+        """What its work takes here: what the scheduler assumes until it has measured it."""
+        ...
+
     def prompt_size(self, persona: Persona) -> PromptSize | None:
         """How long the role is; None for a model that does not count tokens. From any thread.
 
@@ -113,7 +183,7 @@ class SpeechModel(Protocol):
         ...
 
     def prepare(self, persona: Persona) -> Preparation:
-        """Begin to prepare ``persona``. Cached personas may return at once.
+        """Begin to prepare ``persona``.
 
         Raises:
             InvalidInput: the voice is unknown, or the prompt does not fit.
@@ -124,10 +194,11 @@ class SpeechModel(Protocol):
         """Put a new caller with a prepared persona into a free slot; it takes part from the next step."""
         ...
 
-    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
         """One tick: hear one frame in each slot of ``heard`` and answer in the same slots.
 
-        Slots that are not in ``heard`` stay exactly as they are.
+        Slots that are not in ``heard`` stay exactly as they are. The next chunk of ``riding``, whose
+        ``can_ride`` is true, is done in the same pass over the weights.
         """
         ...
 
@@ -179,11 +250,9 @@ class Recoverable(Protocol):
 
 def complete(preparation: Preparation) -> PreparedPersona:
     """Run all of ``preparation`` at once, where nothing has to run between its chunks."""
-    while True:
-        try:
-            next(preparation)
-        except StopIteration as done:
-            return done.value
+    while not preparation.done:
+        preparation.advance()
+    return preparation.persona()
 
 
 def check_persona(model: SpeechModel, persona: Persona) -> None:

@@ -17,7 +17,7 @@ from benchmarks.timed_model import TimedModel, stamp, stamp_of
 from personaplex_ui.audio.frames import FrameCutter
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.engine.engine import Engine
-from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import PersonaplexError
 from tests.support.fake_model import FakeModel
 
@@ -78,9 +78,7 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
 @given(number=st.integers(0, 2**24 - 1))
 def test_a_stamp_survives_the_way_through_cutter_and_model(number: int):
     model = TimedModel(FakeModel())
-    preparation = model.prepare(Persona("NATF2", ""))
-    assert list(preparation) == [1.0]
-    model.join(2, "persona", Sampling())
+    model.join(2, complete(model.prepare(Persona("NATF2", ""))), Sampling())
     chunk = np.full(480, 0.1, dtype=np.float32)
     stamped = chunk.copy()
     stamp(stamped, number)

@@ -47,22 +47,21 @@ class Model(FakeModel):
 
     def prepare(self, persona: Persona) -> Preparation:
         self._do("begin")
-        preparation = super().prepare(persona)
-        return self._prepared(preparation)
+        return super().prepare(persona)
 
-    def _prepared(self, preparation: Preparation) -> Preparation:
+    def do_chunk(self, persona: Persona) -> None:
         self._do("prepare")
-        return (yield from preparation)
+        super().do_chunk(persona)
 
     def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
         self._do("join")
         super().join(slot, persona, sampling)
 
-    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
         self._do("step")
         if self.bad_slots & set(heard):
             raise RuntimeError("a fault of one caller")
-        return super().step(heard)
+        return super().step(heard, riding)
 
     def leave(self, slot: int) -> None:
         self._do("leave")

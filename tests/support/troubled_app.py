@@ -46,21 +46,17 @@ def misbehave(where: str) -> None:
 
 
 class TroubledModel(FakeModel):
-    def prepare(self, persona: Persona) -> Preparation:
+    def do_chunk(self, persona: Persona) -> None:
         misbehave("prepare")
-        if trouble() == "endless prepare":
-            while True:
-                time.sleep(0.01)
-                yield 0.5
-        return (yield from super().prepare(persona))
+        super().do_chunk(persona)
 
     def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
         misbehave("join")
         super().join(slot, persona, sampling)
 
-    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
         misbehave("step")
-        return super().step(heard)
+        return super().step(heard, riding)
 
     def leave(self, slot: int) -> None:
         misbehave("leave")

@@ -14,8 +14,10 @@ from personaplex_ui.engine.speech_model import (
     Answer,
     Persona,
     Preparation,
+    Prepared,
     PreparedPersona,
     Sampling,
+    StepCosts,
 )
 from personaplex_ui.errors import SpeakQueueFull
 from personaplex_ui.models.echo.listener import Listener
@@ -67,6 +69,7 @@ class EchoModel:
     device = "cpu"
     licence_note = ""
     clips_only = ""
+    costs = StepCosts()
 
     def __init__(self, slots: int, greeting: str = GREETING) -> None:
         self.slots = slots
@@ -77,14 +80,13 @@ class EchoModel:
         """The echo ignores the role."""
 
     def prepare(self, persona: Persona) -> Preparation:
-        yield 1.0
-        return pitch_ratio(persona.voice)
+        return Prepared(pitch_ratio(persona.voice))
 
     def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
         assert isinstance(persona, float)
         self._callers[slot] = EchoCaller(persona, sampling, self._greeting)
 
-    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
         return {slot: self._callers[slot].step(frame) for slot, frame in heard.items()}
 
     def leave(self, slot: int) -> None:

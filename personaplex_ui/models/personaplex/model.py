@@ -14,9 +14,11 @@ from personaplex_ui.engine.speech_model import (
     Answer,
     Persona,
     Preparation,
+    Prepared,
     PreparedPersona,
     PromptSize,
     Sampling,
+    StepCosts,
 )
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset
 from personaplex_ui.models.personaplex.runtime.prompt import (
@@ -37,10 +39,39 @@ ROOM_FOR_THE_CALL = 16
 """Positions that must remain in the window after a prompt."""
 
 
+class _Chunks:
+    """The chunks of a generator as a ``Preparation``, none of which can ride."""
+
+    can_ride = False
+
+    def __init__(self, chunks: Generator[float, None, PrefillState]) -> None:
+        self.progress = 0.0
+        self._chunks = chunks
+        self._prefill: PrefillState | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._prefill is not None
+
+    def advance(self) -> None:
+        try:
+            self.progress = next(self._chunks)
+        except StopIteration as end:
+            self._prefill = end.value
+
+    def persona(self) -> PreparedPersona:
+        assert self._prefill is not None
+        return self._prefill
+
+    def close(self) -> None:
+        self._chunks.close()
+
+
 class PersonaPlexModel:
     """See ``SpeechModel``. ``step_tokens`` also returns the tokens, for the offline command and the tests."""
 
     name = "personaplex"
+    costs = StepCosts()
 
     def __init__(
         self,
@@ -94,13 +125,16 @@ class PersonaPlexModel:
             self._voice_positions[key] = load_preset(path, self._lm.dim)[0].positions + 1
         return self._voice_positions[key]
 
-    @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def prepare(self, persona: Persona) -> Preparation:
         self.forget_lost_voices()
         kept = self._kept.get(persona)
         if kept is not None:
             self._kept.move_to_end(persona)
-            return kept
+            return Prepared(kept)
+        return _Chunks(self._prefill_and_keep(persona))
+
+    @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
+    def _prefill_and_keep(self, persona: Persona) -> Generator[float, None, PrefillState]:
         prefill = yield from self._prefill(persona)
         self._keep(persona, prefill)
         return prefill
@@ -164,7 +198,8 @@ class PersonaPlexModel:
         self._readers[slot] = PieceReader(self._tokenizer)
         self._speeches[slot] = ForcedSpeech(self._tokenizer)
 
-    def step(self, heard: Mapping[int, Frame]) -> Mapping[int, Answer]:
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
+        assert riding is None
         return {slot: self.answer(slot, output) for slot, output in self.step_tokens(heard).items()}
 
     def answer(self, slot: int, output: StepOutput) -> Answer:

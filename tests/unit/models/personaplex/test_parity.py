@@ -89,10 +89,9 @@ def test_a_persona_that_is_prepared_while_others_are_live_disturbs_nobody(model:
     while not live.over:
         live.hear(model.step_tokens({0: live.next_frame}))
         if other is None:
-            try:
-                next(preparation)
-            except StopIteration as done:
-                model.join(1, done.value, GREEDY)
+            preparation.advance()
+            if preparation.done:
+                model.join(1, preparation.persona(), GREEDY)
                 other = Conversation(case, 1)
     live.assert_parity()
     assert other is not None, "the persona was never ready"
