@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${TURN_USERNAME:?the user of the TURN server}"
 REGION="${REGION:-europe-west4}"
 SERVICE="${SERVICE:-personaplex}"
-MAX_CALLS="${MAX_CALLS:-2}"
+MAX_CALLS="${MAX_CALLS:-auto}"
 # Cloud Run's front end reaches the container from link-local addresses, and names the client in a header.
 TRUSTED_PROXIES="${TRUSTED_PROXIES:-169.254.0.0/16}"
 IMAGE="${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/personaplex/personaplex-ui}"

@@ -119,7 +119,7 @@ def _build_page(services: Services) -> gr.Blocks:
     options = PageOptions(
         voices,
         settings.default_text_prompt,
-        settings.max_calls + settings.max_waiting + SPARE_CONNECTIONS,
+        settings.most_calls + settings.max_waiting + SPARE_CONNECTIONS,
         choose_ice_servers(settings.ice_servers, settings.space_id, revealed(settings.hf_token)),
     )
     probes = Probes()

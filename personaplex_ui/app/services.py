@@ -53,7 +53,7 @@ class Services:
         self.load_echo = functools.partial(load_echo, settings, self.voices)
         self.default_persona = Persona(self.voices.default, settings.default_text_prompt)
         self.engine = Engine(
-            self.load_model, settings.max_calls, settings.max_waiting, trial=self.default_persona
+            self.load_model, settings.expected_calls, settings.max_waiting, trial=self.default_persona
         )
         self.call_manager = CallManager(
             self.engine,

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from personaplex_ui.config.values import (
+    MOST_CALLS,
     AnyCase,
+    CallCount,
     DeviceName,
     HttpsUrl,
     IceUrls,
@@ -39,11 +41,41 @@ class EngineChoice(enum.StrEnum):
     PERSONAPLEX = "personaplex"
 
 
-class Quantize(enum.StrEnum):
-    """``int8``: the weights of the layers take one byte each."""
+USUAL_CALLS = 4
+"""Calls at once with ``MAX_CALLS=auto`` where nothing says how many a machine can take: on a CPU, and before
+a model is loaded."""
 
-    NONE = "none"
+
+class Quantize(enum.StrEnum):
+    """``int8``: the weights of the layers take one byte each. ``auto``: where the GPU needs it for its
+    calls."""
+
+    AUTO = "auto"
+    OFF = "off"
     INT8 = "int8"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Quantize | None":
+        return cls.OFF if value == "none" else None  # its name in earlier versions
+
+    @property
+    def wanted(self) -> bool | None:
+        """Whether int8 is wanted; None: auto."""
+        return None if self is Quantize.AUTO else self is Quantize.INT8
+
+
+class KvCache(enum.StrEnum):
+    """Keys and values of the calls: ``bf16`` as the model computes, ``int8`` one byte each. ``auto``: int8
+    where the GPU could serve fewer than four calls otherwise."""
+
+    AUTO = "auto"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+    @property
+    def wanted(self) -> bool | None:
+        """Whether int8 is wanted; None: auto."""
+        return None if self is KvCache.AUTO else self is KvCache.INT8
 
 
 class LogFormat(enum.StrEnum):
@@ -81,9 +113,11 @@ class Settings(BaseModel):
     hf_repo: str = "nvidia/personaplex-7b-v1"
     hf_revision: str | None = None
     cpu_offload: bool = False
-    quantize: Annotated[Quantize, AnyCase] = Quantize.NONE
+    quantize: Annotated[Quantize, AnyCase] = Quantize.AUTO
+    kv_cache: Annotated[KvCache, AnyCase] = KvCache.AUTO
+    pin_persona: bool = True
     persona_cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 512
-    max_calls: Annotated[int, Field(ge=1, le=64)] = 4
+    max_calls: CallCount = None
     max_waiting: Annotated[int, Field(ge=0, le=1_000)] = 20
     max_call_seconds: Annotated[int, Field(ge=15, le=86_400)] = 600
     recordings_dir: Path = Path("recordings")
@@ -153,6 +187,16 @@ class Settings(BaseModel):
         if self.twilio_phone_number and not self.twilio_auth_token:
             where = "which is on the first page of Twilio's console."
             raise SettingsError(f"TWILIO_PHONE_NUMBER needs TWILIO_AUTH_TOKEN, {where}", "TWILIO_AUTH_TOKEN")
+
+    @property
+    def expected_calls(self) -> int:
+        """Calls at once, before a loaded model says how many it takes."""
+        return self.max_calls or USUAL_CALLS
+
+    @property
+    def most_calls(self) -> int:
+        """Calls at once that no model exceeds."""
+        return self.max_calls or MOST_CALLS
 
     @property
     def ice_servers(self) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from pydantic import BeforeValidator, Field
 from personaplex_ui.channels.twilio.numbers import normalised
 from personaplex_ui.voices.names import canonical_voice_name
 
+AUTO = "auto"
+
 
 class Unusable(ValueError):
     """``value`` is not ``allowed``, which completes the sentence "it must be ..."."""
@@ -60,6 +62,22 @@ def _read_network(value: str) -> str | None:
     return None
 
 
+MOST_CALLS = 64
+
+
+def _read_call_count(value: object) -> object:
+    """None means auto, which a text says."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() == AUTO:
+        return None
+    if re.fullmatch("[0-9]{1,9}", value) and 1 <= int(value) <= MOST_CALLS:
+        return int(value)
+    raise Unusable(value, f"{AUTO}, or a whole number from 1 to {MOST_CALLS}")
+
+
+CallCount = Annotated[int | None, BeforeValidator(_read_call_count)]
+"""How many calls at once; None: as many as the machine can take."""
 AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 """A choice, in upper or lower case."""
 

@@ -110,8 +110,9 @@ def check_gpu_memory(torch: TorchFacts | None) -> Check:
         return Check("GPU memory", NOT_USED, "No model is going to be on a GPU.")
     if torch.trouble:
         return check_of("GPU memory", PROBLEM, torch.trouble)
-    needed = f"The model and its calls need {human_size(torch.gpu_needed)}"
-    return Check("GPU memory", OK, f"{needed}, and {human_size(torch.gpu_free)} are free.")
+    needed = f"The model and {torch.slots} calls need {human_size(torch.gpu_needed)}"
+    sentences = (f"{needed}, and {human_size(torch.gpu_free)} are free.", *torch.reasons)
+    return Check("GPU memory", OK, " ".join(sentences))
 
 
 def check_memory(available: int | None, torch: TorchFacts | None) -> Check:
@@ -131,8 +132,9 @@ def check_recordings(settings: Settings, why_not: str, free: int) -> Check:
     if why_not:
         step = "Set RECORDINGS_DIR to a folder that the server may write to."
         return Check("Recordings", PROBLEM, f"{folder} cannot be written to: {why_not}.", step)
-    hour = settings.max_calls * 3600 * RECORDED_BYTES_PER_SEC
-    sentence = f"{folder} has {human_size(free)} free; an hour of MAX_CALLS calls takes {human_size(hour)}."
+    calls = settings.expected_calls
+    hour = calls * 3600 * RECORDED_BYTES_PER_SEC
+    sentence = f"{folder} has {human_size(free)} free; an hour of {calls} calls takes {human_size(hour)}."
     if free >= hour:
         return Check("Recordings", OK, sentence)
     return Check("Recordings", WARNING, sentence, "Make room, or lower RECORDINGS_KEEP_HOURS.")

@@ -22,7 +22,7 @@ from personaplex_ui.app.sockets import listen
 from personaplex_ui.channels.browser.ice_servers import RelayUnavailable, choose_ice_servers
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
-from personaplex_ui.config.settings import Quantize, Settings, revealed
+from personaplex_ui.config.settings import Settings, revealed
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.errors import PersonaplexError, SettingsError
@@ -91,7 +91,8 @@ class Probes:
             settings.max_calls,
             settings.persona_cache_mb * 1_000_000,
             settings.cpu_offload,
-            settings.quantize is Quantize.INT8,
+            settings.quantize.wanted,
+            settings.kv_cache.wanted,
             config,
         )
         program = [sys.executable, "-m", "personaplex_ui.models.personaplex.gpu_probe"]

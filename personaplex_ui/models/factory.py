@@ -4,19 +4,17 @@ Torch and moshi are imported here and no earlier, so that the page is up long be
 """
 
 import ctypes
-import sys
 from typing import TYPE_CHECKING
 
-from personaplex_ui.config.settings import EngineChoice, Quantize, Settings, revealed
+from personaplex_ui.config.settings import EngineChoice, Settings, revealed
 from personaplex_ui.engine.engine import ReportLoading
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.models.echo.model import EchoModel
+from personaplex_ui.models.personaplex.gpu_driver import GPU_DRIVER
 from personaplex_ui.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:
     from personaplex_ui.models.personaplex.loading.load import Source
-
-GPU_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 def load_speech_model(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -> SpeechModel:
@@ -38,7 +36,7 @@ def load_echo(settings: Settings, voices: VoiceLibrary, report: ReportLoading) -
     """The echo engine, which every machine can run."""
     report("Starting the echo engine.", 0.0)
     voices.offer_catalogue()
-    return EchoModel(settings.max_calls)
+    return EchoModel(settings.expected_calls)
 
 
 def _has_gpu(settings: Settings) -> bool:
@@ -85,5 +83,7 @@ def personaplex_source(settings: Settings, voices: VoiceLibrary) -> "Source":
         voices=voices,
         cpu_offload=settings.cpu_offload,
         zero_gpu=settings.spaces_zero_gpu,
-        quantize=settings.quantize is Quantize.INT8,
+        quantize=settings.quantize.wanted,
+        kv_int8=settings.kv_cache.wanted,
+        pin_persona=settings.pin_persona,
     )

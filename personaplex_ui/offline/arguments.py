@@ -148,9 +148,10 @@ def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
             "help": "number type; by default bfloat16 on a GPU, float32 on a CPU",
         },
         "--quantize": {
+            "type": _quantize,
             "choices": [choice.value for choice in Quantize],
-            "default": usual.quantize.value,
-            "help": "int8: the weights take half the memory, with nearly the same answers",
+            "default": Quantize.OFF.value,
+            "help": "int8: the weights take half the memory, with nearly the same answers; auto: as the app",
         },
         "--cpu-offload": {
             "action": "store_true",
@@ -169,6 +170,10 @@ def _path(value: str) -> Path:
     if not value or "\0" in value:
         raise argparse.ArgumentTypeError("it must be a path.")
     return Path(value).expanduser()
+
+
+def _quantize(value: str) -> str:
+    return Quantize.OFF.value if value == "none" else value
 
 
 def _batch(value: str) -> int:

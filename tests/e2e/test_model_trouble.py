@@ -5,7 +5,6 @@ of each kind: all sentences are in the unit tests of the hub and of the loader.
 The app with its page in this process, the hub on loopback.
 """
 
-import functools
 import re
 import tarfile
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -24,7 +23,7 @@ from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.models.personaplex.hub import download
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.loading import load as loading
-from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
+from personaplex_ui.models.personaplex.loading.gpu import GpuFacts
 from tests.support.hub_stub import (
     REPO,
     TINY,
@@ -131,8 +130,12 @@ def full_gpu(place: Place) -> None:
     place.variables |= {"DEVICE": "cuda", "HF_REPO": str(TINY)}
     place.monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     place.monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    memory: Any = functools.partial(check_gpu_room, free_memory=lambda device: (500_000_000, 24_000_000_000))
-    place.monkeypatch.setattr(loading, "check_gpu_room", memory)
+    full = GpuFacts("NVIDIA L4", (8, 9), 23_650_000_000, 500_000_000)
+
+    def read(device: torch.device) -> GpuFacts:
+        return full
+
+    place.monkeypatch.setattr(loading, "read_gpu", read)
 
 
 def gpu_full_at_last(place: Place) -> None:

@@ -8,7 +8,7 @@ from tests.support.fake_model import FakeModel
 
 
 def load(settings: Settings, *_: object) -> FakeModel:
-    return FakeModel(settings.max_calls)
+    return FakeModel(settings.expected_calls)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class TroubledModel(FakeModel):
 
 def load(settings: Settings, *_: object) -> TroubledModel:
     misbehave("load")
-    return TroubledModel(settings.max_calls)
+    return TroubledModel(settings.expected_calls)
 
 
 if __name__ == "__main__":

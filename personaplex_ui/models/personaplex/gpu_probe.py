@@ -14,14 +14,15 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """See ``load.Source``. ``config``: the path of the model's ``config.json``; empty if it is not on disk
-    yet."""
+    """See ``load.Source``, also for what None means. ``config``: the path of the model's ``config.json``;
+    empty if it is not on disk yet."""
 
     device: str
-    slots: int
+    slots: int | None
     persona_cache_bytes: int
     cpu_offload: bool = False
-    quantize: bool = False
+    quantize: bool | None = None
+    kv_int8: bool | None = None
     config: str = ""
 
 
@@ -29,7 +30,8 @@ class Wanted:
 class TorchFacts:
     """``cuda``: the version PyTorch was built for. ``gpu``: the name of the GPU the model would use, or
     empty, with its compute ``capability``. ``gpu_needed``, ``gpu_free`` and ``host_needed``: bytes.
-    ``trouble``: why the model cannot run, and what to do. ``warning``: PyTorch's own warning about GPUs."""
+    ``slots`` and ``reasons``: see ``loading.plan.Plan``. ``trouble``: why the model cannot run, and what to
+    do. ``warning``: PyTorch's own warning about GPUs."""
 
     version: str
     cuda: str = ""
@@ -38,6 +40,8 @@ class TorchFacts:
     gpu_needed: int = 0
     gpu_free: int = 0
     host_needed: int = 0
+    slots: int = 0
+    reasons: tuple[str, ...] = ()
     trouble: str = ""
     warning: str = ""
 
@@ -50,26 +54,32 @@ def probe(wanted: Wanted) -> TorchFacts:
     import torch
 
     from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable, read_json
-    from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room, memory_needs
+    from personaplex_ui.models.personaplex.loading.gpu import read_gpu
+    from personaplex_ui.models.personaplex.loading.gpu_memory import model_bytes
     from personaplex_ui.models.personaplex.loading.load import choose_device
+    from personaplex_ui.models.personaplex.loading.plan import Wishes, make_plan
 
     facts = TorchFacts(torch.__version__, torch.version.cuda or "")
-    slots, options = wanted.slots, (wanted.persona_cache_bytes, wanted.quantize)
+    cache, offload = wanted.persona_cache_bytes, wanted.cpu_offload
+    wishes = Wishes(wanted.quantize, wanted.kv_int8, wanted.slots, cache, offload)
     try:
         device = choose_device(wanted.device)
         config = read_json(Path(wanted.config), "Fetch it again.") if wanted.config else {}
         if device.type != "cuda":
-            return replace(facts, host_needed=memory_needs(config, torch.float32, *options).total(slots))
-        dtype, memory = torch.bfloat16, torch.cuda.mem_get_info(device)
+            sizes = model_bytes(config, torch.float32)
+            plan = make_plan(wishes, sizes, None, "float32")
+            needs = sizes.needs(plan.quantize, plan.kv_int8, cache)
+            return replace(facts, host_needed=needs.total(plan.slots))
+        gpu, sizes = read_gpu(device), model_bytes(config, torch.bfloat16)
+        facts = replace(facts, gpu=gpu.name, capability=gpu.capability, gpu_free=gpu.free)
+        plan = make_plan(wishes, sizes, gpu, "bfloat16")
         facts = replace(
             facts,
-            gpu=torch.cuda.get_device_name(device),
-            capability=torch.cuda.get_device_capability(device),
-            host_needed=memory_needs(config, dtype, *options).weights if wanted.cpu_offload else 0,
-            gpu_needed=memory_needs(config, dtype, *options, wanted.cpu_offload).total(slots),
-            gpu_free=memory[0],
+            host_needed=sizes.needs(plan.quantize).weights if offload else 0,
+            gpu_needed=sizes.needs(plan.quantize, plan.kv_int8, cache, offload).total(plan.slots),
+            slots=plan.slots,
+            reasons=plan.reasons,
         )
-        check_gpu_room(config, device, dtype, slots, *options, lambda _: memory, wanted.cpu_offload)
     except CheckpointUnusable as error:
         return replace(facts, trouble=str(error))
     except RuntimeError as error:  # from torch, if CUDA does not start

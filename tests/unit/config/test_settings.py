@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from personaplex_ui.config.settings import EngineChoice, LogFormat, Quantize, Settings
+from personaplex_ui.config.settings import EngineChoice, KvCache, LogFormat, Quantize, Settings
 from personaplex_ui.errors import SettingsError
 
 ENV_EXAMPLE = Path(__file__).parents[3] / ".env.example"
@@ -20,7 +20,9 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
     settings = Settings.from_mapping({})
     assert settings == Settings()
     assert (settings.engine, settings.port, settings.host) == (EngineChoice.AUTO, 7860, "0.0.0.0")
-    assert (settings.max_calls, settings.max_waiting, settings.max_call_seconds) == (4, 20, 600)
+    assert (settings.max_calls, settings.max_waiting, settings.max_call_seconds) == (None, 20, 600)
+    assert (settings.expected_calls, settings.most_calls) == (4, 64)
+    assert (settings.quantize, settings.kv_cache, settings.pin_persona) == (Quantize.AUTO, KvCache.AUTO, True)
     assert (settings.max_calls_per_address, settings.calls_per_minute) == (3, 12)
     assert (settings.recordings_keep_hours, settings.outbound_daily_limit) == (24.0, 20)
     assert settings.trusted_proxies == ("127.0.0.1", "::1")
@@ -46,9 +48,16 @@ def test_an_empty_value_means_not_set_and_other_variables_nothing() -> None:
         ("CPU_OFFLOAD", "1", "cpu_offload", True),
         ("CPU_OFFLOAD", "No", "cpu_offload", False),
         ("QUANTIZE", "INT8", "quantize", Quantize.INT8),
+        ("QUANTIZE", "off", "quantize", Quantize.OFF),
+        ("QUANTIZE", "None", "quantize", Quantize.OFF),
+        ("KV_CACHE", "Int8", "kv_cache", KvCache.INT8),
+        ("KV_CACHE", "bf16", "kv_cache", KvCache.BF16),
+        ("PIN_PERSONA", "0", "pin_persona", False),
         ("SPACES_ZERO_GPU", "true", "spaces_zero_gpu", True),
         ("PERSONA_CACHE_MB", "0", "persona_cache_mb", 0),
         ("MAX_CALLS", "64", "max_calls", 64),
+        ("MAX_CALLS", "1", "max_calls", 1),
+        ("MAX_CALLS", "Auto", "max_calls", None),
         ("MAX_CALL_SECONDS", "15", "max_call_seconds", 15),
         ("RECORDINGS_DIR", "/data/recordings", "recordings_dir", Path("/data/recordings")),
         ("RECORDINGS_KEEP_HOURS", "0.5", "recordings_keep_hours", 0.5),
@@ -77,11 +86,14 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
         ("DEVICE", "cuda:", "auto, cpu, cuda, or one GPU"),
         ("DEVICE", "tpu", "auto, cpu, cuda, or one GPU"),
         ("CPU_OFFLOAD", "maybe", "1 or 0"),
-        ("QUANTIZE", "int4", "one of none, int8"),
+        ("QUANTIZE", "int4", "one of auto, off, int8"),
         ("PERSONA_CACHE_MB", "-1", "a whole number from 0 to 1000000"),
-        ("MAX_CALLS", "0", "a whole number from 1 to 64"),
-        ("MAX_CALLS", "65", "a whole number from 1 to 64"),
-        ("MAX_CALLS", "2.5", "a whole number from 1 to 64"),
+        ("KV_CACHE", "fp8", "one of auto, bf16, int8"),
+        ("PIN_PERSONA", "always", "1 or 0"),
+        ("MAX_CALLS", "0", "auto, or a whole number from 1 to 64"),
+        ("MAX_CALLS", "65", "auto, or a whole number from 1 to 64"),
+        ("MAX_CALLS", "2.5", "auto, or a whole number from 1 to 64"),
+        ("MAX_CALLS", "many", "auto, or a whole number from 1 to 64"),
         ("MAX_WAITING", "-1", "a whole number from 0 to 1000"),
         ("MAX_CALL_SECONDS", "14", "a whole number from 15 to 86400"),
         ("RECORDINGS_KEEP_HOURS", "0", "a number above 0"),
@@ -145,6 +157,16 @@ def test_secrets_are_masked_wherever_settings_are_printed() -> None:
     assert settings.hf_token.get_secret_value() == "hf_abc"
     assert settings.hf_token != SecretStr("hf_abd")
     assert len({settings.hf_token, SecretStr("hf_abc")}) == 1
+
+
+def test_what_auto_means_is_decided_when_a_model_is_loaded() -> None:
+    usual = Settings.from_mapping({})
+    assert (usual.quantize.wanted, usual.kv_cache.wanted) == (None, None)
+    said = Settings.from_mapping({"QUANTIZE": "int8", "KV_CACHE": "int8", "MAX_CALLS": "7"})
+    assert (said.quantize.wanted, said.kv_cache.wanted) == (True, True)
+    assert (said.expected_calls, said.most_calls) == (7, 7)
+    plain = Settings.from_mapping({"QUANTIZE": "none", "KV_CACHE": "bf16"})
+    assert (plain.quantize.wanted, plain.kv_cache.wanted) == (False, False)
 
 
 def test_settings_cannot_be_changed() -> None:

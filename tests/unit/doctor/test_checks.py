@@ -21,7 +21,16 @@ from personaplex_ui.web.server_stats import ServerStats
 
 ROOT = Path(__file__).parents[3]
 L4 = Gpu("NVIDIA L4", "550.54")
-SEEN = TorchFacts("2.9.1", "12.8", L4.name, (8, 9), gpu_needed=22_800_000_000, gpu_free=23_000_000_000)
+SEEN = TorchFacts(
+    "2.9.1",
+    "12.8",
+    L4.name,
+    (8, 9),
+    gpu_needed=22_800_000_000,
+    gpu_free=23_000_000_000,
+    slots=7,
+    reasons=("Weights in int8, since it is an L4.",),
+)
 WEBHOOK = "https://example.org/twilio/inbound"
 ACCOUNT = {
     "TWILIO_ACCOUNT_SID": "AC" + "0a" * 16,
@@ -127,7 +136,7 @@ def test_gpu(
     [
         (None, NOT_USED, ()),
         (TorchFacts("2.9.1", trouble="PyTorch cannot be used: it is broken. Install it."), NOT_USED, ()),
-        (SEEN, OK, ("22.8 GB", "23.0 GB are free")),
+        (SEEN, OK, ("7 calls need 22.8 GB", "23.0 GB are free", "since it is an L4")),
         (
             TorchFacts("2.9.1", "12.8", "L4", trouble="It needs 30 GB of GPU memory. What helps: less."),
             PROBLEM,

@@ -22,7 +22,7 @@ def test_what_is_not_said_is_as_in_the_app():
     assert request.sampling == Sampling(0.7, 0.8, 25, 250, None, False)
     assert (request.device, request.dtype, request.revision) == ("auto", None, None)
     assert (request.voice_folder, request.cpu_offload, request.batch) == (None, False, 8)
-    assert request.quantize == "none"
+    assert request.quantize == "off"
     [clip] = request.clips
     assert (clip.input, clip.tokens) == (Path("in.wav"), None)
     assert clip.outputs == (Path("out.wav"), Path("out.json"))
@@ -42,6 +42,10 @@ def test_everything_said():
     assert request.text_prompt == "Be brief."
     assert request.sampling == Sampling(1.0, 0.9, 500, 2048, 7, True)
     assert request.clips[0].tokens == Path.home() / "out.npy"
+
+
+def test_the_former_name_of_no_int8_is_understood():
+    assert read_request([*ONE, "--quantize", "none"]).quantize == "off"
 
 
 def test_several_keep_their_order():

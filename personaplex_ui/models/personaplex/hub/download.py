@@ -73,7 +73,7 @@ def find_checkpoint(
     revision: str | None,
     hub: Hub,
     report: Report,
-    check_config: Callable[[Config], None] = lambda config: None,
+    check_config: Callable[[Config], object] = lambda config: None,
 ) -> CheckpointFiles:
     """The files of ``repo``, a hub id or a local folder; missing files are downloaded.
 
@@ -112,7 +112,7 @@ class Repository:
         folder = hub.cache or Path(constants.HF_HUB_CACHE)
         self.cache = HubCache(folder, repo, revision or constants.DEFAULT_REVISION)
 
-    def find(self, report: Report, check_config: Callable[[Config], None]) -> CheckpointFiles:
+    def find(self, report: Report, check_config: Callable[[Config], object]) -> CheckpointFiles:
         """See ``find_checkpoint``."""
         # Xet restarts from zero after an interruption (xet-core, issues 358 and 715).
         constants.HF_HUB_DISABLE_XET = True

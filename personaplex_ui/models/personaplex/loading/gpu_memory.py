@@ -1,23 +1,50 @@
-"""Whether a model and its calls fit the memory of a GPU, computed from ``config.json`` alone."""
+"""What a model and its calls take: bytes of GPU memory, and bytes that one frame reads. From ``config.json``
+alone.
+"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from moshi.models.lm import LMModel
 
-from personaplex_ui.errors import setting
 from personaplex_ui.models.personaplex.loading.checkpoint import empty_language_model, state_bytes
-from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable, Config, human_size
+from personaplex_ui.models.personaplex.loading.checkpoint_files import Config
 from personaplex_ui.models.personaplex.loading.int8 import quantize_layers
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.offload import device_bytes
 
-GPU_RESERVE_BYTES = 1_000_000_000
-"""Besides weights and calls: Mimi (0.4 GB), prompts in preparation, CUDA's workspace and, without an int8
-kernel, one layer's dequantized weights (0.2 GB)."""
+CODEC_BYTES = 385_000_000
+"""Mimi in float32: 79.3 million parameters and 16.8 million numbers of its codebooks."""
 
-FreeMemory = Callable[[torch.device], tuple[int, int]]
-"""Free and total bytes of a GPU, as ``torch.cuda.mem_get_info``."""
+CODEC_READ_BYTES = 317_000_000
+"""Its parameters, all of which a frame reads."""
+
+CODEC_CALL_BYTES = 33_000_000
+"""Mimi's state of a call, twice: 250 positions of keys and values in 8 layers of width 512, float32, of the
+encoder and of the decoder; one copy is what a tick began with."""
+
+POOL_BYTES = 400_000_000
+"""Captured graphs, workspaces, what a chunk of a prompt computes and, without an int8 kernel, one layer's
+dequantized weights (0.2 GB)."""
+
+CONTEXT_BYTES = 500_000_000
+"""CUDA's context and the kernels' code. What CUDA reports as free is without it."""
+
+BANDWIDTH_SHARE = 0.75
+"""The share of a GPU's peak bandwidth that its kernels reach."""
+
+LAUNCHES_SEC = 1_200 * 2.2e-6
+"""A frame launches some 1,200 kernels from a graph, each of which costs 2.2 us beyond what it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightBytes:
+    """``stored``: all weights. ``read``: those that a frame reads, which are all but the embeddings.
+    ``offloaded``: what is on the GPU with ``CPU_OFFLOAD``."""
+
+    stored: int
+    read: int
+    offloaded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,62 +63,50 @@ class MemoryNeeds:
         return (free - self.weights - self.besides) // self.call
 
 
-def memory_needs(
-    config: Config,
-    dtype: torch.dtype,
-    persona_cache_bytes: int = 0,
-    quantize: bool = False,
-    cpu_offload: bool = False,
-) -> MemoryNeeds:
-    """Compute the needs from ``config.json`` alone. ``quantize``: the layers will be int8; ``cpu_offload``:
-    the temporal layers will stay in host memory.
+@dataclass(frozen=True, slots=True)
+class ModelBytes:
+    """Of one model. ``key_values``: of one call at full window, in the model's dtype; ``key_values_int8``:
+    with their scales."""
 
-    Raises:
-        CheckpointUnusable: the config cannot be used.
-    """
+    plain: WeightBytes
+    int8: WeightBytes
+    key_values: int
+    key_values_int8: int
+
+    def needs(
+        self,
+        quantize: bool = False,
+        kv_int8: bool = False,
+        persona_cache_bytes: int = 0,
+        cpu_offload: bool = False,
+    ) -> MemoryNeeds:
+        """Besides the calls' own rows there is one more, for a prompt that rides along with the calls; with
+        ``cpu_offload`` there are no live calls, and it is not needed."""
+        weights = self.int8 if quantize else self.plain
+        call = (self.key_values_int8 if kv_int8 else self.key_values) + CODEC_CALL_BYTES
+        besides = CODEC_BYTES + POOL_BYTES + persona_cache_bytes
+        if cpu_offload:
+            return MemoryNeeds(weights.offloaded, call, besides)
+        return MemoryNeeds(weights.stored, call, besides + call)
+
+    def frame_sec(self, bandwidth: float, calls: int, quantize: bool = False, kv_int8: bool = False) -> float:
+        """A frame of ``calls`` calls at full window, computed; ``bandwidth``: peak bytes a second."""
+        weights = (self.int8 if quantize else self.plain).read + CODEC_READ_BYTES
+        key_values = self.key_values_int8 if kv_int8 else self.key_values
+        return (weights + calls * key_values) / (BANDWIDTH_SHARE * bandwidth) + LAUNCHES_SEC
+
+
+def model_bytes(config: Config, dtype: torch.dtype) -> ModelBytes:
+    """Raises CheckpointUnusable: ``config`` cannot be used."""
     sizes = language_model_sizes(config)
     model = empty_language_model(sizes.moshi_arguments(), dtype)
-    if quantize:
-        quantize_layers(model)
-    weights = device_bytes(model) if cpu_offload else state_bytes(model)
-    return MemoryNeeds(weights, sizes.key_value_bytes(dtype), GPU_RESERVE_BYTES + persona_cache_bytes)
+    plain = _weight_bytes(model)
+    quantize_layers(model)
+    numbers = sizes.key_value_bytes(torch.int8)
+    scales = numbers // (sizes.arguments["dim"] // sizes.arguments["num_heads"]) * torch.float32.itemsize
+    return ModelBytes(plain, _weight_bytes(model), sizes.key_value_bytes(dtype), numbers + scales)
 
 
-def check_gpu_room(
-    config: Config,
-    device: torch.device,
-    dtype: torch.dtype,
-    max_calls: int,
-    persona_cache_bytes: int = 0,
-    quantize: bool = False,
-    free_memory: FreeMemory = torch.cuda.mem_get_info,
-    cpu_offload: bool = False,
-) -> None:
-    """Check by ``memory_needs`` that the model and its calls fit. On a CPU, only checks the config.
-
-    Raises:
-        CheckpointUnusable: there is no room, or the config cannot be used.
-    """
-    if device.type != "cuda":
-        language_model_sizes(config)
-        return
-
-    def needs(quantize: bool, cpu_offload: bool) -> MemoryNeeds:
-        return memory_needs(config, dtype, persona_cache_bytes, quantize, cpu_offload)
-
-    here = needs(quantize, cpu_offload)
-    needed, (free, _) = here.total(max_calls), free_memory(device)
-    if needed <= free:
-        return
-    helps = [setting("MAX_CALLS", here.fitting(free))] if here.fitting(free) > 0 else []
-    if not quantize and (fitting := needs(True, cpu_offload).fitting(free)) > 0:
-        still = f" and leaves room for {setting('MAX_CALLS', fitting)}" if fitting < max_calls else ""
-        helps += [f"{setting('QUANTIZE', 'int8')}, which halves the weights{still}"]
-    if not cpu_offload and needs(quantize, True).total(max_calls) <= free:
-        helps += [f"{setting('CPU_OFFLOAD', 1)}, which is slow and for clips only"]
-    helps += ["stopping other programs that use this GPU", "a GPU with more memory"]
-    raise CheckpointUnusable(
-        f"PersonaPlex needs {human_size(needed)} of GPU memory: {human_size(here.weights)} for the weights, "
-        f"{human_size(here.call)} for each of {setting('MAX_CALLS', max_calls)} calls and "
-        f"{human_size(here.besides)} besides. {human_size(free)} are free. What helps: {', or '.join(helps)}."
-    )
+def _weight_bytes(model: LMModel) -> WeightBytes:
+    read = sum(tensor.nbytes for name, tensor in model.state_dict().items() if "emb" not in name)
+    return WeightBytes(state_bytes(model), read, device_bytes(model))

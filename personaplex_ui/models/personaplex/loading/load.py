@@ -26,11 +26,14 @@ from personaplex_ui.models.personaplex.loading.checkpoint import (
 from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CheckpointFiles,
     CheckpointUnusable,
+    Config,
     Report,
     listed,
 )
-from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
+from personaplex_ui.models.personaplex.loading.gpu import read_gpu
+from personaplex_ui.models.personaplex.loading.gpu_memory import model_bytes
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
+from personaplex_ui.models.personaplex.loading.plan import Plan, Wishes, make_plan
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset, unpack_voices
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.text import Tokenizer
@@ -56,21 +59,24 @@ class Source:
     """Which model, and where it runs. ``device``: ``auto``, ``cpu`` or ``cuda``; ``dtype`` None: bfloat16
     on a GPU, float32 on a CPU. ``voices``: the checkpoint's own presets are added to them, and
     ``needed_voices`` must be among them. ``cpu_offload`` keeps the temporal transformer in host memory;
-    ``quantize`` its weights and the depth transformer's as int8; ``zero_gpu``: see
-    ``zero_gpu.ZeroGpuModel``."""
+    ``quantize`` its weights and the depth transformer's as int8; ``kv_int8`` the keys and values of calls.
+    These two and ``slots`` may be None for auto, see ``plan``. ``pin_persona``: a call longer than the window
+    keeps its voice and role. ``zero_gpu``: see ``zero_gpu.ZeroGpuModel``."""
 
     repo: str
     revision: str | None = None
     token: str | None = None
     device: str = "auto"
     dtype: torch.dtype | None = None
-    slots: int = 1
+    slots: int | None = 1
     persona_cache_bytes: int = 1 << 30
     voices: VoiceLibrary = field(default_factory=VoiceLibrary)
     needed_voices: tuple[str, ...] = ()
     cpu_offload: bool = False
     zero_gpu: bool = False
-    quantize: bool = False
+    quantize: bool | None = False
+    kv_int8: bool | None = False
+    pin_persona: bool = True
 
 
 def choose_device(name: str) -> torch.device:
@@ -117,34 +123,26 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
 def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexModel:
     dtype = source.dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
 
-    # A ZeroGPU GPU has room for all weights, and nothing can be tried on it yet.
-    quantize = source.quantize and not source.zero_gpu
     cpu_offload = source.cpu_offload and not source.zero_gpu
 
-    def check_room(config: dict[str, object]) -> None:
-        if source.zero_gpu:
-            return  # the GPU is not there yet
-        check_gpu_room(
-            config,
-            device,
-            dtype,
-            source.slots,
-            source.persona_cache_bytes,
-            quantize,
-            cpu_offload=cpu_offload,
-        )
+    def plan_for(config: Config) -> Plan:
+        return _plan(source, config, device, dtype)
 
-    files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, check_room)
+    # Asked before the download, since a model without room for it would be fetched for nothing.
+    files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, plan_for)
+    plan = plan_for(files.config)
+    for reason in plan.reasons:
+        log.info("%s", reason)
     source.voices.offer_files_only(_unpacked_presets(files))
     _check_voices(source, language_model_sizes(files.config).arguments["dim"])
-    lm = load_language_model(files, device, dtype, report, cpu_offload, quantize)
+    lm = load_language_model(files, device, dtype, report, cpu_offload, plan.quantize)
     kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
     model = kind(
         lm,
         load_codec(files, device),
         cast(Tokenizer, load_tokenizer(files)),
         source.voices,
-        1 if source.zero_gpu else source.slots,
+        plan.slots,
         source.persona_cache_bytes,
         files.licence_note,
         _clips_only(source),
@@ -155,6 +153,17 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
     else:
         _warm_up(model)
     return model
+
+
+def _plan(source: Source, config: Config, device: torch.device, dtype: torch.dtype) -> Plan:
+    wishes = Wishes(
+        source.quantize, source.kv_int8, source.slots, source.persona_cache_bytes, source.cpu_offload
+    )
+    if source.zero_gpu:
+        # That GPU has room for all weights, is not there yet, and answers one clip at a time.
+        wishes = Wishes(quantize=False, kv_int8=False, slots=1)
+    gpu = read_gpu(device) if device.type == "cuda" and not source.zero_gpu else None
+    return make_plan(wishes, model_bytes(config, dtype), gpu, str(dtype).removeprefix("torch."))
 
 
 def _clips_only(source: Source) -> str:

@@ -21,7 +21,6 @@ from safetensors.torch import (
 )
 from torch import Tensor
 
-from personaplex_ui.config.settings import Settings
 from personaplex_ui.models.personaplex.loading.checkpoint import (
     load_codec,
     load_language_model,
@@ -32,7 +31,6 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     CheckpointUnusable,
     Config,
 )
-from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
 from tests.support.checkpoint_writer import released_shapes, with_length, write_model, write_safetensors
@@ -40,7 +38,6 @@ from tests.support.parity import unheard
 
 ROOT = Path(__file__).parents[4]
 CPU = torch.device("cpu")
-GPU = torch.device("cuda:0")
 
 
 @pytest.fixture(scope="module")
@@ -275,93 +272,6 @@ def test_a_config_that_contradicts(tiny: CheckpointFiles, change: Config, told: 
 def test_a_feedforward_size_for_each_depth_step(tiny: CheckpointFiles) -> None:
     listed = replace(tiny, config={**tiny.config, "depformer_dim_feedforward": [66] * 16})
     assert same(load(listed), load(tiny))
-
-
-# Room on the GPU
-
-
-def room(
-    max_calls: int, free: float, cache: int = 0, quantize: bool = False, config: Config | None = None
-) -> None:
-    def memory(device: torch.device) -> tuple[int, int]:
-        assert device == GPU
-        return int(free), 24_000_000_000
-
-    check_gpu_room(config or {}, GPU, torch.bfloat16, max_calls, cache, quantize, memory)
-
-
-def test_an_l4_has_room_for_the_settings_by_default() -> None:
-    """23.6 of its 24.15 GB are free when nothing else runs on it."""
-    usual = Settings.from_mapping({})
-    assert (usual.max_calls, usual.persona_cache_mb) == (4, 512)
-    room(4, 23.6e9, cache=512_000_000)
-    room(8, 23.6e9, cache=512_000_000, quantize=True)
-
-
-@pytest.mark.parametrize(
-    ("max_calls", "free", "cache", "quantize", "told"),
-    [
-        (8, 23.6e9, 512_000_000, False, "helps: MAX_CALLS=4, or QUANTIZE=int8, which halves the weights, or"),
-        (
-            4,
-            21e9,
-            0,
-            False,
-            "needs 22.7 GB of GPU memory: 15.4 GB for the weights, 1.6 GB for each of MAX_CALLS=4",
-        ),
-        (
-            4,
-            21e9,
-            0,
-            False,
-            "21.0 GB are free. What helps: MAX_CALLS=2, or QUANTIZE=int8, which halves the weights, or",
-        ),
-        (4, 22.8e9, 500_000_000, False, "1.5 GB besides"),
-        (
-            4,
-            12e9,
-            0,
-            False,
-            "helps: QUANTIZE=int8, which halves the weights and leaves room for MAX_CALLS=1, or",
-        ),
-        (4, 12e9, 0, True, "8.2 GB for the weights"),
-        (
-            4,
-            12e9,
-            0,
-            True,
-            "What helps: MAX_CALLS=1, or CPU_OFFLOAD=1, which is slow and for clips only, or stopping",
-        ),
-        (
-            1,
-            8e9,
-            0,
-            False,
-            "What helps: CPU_OFFLOAD=1, which is slow and for clips only, or stopping other programs",
-        ),
-        (
-            1,
-            2e9,
-            0,
-            False,
-            "What helps: stopping other programs that use this GPU, or a GPU with more memory",
-        ),
-    ],
-)
-def test_no_room(max_calls: int, free: float, cache: int, quantize: bool, told: str) -> None:
-    assert told in refusal(lambda: room(max_calls, free, cache, quantize))
-
-
-def test_other_sizes_need_other_room(tiny: CheckpointFiles) -> None:
-    room(64, 1.2e9, config=tiny.config)
-    assert "says n_q" in refusal(lambda: room(1, 1e12, config={"n_q": 8}))
-
-
-def test_a_cpu_is_not_asked() -> None:
-    def memory(device: torch.device) -> tuple[int, int]:
-        raise AssertionError
-
-    check_gpu_room({}, CPU, torch.float32, 4, free_memory=memory)
 
 
 # Mimi and the tokenizer

@@ -11,7 +11,7 @@ from personaplex_ui.models.personaplex.gpu_probe import TorchFacts, Wanted, prob
 WANTED = Wanted("auto", slots=4, persona_cache_bytes=512_000_000)
 
 
-FREE = 23_500_000_000
+FREE = 23_200_000_000
 
 
 def always(value: object) -> Callable[..., object]:
@@ -26,14 +26,16 @@ def _gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", always(True))
     monkeypatch.setattr(torch.cuda, "get_device_name", always("NVIDIA L4"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", always((8, 9)))
-    monkeypatch.setattr(torch.cuda, "mem_get_info", always((FREE, 24_000_000_000)))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", always((FREE, 23_650_000_000)))
 
 
 @pytest.mark.usefixtures("_gpu")
 def test_the_released_model_on_an_l4() -> None:
     found = probe(WANTED)
     assert (found.gpu, found.capability, found.gpu_free) == ("NVIDIA L4", (8, 9), FREE)
-    assert 23_000_000_000 < found.gpu_needed < FREE
+    assert 13_000_000_000 < found.gpu_needed < 14_000_000_000
+    assert found.slots == 4
+    assert found.reasons[0].startswith("Weights in int8, since NVIDIA L4 has memory for 3 of 4 calls")
     assert (found.host_needed, found.trouble) == (0, "")
 
 
@@ -41,8 +43,9 @@ def test_the_released_model_on_an_l4() -> None:
 @pytest.mark.parametrize(
     ("wanted", "needed", "host", "words"),
     [
-        (Wanted("auto", 8, 512_000_000), (28e9, 30e9), (0, 1), "MAX_CALLS=4"),
-        (Wanted("auto", 8, 512_000_000, quantize=True), (20e9, 23e9), (0, 1), ""),
+        (Wanted("auto", 8, 512_000_000, quantize=False, kv_int8=False), (0, 1), (0, 1), "MAX_CALLS=3"),
+        (Wanted("auto", 7, 512_000_000, quantize=True, kv_int8=False), (22e9, 23e9), (0, 1), ""),
+        (Wanted("auto", None, 512_000_000), (21e9, 23e9), (0, 1), ""),
         (Wanted("auto", 1, 512_000_000, cpu_offload=True), (3e9, 6e9), (14e9, 16e9), ""),
     ],
 )
@@ -50,7 +53,7 @@ def test_what_it_needs_follows_the_settings(
     wanted: Wanted, needed: tuple[float, float], host: tuple[float, float], words: str
 ) -> None:
     found = probe(wanted)
-    assert needed[0] < found.gpu_needed < needed[1]
+    assert needed[0] <= found.gpu_needed < needed[1]
     assert host[0] <= found.host_needed < host[1]
     assert words in found.trouble
     assert (found.trouble == "") == (words == "")

@@ -12,8 +12,7 @@ from torch.nn import Linear, ModuleList, Sequential
 from personaplex_ui.engine.speech_model import Sampling, complete
 from personaplex_ui.models.personaplex.loading import offload
 from personaplex_ui.models.personaplex.loading.checkpoint import load_language_model
-from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
-from personaplex_ui.models.personaplex.loading.gpu_memory import check_gpu_room
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles
 from personaplex_ui.models.personaplex.loading.load import OFFLOADED_IS_SLOW, Source, load_personaplex
 from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
@@ -22,7 +21,6 @@ from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.parity import DATA, TINY, Conversation, play, read_case, unheard
 
 GREEDY = Sampling(greedy=True)
-GPU = torch.device("cuda:0")
 SOURCE = Source(str(TINY), device="cpu", slots=2, cpu_offload=True)
 
 
@@ -134,29 +132,6 @@ def test_the_weights_of_the_layers_are_read_into_host_memory(
     read_to.clear()
     load_language_model(tiny, device, torch.float32, unheard)
     assert set(read_to.values()) == {device}
-
-
-# Room, and what is said of it
-
-
-def room(free: float, cpu_offload: bool, calls: int = 1) -> None:
-    check_gpu_room(
-        {},
-        GPU,
-        torch.bfloat16,
-        calls,
-        free_memory=lambda device: (int(free), 24_000_000_000),
-        cpu_offload=cpu_offload,
-    )
-
-
-def test_a_gpu_of_6_gb_has_room_for_what_is_not_offloaded():
-    room(6e9, True)
-    with pytest.raises(CheckpointUnusable, match=r"15\.4 GB for the weights"):
-        room(6e9, False)
-    told = r"needs 5\.\d GB of GPU memory: 2\.\d GB for the weights.* helps: (?!CPU_OFFLOAD)"
-    with pytest.raises(CheckpointUnusable, match=told):
-        room(4e9, True)
 
 
 @pytest.mark.parametrize(
