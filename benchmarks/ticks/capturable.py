@@ -24,6 +24,8 @@ FROM_NUMBERS = {"lift", "lift_fresh", "lift_fresh_copy"}
 
 COPIES = {"copy_", "_to_copy"}
 
+MOVES = {"set_", "resize_", "resize_as_"}
+
 READS_ON_THE_HOST = {
     "cpu",
     "numpy",
@@ -58,6 +60,8 @@ def why_not_capturable(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     name = operator_name(func)
     if name in FROM_NUMBERS and not _is_plain_number(args[0]):
         return f"{name}: a tensor made of Python numbers, which is a copy from the host"
+    if name in MOVES:
+        return f"{name}: a tensor gets other memory"
     if name in INDEXING:
         if any(index.dtype in (torch.bool, torch.uint8) for index in tensors_in(args[1])):
             return f"{name} with a boolean mask: its result has a data-dependent shape"

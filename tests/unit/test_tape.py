@@ -174,6 +174,8 @@ REFUSED: dict[str, Callable[[], object]] = {
     "as_tensor": lambda: torch.as_tensor([1.0]),
     "from_numpy": lambda: torch.from_numpy(np.zeros(2)),
     "indexed by a list": lambda: STATE[[0, 2]],
+    "other memory": lambda: STATE.set_(torch.zeros(4).untyped_storage()),
+    "another size": lambda: STATE.resize_(8),
     "to another device": lambda: STATE.to("meta"),
     "made there, used here": lambda: STATE.copy_(torch.zeros(4, device="meta")),
 }

@@ -27,6 +27,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     HF_REPO,
     CheckpointFiles,
     CheckpointUnusable,
+    Config,
     Report,
     human_size,
     listed,
@@ -104,8 +105,7 @@ def load_codec(files: CheckpointFiles, device: torch.device) -> MimiModel:
         CheckpointUnusable: its file or its config cannot be used.
     """
     try:
-        with torch.device("meta"), _Unfilled():
-            mimi = get_mimi(None, cast(Any, files.mimi_config), device="meta", num_codebooks=CODEBOOKS)
+        mimi = empty_codec(files.mimi_config)
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError, RuntimeError) as error:
         raise CheckpointUnusable(
             "The config of Mimi, which mimi_config_name names, cannot be used. Fetch it again, or remove "
@@ -184,6 +184,13 @@ def empty_language_model(arguments: dict[str, Any], dtype: torch.dtype) -> LMMod
             return _UnfilledLanguageModel(device="meta", dtype=dtype, **arguments)
     except (AssertionError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise CheckpointUnusable("The sizes in config.json do not fit together. Fetch it again.") from error
+
+
+def empty_codec(mimi_config: Config | None) -> MimiModel:
+    """Mimi with the 8 codebooks that PersonaPlex uses, on the meta device. None: the usual one. What a config
+    is wrong about comes as whatever moshi raises."""
+    with torch.device("meta"), _Unfilled():
+        return get_mimi(None, cast(Any, mimi_config), device="meta", num_codebooks=CODEBOOKS)
 
 
 def state_bytes(model: Module) -> int:
