@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "config": ("channels.twilio.numbers", "voices", "errors"),
     "engine": ("audio", *LOW),
     "models.echo": ("engine.speech_model", "audio", "errors"),
+    "models.personaplex.kernels": (),
     "models.personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
     "models": ("engine", "config.settings", "voices", "errors"),
     "calls": ("database", "engine", "audio", "voices", "plain_text", *LOW),
@@ -163,7 +164,7 @@ def violations(path: str, source: str) -> list[str]:
             continue
         if ours is not None and allowed != ALL and not is_within(ours, (part, *allowed)):
             found.append(f"{path}: {part} may not import {ours}")
-        if is_within(name, ("torch", "moshi")) and part not in KNOWS_TORCH:
+        if is_within(name, ("torch", "moshi", "triton")) and not is_within(part, KNOWS_TORCH):
             found.append(f"{path}: {part} may not import {name}")
         if is_within(name, ("asyncio", "anyio")) and part in KNOWS_NO_ASYNCIO:
             found.append(f"{path}: {part} may not import {name}")
@@ -240,6 +241,11 @@ def test_a_file_keeps_to_its_place(path: str) -> None:
         ("engine/worker.py", "import importlib\nimportlib.import_module('torch.cuda')"),
         ("echo/model.py", "from personaplex_ui.engine.engine import Worker"),
         ("personaplex/model.py", "from personaplex_ui.engine import scheduler"),
+        (
+            "models/personaplex/kernels/norm.py",
+            "from personaplex_ui.models.personaplex.runtime import depth",
+        ),
+        ("audio/frames.py", "import triton.language as tl"),
         ("calls/call.py", "from personaplex_ui.transports import webrtc"),
         (
             "calls/call.py",

@@ -32,7 +32,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
     human_size,
     listed,
 )
-from personaplex_ui.models.personaplex.loading.int8 import choose_way, quantize_layers, read_quantized
+from personaplex_ui.models.personaplex.loading.int8 import quantize_layers, read_quantized
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.offload import ON_HOST, move_layers_to_host
 from personaplex_ui.models.personaplex.loading.safetensors_file import SafetensorsFile
@@ -87,7 +87,6 @@ def load_language_model(
     report(f"Loading the model: {total / 1e6:,.0f} of {total / 1e6:,.0f} MB.", 1.0)
     model.load_state_dict(state, assign=True)
     loaded = _for_inference(model)
-    choose_way(loaded, device, dtype)
     if cpu_offload:
         del state  # it holds a second reference to the weights of all layers
         move_layers_to_host(loaded, device)

@@ -3,16 +3,14 @@
 Independent of where the weights come from. Inputs and outputs keep the model's dtype.
 """
 
-import logging
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import Linear, Module
-from torch.nn.functional import linear
 
-log = logging.getLogger(__name__)
+from personaplex_ui.models.personaplex.kernels.int8_linear import int8_linear
 
 QUANTIZED = ("transformer.layers.", "depformer.layers.")
 """Prefixes of the modules whose linear layers are quantized: nearly all of the weights. Embeddings and heads,
@@ -23,13 +21,6 @@ LARGEST = 127
 
 BLOCK_NUMBERS = 2**20
 """Numbers quantized at once, so that a whole float tensor is never in memory."""
-
-KERNEL_COLUMNS = 16
-"""torch's kernel for bfloat16 on x86 (``int8mm_kernel.cpp``) reads 16 aligned columns at once; with fewer it
-reads out of bounds and the process crashes."""
-
-AGREES = 0.01
-"""Allowed deviation of torch's kernel from the plain computation. Measured: 0.002 in bfloat16."""
 
 
 class Int8Linear(Module):
@@ -44,57 +35,9 @@ class Int8Linear(Module):
         weight = torch.empty(out_features, in_features, dtype=torch.int8, device=device)
         self.register_buffer("weight", weight)
         self.register_buffer("scale", torch.empty(out_features, dtype=dtype, device=device))
-        self.uses_kernel = False
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.uses_kernel:
-            return _plain(x, self.weight, self.scale)
-        rows = x.reshape(-1, x.shape[-1]).contiguous()
-        return _by_kernel(rows, self.weight, self.scale).view(*x.shape[:-1], len(self.scale))
-
-
-def _plain(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    return linear(x, weight.to(x.dtype)) * scale
-
-
-def _by_kernel(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    # On CUDA, torch 2.9 always returns float32.
-    return cast(Any, torch)._weight_int8pack_mm(rows, weight, scale).to(rows.dtype)
-
-
-# Which of the two ways ------------------------------------------------------------------------------------
-
-
-def choose_way(model: Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Let the quantized layers of ``model`` use torch's kernel if it works on ``device``."""
-    layers = [module for module in model.modules() if isinstance(module, Int8Linear)]
-    usable = [layer for layer in layers if _is_usable(device, dtype, layer.weight.shape[1])]
-    if usable and kernel_works(device, dtype):
-        for layer in usable:
-            layer.uses_kernel = True
-
-
-def _is_usable(device: torch.device, dtype: torch.dtype, columns: int) -> bool:
-    # In float32 the CPU's kernel is a plain loop: 32 rows of 1024 take it 65 ms, the plain computation 3 ms.
-    return columns % KERNEL_COLUMNS == 0 and (device.type != "cpu" or dtype == torch.bfloat16)
-
-
-def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Try torch's kernel: not every device has one, and its results are checked nowhere else."""
-    draw = torch.Generator().manual_seed(0)
-    weight, scale = quantize(torch.randn(48, 4 * KERNEL_COLUMNS, generator=draw), dtype)
-    for count in (1, 4, 32):
-        rows = torch.randn(count, weight.shape[1], generator=draw).to(dtype)
-        expected = _plain(rows.float(), weight, scale.float())
-        try:
-            given = _by_kernel(rows.to(device), weight.to(device), scale.to(device)).float().cpu()
-        except RuntimeError as error:
-            log.warning("PyTorch's int8 kernel does not work on %s, which will be slow: %s", device, error)
-            return False
-        if not (given - expected).norm() < AGREES * expected.norm():  # so that NaN does not pass
-            log.warning("PyTorch's int8 kernel gives wrong results on %s; a slow way is used.", device)
-            return False
-    return True
+        return int8_linear(x, self.weight, self.scale)
 
 
 # Quantizing -----------------------------------------------------------------------------------------------
