@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "engine": ("audio", *LOW),
     "models.echo": ("engine.speech_model", "audio", "errors"),
     "models.personaplex.kernels": (),
-    "models.personaplex": ("engine.speech_model", "audio", "voices", "tar", "errors"),
+    "models.personaplex": ("engine.speech_model", "engine.reports", "audio", "voices", "tar", "errors"),
     "models": ("engine", "config.settings", "voices", "errors"),
     "calls": ("database", "engine", "audio", "voices", "plain_text", *LOW),
     "compat": ("audio", "logs"),

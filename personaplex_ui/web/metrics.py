@@ -20,6 +20,7 @@ from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import CallStats, End, Phase, Transport
 from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.engine.reports import capacity_of, runtime_of
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.engine.tick_times import TickTimes
 from personaplex_ui.errors import EngineUnavailable
@@ -138,6 +139,8 @@ class Metrics(Collector):
             tick_p95_sec=times.p95_sec,
             real_time_factor=times.real_time_factor,
             uptime_sec=self._clock() - self._began_at,
+            capacity=capacity_of(model),
+            runtime=runtime_of(model),
             **{name: self._dropped[name] for name in COUNTED},
         )
 
@@ -177,6 +180,7 @@ class Metrics(Collector):
             yield InfoMetricFamily(f"{PREFIX}model", "The speech model that answers.", labels)
             used_bytes = model.memory_allocated_mb() * 2**20
             yield _gauge("gpu_memory_bytes", "GPU memory that the model uses; 0 on a CPU.", used_bytes)
+            yield from _reports(model)
 
     def _calls(self) -> Iterator[Metric]:
         live_now, dropped = self._live(), self._dropped
@@ -191,6 +195,21 @@ class Metrics(Collector):
         about = "Packets of browser callers that were lost, arrived too late, or were concealed."
         packets = {(outcome,): dropped[f"{outcome}_packets"] for outcome in ("lost", "late", "concealed")}
         yield _labelled(CounterMetricFamily, "inbound_packets", about, ("outcome",), packets)
+
+
+def _reports(model: SpeechModel) -> Iterator[Metric]:
+    """What the model told when it was loaded."""
+    capacity, runtime = capacity_of(model), runtime_of(model)
+    if capacity is not None:
+        if capacity.by_memory is not None:
+            yield _gauge("lines_by_memory", "Calls that fit the GPU's memory.", capacity.by_memory)
+        about = "Duration of a step with full windows, by its callers, as measured when the model was loaded."
+        measured = {(str(callers),): ms / 1000 for callers, ms in capacity.measured_ms.items()}
+        yield _labelled(GaugeMetricFamily, "measured_tick_seconds", about, ("callers",), measured)
+    if runtime is not None:
+        # Without the reasons, which are sentences.
+        labels = {name: value.partition(":")[0] for name, value in runtime.facts().items()}
+        yield InfoMetricFamily(f"{PREFIX}runtime", "How the model runs.", labels)
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

@@ -10,6 +10,8 @@ from personaplex_ui.calls import transcript
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
+from personaplex_ui.engine.reports import capacity_of, runtime_of
+from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.api_responses import (
@@ -39,7 +41,22 @@ GONE = (
 )
 NAMES = {"type": "array", "items": TEXT}
 UTTERANCES = {"type": "array", "items": record({"start_sec": NUMBER, "end_sec": NUMBER, "text": TEXT})}
-OF_MODEL = {"model": TEXT, "device": TEXT, "gpu_memory_allocated_mb": NUMBER, "message": TEXT}
+CAPACITY = record(
+    {"lines": WHOLE, "reason": TEXT},
+    {"by_memory": WHOLE, "measured_ms": {"type": "object", "additionalProperties": NUMBER}},
+)
+RUNTIME = record(
+    {"graphs": TEXT, "kernels": TEXT, "reasons": NAMES, "warnings": NAMES},
+    {"weights": TEXT, "key_values": TEXT, "persona": TEXT},
+)
+OF_MODEL = {
+    "model": TEXT,
+    "device": TEXT,
+    "gpu_memory_allocated_mb": NUMBER,
+    "message": TEXT,
+    "capacity": CAPACITY,
+    "runtime": RUNTIME,
+}
 OF_QUEUE = {"lines": WHOLE, "lines_free": WHOLE, "waiting": WHOLE}
 HEALTH: Responses = {
     200: told(
@@ -100,7 +117,7 @@ def _health(engine: Engine) -> tuple[int, dict[str, Any]]:
             "progress": round(told.progress, 3),
         }
     note = told.failure or model.clips_only
-    return 200, {
+    body: dict[str, Any] = {
         "status": "healthy",
         "model": model.name,
         "device": model.device,
@@ -108,7 +125,26 @@ def _health(engine: Engine) -> tuple[int, dict[str, Any]]:
         "lines": engine.slots.capacity,
         "lines_free": engine.slots.free,
         "waiting": engine.slots.waiting,
-    } | ({"message": note} if note else {})
+    }
+    return 200, body | _reports(model) | ({"message": note} if note else {})
+
+
+def _reports(model: SpeechModel) -> dict[str, Any]:
+    """What the model tells about itself; nothing of one that tells nothing."""
+    capacity, runtime = capacity_of(model), runtime_of(model)
+    told: dict[str, Any] = {}
+    if capacity is not None:
+        memory = {} if capacity.by_memory is None else {"by_memory": capacity.by_memory}
+        ticks = {str(callers): ms for callers, ms in capacity.measured_ms.items()}
+        numbers = {"lines": capacity.lines, **memory, "measured_ms": ticks}
+        told["capacity"] = {**numbers, "reason": capacity.reason}
+    if runtime is not None:
+        told["runtime"] = {
+            **runtime.facts(),
+            "reasons": list(runtime.reasons),
+            "warnings": list(runtime.warnings),
+        }
+    return told
 
 
 def _add_call_routes(router: APIRouter, store: CallStore) -> None:

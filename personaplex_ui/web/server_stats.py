@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,5 @@ class ServerStats:
     late_packets: int = 0
     concealed_packets: int = 0
     uptime_sec: float = 0.0
+    capacity: CapacityReport | None = None
+    runtime: RuntimeReport | None = None

@@ -10,6 +10,7 @@ from moshi.models.compression import MimiModel
 from moshi.models.lm import LMModel
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame
+from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 from personaplex_ui.engine.speech_model import (
     Answer,
     Persona,
@@ -72,6 +73,8 @@ class PersonaPlexModel:
 
     name = "personaplex"
     costs = StepCosts()
+    capacity_report: CapacityReport | None = None
+    runtime_report: RuntimeReport | None = None
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import pytest
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.doctor.report import OK, WARNING, Check, Report
 from personaplex_ui.engine.engine import EngineState
+from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 from personaplex_ui.ui.status_view import checks_html, status_view_html
 from personaplex_ui.web.server_stats import ServerStats
 from tests.support.parsed_html import ParsedHtml
@@ -67,6 +68,26 @@ def test_the_server_in_words(stats: ServerStats, rows: dict[str, str]) -> None:
     assert [head["scope"] for head in page.attributes("th")] == ["row"] * len(rows)
     assert len(page.attributes("caption")) == 1
     assert page.values("aria-live") == []
+
+
+def test_a_model_that_tells_about_itself() -> None:
+    capacity = CapacityReport(6, 15, {1: 38.04, 4: 52.0, 7: 3.21}, "6 lines of 15 that the memory holds.")
+    runtime = RuntimeReport(
+        "eager: this GPU cannot capture",
+        "Triton",
+        "int8",
+        "int8",
+        "kept in long calls",
+        ("Weights in int8, since it is an L4.",),
+        ("int8 is slower than bfloat16 here.",),
+    )
+    page = ParsedHtml(status_view_html(replace(BUSY, capacity=capacity, runtime=runtime)))
+    assert page.rows["Why so many"] == (
+        "6 lines of 15 that the memory holds. Measured steps: 38 ms with 1, 52 ms with 4, 3.2 ms with 7."
+    )
+    words = " ".join(page.rows["How it runs"].split())
+    assert words.startswith("Tick: eager: this GPU cannot capture. Kernels: Triton. Voice and role: kept in")
+    assert words.endswith("since it is an L4. int8 is slower than bfloat16 here.")
 
 
 @pytest.mark.parametrize(

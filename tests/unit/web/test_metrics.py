@@ -23,6 +23,7 @@ from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, PacketCounts, Transport
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
+from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.metrics import Metrics, build_metrics_router
@@ -227,6 +228,23 @@ async def test_every_series_is_there_before_the_first_call(rig: Rig) -> None:
     assert ("process_resident_memory_bytes", frozenset[tuple[str, str]]()) in series
     assert [series("engine_state", state=state.value) for state in EngineState] == [0, 1, 0, 0, 0]
     assert series("engine_restarts_total") == 0
+
+
+async def test_what_the_model_tells_about_itself(rig: Rig) -> None:
+    assert not any(name.startswith("personaplex_runtime") for name, _ in await scrape(rig))
+
+    class Telling(FakeModel):
+        capacity_report = CapacityReport(6, 15, {1: 38.5, 8: 70.0}, "6 lines of 15.")
+        runtime_report = RuntimeReport("eager: no room", "Triton", "int8", "bfloat16")
+
+    rig.model.__class__ = Telling
+    series = await scrape(rig)
+    assert series("lines_by_memory") == 15
+    assert [series("measured_tick_seconds", callers=n) for n in ("1", "8")] == [0.0385, 0.07]
+    how = {"graphs": "eager", "kernels": "Triton", "weights": "int8", "key_values": "bfloat16"}
+    assert series("runtime_info", **how) == 1
+    assert rig.metrics.status().capacity == Telling.capacity_report
+    assert rig.metrics.status().runtime == Telling.runtime_report
 
 
 async def test_the_model_loads_meanwhile(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from personaplex_ui.calls.transcript import Utterance
 from personaplex_ui.channels.clips.preview import Previews
 from personaplex_ui.channels.clips.routes import build_preview_router
 from personaplex_ui.engine.engine import Engine, EngineState
+from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.voices.catalogue import Voice
@@ -95,6 +96,37 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, call_manager: Call
     model.clips_only = "Calls cannot be held here."
     busy = {"lines": 1, "lines_free": 0, "waiting": 1, "message": model.clips_only}
     assert (await client.get("/health")).json() == of_model | busy
+
+
+class TellingModel(FakeModel):
+    capacity_report: CapacityReport | None = None
+    runtime_report: RuntimeReport | None = None
+
+
+async def test_health_has_what_the_model_tells_about_itself(tmp_path: Path):
+    model = TellingModel()
+    async with running_engine(model, max_calls=1, max_waiting=1) as engine:
+        _, body = await health_of(engine, tmp_path)
+        assert not body.keys() & {"capacity", "runtime"}
+    model.capacity_report = CapacityReport(6, 15, {1: 38.1, 8: 70.0}, "6 lines of 15.")
+    model.runtime_report = RuntimeReport("captured as CUDA graphs", "Triton", "int8", reasons=("An L4.",))
+    async with running_engine(model, max_calls=1, max_waiting=1) as engine:
+        status, body = await health_of(engine, tmp_path)
+    assert (status, body["lines"]) == (200, 1)
+    ticks = {"1": 38.1, "8": 70.0}
+    assert body["capacity"] == {
+        "lines": 6,
+        "by_memory": 15,
+        "measured_ms": ticks,
+        "reason": "6 lines of 15.",
+    }
+    assert body["runtime"] == {
+        "graphs": "captured as CUDA graphs",
+        "kernels": "Triton",
+        "weights": "int8",
+        "reasons": ["An L4."],
+        "warnings": [],
+    }
 
 
 async def health_of(engine: Engine, folder: Path) -> tuple[int, dict[str, object]]:

@@ -15,9 +15,11 @@ from typing import cast
 import torch
 
 from personaplex_ui.audio.frames import silent_frame
+from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import InvalidInput, setting
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.loading.capacity import capacity_as_set, choose_calls
 from personaplex_ui.models.personaplex.loading.checkpoint import (
     load_codec,
     load_language_model,
@@ -131,8 +133,6 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
     # Asked before the download, since a model without room for it would be fetched for nothing.
     files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, plan_for)
     plan = plan_for(files.config)
-    for reason in plan.reasons:
-        log.info("%s", reason)
     source.voices.offer_files_only(_unpacked_presets(files))
     _check_voices(source, language_model_sizes(files.config).arguments["dim"])
     lm = load_language_model(files, device, dtype, report, cpu_offload, plan.quantize)
@@ -152,6 +152,9 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
         model.begin()
     else:
         _warm_up(model)
+    model.runtime_report = _runtime_report(plan, _name(dtype), source.pin_persona)
+    model.capacity_report = _capacity_report(source, plan)
+    _log_reports(model.runtime_report, model.capacity_report)
     return model
 
 
@@ -163,7 +166,36 @@ def _plan(source: Source, config: Config, device: torch.device, dtype: torch.dty
         # That GPU has room for all weights, is not there yet, and answers one clip at a time.
         wishes = Wishes(quantize=False, kv_int8=False, slots=1)
     gpu = read_gpu(device) if device.type == "cuda" and not source.zero_gpu else None
-    return make_plan(wishes, model_bytes(config, dtype), gpu, str(dtype).removeprefix("torch."))
+    return make_plan(wishes, model_bytes(config, dtype), gpu, _name(dtype))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _runtime_report(plan: Plan, dtype_name: str, pin_persona: bool) -> RuntimeReport:
+    return RuntimeReport(
+        weights="int8" if plan.quantize else dtype_name,
+        key_values="int8" if plan.kv_int8 else dtype_name,
+        persona="kept in long calls" if pin_persona else "forgotten first in long calls",
+        reasons=plan.reasons,
+    )
+
+
+def _capacity_report(source: Source, plan: Plan) -> CapacityReport:
+    if source.slots is not None:
+        return capacity_as_set(plan.slots, plan.by_memory, {})
+    if plan.by_memory is None or source.cpu_offload:
+        return CapacityReport(plan.slots, plan.by_memory, {}, "The usual number; no tick was measured.")
+    lines = choose_calls(plan.by_memory, {})
+    return CapacityReport(lines.count, plan.by_memory, {}, lines.reason)
+
+
+def _log_reports(runtime: RuntimeReport, capacity: CapacityReport) -> None:
+    for sentence in (*runtime.sentences(), capacity.reason):
+        log.info("%s", sentence)
+    for warning in runtime.warnings:
+        log.warning("%s", warning)
 
 
 def _clips_only(source: Source) -> str:

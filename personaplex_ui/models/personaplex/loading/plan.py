@@ -35,12 +35,13 @@ class Wishes:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the model is built with. ``slots``: as many as memory holds, unless the settings say how many;
-    ``reasons``: a sentence for each decision."""
+    ``reasons``: a sentence for each decision; ``by_memory``: how many calls fit, None without a GPU."""
 
     quantize: bool
     kv_int8: bool
     slots: int
     reasons: tuple[str, ...]
+    by_memory: int | None = None
 
 
 def make_plan(wishes: Wishes, sizes: ModelBytes, gpu: GpuFacts | None, dtype_name: str) -> Plan:
@@ -58,7 +59,7 @@ def make_plan(wishes: Wishes, sizes: ModelBytes, gpu: GpuFacts | None, dtype_nam
     if fitting < (wishes.slots or 1):
         raise _no_room(wishes, sizes, gpu, Plan(quantize, kv_int8, wishes.slots or 1, ()), needs)
     slots = wishes.slots or (min(fitting, USUAL_CALLS) if wishes.cpu_offload else fitting)
-    return Plan(quantize, kv_int8, slots, (weights, key_values))
+    return Plan(quantize, kv_int8, slots, (weights, key_values), fitting)
 
 
 def _plan_without_gpu(wishes: Wishes, dtype_name: str) -> Plan:
