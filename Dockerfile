@@ -1,12 +1,18 @@
 # The app for a machine with or without an NVIDIA GPU. docker-compose.yml runs it; docs/DEPLOYMENT.md explains it.
 
-# No system packages are added: every requirement is a wheel that brings its own libraries, CUDA's included; the
-# GPU's driver comes from the host, through NVIDIA's container toolkit. Sound needs no ffmpeg program either.
+# Every requirement is a wheel that brings its own libraries, CUDA's included; the GPU's driver comes from the host,
+# through NVIDIA's container toolkit. Sound needs no ffmpeg program either.
 FROM python:3.11-slim-bookworm
 
 LABEL org.opencontainers.image.title="personaplex_ui" \
       org.opencontainers.image.description="Talk with NVIDIA PersonaPlex, a full-duplex speech model" \
       org.opencontainers.image.licenses="MIT"
+
+# Triton, which comes with torch, builds the model's GPU kernels at run time with a C compiler and Python's headers; the
+# latter are in this base image. Without them the app still runs, in a slower way that is too slow for calls in int8.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 
 # 1000 is the user of Hugging Face Spaces. A new volume takes the owner of the folder it is mounted on.
 RUN useradd --create-home --uid 1000 app \
@@ -25,13 +31,15 @@ COPY voices voices
 COPY personaplex_ui personaplex_ui
 
 # What is worth keeping lies under /data. numba's cache (librosa's, by way of FastRTC) would go beside its code,
-# which cannot be written. The image has no C compiler, which torch.compile would need.
+# which cannot be written. Triton's kernels take seconds to build and are built again in a new container. moshi would
+# compile on a CPU, which takes half a minute and serves no call.
 ENV HOME=/home/app \
     HF_HOME=/data/huggingface \
     RECORDINGS_DIR=/data/recordings \
     VOICES_DIR=/data/voices \
     GRADIO_TEMP_DIR=/tmp/gradio \
     NUMBA_CACHE_DIR=/tmp/numba \
+    TRITON_CACHE_DIR=/tmp/triton \
     NO_TORCH_COMPILE=1 \
     PYTHONUNBUFFERED=1 \
     PORT=7860

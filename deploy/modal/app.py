@@ -7,12 +7,14 @@ import modal
 
 image = (
     modal.Image.debian_slim(python_version="3.11")
+    .apt_install("gcc", "libc6-dev")  # with which Triton builds the model's GPU kernels at run time
     .pip_install_from_requirements("requirements.txt")
     .env(
         {
             "HF_HOME": "/data/huggingface",
             "RECORDINGS_DIR": "/data/recordings",
-            "NO_TORCH_COMPILE": "1",  # no C compiler in the image
+            "TRITON_CACHE_DIR": "/data/triton",  # so that a container that wakes need not build them again
+            "NO_TORCH_COMPILE": "1",  # moshi's own compiling serves no call
         }
     )
     # Whole folders: the package has sounds, styles and scripts beside its Python files.

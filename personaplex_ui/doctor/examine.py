@@ -48,6 +48,7 @@ async def examine(settings: Settings, probes: Probes, offline: bool = False) -> 
         "Settings": lambda: services.check_settings(probes.start_refusal(settings)),
         "Packages": lambda: _installed(probes),
         "GPU": lambda: [machine.check_gpu(settings, gpus, torch), machine.check_gpu_memory(torch)],
+        "Kernels": lambda: [machine.check_kernels(torch, _compiler_trouble(torch, probes))],
         "Memory": lambda: [machine.check_memory(probes.available_memory(), None if is_echo else torch)],
         "Port": lambda: [services.check_port(settings, probes.port_refusal(host, port))],
     }
@@ -81,6 +82,10 @@ def _look_at_gpu(settings: Settings, probes: Probes) -> tuple[list[machine.Gpu],
     if settings.engine is EngineChoice.AUTO and (settings.device == "cpu" or not probes.has_gpu_driver()):
         return [], None
     return probes.gpus(), probes.torch(settings, probes.survey(settings, ask_hub=False).config)
+
+
+def _compiler_trouble(torch: TorchFacts | None, probes: Probes) -> str:
+    return probes.compiler_trouble() if torch is not None and torch.gpu else ""
 
 
 def _installed(probes: Probes) -> list[Check]:

@@ -4,7 +4,7 @@ Pure functions from settings and findings to a check.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -113,6 +113,17 @@ def check_gpu_memory(torch: TorchFacts | None) -> Check:
     needed = f"The model and {torch.slots} calls need {human_size(torch.gpu_needed)}"
     sentences = (f"{needed}, and {human_size(torch.gpu_free)} are free.", *torch.reasons)
     return Check("GPU memory", OK, " ".join(sentences))
+
+
+def check_kernels(torch: TorchFacts | None, trouble: str) -> Check:
+    """``trouble``: why Triton cannot build its kernels, and what to do."""
+    if torch is None or not torch.gpu:
+        return Check("Kernels", NOT_USED, "No model is going to be on a GPU.")
+    if not trouble:
+        return Check("Kernels", OK, "Triton has all it needs to build the fast kernels.")
+    found = check_of("Kernels", PROBLEM if torch.int8 else WARNING, trouble)
+    slower = "so PyTorch's slower kernels run; in int8 they are too slow for calls"
+    return replace(found, sentence=f"{found.sentence.rstrip('.')}, {slower}.")
 
 
 def check_memory(available: int | None, torch: TorchFacts | None) -> Check:

@@ -23,6 +23,7 @@ from personaplex_ui.channels.browser.ice_servers import RelayUnavailable, choose
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
 from personaplex_ui.config.settings import Settings, revealed
+from personaplex_ui.doctor.compiler import compiler_trouble
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.errors import PersonaplexError, SettingsError
@@ -113,6 +114,12 @@ class Probes:
             why = last[0] if last else f"its process ended with {error.returncode}"
         trouble = f"PyTorch cannot be used: {why}. Install again what requirements.txt says."
         return TorchFacts(self.version_of("torch") or "", trouble=trouble)
+
+    def compiler_trouble(self) -> str:
+        """Why Triton's kernels cannot be built, and what to do; empty if they can."""
+        if self.version_of("triton") is None:
+            return "Triton is not installed. Install it: pip install -r requirements.txt."
+        return compiler_trouble(os.environ)
 
     def available_memory(self) -> int | None:
         """Bytes, at most the container's limit; None if Linux does not report it."""

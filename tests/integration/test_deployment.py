@@ -25,6 +25,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 DOCUMENTS = [ROOT / "docs" / "DEPLOYMENT.md", *sorted((ROOT / "deploy").rglob("README.md"))]
 LIBRARIES_READ = {
     *("HF_HOME", "GRADIO_TEMP_DIR", "NUMBA_CACHE_DIR", "NO_TORCH_COMPILE", "PYTHONUNBUFFERED", "HOME"),
+    "TRITON_CACHE_DIR",
     *(
         "HF_HUB_CACHE",
         "HF_HUB_OFFLINE",
@@ -87,6 +88,20 @@ def test_compose_takes_a_gpu_only_where_one_is_meant(compose: dict[str, Any]) ->
     assert "deploy" not in without
     assert "profiles" not in with_gpu, "it would not start by itself"
     assert without["profiles"] == ["without-gpu"], "it would start beside the other"
+
+
+COMPILER = {"gcc", "libc6-dev"}
+"""Debian's packages with which Triton builds kernels, besides the headers of Python's own images."""
+
+
+def test_the_image_and_the_platforms_have_what_builds_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = re.search(r"apt-get install \S+ \S+ ([^\\&]+)", DOCKERFILE)
+    assert installed
+    assert set(installed[1].split()) >= COMPILER
+    assert image_environment()["TRITON_CACHE_DIR"].startswith("/tmp/"), "or user 1000 cannot write there"
+    image, _, _ = run_modal_script(monkeypatch)
+    assert [set(args) for name, args, _ in image.steps if name == "apt_install"] == [COMPILER]
+    assert set((ROOT / "packages.txt").read_text().split()) >= COMPILER, "which a Space installs"
 
 
 # A Space ---------------------------------------------------------------------------------------------

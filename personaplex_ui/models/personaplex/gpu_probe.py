@@ -30,8 +30,8 @@ class Wanted:
 class TorchFacts:
     """``cuda``: the version PyTorch was built for. ``gpu``: the name of the GPU the model would use, or
     empty, with its compute ``capability``. ``gpu_needed``, ``gpu_free`` and ``host_needed``: bytes.
-    ``slots`` and ``reasons``: see ``loading.plan.Plan``. ``trouble``: why the model cannot run, and what to
-    do. ``warning``: PyTorch's own warning about GPUs."""
+    ``slots`` and ``reasons``: see ``loading.plan.Plan``; ``int8``: of the weights.
+    ``trouble``: why the model cannot run, and what to do. ``warning``: PyTorch's own warning about GPUs."""
 
     version: str
     cuda: str = ""
@@ -42,6 +42,7 @@ class TorchFacts:
     host_needed: int = 0
     slots: int = 0
     reasons: tuple[str, ...] = ()
+    int8: bool = False
     trouble: str = ""
     warning: str = ""
 
@@ -79,6 +80,7 @@ def probe(wanted: Wanted) -> TorchFacts:
             gpu_needed=sizes.needs(plan.quantize, plan.kv_int8, cache, offload).total(plan.slots),
             slots=plan.slots,
             reasons=plan.reasons,
+            int8=plan.quantize,
         )
     except CheckpointUnusable as error:
         return replace(facts, trouble=str(error))

@@ -1,6 +1,7 @@
 """Each check by tables: what was found, and the verdict and the words that it becomes."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,23 @@ def test_gpu(
 )
 def test_gpu_memory(torch: TorchFacts | None, verdict: Verdict, words: tuple[str, ...]) -> None:
     holds(machine.check_gpu_memory(torch), verdict, *words)
+
+
+NO_COMPILER = "There is no C compiler. On Debian and Ubuntu: apt install gcc."
+
+
+@pytest.mark.parametrize(
+    ("torch", "trouble", "verdict", "words"),
+    [
+        (None, "", NOT_USED, ()),
+        (TorchFacts("2.9.1"), NO_COMPILER, NOT_USED, ()),
+        (SEEN, "", OK, ("Triton",)),
+        (SEEN, NO_COMPILER, WARNING, ("no C compiler, so PyTorch's slower", "apt install gcc")),
+        (replace(SEEN, int8=True), NO_COMPILER, PROBLEM, ("too slow for calls", "apt install gcc")),
+    ],
+)
+def test_kernels(torch: TorchFacts | None, trouble: str, verdict: Verdict, words: tuple[str, ...]) -> None:
+    holds(machine.check_kernels(torch, trouble), verdict, *words)
 
 
 @pytest.mark.parametrize(

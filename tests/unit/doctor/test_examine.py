@@ -57,6 +57,10 @@ class FakeProbes(Probes):
         assert config == "/cache/config.json"
         return TorchFacts("2.9.1", "12.8", "NVIDIA L4", (8, 9), 10, 20)
 
+    def compiler_trouble(self) -> str:
+        self.asked.add("compiler")
+        return ""
+
     def available_memory(self) -> int | None:
         return 10**11
 
@@ -88,11 +92,12 @@ def verdicts(report: Report) -> dict[str, str]:
 async def test_with_everything_set_up_everything_is_asked_and_ok() -> None:
     probes = FakeProbes(Gpu("NVIDIA L4", "550.54"))
     report = await examine(Settings.from_mapping(TELEPHONE | TURN), probes)
-    assert probes.asked == {"start", "driver", "torch", "port", "hub", "relay", "twilio"}
+    assert probes.asked == {"start", "driver", "torch", "compiler", "port", "hub", "relay", "twilio"}
     assert verdicts(report) == {
         name: "not used" if name == "Voices" else "ok"
         for name in (
-            *("Settings", "Python", "Packages", "GPU", "GPU memory", "Memory", "Port", "Model", "Disk"),
+            *("Settings", "Python", "Packages", "GPU", "GPU memory", "Kernels", "Memory", "Port"),
+            *("Model", "Disk"),
             *("Microphone", "Relay", "Telephone", "Twilio", "Recordings", "Voices"),
         )
     }
@@ -102,7 +107,7 @@ async def test_with_everything_set_up_everything_is_asked_and_ok() -> None:
 async def test_offline_leaves_others_alone() -> None:
     probes = FakeProbes(Gpu("NVIDIA L4", "550.54"))
     report = await examine(Settings.from_mapping(TELEPHONE | TURN), probes, offline=True)
-    assert probes.asked == {"start", "driver", "torch", "port"}
+    assert probes.asked == {"start", "driver", "torch", "compiler", "port"}
     assert report.count(PROBLEM) == 0
 
 
@@ -112,8 +117,8 @@ async def test_offline_leaves_others_alone() -> None:
         ({"ENGINE": "echo"}, 1, set[str]()),
         ({}, 0, {"driver"}),
         ({"DEVICE": "cpu"}, 1, set[str]()),
-        ({}, 1, {"driver", "torch", "hub"}),
-        ({"ENGINE": "personaplex"}, 0, {"torch", "hub"}),
+        ({}, 1, {"driver", "torch", "compiler", "hub"}),
+        ({"ENGINE": "personaplex"}, 0, {"torch", "compiler", "hub"}),
         ({"SPACES_ZERO_GPU": "1"}, 0, {"hub"}),
     ],
 )

@@ -15,11 +15,9 @@ from typing import cast
 import torch
 
 from personaplex_ui.audio.frames import silent_frame
-from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import InvalidInput, setting
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
-from personaplex_ui.models.personaplex.loading.capacity import capacity_as_set, choose_calls
 from personaplex_ui.models.personaplex.loading.checkpoint import (
     load_codec,
     load_language_model,
@@ -34,6 +32,12 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import (
 )
 from personaplex_ui.models.personaplex.loading.gpu import read_gpu
 from personaplex_ui.models.personaplex.loading.gpu_memory import model_bytes
+from personaplex_ui.models.personaplex.loading.model_reports import (
+    int8_warnings,
+    log_reports,
+    runtime_report,
+    unmeasured_capacity,
+)
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.plan import Plan, Wishes, make_plan
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset, unpack_voices
@@ -135,6 +139,7 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
     plan = plan_for(files.config)
     source.voices.offer_files_only(_unpacked_presets(files))
     _check_voices(source, language_model_sizes(files.config).arguments["dim"])
+    warnings = int8_warnings(plan, device, dtype)
     lm = load_language_model(files, device, dtype, report, cpu_offload, plan.quantize)
     kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
     model = kind(
@@ -152,9 +157,9 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
         model.begin()
     else:
         _warm_up(model)
-    model.runtime_report = _runtime_report(plan, _name(dtype), source.pin_persona)
-    model.capacity_report = _capacity_report(source, plan)
-    _log_reports(model.runtime_report, model.capacity_report)
+    model.runtime_report = runtime_report(plan, _name(dtype), source.pin_persona, warnings)
+    model.capacity_report = unmeasured_capacity(plan, source.slots)
+    log_reports(model.runtime_report, model.capacity_report)
     return model
 
 
@@ -171,31 +176,6 @@ def _plan(source: Source, config: Config, device: torch.device, dtype: torch.dty
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _runtime_report(plan: Plan, dtype_name: str, pin_persona: bool) -> RuntimeReport:
-    return RuntimeReport(
-        weights="int8" if plan.quantize else dtype_name,
-        key_values="int8" if plan.kv_int8 else dtype_name,
-        persona="kept in long calls" if pin_persona else "forgotten first in long calls",
-        reasons=plan.reasons,
-    )
-
-
-def _capacity_report(source: Source, plan: Plan) -> CapacityReport:
-    if source.slots is not None:
-        return capacity_as_set(plan.slots, plan.by_memory, {})
-    if plan.by_memory is None or source.cpu_offload:
-        return CapacityReport(plan.slots, plan.by_memory, {}, "The usual number; no tick was measured.")
-    lines = choose_calls(plan.by_memory, {})
-    return CapacityReport(lines.count, plan.by_memory, {}, lines.reason)
-
-
-def _log_reports(runtime: RuntimeReport, capacity: CapacityReport) -> None:
-    for sentence in (*runtime.sentences(), capacity.reason):
-        log.info("%s", sentence)
-    for warning in runtime.warnings:
-        log.warning("%s", warning)
 
 
 def _clips_only(source: Source) -> str:

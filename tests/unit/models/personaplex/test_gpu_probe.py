@@ -34,7 +34,7 @@ def test_the_released_model_on_an_l4() -> None:
     found = probe(WANTED)
     assert (found.gpu, found.capability, found.gpu_free) == ("NVIDIA L4", (8, 9), FREE)
     assert 13_000_000_000 < found.gpu_needed < 14_000_000_000
-    assert found.slots == 4
+    assert (found.slots, found.int8) == (4, True)
     assert found.reasons[0].startswith("Weights in int8, since NVIDIA L4 has memory for 3 of 4 calls")
     assert (found.host_needed, found.trouble) == (0, "")
 
