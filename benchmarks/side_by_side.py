@@ -183,7 +183,10 @@ class _NoMimi:
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
-    def set_active(self, active: Tensor) -> None:
+    def begin(self, n: int) -> None:
+        pass
+
+    def keep(self, active: Tensor) -> None:
         pass
 
     def encode(self, sound: Tensor) -> Tensor:

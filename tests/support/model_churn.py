@@ -131,7 +131,7 @@ async def main(warm_up: int, calls: int) -> None:
         while engine.slots.free < SLOTS or call_manager.calls:
             await asyncio.sleep(0.01)  # the cancelled ones are leaving
         after_mb = memory_mb()
-        rows = model.stepper.codec.rows
+        rows = model.stepper.rows
         await call_manager.close()
     await engine.close()
     print(json.dumps({"before_mb": before_mb, "after_mb": after_mb, "rows": rows}))

@@ -59,7 +59,7 @@ def to_numpy(tensor: Tensor) -> Any:
 class Stepper:
     def __init__(self, lm: LMModel, mimi: MimiModel, slots: int) -> None:
         self.temporal = Temporal(lm)
-        self.codec = Codec(mimi)
+        self.codec = Codec(mimi, slots)
         self._depth = Depth(lm)
         self._slots: list[int] = []
         self._key_values = self.temporal.new_key_values(slots)
@@ -76,6 +76,11 @@ class Stepper:
         self._lengths: list[int] = []
         self._silence = torch.from_numpy(SILENCE_CODES).to(device)
         self._sine = torch.from_numpy(SINE_CODES).to(device)
+
+    @property
+    def rows(self) -> int:
+        """How many callers there are."""
+        return len(self._slots)
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def join(self, slot: int, prefill: PrefillState, sampling: Sampling) -> None:
@@ -99,7 +104,7 @@ class Stepper:
             text, prefill.hidden, self._audio_noise[one], self._audio_sampling.rows(row, row + 1), codebooks=1
         )
         self._read[row] = torch.cat([text, first[0], self._silence[1:], self._sine])
-        self.codec.add_row()
+        self.codec.start_row(row)
         # Last, so that a caller who could not join leaves nothing behind.
         self._slots.append(slot)
         self._lengths.append(prefill.positions)
@@ -108,8 +113,8 @@ class Stepper:
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def leave(self, slot: int) -> None:
         row, last = self._slots.index(slot), len(self._slots) - 1
-        self.codec.remove_row(row)
         if row != last:
+            self.codec.copy_row(last, row)
             filled = min(self._lengths[last], self._key_values.window)
             places = self._key_values.tensor
             places[:, :, row, :, :filled] = places[:, :, last, :, :filled]
@@ -135,7 +140,7 @@ class Stepper:
             self._draw_noise(row, self._generators[row])
         active = torch.zeros(n, dtype=torch.bool, device=self._device)
         active[active_rows] = True
-        self.codec.set_active(active)
+        self.codec.begin(n)
         caller = self.codec.encode(torch.from_numpy(sound).to(self._device))
 
         read = self._read[:n].clone()
@@ -150,6 +155,7 @@ class Stepper:
 
         spoken = torch.cat([read[:, 1:2], codes[:, 1:]], dim=1)
         frames: Samples = to_numpy(self.codec.decode(spoken).float())
+        self.codec.keep(active)
         following = torch.cat([text[:, None], codes, torch.zeros_like(caller[:, :1]), caller[:, 1:]], dim=1)
         self._read[:n] = torch.where(active[:, None], following, self._read[:n])
         self._positions[:n] += active

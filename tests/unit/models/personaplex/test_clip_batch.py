@@ -57,7 +57,7 @@ def test_the_cases_in_one_batch(model: PersonaPlexModel):
         assert len(answer.samples) == case.user.size
         expected = case.pcm.ravel()
         assert np.max(np.abs(answer.samples[: len(expected)] - np.clip(expected, -1, 1))) < 1e-3
-    assert model.stepper.codec.rows == 0
+    assert model.stepper.rows == 0
 
 
 def test_the_text_is_that_of_a_call(model: PersonaPlexModel):
@@ -140,7 +140,7 @@ def test_slots_are_free_after_a_fault(model: PersonaPlexModel):
 
     with pytest.raises(OSError, match="full"):
         answer_clips(model, [short(10 * 1920), short(10 * 1920)], fail)
-    assert model.stepper.codec.rows == 0
+    assert model.stepper.rows == 0
     [answer] = answer_clips(model, [clip_of("voice_preset")])
     assert np.array_equal(answer.tokens[:83], read_case("voice_preset").tokens[:83])
 
@@ -148,9 +148,9 @@ def test_slots_are_free_after_a_fault(model: PersonaPlexModel):
 def test_slots_are_free_when_nobody_waits_for_the_rest(model: PersonaPlexModel):
     answers = each_answer(model, [short(1920), short(9 * 1920)])
     assert next(answers)[0] == 0
-    assert model.stepper.codec.rows == 1
+    assert model.stepper.rows == 1
     answers.close()
-    assert model.stepper.codec.rows == 0
+    assert model.stepper.rows == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Mimi's split residual vector quantizer (``moshi/quantization``): latents to codes and back.
+
+The nearest entry e of a codebook to x is the one with the largest ``x @ e - |e|^2 / 2``, which is one product
+instead of moshi's distances.
+"""
+
+from typing import Any
+
+import torch
+from moshi.quantization.vq import SplitResidualVectorQuantizer
+from torch import Tensor, nn
+from torch.nn.functional import embedding, linear
+
+from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
+
+
+class Quantizer:
+    """With the first ``codebooks`` of its codebooks."""
+
+    def __init__(self, module: SplitResidualVectorQuantizer, codebooks: int) -> None:
+        groups: list[tuple[Any, int]] = [
+            (module.rvq_first, min(codebooks, module.n_q_semantic)),
+            (module.rvq_rest, codebooks - module.n_q_semantic),
+        ]
+        self._groups = [used for _, used in groups]
+        layers: list[Any] = [layer for group, used in groups for layer in list(group.vq.layers)[:used]]
+        if len(layers) < codebooks:
+            raise unsupported(f"{len(layers)} codebooks")
+        for layer in layers:
+            if not isinstance(layer.project_in, nn.Identity):
+                raise unsupported("codebooks with projections of their own")
+        entries: list[Tensor] = [layer.embedding.float() for layer in layers]
+        self._entries = torch.cat(entries)
+        """All codebooks below each other, ``[codebooks * bins, dim]``."""
+        self._bins = len(entries[0])
+        self._half_norms = torch.stack([entry.square().sum(1) / 2 for entry in entries])
+        self._first = torch.arange(codebooks, device=self._entries.device) * self._bins
+        """Where each codebook begins."""
+        self._in = torch.cat([group.input_proj.weight[:, :, 0] for group, _ in groups])
+        self._out = torch.cat(
+            [group.output_proj.weight[:, :, 0] for group, used in groups for _ in range(used)], dim=1
+        )
+        """One projection of the entries side by side: it also adds them up."""
+
+    def encode(self, latent: Tensor) -> Tensor:
+        """``[n, dim]`` -> int64 ``[n, codebooks]``."""
+        codes: list[Tensor] = []
+        for x, used in zip(linear(latent, self._in).chunk(2, dim=1), self._groups, strict=True):
+            for number in range(used):
+                at = len(codes)
+                entries = self._entries[at * self._bins : (at + 1) * self._bins]
+                nearest = torch.addmm(self._half_norms[at], x, entries.T, beta=-1).argmax(1)
+                codes.append(nearest)
+                if number + 1 < used:
+                    x = x - embedding(nearest, entries)
+        return torch.stack(codes, dim=1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """``[n, codebooks]`` -> ``[n, dim]``."""
+        return linear(embedding(codes + self._first, self._entries).flatten(1), self._out)
