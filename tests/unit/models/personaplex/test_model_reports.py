@@ -13,6 +13,7 @@ from personaplex_ui.models.personaplex.loading.load import Source, load_personap
 from personaplex_ui.models.personaplex.loading.model_reports import (
     int8_warnings,
     log_reports,
+    measured_capacity,
     runtime_report,
     unmeasured_capacity,
 )
@@ -46,6 +47,22 @@ def test_lines_before_a_tick_was_measured() -> None:
     assert unmeasured_capacity(replace(PLAN, slots=3), 3).reason == "3 lines, as MAX_CALLS says."
     usual = unmeasured_capacity(replace(PLAN, slots=4, by_memory=None), None)
     assert (usual.lines, usual.by_memory, usual.measured_ms) == (4, None, {})
+
+
+def test_lines_by_measured_ticks() -> None:
+    asked: list[int] = []
+
+    def measure(callers: int) -> float:
+        asked.append(callers)
+        return 0.0376 + 0.0073 * callers
+
+    auto = measured_capacity(PLAN, None, measure)
+    assert (auto.lines, auto.by_memory) == (3, 7)
+    assert asked == [1, 2, 4, 3]
+    asked.clear()
+    as_set = measured_capacity(PLAN, 7, measure)
+    assert (as_set.lines, list(as_set.measured_ms), asked) == (7, [1, 7], [1, 7])
+    assert "7 lines, as MAX_CALLS says: a tick with 7 callers takes 88.7 ms, over" in as_set.reason
 
 
 @pytest.mark.parametrize(
