@@ -29,8 +29,9 @@ from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.models.personaplex.loading.checkpoint import empty_language_model
 from personaplex_ui.models.personaplex.loading.model_sizes import Sizes
 from personaplex_ui.models.personaplex.model import ROOM_FOR_THE_CALL, PersonaPlexModel
+from personaplex_ui.models.personaplex.runtime.prefill import PrefillState
 from personaplex_ui.models.personaplex.runtime.prompt import Tokens
-from personaplex_ui.models.personaplex.runtime.stepper import PrefillState
+from personaplex_ui.models.personaplex.runtime.stepper import StepperOptions
 from personaplex_ui.voices.library import VoiceLibrary
 
 PERSONA = Persona(VOICE_NAME, ROLE)
@@ -92,7 +93,7 @@ def build_pair(setup: Setup, folder: Path) -> Pair:
     slots = setup.callers[-1]
     before = _used_bytes(device)
     library = VoiceLibrary(folders=[folder])
-    ours = PersonaPlexModel(lm, mimi, tokenizer, library, slots, PERSONA_CACHE_BYTES)
+    ours = PersonaPlexModel(lm, mimi, tokenizer, library, StepperOptions(slots), PERSONA_CACHE_BYTES)
     reserved = (_used_bytes(device) - before) / slots
     sound = np.random.default_rng(seed).normal(0.0, 0.1, (SOUND_FRAMES, FRAME_SAMPLES)).astype(np.float32)
     full = _full(ours, setup)
@@ -142,10 +143,10 @@ def machine_of(setup: Setup) -> Machine:
 def _full(ours: PersonaPlexModel, setup: Setup) -> PrefillState:
     temporal = ours.stepper.temporal
     positions = max(temporal.window - ROOM_FOR_THE_CALL, 1)
-    key_values = temporal.new_key_values(1, positions)
-    key_values.tensor.normal_(generator=torch.Generator(setup.device).manual_seed(setup.seed))
+    cache = temporal.new_cache(1, positions)
+    cache.numbers.normal_(generator=torch.Generator(setup.device).manual_seed(setup.seed))
     hidden = torch.ones(1, setup.arguments["dim"], device=setup.device, dtype=setup.dtype)
-    return PrefillState(key_values, hidden, temporal.text_logits(hidden), positions)
+    return PrefillState(cache, hidden, temporal.text_logits(hidden), positions)
 
 
 def _check_room(setup: Setup) -> None:

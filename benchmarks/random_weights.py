@@ -121,7 +121,7 @@ class RandomVoice:
         ring = torch.empty(1, STREAMS, RING_POSITIONS, dtype=torch.int64)
         for position in range(VOICE_POSITIONS + 2 - RING_POSITIONS, VOICE_POSITIONS + 2):
             ring[0, :, position % RING_POSITIONS] = tokens[:, position]
-        embeddings = temporal.embed(tokens[None, :, :VOICE_POSITIONS])[0, :, None, None]
+        embeddings = temporal.embed(tokens[:, :VOICE_POSITIONS].T)[:, None, None]
         torch.save({"embeddings": embeddings.cpu(), "cache": ring}, folder / f"{VOICE_NAME}.pt")
 
     def frames(self, tokenizer: WordTokenizer, role: str) -> Tokens:

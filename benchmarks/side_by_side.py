@@ -22,7 +22,6 @@ from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples
 from personaplex_ui.engine.speech_model import PreparedPersona, Sampling, complete
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
-from personaplex_ui.models.personaplex.runtime.stepper import to_numpy
 
 ROUNDS = 4
 """Over which the frames are spread."""
@@ -112,7 +111,7 @@ class SideBySide:
             sound = self._next_sound()
             tokens, _ = self._reference.step(sound)
             ours = self._ours.step_tokens({0: sound})[0].tokens
-            same += to_numpy(tokens).tolist() == ours.tolist()
+            same += tokens.tolist() == ours.tolist()
         self._ours.leave(0)
         self._reference.set_greedy(False)
         return same

@@ -61,8 +61,7 @@ async def examine_server(settings: Settings, probes: Probes, stats: ServerStats)
     which calls need."""
     uses_model = settings.engine is not EngineChoice.ECHO and stats.model != ECHO
     steps: dict[str, Step] = {"Packages": lambda: _installed(probes)}
-    checks = [check_engine(stats), *check_runtime(stats)]
-    return await _report(checks, steps | _services(settings, probes, uses_model))
+    return await _report([check_engine(stats)], steps | _services(settings, probes, uses_model))
 
 
 def check_engine(stats: ServerStats) -> Check:
@@ -74,20 +73,6 @@ def check_engine(stats: ServerStats) -> Check:
             return Check("Engine", WARNING, stats.message or "The engine is not ready.", "Wait.")
         case EngineState.DEGRADED | EngineState.FAILED:
             return check_of("Engine", PROBLEM, stats.message or "The engine has failed. The log says why.")
-
-
-def check_runtime(stats: ServerStats) -> list[Check]:
-    """How a model on a GPU runs, where it tells."""
-    runtime = stats.runtime
-    if runtime is None or not stats.device.startswith("cuda"):
-        return []
-    sentence = f"The tick is {runtime.graphs}; kernels: {runtime.kernels}."
-    if runtime.warnings:
-        return [Check("Speed", WARNING, sentence, " ".join(runtime.warnings))]
-    if runtime.graphs.startswith("eager") or runtime.kernels.startswith("PyTorch"):
-        step = "It is slower than it could be: the reason is above, and the log has more."
-        return [Check("Speed", WARNING, sentence, step)]
-    return [Check("Speed", OK, sentence)]
 
 
 def _look_at_gpu(settings: Settings, probes: Probes) -> tuple[list[machine.Gpu], TorchFacts | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from personaplex_ui.audio.files.clip_file import DecodedClip, decode_clip
-from personaplex_ui.config.settings import KvCache, Quantize
+from personaplex_ui.config.settings import Quantize
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.answer_files import check_outputs, write_answer
@@ -80,7 +80,6 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
         needed_voices=(voice,),
         cpu_offload=request.cpu_offload,
         quantize=Quantize(request.quantize).wanted,
-        kv_int8=KvCache(request.kv_cache).wanted,
     )
     with tqdm(total=100, bar_format="{desc} {percentage:3.0f}%|{bar}|", disable=None, leave=False) as bar:
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personaplex_ui.config.settings import KvCache, Quantize, Settings
+from personaplex_ui.config.settings import Quantize, Settings
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput
 
@@ -41,7 +41,6 @@ class Request(argparse.Namespace):
     device: str
     dtype: str | None = None
     quantize: str
-    kv_cache: str
     cpu_offload: bool = False
     batch: int
     voice: str
@@ -153,11 +152,6 @@ def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
             "choices": [choice.value for choice in Quantize],
             "default": Quantize.OFF.value,
             "help": "int8: the weights take half the memory, with nearly the same answers; auto: as the app",
-        },
-        "--kv-cache": {
-            "choices": [choice.value for choice in KvCache],
-            "default": KvCache.BF16.value,
-            "help": "int8: what is remembered of each recording takes half the memory; auto: as the app",
         },
         "--cpu-offload": {
             "action": "store_true",

@@ -20,7 +20,6 @@ OPTIONS = {
     "DEVICE": "--device",
     "HF_REPO": "--model",
     "HF_REVISION": "--revision",
-    "KV_CACHE": "--kv-cache",
     "MAX_CALLS": "--batch",
     "QUANTIZE": "--quantize",
 }

@@ -12,7 +12,7 @@ import soundfile
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples, pad_to_frames
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
-from personaplex_ui.models.personaplex.runtime.stepper import StepOutput
+from personaplex_ui.models.personaplex.runtime.buffers import StepOutput
 
 DATA = Path(__file__).parents[1] / "data"
 TINY = DATA / "tiny"

@@ -1,13 +1,16 @@
 """PersonaPlex as a speech model: prepares personas in chunks, caches them, and steps callers as one batch."""
 
 from collections import OrderedDict
-from collections.abc import Generator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from moshi.models.compression import MimiModel
 from moshi.models.lm import LMModel
+from torch import Tensor
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame
 from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
@@ -22,6 +25,9 @@ from personaplex_ui.engine.speech_model import (
     StepCosts,
 )
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset
+from personaplex_ui.models.personaplex.preparation import PersonaPreparation
+from personaplex_ui.models.personaplex.runtime.buffers import StepOutput
+from personaplex_ui.models.personaplex.runtime.prefill import PrefillState
 from personaplex_ui.models.personaplex.runtime.prompt import (
     SILENCE_FRAMES,
     PresetVoice,
@@ -29,50 +35,19 @@ from personaplex_ui.models.personaplex.runtime.prompt import (
     build_prompt,
     tagged,
 )
-from personaplex_ui.models.personaplex.runtime.stepper import PrefillState, StepOutput, Stepper
+from personaplex_ui.models.personaplex.runtime.stepper import Stepper, StepperOptions
+from personaplex_ui.models.personaplex.runtime.temporal import window_of
 from personaplex_ui.models.personaplex.runtime.text import ForcedSpeech, PieceReader, Tokenizer
 from personaplex_ui.voices.library import VoiceLibrary
 
-CHUNK_POSITIONS = 32
-"""Prompt positions per forward pass between two ticks."""
-
 ROOM_FOR_THE_CALL = 16
 """Positions that must remain in the window after a prompt."""
-
-
-class _Chunks:
-    """The chunks of a generator as a ``Preparation``, none of which can ride."""
-
-    can_ride = False
-
-    def __init__(self, chunks: Generator[float, None, PrefillState]) -> None:
-        self.progress = 0.0
-        self._chunks = chunks
-        self._prefill: PrefillState | None = None
-
-    @property
-    def done(self) -> bool:
-        return self._prefill is not None
-
-    def advance(self) -> None:
-        try:
-            self.progress = next(self._chunks)
-        except StopIteration as end:
-            self._prefill = end.value
-
-    def persona(self) -> PreparedPersona:
-        assert self._prefill is not None
-        return self._prefill
-
-    def close(self) -> None:
-        self._chunks.close()
 
 
 class PersonaPlexModel:
     """See ``SpeechModel``. ``step_tokens`` also returns the tokens, for the offline command and the tests."""
 
     name = "personaplex"
-    costs = StepCosts()
     capacity_report: CapacityReport | None = None
     runtime_report: RuntimeReport | None = None
 
@@ -82,17 +57,19 @@ class PersonaPlexModel:
         mimi: MimiModel,
         tokenizer: Tokenizer,
         voices: VoiceLibrary,
-        slots: int,
+        options: StepperOptions,
         persona_cache_bytes: int,
         licence_note: str = "",
         clips_only: str = "",
     ) -> None:
-        self.slots = slots
         self.voices = voices
         self.licence_note = licence_note
         self.clips_only = clips_only
-        self.stepper = Stepper(lm, mimi, slots)
+        self.costs = StepCosts()
         self._lm = lm
+        self._mimi = mimi
+        self._options = options
+        self._window = window_of(lm)
         self._tokenizer = tokenizer
         self._kept: OrderedDict[Persona, PrefillState] = OrderedDict()
         self._cache_bytes = persona_cache_bytes
@@ -100,9 +77,25 @@ class PersonaPlexModel:
         self._readers: dict[int, PieceReader] = {}
         self._speeches: dict[int, ForcedSpeech] = {}
 
+    @cached_property
+    def stepper(self) -> Stepper:
+        """Made when it is first needed: on ZeroGPU that is where the GPU is, not where the model was
+        loaded."""
+        return Stepper(self._lm, self._mimi, self._options)
+
+    @property
+    def slots(self) -> int:
+        return self._options.slots
+
+    def resize(self, slots: int) -> None:
+        """Hold ``slots`` callers from now on. Nobody may be on."""
+        assert not self._readers
+        self._options = replace(self._options, slots=slots)
+        self.__dict__.pop("stepper", None)
+
     @property
     def device(self) -> str:
-        return str(self.stepper.temporal.device)
+        return str(self._lm.device)
 
     @property
     def language_model(self) -> LMModel:
@@ -116,7 +109,7 @@ class PersonaPlexModel:
 
     def prompt_size(self, persona: Persona) -> PromptSize:
         besides = self._positions_of_voice(persona.voice) + 2 * SILENCE_FRAMES + ROOM_FOR_THE_CALL
-        return PromptSize(len(self.role_tokens(persona.text_prompt)), self.stepper.temporal.window - besides)
+        return PromptSize(len(self.role_tokens(persona.text_prompt)), self._window - besides)
 
     def _positions_of_voice(self, name: str) -> int:
         if self.voices.is_recording(name):  # the library keeps it for the preparation
@@ -128,50 +121,43 @@ class PersonaPlexModel:
             self._voice_positions[key] = load_preset(path, self._lm.dim)[0].positions + 1
         return self._voice_positions[key]
 
+    @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def prepare(self, persona: Persona) -> Preparation:
         self.forget_lost_voices()
         kept = self._kept.get(persona)
         if kept is not None:
             self._kept.move_to_end(persona)
             return Prepared(kept)
-        return _Chunks(self._prefill_and_keep(persona))
-
-    @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
-    def _prefill_and_keep(self, persona: Persona) -> Generator[float, None, PrefillState]:
-        prefill = yield from self._prefill(persona)
-        self._keep(persona, prefill)
-        return prefill
-
-    def _prefill(self, persona: Persona) -> Generator[float, None, PrefillState]:
         self.prompt_size(persona).check()
-        temporal = self.stepper.temporal
-        voice, embeddings = yield from self._voice(persona.voice)
-        tokens = self.role_tokens(persona.text_prompt)
-        plan = build_prompt(voice, tokens, self._lm.initial_token_id, self._lm.text_initial_token_id)
-        given = torch.from_numpy(plan.tokens).to(temporal.device)
-        inputs = torch.cat([embeddings, temporal.embed(given[None])], dim=1)
-        key_values = temporal.new_key_values(1, plan.end)
-        hidden = inputs[:, -1]
-        for start in range(0, plan.end, CHUNK_POSITIONS):
-            chunk = inputs[:, start : start + CHUNK_POSITIONS]
-            end = start + chunk.shape[1]
-            position = torch.tensor([start], device=temporal.device)
-            hidden = temporal.forward(chunk, key_values, position, filled=end)[:, -1]
-            yield end / plan.end
-        return PrefillState(key_values, hidden, temporal.text_logits(hidden), plan.end)
+        codes: Iterator[Tensor] = iter(())
+        embeddings, preset = self._no_embeddings(), None
+        if self.voices.is_recording(persona.voice):
+            frames = torch.from_numpy(self.voices.recording(persona.voice).reshape(-1, FRAME_SAMPLES))
+            codes = self.stepper.codec.encode_recording(frames.to(self.stepper.temporal.device))
+        else:
+            preset, embeddings = self._preset(persona.voice)
 
-    def _voice(self, name: str) -> Generator[float, None, tuple[PresetVoice | RecordedVoice, torch.Tensor]]:
+        def prompt(heard: list[Tensor]) -> Tensor:
+            voice = preset or RecordedVoice(np.asarray(torch.stack(heard).cpu(), dtype=np.int64))
+            return torch.cat([embeddings, self._embedded(voice, persona.text_prompt)])
+
+        return PersonaPreparation(self.stepper, codes, prompt, lambda state: self._keep(persona, state))
+
+    def _preset(self, name: str) -> tuple[PresetVoice, Tensor]:
         temporal = self.stepper.temporal
-        if not self.voices.is_recording(name):
-            voice, embeddings = load_preset(self.voices.path_of(name), self._lm.dim)
-            return voice, embeddings[:, 0].transpose(0, 1).to(temporal.device, temporal.dtype)
-        frames = torch.from_numpy(self.voices.recording(name).reshape(-1, FRAME_SAMPLES))
-        codes: list[torch.Tensor] = []
-        for frame_codes in self.stepper.codec.encode_recording(frames.to(temporal.device)):
-            codes.append(frame_codes)
-            yield 0.0
-        nothing = torch.zeros(1, 0, self._lm.dim, device=temporal.device, dtype=temporal.dtype)
-        return RecordedVoice(np.asarray(torch.stack(codes).cpu(), dtype=np.int64)), nothing
+        voice, embeddings = load_preset(self.voices.path_of(name), self._lm.dim)
+        return voice, embeddings[:, 0, 0].to(temporal.device, temporal.dtype)
+
+    def _no_embeddings(self) -> Tensor:
+        temporal = self.stepper.temporal
+        return torch.zeros(0, temporal.dim, device=temporal.device, dtype=temporal.dtype)
+
+    def _embedded(self, voice: PresetVoice | RecordedVoice, text_prompt: str) -> Tensor:
+        """The inputs ``[n, dim]`` of all positions that the voice does not give as embeddings."""
+        tokens = self.role_tokens(text_prompt)
+        plan = build_prompt(voice, tokens, self._lm.initial_token_id, self._lm.text_initial_token_id)
+        temporal = self.stepper.temporal
+        return temporal.embed(torch.from_numpy(plan.tokens).to(temporal.device).T)
 
     def _keep(self, persona: Persona, prefill: PrefillState) -> None:
         if self.voices.is_lost_upload(persona.voice) or prefill.size_bytes > self._cache_bytes:
@@ -192,7 +178,7 @@ class PersonaPlexModel:
     def recover(self) -> None:
         """See ``Recoverable``. The memory of the GPU may have been full."""
         self.forget_personas()
-        if self.stepper.temporal.device.type == "cuda":
+        if self._lm.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def join(self, slot: int, persona: PreparedPersona, sampling: Sampling) -> None:
@@ -202,18 +188,26 @@ class PersonaPlexModel:
         self._speeches[slot] = ForcedSpeech(self._tokenizer)
 
     def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
-        assert riding is None
-        return {slot: self.answer(slot, output) for slot, output in self.step_tokens(heard).items()}
+        return {slot: self.answer(slot, output) for slot, output in self.step_tokens(heard, riding).items()}
 
     def answer(self, slot: int, output: StepOutput) -> Answer:
         """Turn ``output`` of ``slot`` into the caller's answer. Call it once per output, in order, since a
         letter can arrive in parts."""
         return Answer(np.clip(output.frame, -1.0, 1.0), self._readers[slot].push(int(output.tokens[0])))
 
-    def step_tokens(self, heard: Mapping[int, Frame]) -> Mapping[int, StepOutput]:
+    def step_tokens(
+        self, heard: Mapping[int, Frame], riding: Preparation | None = None
+    ) -> Mapping[int, StepOutput]:
         """Like ``step``, but returns the tokens with their sound."""
         forced = {slot: self._speeches[slot].next_token() for slot in heard}
-        return self.stepper.step(heard, {slot: token for slot, token in forced.items() if token is not None})
+        saying = {slot: token for slot, token in forced.items() if token is not None}
+        if riding is None:
+            return self.stepper.step(heard, saying)
+        assert isinstance(riding, PersonaPreparation)
+        riding.board()
+        outputs = self.stepper.step(heard, saying, riding=True)
+        riding.passed()
+        return outputs
 
     def leave(self, slot: int) -> None:
         self.forget_lost_voices()
@@ -228,6 +222,6 @@ class PersonaPlexModel:
         self._speeches[slot].add(text)
 
     def memory_allocated_mb(self) -> float:
-        if self.stepper.temporal.device.type != "cuda":
+        if self._lm.device.type != "cuda":
             return 0.0
-        return torch.cuda.memory_allocated(self.stepper.temporal.device) / 2**20
+        return torch.cuda.memory_allocated(self._lm.device) / 2**20

@@ -11,12 +11,11 @@ from packaging.specifiers import SpecifierSet
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.doctor import machine, services
-from personaplex_ui.doctor.examine import check_engine, check_runtime
+from personaplex_ui.doctor.examine import check_engine
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.report import NOT_USED, OK, PROBLEM, WARNING, Check, Verdict
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.engine.engine import EngineState
-from personaplex_ui.engine.reports import RuntimeReport
 from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
 from personaplex_ui.models.personaplex.hub.survey import Survey
 from personaplex_ui.web.server_stats import ServerStats
@@ -148,26 +147,6 @@ def test_gpu(
 )
 def test_gpu_memory(torch: TorchFacts | None, verdict: Verdict, words: tuple[str, ...]) -> None:
     holds(machine.check_gpu_memory(torch), verdict, *words)
-
-
-@pytest.mark.parametrize(
-    ("device", "runtime", "verdict", "words"),
-    [
-        ("cuda:0", RuntimeReport("captured as CUDA graphs", "Triton"), OK, ("captured", "kernels: Triton")),
-        ("cuda:0", RuntimeReport("eager: no room", "Triton"), WARNING, ("eager: no room", "slower")),
-        ("cuda:0", RuntimeReport("captured", "PyTorch: no compiler"), WARNING, ("PyTorch: no compiler",)),
-        ("cuda:0", RuntimeReport("captured", "Triton", warnings=("int8 is slow.",)), WARNING, ("int8 is",)),
-        ("cpu", RuntimeReport("eager", "PyTorch"), None, ()),
-        ("cuda:0", None, None, ()),
-    ],
-)
-def test_how_the_model_of_a_server_runs(
-    device: str, runtime: RuntimeReport | None, verdict: Verdict | None, words: tuple[str, ...]
-) -> None:
-    checks = check_runtime(ServerStats(EngineState.READY, device=device, runtime=runtime))
-    assert len(checks) == (verdict is not None)
-    for check in checks:
-        holds(check, verdict or OK, *words)
 
 
 NO_COMPILER = "There is no C compiler. On Debian and Ubuntu: apt install gcc."

@@ -22,7 +22,7 @@ def test_what_is_not_said_is_as_in_the_app():
     assert request.sampling == Sampling(0.7, 0.8, 25, 250, None, False)
     assert (request.device, request.dtype, request.revision) == ("auto", None, None)
     assert (request.voice_folder, request.cpu_offload, request.batch) == (None, False, 8)
-    assert (request.quantize, request.kv_cache) == ("off", "bf16")
+    assert request.quantize == "off"
     [clip] = request.clips
     assert (clip.input, clip.tokens) == (Path("in.wav"), None)
     assert clip.outputs == (Path("out.wav"), Path("out.json"))
@@ -32,12 +32,12 @@ def test_everything_said():
     said = (
         "--output-tokens ~/out.npy --model there --revision v2 --device cpu --dtype bfloat16 --cpu-offload "
         "--voice-prompt NATM1.pt --voice-prompt-dir more --seed 7 --greedy --temp-audio 0.9 --temp-text 1 "
-        "--topk-audio 2048 --topk-text 500 --batch 3 --quantize int8 --kv-cache auto"
+        "--topk-audio 2048 --topk-text 500 --batch 3 --quantize int8"
     )
     request = read_request([*ONE, *said.split(), "--text-prompt", " Be brief. "])
     assert (request.model, request.revision, request.device) == ("there", "v2", "cpu")
     assert (request.dtype, request.cpu_offload, request.batch) == ("bfloat16", True, 3)
-    assert (request.quantize, request.kv_cache) == ("int8", "auto")
+    assert request.quantize == "int8"
     assert (request.voice, request.voice_folder) == ("NATM1.pt", Path("more"))
     assert request.text_prompt == "Be brief."
     assert request.sampling == Sampling(1.0, 0.9, 500, 2048, 7, True)

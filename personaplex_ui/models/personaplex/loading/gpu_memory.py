@@ -19,9 +19,9 @@ CODEC_BYTES = 385_000_000
 CODEC_READ_BYTES = 317_000_000
 """Its parameters, all of which a frame reads."""
 
-CODEC_CALL_BYTES = 17_000_000
-"""Mimi's state of a call: 250 positions of keys and values in 8 layers of width 512, float32,
-of the encoder and of the decoder."""
+CODEC_CALL_BYTES = 33_000_000
+"""Mimi's state of a call, twice: 250 positions of keys and values in 8 layers of width 512, float32, of the
+encoder and of the decoder; one copy is what a tick began with."""
 
 POOL_BYTES = 400_000_000
 """Captured graphs, workspaces, what a chunk of a prompt computes and, without an int8 kernel, one layer's

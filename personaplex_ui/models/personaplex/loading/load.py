@@ -5,7 +5,6 @@ Each stage reports its progress; each failure is a sentence.
 """
 
 import atexit
-import logging
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from typing import cast
 
 import torch
 
-from personaplex_ui.audio.frames import silent_frame
-from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import InvalidInput, setting
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint import (
@@ -41,15 +38,13 @@ from personaplex_ui.models.personaplex.loading.model_reports import (
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.plan import Plan, Wishes, make_plan
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset, unpack_voices
+from personaplex_ui.models.personaplex.loading.warm_up import tune, warm_up
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
+from personaplex_ui.models.personaplex.runtime.graph import CudaRecorder
+from personaplex_ui.models.personaplex.runtime.stepper import StepperOptions
 from personaplex_ui.models.personaplex.runtime.text import Tokenizer
 from personaplex_ui.models.personaplex.zero_gpu import NO_LIVE_CALLS, ZeroGpuModel
 from personaplex_ui.voices.library import VoiceLibrary
-
-log = logging.getLogger(__name__)
-
-WARM_UP_FRAMES = 2
-WARM_UP_CALLERS = 2
 
 OFFLOADED_IS_SLOW = (
     "CPU_OFFLOAD keeps the model in host memory, which is too slow for live calls. "
@@ -147,7 +142,7 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
         load_codec(files, device),
         cast(Tokenizer, load_tokenizer(files)),
         source.voices,
-        plan.slots,
+        StepperOptions(plan.slots, plan.kv_int8, source.pin_persona),
         source.persona_cache_bytes,
         files.licence_note,
         _clips_only(source),
@@ -156,9 +151,13 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
     if isinstance(model, ZeroGpuModel):
         model.begin()
     else:
-        _warm_up(model)
-    model.runtime_report = runtime_report(plan, _name(dtype), source.pin_persona, warnings)
-    model.capacity_report = unmeasured_capacity(plan, source.slots)
+        warm_up(model)
+    if device.type == "cuda" and not model.clips_only:
+        model.capacity_report = tune(model, CudaRecorder(device), plan.by_memory, source.slots, report)
+    else:
+        model.capacity_report = unmeasured_capacity(plan, source.slots)
+    graphs = _how_ticks_run(model)
+    model.runtime_report = runtime_report(plan, graphs, _name(dtype), source.pin_persona, warnings)
     log_reports(model.runtime_report, model.capacity_report)
     return model
 
@@ -176,6 +175,13 @@ def _plan(source: Source, config: Config, device: torch.device, dtype: torch.dty
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _how_ticks_run(model: PersonaPlexModel) -> str:
+    if model.clips_only:
+        return "eager: this model answers clips only"
+    trouble = model.stepper.graphs.trouble
+    return f"eager: {trouble}" if trouble else "captured as CUDA graphs"
 
 
 def _clips_only(source: Source) -> str:
@@ -205,27 +211,3 @@ def _check_voices(source: Source, dim: int) -> None:
             raise InvalidInput("voice", f"There is no voice {voice}. {offered}") from None
         if not source.voices.is_recording(voice):
             load_preset(path, dim)
-
-
-def _warm_up(model: PersonaPlexModel) -> None:
-    # The first steps choose kernels and allocate memory; no caller should wait for that, or for a voice's
-    # length.
-    usable = [name for name in model.voices.names() if _is_usable(model, name)]
-    if usable:
-        persona = complete(model.prepare(Persona(usable[0], "")))
-        # torch compiles again for the second number of callers.
-        for callers in range(1, min(model.slots, WARM_UP_CALLERS) + 1):
-            model.join(callers - 1, persona, Sampling(greedy=True))
-            for _ in range(WARM_UP_FRAMES):
-                model.step({slot: silent_frame() for slot in range(callers)})
-        for slot in range(min(model.slots, WARM_UP_CALLERS)):
-            model.leave(slot)
-
-
-def _is_usable(model: PersonaPlexModel, name: str) -> bool:
-    try:
-        model.prompt_size(Persona(name, ""))
-    except InvalidInput as error:
-        log.warning("The voice %s cannot be used: %s", name, error)
-        return False
-    return True

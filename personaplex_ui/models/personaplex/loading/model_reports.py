@@ -5,12 +5,7 @@ import logging
 import torch
 
 from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
-from personaplex_ui.models.personaplex.loading.capacity import (
-    Measure,
-    capacity_as_set,
-    choose_calls,
-    measure_capacity,
-)
+from personaplex_ui.models.personaplex.loading.capacity import capacity_as_set, choose_calls
 from personaplex_ui.models.personaplex.loading.int8_trial import time_trial
 from personaplex_ui.models.personaplex.loading.plan import Plan
 
@@ -32,25 +27,17 @@ def int8_warnings(plan: Plan, device: torch.device, dtype: torch.dtype) -> tuple
 
 
 def runtime_report(
-    plan: Plan, dtype_name: str, pin_persona: bool, warnings: tuple[str, ...] = ()
+    plan: Plan, graphs: str, dtype_name: str, pin_persona: bool, warnings: tuple[str, ...] = ()
 ) -> RuntimeReport:
-    """``dtype_name``: of the model. What runs the tick is not known yet."""
+    """``dtype_name``: of the model."""
     return RuntimeReport(
+        graphs=graphs,
         weights="int8" if plan.quantize else dtype_name,
         key_values="int8" if plan.kv_int8 else dtype_name,
         persona="kept in long calls" if pin_persona else "forgotten first in long calls",
         reasons=plan.reasons,
         warnings=warnings,
     )
-
-
-def measured_capacity(plan: Plan, wanted: int | None, measure: Measure) -> CapacityReport:
-    """How many of the plan's slots the model should take, by measuring it. A number that MAX_CALLS says
-    (``wanted``) is kept: then only its tick is measured, and that of one caller."""
-    if wanted is not None:
-        measured = {callers: measure(callers) for callers in sorted({1, plan.slots})}
-        return capacity_as_set(plan.slots, plan.by_memory, measured)
-    return measure_capacity(plan.slots, measure)
 
 
 def unmeasured_capacity(plan: Plan, wanted: int | None) -> CapacityReport:

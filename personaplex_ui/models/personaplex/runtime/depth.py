@@ -9,21 +9,27 @@ from typing import Any
 
 import torch
 from moshi.models.lm import LMModel
-from moshi.utils.compile import no_compile
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from personaplex_ui.models.personaplex.kernels.gating import silu_mul
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.sampling import SamplingBatch, sample
+from personaplex_ui.models.personaplex.runtime.temporal import normalize
 
 
 class Depth:
-    def __init__(self, lm: LMModel) -> None:
+    """For at most ``rows`` callers at once. Its keys and values live for one position only, always at the
+    same address."""
+
+    def __init__(self, lm: LMModel, rows: int) -> None:
         self._lm: Any = lm
         self._layers: Any = list(lm.depformer.layers)  # type: ignore[union-attr]
         attention: Any = self._layers[0].self_attn
         self._heads: int = attention.num_heads
         self._head_dim: int = attention.embed_dim // attention.num_heads
+        shape = (len(self._layers), rows, 2, self._heads, CODEBOOKS, self._head_dim)
+        self._cache = torch.zeros(shape, device=lm.device, dtype=lm.dtype)
 
     def forward(
         self, text: Tensor, hidden: Tensor, noise: Tensor, sampling: SamplingBatch, codebooks: int = CODEBOOKS
@@ -32,31 +38,30 @@ class Depth:
 
         ``noise`` ``[n, 8, card]`` is exponential(1).
         """
-        n = len(text)
-        shape = (len(self._layers), 2, n, self._heads, CODEBOOKS, self._head_dim)
-        cache = torch.empty(shape, device=hidden.device, dtype=hidden.dtype)
         codes: list[Tensor] = []
         previous = text
-        with no_compile():
-            for step in range(codebooks):
-                embedding = self._lm.depformer_emb[step - 1] if step else self._lm.depformer_text_emb
-                x = self._lm.depformer_in[step](hidden) + embedding(previous)
-                x = self._through_layers(x[:, None], step, cache)
-                logits = self._lm.linears[step](self._lm.depformer_norms[step](x))[:, 0]
-                previous = sample(logits, noise[:, step], sampling)
-                codes.append(previous)
+        for step in range(codebooks):
+            embedding = self._lm.depformer_emb[step - 1] if step else self._lm.depformer_text_emb
+            x = self._lm.depformer_in[step](hidden) + embedding(previous)
+            logits = self._lm.linears[step](self._lm.depformer_norms[step](self._through_layers(x, step)))
+            previous = sample(logits, noise[:, step], sampling)
+            codes.append(previous)
         return torch.stack(codes, dim=1)
 
-    def _through_layers(self, x: Tensor, step: int, cache: Tensor) -> Tensor:
-        n = len(x)
+    def _through_layers(self, x: Tensor, step: int) -> Tensor:
+        """``x`` ``[n, dim]`` through all layers with the weights of ``step``."""
+        n, added = len(x), None
         for number, layer in enumerate(self._layers):
-            attention = layer.self_attn
-            projected: Tensor = attention.in_projs[step](layer.norm1(x))
-            q, k, v = projected.view(n, 1, 3, self._heads, self._head_dim).permute(2, 0, 3, 1, 4)
-            keys, values = cache[number]
-            keys[:, :, step] = k[:, :, 0]
-            values[:, :, step] = v[:, :, 0]
-            seen = scaled_dot_product_attention(q, keys[:, :, : step + 1], values[:, :, : step + 1])
-            x = x + attention.out_projs[step](seen.transpose(1, 2).reshape(n, 1, -1))
-            x = x + layer.gating[step](layer.norm2(x))
-        return x
+            x, normed = normalize(x, added, layer.norm1)
+            attention, gating = layer.self_attn, layer.gating[step]
+            projected: Tensor = attention.in_projs[step](normed)
+            qkv = projected.view(n, 3, self._heads, 1, self._head_dim)
+            cache = self._cache[number, :n]
+            cache[:, :, :, step : step + 1] = qkv[:, 1:]
+            seen = scaled_dot_product_attention(
+                qkv[:, 0], cache[:, 0, :, : step + 1], cache[:, 1, :, : step + 1]
+            )
+            x, normed = normalize(x, attention.out_projs[step](seen.reshape(n, -1)), layer.norm2)
+            added = gating.linear_out(silu_mul(gating.linear_in(normed)))
+        assert added is not None
+        return x + added

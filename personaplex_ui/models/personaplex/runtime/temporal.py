@@ -1,35 +1,51 @@
-"""The temporal transformer, for one or more positions at a time and a batch of callers.
+"""The temporal transformer: one pass over several callers, and over a stretch of a prompt beside them.
 
-The weights and layers are those of moshi's ``LMModel``; the loop over them is ours, because moshi's attends
-to the whole window of every row, filled or not, and rebuilds its mask in every layer.
+The weights and layers are those of moshi's ``LMModel``; the loop over them is ours. All positions of a pass
+go through the same matrix products, so the weights are read once; only attention knows which row is whose.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from moshi.models.lm import LMModel
-from moshi.utils.compile import no_compile
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
+from personaplex_ui.models.personaplex.kernels.gating import silu_mul
+from personaplex_ui.models.personaplex.kernels.norm import add_rms_norm, rms_norm
+from personaplex_ui.models.personaplex.kernels.ring import (
+    RingLayer,
+    RingPositions,
+    Turns,
+    place_of,
+    ring_attention,
+    rope_and_store,
+    turns,
+)
 from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
+from personaplex_ui.models.personaplex.runtime.ring_cache import CacheShape, RingCache, new_ring_cache
 
 
-@dataclass(slots=True)
-class KeyValues:
-    """Keys and values of all layers, ``[layers, 2, rows, heads, window, head_dim]``: a ring in which position
-    p of a row is at p % window."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The part of a pass that belongs to ``rows`` rows of one cache, at ``steps`` positions each, computed
+    once for all layers. ``pinned_turns``: the rotation for the pinned places; None where it is the same."""
 
-    tensor: Tensor
+    layers: Sequence[RingLayer]
+    ring: RingPositions
+    places: Tensor
+    turns: Turns
+    pinned_turns: Turns | None
 
     @property
-    def window(self) -> int:
-        return self.tensor.shape[4]
+    def rows(self) -> int:
+        return self.places.shape[0]
 
-    def rows(self, start: int, end: int) -> "KeyValues":
-        return KeyValues(self.tensor[:, :, start:end])
+    @property
+    def steps(self) -> int:
+        return self.places.shape[1]
 
 
 class Temporal:
@@ -41,16 +57,19 @@ class Temporal:
         attention: Any = next(iter(layers)).self_attn
         self._heads: int = attention.num_heads
         self._head_dim: int = attention.embed_dim // attention.num_heads
-        self.window: int = attention.context
+        self._max_period: float = attention.rope.max_period
+        self.window = window_of(lm)
+        self.dim: int = lm.dim
         self.device: torch.device = lm.device
         self.dtype: torch.dtype = lm.dtype
 
-    def new_key_values(self, rows: int, window: int | None = None) -> KeyValues:
-        shape = (len(self._layers), 2, rows, self._heads, window or self.window, self._head_dim)
-        return KeyValues(torch.zeros(shape, device=self.device, dtype=self.dtype))
+    def new_cache(self, rows: int, window: int | None = None, int8: bool = False) -> RingCache:
+        """An empty cache; by default with the model's own window."""
+        shape = CacheShape(len(self._layers), self._heads, self._head_dim, window or self.window)
+        return new_ring_cache(shape, rows, self.device, self.dtype, int8)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Token numbers ``[n, 17, t]`` as inputs ``[n, t, dim]``: summed in the order of moshi's
+        """Token numbers ``[n, 17]`` as inputs ``[n, dim]``: summed in the order of moshi's
         ``forward_text``."""
         total: Tensor | None = None
         for codebook in range(2 * CODEBOOKS):
@@ -60,35 +79,67 @@ class Temporal:
         assert total is not None
         return text + total
 
-    def forward(self, inputs: Tensor, key_values: KeyValues, positions: Tensor, filled: int) -> Tensor:
-        """The hidden state (normed) of ``inputs`` ``[n, t, dim]``, whose first position of row b is
-        ``positions[b]``.
+    def block(
+        self,
+        layers: Sequence[RingLayer],
+        positions: Tensor,
+        pinned: Tensor,
+        filled: int,
+        past_pins: bool = False,
+    ) -> Block:
+        """``positions`` int64 ``[rows, steps]``, consecutive in each row; ``pinned`` int64 ``[rows]``;
+        ``filled``: no row has anything at this place or beyond. ``past_pins``: a row may be past its window
+        with pinned places, so that these need a rotation of their own.
 
-        Writes their keys and values. ``filled``: how many places of the ring any row may attend to, at least
-        ``min(window, max(positions) + t)``. With t > 1 the ring must not wrap.
+        With more than one step, no row may be past its window.
         """
-        n, t, _ = inputs.shape
-        places = positions[:, None] + torch.arange(t, device=inputs.device)
-        # Places after a row's newest are empty until its ring has wrapped; then all are visible.
-        visible = torch.arange(filled, device=inputs.device) <= places[:, :, None]
-        places = places % key_values.window
-        index = places[:, None, :, None].expand(n, self._heads, t, self._head_dim)
-        mask = visible[:, None]
-        x = inputs
-        with no_compile():
-            for number, layer in enumerate(self._layers):
-                attention = layer.self_attn
-                projected: Tensor = attention.in_projs[0](layer.norm1(x))
-                q, k, v = projected.view(n, t, 3, self._heads, self._head_dim).permute(2, 0, 3, 1, 4)
-                q, k = attention.rope(q, k, positions, time_before_heads=False)
-                keys, values = key_values.tensor[number]
-                keys.scatter_(2, index, k)
-                values.scatter_(2, index, v)
-                seen = scaled_dot_product_attention(q, keys[:, :, :filled], values[:, :, :filled], mask)
-                x = x + attention.out_projs[0](seen.transpose(1, 2).reshape(n, t, -1))
-                x = x + layer.gating(layer.norm2(x))
-            return self._lm.out_norm(x)
+        window = layers[0].keys.shape[2]
+        rotation = turns(positions, self._head_dim, self._max_period)
+        # Distances to the pinned places stop to grow at the end of the window (docs/DESIGN.md).
+        held = turns(positions.clamp(max=window - 1), self._head_dim, self._max_period) if past_pins else None
+        ring = RingPositions(positions, pinned, filled)
+        return Block(layers, ring, place_of(positions, pinned[:, None], window), rotation, held)
+
+    def forward(self, inputs: Tensor, blocks: Sequence[Block]) -> Tensor:
+        """The hidden states (normed) ``[m, dim]`` of ``inputs`` ``[m, dim]``, the blocks' positions one after
+        the other, row by row. Stores their keys and values."""
+        x, added = inputs, None
+        for number, layer in enumerate(self._layers):
+            x, normed = normalize(x, added, layer.norm1)
+            seen = self._attend(layer.self_attn.in_projs[0](normed), blocks, number)
+            x, normed = normalize(x, layer.self_attn.out_projs[0](seen), layer.norm2)
+            added = layer.gating.linear_out(silu_mul(layer.gating.linear_in(normed)))
+        return normalize(x, added, self._lm.out_norm)[1]
+
+    def _attend(self, projected: Tensor, blocks: Sequence[Block], layer: int) -> Tensor:
+        seen: list[Tensor] = []
+        start = 0
+        for block in blocks:
+            end = start + block.rows * block.steps
+            qkv = projected[start:end].view(block.rows, block.steps, 3, self._heads, self._head_dim)
+            q, q_pinned = rope_and_store(
+                qkv, block.turns, block.pinned_turns, block.layers[layer], block.places
+            )
+            attended = ring_attention(q, q_pinned, block.layers[layer], block.ring)
+            seen.append(attended.view(end - start, self._heads * self._head_dim))
+            start = end
+        return seen[0] if len(seen) == 1 else torch.cat(seen)
 
     def text_logits(self, hidden: Tensor) -> Tensor:
         """``[n, dim]`` -> ``[n, text_card]``."""
         return self._lm.text_linear(hidden)
+
+
+def window_of(lm: LMModel) -> int:
+    """How many positions a call remembers."""
+    layers: Any = lm.transformer.layers
+    return next(iter(layers)).self_attn.context
+
+
+def normalize(x: Tensor, added: Tensor | None, norm: Any) -> tuple[Tensor, Tensor]:
+    """``x + added`` (a residual, unless it is the first), and what ``norm``, moshi's ``RMSNorm``, makes of
+    it."""
+    alpha: Tensor = norm.alpha.view(-1)
+    if added is None:
+        return x, rms_norm(x, alpha, norm.eps)
+    return add_rms_norm(x, added, alpha, norm.eps)

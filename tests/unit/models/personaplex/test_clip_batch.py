@@ -12,7 +12,7 @@ from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.models.personaplex.clip_batch import Clip, answer_clips, each_answer
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
-from personaplex_ui.models.personaplex.runtime.stepper import StepOutput
+from personaplex_ui.models.personaplex.runtime.buffers import StepOutput
 from tests.support.parity import CASES, read_case
 
 GREEDY = Sampling(greedy=True)

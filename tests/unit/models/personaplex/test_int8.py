@@ -17,6 +17,7 @@ from personaplex_ui.models.personaplex.loading.checkpoint_files import Checkpoin
 from personaplex_ui.models.personaplex.loading.int8 import Int8Linear, quantize, read_quantized
 from personaplex_ui.models.personaplex.loading.load import Source, load_personaplex
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
+from personaplex_ui.models.personaplex.runtime.prefill import hidden_states
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.temporal import Temporal
 from personaplex_ui.voices.library import VoiceLibrary
@@ -118,15 +119,8 @@ def test_what_is_kept_of_the_weights(tiny: CheckpointFiles, dtype: torch.dtype):
 def logits(lm: LMModel, tokens: Tensor) -> Tensor:
     """Text logits ``[t, text_card]`` after each of ``tokens`` ``[1, 17, t]``, whatever ``lm`` would say."""
     temporal = Temporal(lm)
-    key_values = temporal.new_key_values(1)
-    found: list[Tensor] = []
     with torch.no_grad():
-        for start in range(0, tokens.shape[2], 32):
-            inputs = temporal.embed(tokens[:, :, start : start + 32])
-            end = start + inputs.shape[1]
-            hidden = temporal.forward(inputs, key_values, torch.tensor([start]), end)
-            found.append(temporal.text_logits(hidden[0]).float())
-    return torch.cat(found)
+        return temporal.text_logits(hidden_states(temporal, temporal.embed(tokens[0].T))).float()
 
 
 def test_the_logits_are_nearly_those_of_the_whole_weights(tiny: CheckpointFiles):

@@ -13,7 +13,6 @@ from personaplex_ui.models.personaplex.loading.load import Source, load_personap
 from personaplex_ui.models.personaplex.loading.model_reports import (
     int8_warnings,
     log_reports,
-    measured_capacity,
     runtime_report,
     unmeasured_capacity,
 )
@@ -29,8 +28,8 @@ def test_the_log_has_the_tick_the_kernels_the_reasons_and_the_warnings(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    report = runtime_report(PLAN, "bfloat16", True, ("int8 is slow here.",))
-    report = replace(report, graphs="captured as CUDA graphs", kernels="Triton")
+    report = runtime_report(PLAN, "captured as CUDA graphs", "bfloat16", True, ("int8 is slow here.",))
+    report = replace(report, kernels="Triton")
     log_reports(report, unmeasured_capacity(PLAN, None))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", "The tick is captured as CUDA graphs."),
@@ -47,22 +46,6 @@ def test_lines_before_a_tick_was_measured() -> None:
     assert unmeasured_capacity(replace(PLAN, slots=3), 3).reason == "3 lines, as MAX_CALLS says."
     usual = unmeasured_capacity(replace(PLAN, slots=4, by_memory=None), None)
     assert (usual.lines, usual.by_memory, usual.measured_ms) == (4, None, {})
-
-
-def test_lines_by_measured_ticks() -> None:
-    asked: list[int] = []
-
-    def measure(callers: int) -> float:
-        asked.append(callers)
-        return 0.0376 + 0.0073 * callers
-
-    auto = measured_capacity(PLAN, None, measure)
-    assert (auto.lines, auto.by_memory) == (3, 7)
-    assert asked == [1, 2, 4, 3]
-    asked.clear()
-    as_set = measured_capacity(PLAN, 7, measure)
-    assert (as_set.lines, list(as_set.measured_ms), asked) == (7, [1, 7], [1, 7])
-    assert "7 lines, as MAX_CALLS says: a tick with 7 callers takes 88.7 ms, over" in as_set.reason
 
 
 @pytest.mark.parametrize(

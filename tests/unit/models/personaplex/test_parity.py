@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from personaplex_ui.engine.speech_model import Sampling, complete
-from personaplex_ui.models.personaplex import model as model_module
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
-from personaplex_ui.models.personaplex.runtime.stepper import PrefillState
+from personaplex_ui.models.personaplex.runtime import prefill as prefill_module
+from personaplex_ui.models.personaplex.runtime.prefill import PrefillState
 from tests.support.parity import CASES, Conversation, play, read_case
 
 GREEDY = Sampling(greedy=True)
@@ -32,7 +32,7 @@ def test_alone(model: PersonaPlexModel, name: str):
 def test_whatever_the_chunks_of_the_prompt(
     model: PersonaPlexModel, monkeypatch: pytest.MonkeyPatch, chunk: int
 ):
-    monkeypatch.setattr(model_module, "CHUNK_POSITIONS", chunk)
+    monkeypatch.setattr(prefill_module, "CHUNK_POSITIONS", chunk)
     conversation = join(model, "voice_preset", 0)
     play(model, conversation)
     conversation.assert_parity()
