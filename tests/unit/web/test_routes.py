@@ -93,6 +93,7 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, call_manager: Call
     assert response.json() == of_model | {"lines": 1, "lines_free": 1, "waiting": 0}
     calls = [call_manager.open(CallSettings(Persona("NATF2", ""))) for _ in range(2)]
     await calls[0].live.wait()
+    await until(lambda: call_manager.engine.slots.waiting == 1)
     model.clips_only = "Calls cannot be held here."
     busy = {"lines": 1, "lines_free": 0, "waiting": 1, "message": model.clips_only}
     assert (await client.get("/health")).json() == of_model | busy
