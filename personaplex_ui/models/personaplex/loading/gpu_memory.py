@@ -80,14 +80,11 @@ class ModelBytes:
         persona_cache_bytes: int = 0,
         cpu_offload: bool = False,
     ) -> MemoryNeeds:
-        """Besides the calls' own rows there is one more, for a prompt that rides along with the calls; with
-        ``cpu_offload`` there are no live calls, and it is not needed."""
+        """Besides the calls' own rows there is one more, for the prompt in preparation."""
         weights = self.int8 if quantize else self.plain
         call = (self.key_values_int8 if kv_int8 else self.key_values) + CODEC_CALL_BYTES
-        besides = CODEC_BYTES + POOL_BYTES + persona_cache_bytes
-        if cpu_offload:
-            return MemoryNeeds(weights.offloaded, call, besides)
-        return MemoryNeeds(weights.stored, call, besides + call)
+        besides = CODEC_BYTES + POOL_BYTES + persona_cache_bytes + call
+        return MemoryNeeds(weights.offloaded if cpu_offload else weights.stored, call, besides)
 
     def frame_sec(self, bandwidth: float, calls: int, quantize: bool = False, kv_int8: bool = False) -> float:
         """A frame of ``calls`` calls at full window, computed; ``bandwidth``: peak bytes a second."""

@@ -132,7 +132,8 @@ def _no_room(
         helps += [f"{setting('QUANTIZE', 'int8')}, which halves the weights{still}"] if smaller > 0 else []
     if not plan.kv_int8 and sizes.needs(plan.quantize, True, cache, offload).fitting(free) > max(fitting, 0):
         helps += [f"{setting('KV_CACHE', 'int8')}, which halves what a call takes"]
-    if not offload and sizes.needs(plan.quantize, plan.kv_int8, cache, True).total(plan.slots) <= free:
+    offloaded = sizes.needs(wishes.quantize is True, wishes.kv_int8 is not False, cache, cpu_offload=True)
+    if not offload and offloaded.total(plan.slots) <= free:
         helps += [f"{setting('CPU_OFFLOAD', 1)}, which is slow and for clips only"]
     helps += ["stopping other programs that use this GPU", "a GPU with more memory"]
     return CheckpointUnusable(
