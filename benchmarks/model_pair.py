@@ -22,7 +22,7 @@ from benchmarks.random_weights import (
     random_language_model,
     random_mimi,
 )
-from benchmarks.reference import Reference
+from personaplex_ui.accept.reference import Reference
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import PersonaplexError

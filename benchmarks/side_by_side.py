@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.model_pair import PERSONA, Pair, Setup, build_pair, machine_of
 from benchmarks.model_report import FrameCost, ModelReport, PersonaCost
-from benchmarks.reference import prompt_frames_of
+from personaplex_ui.accept.reference import prompt_frames_of
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Samples
 from personaplex_ui.engine.speech_model import PreparedPersona, Sampling, complete
 from personaplex_ui.models.personaplex.model import PersonaPlexModel

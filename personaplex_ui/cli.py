@@ -1,8 +1,8 @@
-"""The command line: ``personaplex-ui serve | offline | doctor``; ``python -m personaplex_ui`` is the same.
+"""The command line: ``personaplex-ui serve | offline | doctor | accept``; ``python -m personaplex_ui`` is the
+same.
 
 Importing this module loads no library: the environment has to be prepared before Gradio, torch and the hub's
-client are imported, and ``--help`` is to answer at once.
-"""
+client are imported, and ``--help`` is to answer at once."""
 
 import argparse
 import os
@@ -89,8 +89,16 @@ def doctor(arguments: Sequence[str]) -> int:
     return examine(arguments)
 
 
+def accept(arguments: Sequence[str]) -> int:
+    """Try the model on this machine before anybody calls."""
+    from personaplex_ui.accept.command import main as try_model
+
+    return try_model(arguments)
+
+
 COMMANDS: Mapping[str, tuple[Command, str]] = {
     "serve": (serve, "serve the page, the telephone and the API"),
     "offline": (offline, "answer recordings: WAV in, WAV and text out"),
     "doctor": (doctor, "find out why something does not work"),
+    "accept": (accept, "before you go live: try the weights on this GPU, and write a report"),
 }

@@ -55,12 +55,22 @@ MAY_IMPORT = {
     "doctor": ALL,
     "doctor.report": (),
     "offline": ALL,
+    "accept": ALL,
     "deploy": ALL,
     "benchmarks": ALL,
 }
-READS_ENVIRONMENT = ("entry", "cli", "app.restart", "offline", "doctor", "config.environment", "benchmarks")
+READS_ENVIRONMENT = (
+    "entry",
+    "cli",
+    "app.restart",
+    "offline",
+    "doctor",
+    "accept.command",
+    "config.environment",
+    "benchmarks",
+)
 KNOWS_NO_ASYNCIO = ("audio",)
-KNOWS_TORCH = ("models.personaplex", "benchmarks")
+KNOWS_TORCH = ("models.personaplex", "accept", "benchmarks")
 KNOWS_PRIVATE_NAMES = ("compat", "benchmarks")
 """Of the libraries below: a new version may change them without a word."""
 

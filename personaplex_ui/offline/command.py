@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PersonaplexError as error:
         sentence = error.worded(_as_option)
     except Exception as error:  # users should not see a traceback
-        if _is_interrupt(error):
+        if is_interrupt(error):
             return INTERRUPTED
         sentence = FULL if _is_full(error) else f"{UNEXPECTED} {type(error).__name__}: {error}"
     else:
@@ -60,7 +60,7 @@ def _is_full(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def _is_interrupt(error: BaseException) -> bool:
+def is_interrupt(error: BaseException) -> bool:
     """Whether Ctrl-C caused it: an extension module interrupted while being imported raises its own error."""
     behind: BaseException | None = error
     while behind is not None and not isinstance(behind, KeyboardInterrupt):

@@ -4,9 +4,10 @@ time.
 NVIDIA's fork of moshi cannot be installed beside this app; its work for a frame and a prompt is done here
 with the package it was forked from. It predicts all 16 codebooks, and overwrites the known ones: in a prompt
 all of them, in a call the caller's. Source: its ``lm.py`` (``step_system_prompts``, ``step``). Its server
-also runs a second Mimi beside the first; that is left out here.
-"""
+also runs a second Mimi beside the first; that is left out here. With 8 depth steps, as this app loads them,
+it is what moshi does for Moshi: the caller's codebooks are not predicted at all."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -19,20 +20,26 @@ from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, DELAYS, 
 
 
 class Reference:
-    """``lm`` with 16 depth steps, ``mimi`` of its own: both stream forever."""
+    """``lm`` with 16 or 8 depth steps, ``mimi`` of its own: both stream until ``close``."""
 
-    def __init__(self, lm: LMModel, mimi: MimiModel) -> None:
-        self._generator: Any = LMGen(lm)
+    def __init__(self, lm: LMModel, mimi: MimiModel, greedy: bool = False) -> None:
+        self._generator: Any = LMGen(lm, use_sampling=not greedy)
         self._mimi = mimi
         self._device = lm.device
-        self._nothing = torch.zeros(1, 0, 1, dtype=torch.long, device=lm.device)
-        self._generator.streaming_forever(1)
-        mimi.streaming_forever(1)
+        self._streaming = ExitStack()
+        self._streaming.enter_context(self._generator.streaming(1))
+        self._streaming.enter_context(mimi.streaming(1))
         delays = torch.from_numpy(DELAYS).to(lm.device)
         streams = torch.arange(STREAMS, device=lm.device)
         self._all = streams[delays == 0], streams[delays == 1]
         self._callers = tuple(some[some > CODEBOOKS] for some in self._all)
+        self._given = lm.num_codebooks - 1 - lm.dep_q
+        """How many of the last streams are given to a step instead of being predicted."""
         self._position = 0
+
+    def close(self) -> None:
+        """``lm`` no longer streams, so others may use it."""
+        self._streaming.close()
 
     def begin(self) -> None:
         """A new call."""
@@ -66,7 +73,7 @@ class Reference:
         cache: Tensor = self._generator._streaming_state.cache
         places = cache.shape[2]
         cache[0, early, self._position % places] = frame[early]
-        tokens = self._generator.step(self._nothing)
+        tokens = self._generator.step(frame[STREAMS - self._given :][None, :, None])
         # The step has just written its own guess of these.
         cache[0, late, (self._position + 1) % places] = frame[late]
         self._position += 1

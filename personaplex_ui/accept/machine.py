@@ -1,0 +1,53 @@
+"""Step a: the machine, as the doctor sees it."""
+
+import platform
+from collections.abc import Iterator, Mapping
+
+from personaplex_ui.accept.report import NOT_RUN, OK, PROBLEM, WARNING, Finding, Verdict
+from personaplex_ui.config.settings import EngineChoice, Settings
+from personaplex_ui.doctor import machine, report, services
+from personaplex_ui.doctor.probes import Probes
+
+VERDICTS: Mapping[report.Verdict, Verdict] = {
+    report.OK: OK,
+    report.WARNING: WARNING,
+    report.PROBLEM: PROBLEM,
+    report.NOT_USED: NOT_RUN,
+}
+
+TRY_ON_CPU = "To try this command without a GPU, set ENGINE=personaplex and DEVICE=cpu."
+
+
+def examine_machine(settings: Settings, probes: Probes) -> Iterator[Finding]:
+    """What the doctor says about what the test needs; the hub is not asked."""
+    packages = machine.check_packages(probes.requirements(), probes.version_of)
+    yield _finding(machine.check_python(platform.python_version()))
+    yield _finding(packages)
+    found = probes.survey(settings, ask_hub=False)
+    yield _finding(services.check_model(settings.hf_repo, found))
+    torch = probes.torch(settings, found.config)
+    yield _finding(machine.check_gpu(settings, probes.gpus(), torch))
+    yield _finding(machine.check_gpu_memory(torch))
+    yield _finding(machine.check_memory(probes.available_memory(), torch))
+
+
+def nothing_to_accept(settings: Settings, gpu: bool) -> Finding | None:
+    """Why there is no model to try with these settings, if there is none. ``gpu``: DEVICE allows one, and
+    PyTorch can use it."""
+    if settings.spaces_zero_gpu:
+        sentence = "ZeroGPU lends its GPU for single clips, so no calls can be tried on it."
+        return _refusal(sentence, "Run this on the machine that will take the calls.")
+    if settings.engine is EngineChoice.ECHO:
+        return _refusal("ENGINE is echo, which has no weights.", "Set ENGINE=personaplex.")
+    if settings.engine is EngineChoice.AUTO and not gpu:
+        sentence = "There is no GPU that PyTorch can use, so the app would run the echo engine."
+        return _refusal(sentence, f"Run this on the machine that will take the calls. {TRY_ON_CPU}")
+    return None
+
+
+def _refusal(sentence: str, step: str) -> Finding:
+    return Finding("A model to try", PROBLEM, "none", sentence, step)
+
+
+def _finding(check: report.Check) -> Finding:
+    return Finding(check.name, VERDICTS[check.verdict], "", check.sentence, check.next_step)
