@@ -18,8 +18,14 @@ def silu_mul_twin(x: Tensor) -> Tensor:
     return silu(gate) * passed
 
 
+def _kernel(x: Tensor) -> Tensor:
+    from personaplex_ui.models.personaplex.kernels.gpu import gating
+
+    return gating.silu_mul(x)
+
+
 def _fake_silu_mul(x: Tensor) -> Tensor:
     return x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
 
 
-_silu_mul = register("silu_mul(Tensor x) -> Tensor", silu_mul_twin, silu_mul_twin, _fake_silu_mul)
+_silu_mul = register("silu_mul(Tensor x) -> Tensor", silu_mul_twin, _kernel, _fake_silu_mul)

@@ -72,6 +72,12 @@ def trouble_of(kernel: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
     return ""
 
 
+def _kernel(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    from personaplex_ui.models.personaplex.kernels.gpu import int8_linear
+
+    return int8_linear.int8_linear(x, weight, scale)
+
+
 def _fake_int8_linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     return x.new_empty(*x.shape[:-1], weight.shape[0])
 
@@ -79,6 +85,6 @@ def _fake_int8_linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 _int8_linear = register(
     "int8_linear(Tensor x, Tensor weight, Tensor scale) -> Tensor",
     int8_linear_twin,
-    int8_linear_twin,
+    _kernel,
     _fake_int8_linear,
 )

@@ -32,6 +32,18 @@ def add_rms_norm_twin(x: Tensor, added: Tensor, alpha: Tensor, eps: float) -> tu
     return total, rms_norm_twin(total, alpha, eps)
 
 
+def _kernel(x: Tensor, alpha: Tensor, eps: float) -> Tensor:
+    from personaplex_ui.models.personaplex.kernels.gpu import norm
+
+    return norm.rms_norm(x, alpha, eps)
+
+
+def _add_kernel(x: Tensor, added: Tensor, alpha: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    from personaplex_ui.models.personaplex.kernels.gpu import norm
+
+    return norm.add_rms_norm(x, added, alpha, eps)
+
+
 def _fake_rms_norm(x: Tensor, alpha: Tensor, eps: float) -> Tensor:
     return x.new_empty(x.shape)
 
@@ -43,12 +55,12 @@ def _fake_add_rms_norm(x: Tensor, added: Tensor, alpha: Tensor, eps: float) -> t
 _rms_norm = register(
     "rms_norm(Tensor x, Tensor alpha, float eps) -> Tensor",
     rms_norm_twin,
-    rms_norm_twin,
+    _kernel,
     _fake_rms_norm,
 )
 _add_rms_norm = register(
     "add_rms_norm(Tensor x, Tensor added, Tensor alpha, float eps) -> (Tensor, Tensor)",
     add_rms_norm_twin,
-    add_rms_norm_twin,
+    _add_kernel,
     _fake_add_rms_norm,
 )

@@ -42,6 +42,18 @@ class RingLayer:
     def window(self) -> int:
         return self.keys.shape[2]
 
+    def row_strides(self) -> tuple[int, int]:
+        """How many numbers, and scales, are from one row to the next. Within a row they are in one run, which
+        the kernels rely on."""
+        keys, scales = self.keys, self.key_scales
+        assert keys[0].is_contiguous()
+        assert self.values.stride() == keys.stride()
+        if scales is None or self.value_scales is None:
+            return keys.stride(0), 0
+        assert scales[0].is_contiguous()
+        assert self.value_scales.stride() == scales.stride()
+        return keys.stride(0), scales.stride(0)
+
 
 @dataclass(slots=True, eq=False)
 class RingPositions:

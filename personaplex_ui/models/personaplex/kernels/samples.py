@@ -1,0 +1,89 @@
+"""Small inputs on which each kernel is tried, in bfloat16.
+
+Their shapes choose the variants of the kernels that a model's shapes choose, so that what does not fit a GPU
+is found at once.
+"""
+
+import torch
+from torch import Tensor
+
+from personaplex_ui.models.personaplex.kernels.trial import Sample
+
+HEADS, HEAD_DIM, WINDOW = 2, 128, 300
+PINNED = 40
+
+
+def _drawn(device: torch.device, *shape: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))).to(device, dtype)
+
+
+def _numbers(device: torch.device, *shape: int) -> Tensor:
+    draw = torch.Generator().manual_seed(sum(shape))
+    return torch.randint(-127, 128, shape, generator=draw, dtype=torch.int8).to(device)
+
+
+def _norm(device: torch.device) -> tuple[object, ...]:
+    return _drawn(device, 3, 1, 1024), _drawn(device, 1024, dtype=torch.float32), 1e-8
+
+
+def _add_norm(device: torch.device) -> tuple[object, ...]:
+    x, alpha, eps = _norm(device)
+    return x, _drawn(device, 3, 1, 1024), alpha, eps
+
+
+def _gate(device: torch.device) -> tuple[object, ...]:
+    return (_drawn(device, 3, 1, 2 * 1408),)
+
+
+def _linear(rows: int, outputs: int) -> Sample:
+    def sample(device: torch.device) -> tuple[object, ...]:
+        scale = _drawn(device, outputs).abs() / 100
+        return _drawn(device, rows, 1, 512), _numbers(device, outputs, 512), scale
+
+    return sample
+
+
+def _rings(device: torch.device, rows: int, packed: bool) -> tuple[Tensor | None, ...]:
+    shape = (rows, HEADS, WINDOW, HEAD_DIM)
+    if not packed:
+        return _drawn(device, *shape), _drawn(device, *shape).neg(), None, None
+    scales = _drawn(device, *shape[:3], dtype=torch.float32).abs() / 100
+    return _numbers(device, *shape), _numbers(device, *shape).neg(), scales, scales.clone()
+
+
+def _places(device: torch.device, t: int) -> Tensor:
+    """Two rows: one that has filled some of its places, and one that has wrapped."""
+    return torch.tensor([[70], [411]], device=device) + torch.arange(t, device=device)
+
+
+def _rope(packed: bool) -> Sample:
+    def sample(device: torch.device) -> tuple[object, ...]:
+        angles = _drawn(device, 2, 1, HEAD_DIM // 2, dtype=torch.float32)
+        turns = (angles.cos(), angles.sin(), angles.sin(), angles.cos())
+        qkv = _drawn(device, 2, 1, 3, HEADS, HEAD_DIM)
+        return qkv, *turns, *_rings(device, 2, packed), _places(device, 1) % WINDOW
+
+    return sample
+
+
+def _attention(packed: bool, t: int, pinned: bool) -> Sample:
+    def sample(device: torch.device) -> tuple[object, ...]:
+        q = _drawn(device, 2, HEADS, t, HEAD_DIM)
+        other = q.flip(-1) if pinned else None
+        first = torch.tensor([0, PINNED], device=device)
+        return q, other, *_rings(device, 2, packed), _places(device, t), first
+
+    return sample
+
+
+SAMPLES: dict[str, tuple[Sample, ...]] = {
+    "rms_norm": (_norm,),
+    "add_rms_norm": (_add_norm,),
+    "silu_mul": (_gate,),
+    "int8_linear": tuple(_linear(rows, outputs) for rows in (3, 40) for outputs in (96, 2080)),
+    "rope_and_store": (_rope(False), _rope(True)),
+    "ring_attention": tuple(
+        _attention(packed, t, pinned) for packed in (False, True) for t, pinned in ((1, True), (16, False))
+    ),
+}
+"""By the name of the operator."""
