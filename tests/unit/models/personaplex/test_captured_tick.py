@@ -1,6 +1,6 @@
 """Token for token what the reference says, with ticks that are replayed without any Python of theirs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
+from personaplex_ui.models.personaplex import model as model_module
 from personaplex_ui.models.personaplex.loading.load import Source, load_personaplex
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.graph import TickShape
+from personaplex_ui.models.personaplex.runtime.stepper import Stepper
 from personaplex_ui.voices.library import VoiceLibrary
 from tests.support.parity import CASES, TINY, Conversation, play, read_case, unheard
 from tests.support.tape import NotCapturable
@@ -178,3 +180,70 @@ def test_what_cannot_be_captured_runs_operator_by_operator_and_says_why(own_voic
     conversation = _join(model, "voice_preset", 0)
     play(model, conversation)
     conversation.assert_parity()
+
+
+# Controls: what must not pass -------------------------------------------------------------------------------
+
+
+class _MovingState(Stepper):
+    """Its positions are another tensor after each tick, which a graph does not see."""
+
+    def _tick(self, shape: TickShape) -> None:
+        positions = self._positions
+        self._positions = positions.clone()
+        super()._tick(shape)
+
+
+class _FrozenNumber(Stepper):
+    """A number of Python's is in the tick: the graph has the one of the recording."""
+
+    ticks = 0
+
+    def _tick(self, shape: TickShape) -> None:
+        self.ticks += 1
+        super()._tick(shape)
+        self._read[: shape.rows, 0].add_(int(self.ticks > 5))
+
+
+class _OwnRandomness(Stepper):
+    def _tick(self, shape: TickShape) -> None:
+        self._audio_noise.exponential_()
+        super()._tick(shape)
+
+
+class _WordWithTheHost(Stepper):
+    def _tick(self, shape: TickShape) -> None:
+        if self._positions.sum().item() >= 0:
+            super()._tick(shape)
+
+
+@pytest.fixture
+def captured_with(
+    own_voices: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[type[Stepper]], PersonaPlexModel]:
+    def load(kind: type[Stepper]) -> PersonaPlexModel:
+        monkeypatch.setattr(model_module, "Stepper", kind)
+        model = _load(own_voices)
+        model.stepper.capture(TapeRecorder(), lambda shape: None)
+        return model
+
+    return load
+
+
+@pytest.mark.parametrize(("kind", "same"), [(Stepper, True), (_MovingState, False), (_FrozenNumber, False)])
+def test_a_tick_that_keeps_something_beside_its_memory_gives_other_tokens(
+    captured_with: Callable[[type[Stepper]], PersonaPlexModel], kind: type[Stepper], same: bool
+):
+    model = captured_with(kind)
+    case = _join(model, "voice_preset", 0).case
+    said = [model.step_tokens({0: frame})[0].tokens.tolist() for frame in case.user[:30]]
+    assert (said == case.tokens[:30].tolist()) is same
+
+
+@pytest.mark.parametrize("kind", [_OwnRandomness, _WordWithTheHost])
+def test_a_tick_that_no_graph_can_hold_is_refused(
+    captured_with: Callable[[type[Stepper]], PersonaPlexModel], kind: type[Stepper]
+):
+    graphs = captured_with(kind).stepper.graphs
+    assert graphs.trouble.startswith("capturing failed: ")
+    assert graphs.captured == 0
