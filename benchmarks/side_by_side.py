@@ -182,9 +182,6 @@ class _NoMimi:
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
-    def begin(self, n: int) -> None:
-        pass
-
     def keep(self, active: Tensor) -> None:
         pass
 

@@ -27,6 +27,7 @@ from personaplex_ui.engine.speech_model import (
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset
 from personaplex_ui.models.personaplex.preparation import PersonaPreparation
 from personaplex_ui.models.personaplex.runtime.buffers import StepOutput
+from personaplex_ui.models.personaplex.runtime.mimi.loop import MimiLoop
 from personaplex_ui.models.personaplex.runtime.prefill import PrefillState
 from personaplex_ui.models.personaplex.runtime.prompt import (
     SILENCE_FRAMES,
@@ -67,7 +68,7 @@ class PersonaPlexModel:
         self.clips_only = clips_only
         self.costs = StepCosts()
         self._lm = lm
-        self._mimi = mimi
+        self._mimi = MimiLoop(mimi)
         self._options = options
         self._window = window_of(lm)
         self._tokenizer = tokenizer

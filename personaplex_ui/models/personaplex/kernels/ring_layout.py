@@ -20,12 +20,21 @@ class Turns:
     sin: Tensor
 
 
-def turns(positions: Tensor, head_dim: int, max_period: float) -> Turns:
-    """For ``positions`` ``[n, t]``; computed as in moshi's ``apply_rope`` (``moshi/modules/rope.py``)."""
-    numbers = torch.arange(head_dim // 2, device=positions.device, dtype=torch.float32)
-    frequencies = torch.exp(numbers * (-math.log(max_period) * 2 / head_dim))
-    angles = frequencies * positions.float()[:, :, None]
+def frequencies(head_dim: int, max_period: float, device: torch.device) -> Tensor:
+    """Float32 ``[head_dim / 2]``, as in moshi's ``apply_rope`` (``moshi/modules/rope.py``)."""
+    numbers = torch.arange(head_dim // 2, device=device, dtype=torch.float32)
+    return torch.exp(numbers * (-math.log(max_period) * 2 / head_dim))
+
+
+def turns_by(frequencies: Tensor, positions: Tensor) -> Turns:
+    """For ``positions`` ``[n, t]``, with ``frequencies`` that were made once."""
+    angles = frequencies * positions[:, :, None]
     return Turns(torch.cos(angles), torch.sin(angles))
+
+
+def turns(positions: Tensor, head_dim: int, max_period: float) -> Turns:
+    """For ``positions`` ``[n, t]``."""
+    return turns_by(frequencies(head_dim, max_period, positions.device), positions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,15 +13,15 @@ from personaplex_ui.models.personaplex.loading.int8 import quantize_layers
 from personaplex_ui.models.personaplex.loading.model_sizes import language_model_sizes
 from personaplex_ui.models.personaplex.loading.offload import device_bytes
 
-CODEC_BYTES = 385_000_000
-"""Mimi in float32: 79.3 million parameters and 16.8 million numbers of its codebooks."""
+CODEC_BYTES = 335_000_000
+"""Mimi in float32: 79.3 million parameters, and 4.2 million numbers of the codebooks that are used."""
 
 CODEC_READ_BYTES = 317_000_000
 """Its parameters, all of which a frame reads."""
 
-CODEC_CALL_BYTES = 33_000_000
-"""Mimi's state of a call, twice: 250 positions of keys and values in 8 layers of width 512, float32, of the
-encoder and of the decoder; one copy is what a tick began with."""
+CODEC_CALL_BYTES = 16_600_000
+"""Mimi's state of a call: 250 positions of keys and values in 8 layers of width 512, float32, of the encoder
+and of the decoder, and what the convolutions remember, twice."""
 
 POOL_BYTES = 400_000_000
 """Captured graphs, workspaces, what a chunk of a prompt computes and, without an int8 kernel, one layer's

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import torch
-from moshi.models.compression import MimiModel
 from moshi.models.lm import LMModel
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from personaplex_ui.models.personaplex.runtime.buffers import StepOutput, TickIn
 from personaplex_ui.models.personaplex.runtime.codec import Codec
 from personaplex_ui.models.personaplex.runtime.depth import Depth
 from personaplex_ui.models.personaplex.runtime.graph import Recorder, TickGraphs, TickShape
+from personaplex_ui.models.personaplex.runtime.mimi.loop import MimiLoop
 from personaplex_ui.models.personaplex.runtime.prefill import Prefill, PrefillState
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, SILENCE_CODES, SINE_CODES
 from personaplex_ui.models.personaplex.runtime.sampling import new_sampling_batch, sample
@@ -47,7 +47,7 @@ class StepperOptions:
 
 
 class Stepper:
-    def __init__(self, lm: LMModel, mimi: MimiModel, options: StepperOptions) -> None:
+    def __init__(self, lm: LMModel, mimi: MimiLoop, options: StepperOptions) -> None:
         slots = options.slots
         self.options = options
         self.temporal = Temporal(lm)
@@ -208,7 +208,6 @@ class Stepper:
         word with the host."""
         n = shape.rows
         active = self._input.active(n)
-        self.codec.begin(n)
         caller = self.codec.encode(self._input.sound(n))
         read = torch.cat(
             [self._read[:n, : 1 + CODEBOOKS], caller[:, :1], self._read[:n, 2 + CODEBOOKS :]], dim=1

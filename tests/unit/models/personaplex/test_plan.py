@@ -32,7 +32,7 @@ def planned(released: ModelBytes, gpu: GpuFacts | None, wishes: Wishes = USUAL) 
         (L4, True, True, 15),
         (A10G, True, False, 7),
         (RTX_4090, False, False, 4),
-        (L40S, False, False, 17),
+        (L40S, False, False, 18),
         (A100_40, False, False, 14),
         (A100_80, False, False, 41),
         (H100, False, False, 41),
@@ -138,8 +138,8 @@ def test_with_offload_weights_stay_as_they_are_and_few_clips_are_answered_at_onc
         (
             Wishes(False, False, 4),
             21e9,
-            "needs 24.2 GB of GPU memory: 15.4 GB for the weights, 1.6 GB for each of MAX_CALLS=4 calls and "
-            "2.4 GB besides. 21.0 GB are free. What helps: MAX_CALLS=2, or QUANTIZE=int8, which halves the "
+            "needs 24.1 GB of GPU memory: 15.4 GB for the weights, 1.6 GB for each of MAX_CALLS=4 calls and "
+            "2.3 GB besides. 21.0 GB are free. What helps: MAX_CALLS=2, or QUANTIZE=int8, which halves the "
             "weights, or KV_CACHE=int8, which halves what a call takes, or CPU_OFFLOAD=1, which is slow",
         ),
         (
@@ -147,7 +147,7 @@ def test_with_offload_weights_stay_as_they_are_and_few_clips_are_answered_at_onc
             13e9,
             "helps: QUANTIZE=int8, which halves the weights and leaves room for MAX_CALLS=1, or CPU_OFFLOAD",
         ),
-        (Wishes(False, False, 4, 500_000_000), 22.8e9, "2.9 GB besides"),
+        (Wishes(False, False, 4, 500_000_000), 22.8e9, "2.8 GB besides"),
         (Wishes(True, False, 4), 13e9, "What helps: MAX_CALLS=1, or KV_CACHE=int8, which halves"),
         (
             Wishes(None, None, 1),

@@ -1,8 +1,8 @@
 """Causal convolutions frame by frame, over the weights of moshi's (``moshi/modules/conv.py``).
 
-A convolution remembers the last columns of its input, a transposed one what it has begun of its next output.
-Both have their place in the ``Arena`` and change for every row, whether it is active or not: whoever runs the
-frame brings them back.
+Steps come before channels, ``[n, t, channels]``, so that each convolution is one product: of its ``windows``
+with a matrix. moshi's way takes four times as long on a CPU. What a convolution remembers of its input has a
+place in the ``Arena``.
 """
 
 from typing import Any
@@ -10,79 +10,86 @@ from typing import Any
 import torch
 from moshi.modules.conv import StreamingConv1d, StreamingConvTranspose1d
 from torch import Tensor
-from torch.nn.functional import conv1d, conv_transpose1d
+from torch.nn.functional import elu, linear, pad
 
-from personaplex_ui.models.personaplex.runtime.mimi.state import Arena
+from personaplex_ui.models.personaplex.kernels.windows import windows
+from personaplex_ui.models.personaplex.runtime.mimi.state import Arena, Memory
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
 
 
 class Convolution:
-    """``StreamingConv1d``. ``replicates``: before a row's first frame, its input was always its first column,
-    instead of zeros."""
+    """``StreamingConv1d``, after an ELU of ``alpha`` if there is one."""
 
-    def __init__(self, module: StreamingConv1d, arena: Arena) -> None:
-        if module.conv.norm_type != "none":
-            raise unsupported(f"the convolution's norm {module.conv.norm_type}")
+    def __init__(self, module: StreamingConv1d, arena: Arena, alpha: float | None = None) -> None:
         convolution: Any = module.conv.conv
-        self._weight: Tensor = convolution.weight
-        self._bias: Tensor | None = convolution.bias
+        _check(module.conv.norm_type, convolution.groups)
+        self._kernel: int = convolution.kernel_size[0]
         self._stride: int = convolution.stride[0]
         self._dilation: int = convolution.dilation[0]
-        self._groups: int = convolution.groups
-        remembered = (convolution.kernel_size[0] - 1) * self._dilation + 1 - self._stride
-        if remembered < 0:
+        self._alpha = alpha
+        past = (self._kernel - 1) * self._dilation + 1 - self._stride
+        if past < 0 or (past == 0 and self._dilation > 1):
             raise unsupported("a convolution that skips some of its input")
-        self._number = arena.reserve(convolution.in_channels, remembered) if remembered else None
-        self._remembered = remembered
-        self.replicates = bool(remembered) and module.pad_mode == "replicate"
+        self._number = arena.reserve(past, convolution.in_channels) if past else None
+        self._replicates = module.pad_mode == "replicate"
+        """Before a row's first frame, the input was always the first step, instead of zeros."""
+        weight: Tensor = convolution.weight
+        self._weight = weight.transpose(1, 2).flatten(1)
+        self._bias: Tensor | None = convolution.bias
 
-    def __call__(self, x: Tensor, previous: list[Tensor], start: Tensor) -> Tensor:
-        """``[n, in, t]`` -> ``[n, out, t / stride]``, changing its own of the states ``previous``. ``start``
-        int64 ``[n, 1]``: the rows' positions, 0 in their first frame."""
-        if self._number is not None:
-            state = previous[self._number]
-            before = torch.where(start[:, :, None] == 0, x[:, :, :1], state) if self.replicates else state
-            x = torch.cat([before, x], dim=2)
-            state.copy_(x[:, :, -self._remembered :])
-        return conv1d(x, self._weight, self._bias, self._stride, 0, self._dilation, self._groups)
+    def __call__(self, x: Tensor, added: Tensor | None, memory: Memory) -> tuple[Tensor, None]:
+        """Of ``x + added``: ``[n, t, in]`` -> ``[n, t / stride, out]``."""
+        n, t, _ = x.shape
+        if self._number is None:
+            seen = _activated(x, added, self._alpha).reshape(n * (t // self._stride), -1)
+        else:
+            before, after = memory.before[self._number], memory.after[self._number]
+            start = memory.start if self._replicates else None
+            shape = self._kernel, self._stride, self._dilation
+            seen = windows(x, added, before, after, start, *shape, self._alpha)
+        return linear(seen, self._weight, self._bias).view(n, t // self._stride, -1), None
 
 
 class TransposedConvolution:
-    """``StreamingConvTranspose1d``."""
+    """``StreamingConvTranspose1d``, after an ELU of ``alpha`` if there is one.
 
-    def __init__(self, module: StreamingConvTranspose1d, arena: Arena) -> None:
-        if module.convtr.norm_type != "none":
-            raise unsupported(f"the convolution's norm {module.convtr.norm_type}")
+    A step of the input reaches over so many strides of the output, so each stride of the output comes from a
+    window of so many steps of the input.
+    """
+
+    def __init__(self, module: StreamingConvTranspose1d, arena: Arena, alpha: float | None) -> None:
         convolution: Any = module.convtr.convtr
-        self._weight: Tensor = convolution.weight
-        self._bias: Tensor | None = convolution.bias
-        self._stride: int = convolution.stride[0]
-        self._groups: int = convolution.groups
-        begun = convolution.kernel_size[0] - self._stride
-        if begun < 0:
+        _check(module.convtr.norm_type, convolution.groups)
+        stride: int = convolution.stride[0]
+        size: int = convolution.kernel_size[0]
+        if size < stride:
             raise unsupported("a transposed convolution that leaves some of its output out")
-        self._number = arena.reserve(convolution.out_channels, begun) if begun else None
-        self._begun = begun
+        self._reach = -(-size // stride)
+        self._stride = stride
+        self._alpha = alpha
+        past = self._reach - 1
+        self._number = arena.reserve(past, convolution.in_channels) if past else None
+        weight = pad(convolution.weight, (0, self._reach * stride - size))  # [in, out, reach * stride]
+        by_stride = weight.unflatten(2, (self._reach, stride)).flip(2)
+        self._weight = by_stride.permute(3, 1, 2, 0).reshape(stride * weight.shape[1], -1)
+        bias: Tensor | None = convolution.bias
+        self._bias = None if bias is None else bias.repeat(stride)
 
-    def __call__(self, x: Tensor, partial: list[Tensor]) -> Tensor:
-        """``[n, in, t]`` -> ``[n, out, t * stride]``, changing its own of the states ``partial``."""
-        y = conv_transpose1d(x, self._weight, self._bias, self._stride, 0, 0, self._groups)
+    def __call__(self, x: Tensor, added: Tensor | None, memory: Memory) -> tuple[Tensor, None]:
+        """Of ``x + added``: ``[n, t, in]`` -> ``[n, t * stride, out]``."""
+        n, t, _ = x.shape
         if self._number is None:
-            return y
-        state = partial[self._number]
-        y[:, :, : self._begun].add_(state)
-        following = y[:, :, -self._begun :]
-        if self._bias is None:
-            state.copy_(following)
-        else:  # which the next output has of its own
-            torch.sub(following, self._bias[:, None], out=state)
-        return y[:, :, : -self._begun]
+            seen = _activated(x, added, self._alpha).reshape(n * t, -1)
+        else:
+            before, after = memory.before[self._number], memory.after[self._number]
+            seen = windows(x, added, before, after, None, self._reach, alpha=self._alpha)
+        return linear(seen, self._weight, self._bias).view(n, t * self._stride, -1), None
 
 
 class Upsampling:
-    """``ConvTrUpsample1d`` of one code frame: each channel by itself, twice as many columns as the stride.
+    """``ConvTrUpsample1d`` of one code frame: each channel by itself, twice as many steps as its stride.
 
-    With one column in, a transposed convolution is a product of that column with its kernel.
+    With one step in, a transposed convolution is a product of that step with its kernel.
     """
 
     def __init__(self, module: StreamingConvTranspose1d, arena: Arena) -> None:
@@ -98,10 +105,21 @@ class Upsampling:
         self._later: Tensor = later.clone(memory_format=torch.contiguous_format)
         self._number = arena.reserve(self.steps, channels)
 
-    def __call__(self, x: Tensor, partial: list[Tensor]) -> Tensor:
-        """``[n, channels]`` -> ``[n, steps, channels]``, changing its own of the states ``partial``."""
-        state = partial[self._number]
-        column = x[:, None]
-        y = torch.addcmul(state, column, self._now)
-        torch.mul(column, self._later, out=state)
-        return y
+    def __call__(self, x: Tensor, memory: Memory) -> Tensor:
+        """``[n, channels]`` -> ``[n, steps, channels]``."""
+        step = x[:, None]
+        torch.mul(step, self._later, out=memory.after[self._number])
+        return torch.addcmul(memory.before[self._number], step, self._now)
+
+
+def _check(norm: str, groups: int) -> None:
+    if norm != "none":
+        raise unsupported(f"the norm {norm} in a convolution")
+    if groups != 1:
+        raise unsupported("a convolution of separate channels")
+
+
+def _activated(x: Tensor, added: Tensor | None, alpha: float | None) -> Tensor:
+    if added is not None:
+        x = x + added
+    return x if alpha is None else elu(x, alpha)

@@ -10,26 +10,30 @@ from torch import Tensor
 from personaplex_ui.models.personaplex.runtime.mimi.convolutions import Convolution, Upsampling
 from personaplex_ui.models.personaplex.runtime.mimi.quantizer import Quantizer
 from personaplex_ui.models.personaplex.runtime.mimi.seanet import Chain
-from personaplex_ui.models.personaplex.runtime.mimi.state import Arena, StreamState
+from personaplex_ui.models.personaplex.runtime.mimi.state import DECODER, ENCODER, Arena, StreamState
 from personaplex_ui.models.personaplex.runtime.mimi.transformer import RingTransformer
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
+from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 
 
-class Loop:
-    """Knows weights and no calls: their state is passed in. ``steps``: the transformers' positions in a
-    frame."""
+class MimiLoop:
+    """Knows weights and no calls: their state is passed in.
 
-    def __init__(self, mimi: MimiModel, codebooks: int) -> None:
+    Its convolutions have copies of ``mimi``'s weights, in another order; it does not keep ``mimi`` itself.
+    ``steps``: the transformers' positions in a frame.
+    """
+
+    def __init__(self, mimi: MimiModel, codebooks: int = CODEBOOKS) -> None:
         """Raises CheckpointUnusable if ``mimi`` is of a kind that is not supported."""
         _check(mimi)
         module: Any = mimi
         self.device: torch.device = next(mimi.parameters()).device
         self._arena = Arena()
         resamples = hasattr(module, "downsample")
-        self._encoder = Chain(list(module.encoder.model), self._arena, owns_input=False)
+        self._encoder = Chain(list(module.encoder.model), self._arena)
         self._downsample = Convolution(module.downsample.conv, self._arena) if resamples else None
         self._upsample = Upsampling(module.upsample.convtr, self._arena) if resamples else None
-        self._decoder = Chain(list(module.decoder.model), self._arena, owns_input=True)
+        self._decoder = Chain(list(module.decoder.model), self._arena)
         self.steps = 1 if self._upsample is None else self._upsample.steps
         self._encoder_transformer = RingTransformer(module.encoder_transformer, self.steps, self.device)
         self._decoder_transformer = RingTransformer(module.decoder_transformer, self.steps, self.device)
@@ -37,25 +41,26 @@ class Loop:
 
     def new_state(self, rows: int) -> StreamState:
         rings = self._encoder_transformer.ring, self._decoder_transformer.ring
-        return StreamState(self._arena, *rings, rows, self.steps, self.device)
+        return StreamState(self._arena, rings, rows, self.steps, self.device)
 
     def encode(self, sound: Tensor, state: StreamState) -> Tensor:
-        """Frames ``[n, 1920]`` of the first n rows to int64 ``[n, codebooks]``. Their positions stay."""
-        rows = state.first(len(sound))
-        start = rows.encoder.start
-        x = self._encoder(sound[:, None], rows.convolutions, start)
-        x = self._encoder_transformer(x.mT, rows.encoder).mT
+        """Frames ``[n, 1920]`` of the first n rows to codes int64 ``[n, codebooks]``. ``state`` has yet to
+        keep them."""
+        memory = state.memory(ENCODER, len(sound))
+        x = self._encoder(sound[:, :, None], memory)
+        x = self._encoder_transformer(x, memory)
         if self._downsample is not None:
-            x = self._downsample(x, rows.convolutions, start)
+            x, _ = self._downsample(x, None, memory)
         return self._quantizer.encode(x.flatten(1))
 
     def decode(self, codes: Tensor, state: StreamState) -> Tensor:
-        """Codes ``[n, codebooks]`` of the first n rows to frames ``[n, 1920]``. Their positions stay."""
-        rows = state.first(len(codes))
+        """Codes ``[n, codebooks]`` of the first n rows to frames ``[n, 1920]``. ``state`` has yet to keep
+        them."""
+        memory = state.memory(DECODER, len(codes))
         latent = self._quantizer.decode(codes)
-        x = latent[:, None] if self._upsample is None else self._upsample(latent, rows.convolutions)
-        x = self._decoder_transformer(x, rows.decoder).mT
-        return self._decoder(x, rows.convolutions, rows.decoder.start)[:, 0]
+        x = latent[:, None] if self._upsample is None else self._upsample(latent, memory)
+        x = self._decoder_transformer(x, memory)
+        return self._decoder(x, memory).flatten(1)
 
 
 def _check(mimi: Any) -> None:

@@ -1,6 +1,7 @@
-"""SEANet, Mimi's convolutional encoder and decoder (``moshi/modules/seanet.py``), as a chain of steps.
+"""SEANet, Mimi's convolutional encoder and decoder (``moshi/modules/seanet.py``), as a chain of convolutions.
 
-Activations and sums are made in place wherever nobody needs the tensor any more.
+An activation belongs to the convolution after it. The sum at the end of a residual block is left to what
+follows, which makes it on its way.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,51 +9,57 @@ from collections.abc import Callable, Sequence
 from moshi.modules.conv import StreamingConv1d, StreamingConvTranspose1d
 from moshi.modules.seanet import SEANetResnetBlock
 from torch import Tensor, nn
-from torch.nn.functional import elu
 
 from personaplex_ui.models.personaplex.runtime.mimi.convolutions import Convolution, TransposedConvolution
-from personaplex_ui.models.personaplex.runtime.mimi.state import Arena
+from personaplex_ui.models.personaplex.runtime.mimi.state import Arena, Memory
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
 
-Step = Callable[[Tensor, list[Tensor], Tensor], Tensor]
-"""Of an input ``[n, channels, t]``, the states of all convolutions, and the rows' positions ``[n, 1]``."""
+Step = Callable[[Tensor, Tensor | None, Memory], tuple[Tensor, Tensor | None]]
+"""From one or two tensors ``[n, t, channels]``, which are meant to be added, to one or two others."""
 
 
 class Chain:
-    """One step after the other. ``owns_input``: its first step may overwrite the input."""
+    """One step after the other."""
 
-    def __init__(self, modules: Sequence[nn.Module], arena: Arena, owns_input: bool) -> None:
-        self._steps = [
-            _step(module, arena, in_place=owns_input or number > 0) for number, module in enumerate(modules)
-        ]
+    def __init__(self, modules: Sequence[nn.Module], arena: Arena) -> None:
+        self._steps: list[Step] = []
+        alpha: float | None = None
+        for module in modules:
+            activates = isinstance(module, nn.ELU)
+            if alpha is not None and not isinstance(module, StreamingConv1d | StreamingConvTranspose1d):
+                raise unsupported("an activation before something else than a convolution")
+            if not activates:
+                self._steps.append(_step(module, arena, alpha))
+            alpha = module.alpha if activates else None
+        if alpha is not None:
+            raise unsupported("an activation at the end of its encoder or decoder")
 
-    def __call__(self, x: Tensor, states: list[Tensor], start: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, memory: Memory) -> Tensor:
+        """``[n, t, channels]`` -> the same of other sizes."""
+        added: Tensor | None = None
         for step in self._steps:
-            x = step(x, states, start)
-        return x
+            x, added = step(x, added, memory)
+        return x if added is None else x + added
 
 
-class _ResidualBlock:
-    def __init__(self, block: SEANetResnetBlock, arena: Arena) -> None:
-        self._chain = Chain(list(block.block), arena, owns_input=False)
-        skips_truly = isinstance(block.shortcut, nn.Identity)
-        self._shortcut = None if skips_truly else _step(block.shortcut, arena, in_place=False)
-
-    def __call__(self, x: Tensor, states: list[Tensor], start: Tensor) -> Tensor:
-        short = x if self._shortcut is None else self._shortcut(x, states, start)
-        return self._chain(x, states, start).add_(short)
-
-
-def _step(module: nn.Module, arena: Arena, in_place: bool) -> Step:
+def _step(module: nn.Module, arena: Arena, alpha: float | None) -> Step:
     match module:
-        case nn.ELU():
-            return lambda x, states, start: elu(x, module.alpha, inplace=in_place)
         case StreamingConv1d():
-            return Convolution(module, arena)
+            return Convolution(module, arena, alpha)
         case StreamingConvTranspose1d():
-            transposed = TransposedConvolution(module, arena)
-            return lambda x, states, start: transposed(x, states)
+            return TransposedConvolution(module, arena, alpha)
         case SEANetResnetBlock():
             return _ResidualBlock(module, arena)
         case _:
             raise unsupported(f"a {type(module).__name__} in its encoder or decoder")
+
+
+class _ResidualBlock:
+    def __init__(self, block: SEANetResnetBlock, arena: Arena) -> None:
+        self._chain = Chain(list(block.block), arena)
+        skips_truly = isinstance(block.shortcut, nn.Identity)
+        self._shortcut = None if skips_truly else Chain([block.shortcut], arena)
+
+    def __call__(self, x: Tensor, added: Tensor | None, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        x = x if added is None else x + added
+        return self._chain(x, memory), x if self._shortcut is None else self._shortcut(x, memory)

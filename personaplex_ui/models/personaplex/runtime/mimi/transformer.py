@@ -14,9 +14,9 @@ from personaplex_ui.models.personaplex.kernels.ring import (
     Turns,
     ring_attention,
     rope_and_store,
-    turns,
 )
-from personaplex_ui.models.personaplex.runtime.mimi.state import RingRows, RingShape
+from personaplex_ui.models.personaplex.kernels.ring_layout import frequencies, turns_by
+from personaplex_ui.models.personaplex.runtime.mimi.state import Memory, RingShape
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
 
 
@@ -36,7 +36,6 @@ class RingTransformer:
         transformer = module.transformer
         if transformer.rope is None or not transformer.rope.interleave:
             raise unsupported(f"the positions {transformer.positional_embedding} in a transformer")
-        self._max_period = transformer.rope.max_period
         self._layers = [_Layer(layer) for layer in transformer.layers]
         self._steps = torch.arange(steps, device=device)
         self._input: Tensor | None = None if module.input_proj is None else module.input_proj.weight
@@ -45,22 +44,22 @@ class RingTransformer:
         if not self._layers:
             raise unsupported("a transformer without layers")
         first = self._layers[0]
+        self._frequencies = frequencies(first.head_dim, transformer.rope.max_period, device)
         self.ring = RingShape(len(self._layers), first.heads, first.window, first.head_dim)
 
-    def __call__(self, x: Tensor, ring: RingRows) -> Tensor:
-        """``[n, t, dim]`` -> ``[n, t, dim]``; writes the keys and values of the ``t`` steps that begin at
-        ``ring.start``. It may overwrite its input."""
+    def __call__(self, x: Tensor, memory: Memory) -> Tensor:
+        """``[n, t, dim]`` -> ``[n, t, dim]``. It may overwrite its input."""
         n, t, _ = x.shape
-        positions = ring.start + self._steps
+        positions = memory.start + self._steps
         shared = _Pass(
-            turns(positions, self.ring.head_dim, self._max_period),
+            turns_by(self._frequencies, positions),
             positions % self.ring.window,
-            RingPositions(positions, ring.pinned, self.ring.window),
+            RingPositions(positions, memory.pinned, self.ring.window),
         )
         x = x.reshape(n * t, -1)
         if self._input is not None:
             x = linear(x, self._input)
-        for layer, keys_values in zip(self._layers, ring.layers, strict=True):
+        for layer, keys_values in zip(self._layers, memory.rings, strict=True):
             x = layer(x, keys_values, shared)
         if self._output is not None:
             x = linear(x, self._output)
