@@ -15,6 +15,7 @@ import torch
 
 from personaplex_ui.errors import InvalidInput, setting
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
+from personaplex_ui.models.personaplex.kernels.availability import triton_trouble
 from personaplex_ui.models.personaplex.loading.checkpoint import (
     load_codec,
     load_language_model,
@@ -156,8 +157,10 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
         model.capacity_report = tune(model, CudaRecorder(device), plan.by_memory, source.slots, report)
     else:
         model.capacity_report = unmeasured_capacity(plan, source.slots)
-    graphs = _how_ticks_run(model)
-    model.runtime_report = runtime_report(plan, graphs, _name(dtype), source.pin_persona, warnings)
+    runs = "chosen when a GPU is lent", "PyTorch or Triton, whatever the lent GPU has"
+    if not source.zero_gpu:
+        runs = _graphs_of(model), _kernels_on(device)
+    model.runtime_report = runtime_report(plan, runs, _name(dtype), source.pin_persona, warnings)
     log_reports(model.runtime_report, model.capacity_report)
     return model
 
@@ -177,11 +180,14 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _how_ticks_run(model: PersonaPlexModel) -> str:
-    if model.clips_only:
-        return "eager: this model answers clips only"
-    trouble = model.stepper.graphs.trouble
+def _graphs_of(model: PersonaPlexModel) -> str:
+    trouble = "clips need none" if model.clips_only else model.stepper.graphs.trouble
     return f"eager: {trouble}" if trouble else "captured as CUDA graphs"
+
+
+def _kernels_on(device: torch.device) -> str:
+    trouble = triton_trouble(device)
+    return f"PyTorch: {trouble}" if trouble else "Triton"
 
 
 def _clips_only(source: Source) -> str:

@@ -27,11 +27,11 @@ def int8_warnings(plan: Plan, device: torch.device, dtype: torch.dtype) -> tuple
 
 
 def runtime_report(
-    plan: Plan, graphs: str, dtype_name: str, pin_persona: bool, warnings: tuple[str, ...] = ()
+    plan: Plan, runs: tuple[str, str], dtype_name: str, pin_persona: bool, warnings: tuple[str, ...] = ()
 ) -> RuntimeReport:
-    """``dtype_name``: of the model."""
+    """``runs``: how ticks run, and what multiplies and attends in them. ``dtype_name``: of the model."""
     return RuntimeReport(
-        graphs=graphs,
+        *runs,
         weights="int8" if plan.quantize else dtype_name,
         key_values="int8" if plan.kv_int8 else dtype_name,
         persona="kept in long calls" if pin_persona else "forgotten first in long calls",

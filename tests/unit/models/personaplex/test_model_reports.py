@@ -28,8 +28,9 @@ def test_the_log_has_the_tick_the_kernels_the_reasons_and_the_warnings(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    report = runtime_report(PLAN, "captured as CUDA graphs", "bfloat16", True, ("int8 is slow here.",))
-    report = replace(report, kernels="Triton")
+    report = runtime_report(
+        PLAN, ("captured as CUDA graphs", "Triton"), "bfloat16", True, ("int8 is slow here.",)
+    )
     log_reports(report, unmeasured_capacity(PLAN, None))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", "The tick is captured as CUDA graphs."),
