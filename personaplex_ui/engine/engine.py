@@ -32,6 +32,8 @@ PREPARED_WITHIN_SEC = 60.0
 CLIP_PREPARED_WITHIN_SEC = 300.0
 """A clip may be answered on a CPU, which takes minutes."""
 
+MADE_WAY = ", since the server is too busy with other calls. Please call again in a few minutes."
+CHOOSE_ANOTHER = ". Please call again, or choose another voice."
 RESTARTS = "The speech model failed on our side and is being restarted. Please call again in a minute."
 RESTARTS_PROCESS = "The speech model failed, so the server is restarting. Please call again in a minute."
 SHUTS_DOWN = "The server is shutting down."
@@ -142,19 +144,19 @@ class Engine:
             EngineFailure: the model raised while it prepared, or took too long.
         """
         _ = self.model
-        assert self._thread is not None
-        taken = Slot(self._thread, Caller(slot, sampling, paced, deliver, on_progress))
+        thread = self._thread
+        assert thread is not None
+        taken = Slot(thread, Caller(slot, sampling, paced, deliver, on_progress))
         within_sec = PREPARED_WITHIN_SEC if paced else CLIP_PREPARED_WITHIN_SEC
         try:
             async with asyncio.timeout(within_sec):
                 await taken.join(persona)
         except TimeoutError:
-            log.error("A voice and role were not ready within %.0f s.", within_sec)
+            then = MADE_WAY if thread.makes_way(slot) else CHOOSE_ANOTHER
+            sentence = f"The voice and role were not ready within {within_sec:.0f} seconds{then}"
+            log.error("%s", sentence)
             await taken.leave()
-            raise EngineFailure(
-                f"The voice and role were not ready within {within_sec:.0f} seconds. Please call again, or "
-                "choose another voice."
-            ) from None
+            raise EngineFailure(sentence) from None
         except BaseException:
             await taken.leave()
             raise

@@ -1,4 +1,4 @@
-"""Runs a loaded speech model for its callers: preparations, joins, steps, and their failures.
+"""Runs a loaded speech model for its callers: does what the scheduler decides, and handles failures.
 
 Runs on the engine's thread only. Depends on neither the command queue nor the engine's state.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 
 from personaplex_ui.audio.frames import Frame
-from personaplex_ui.engine.scheduler import Scheduler
+from personaplex_ui.engine.scheduler import Prepare, Scheduler, Step
 from personaplex_ui.engine.speech_model import Answer, Persona, Preparation, Sampling, SpeechModel
 from personaplex_ui.engine.supervisor import Pulse, Work
 from personaplex_ui.errors import EngineFailure, PersonaplexError
@@ -47,7 +47,8 @@ class Caller:
 
 
 class ModelRunner:
-    """``wake`` is the lock of ``scheduler``. ``post``: call a function with arguments on the event loop."""
+    """``wake`` is the lock of ``scheduler``. ``post``: call a function with arguments on the event loop.
+    ``stepped``: called there after each step, with the seconds it took and how many callers it was for."""
 
     def __init__(
         self,
@@ -56,6 +57,8 @@ class ModelRunner:
         wake: Condition,
         pulse: Pulse,
         post: Callable[..., None],
+        stepped: Callable[[float, int], None],
+        clock: Callable[[], float],
     ) -> None:
         self.model = model
         self.callers: dict[int, Caller] = {}
@@ -63,29 +66,58 @@ class ModelRunner:
         self._wake = wake
         self._pulse = pulse
         self._post = post
+        self._stepped = stepped
+        self._clock = clock
         self._preparations: dict[int, Preparation] = {}
+        self._prepared: list[Caller] = []
+        """Callers whose persona the last chunk has made ready."""
 
-    def step(self, heard: Mapping[int, Frame]) -> None:
-        """If the model fails for several callers at once, each is stepped alone: one may be at fault."""
+    def act(self, action: Step | Prepare) -> None:
+        """Do what the scheduler decided, tell it how long that took, and let callers join who are ready."""
+        started = self._clock()
+        match action:
+            case Step(heard, riding):
+                self._step(heard, riding)
+                self._post(self._stepped, self._clock() - started, len(heard))
+            case Prepare(slot):
+                self._prepare(slot)
+        now = self._clock()
+        with self._wake:
+            self._scheduler.spent(action, now - started, now)
+        for caller in self._prepared:
+            self._pulse.begin(Work.PREPARE)
+            self._join(caller, self._preparations[caller.slot])
+        self._prepared.clear()
+
+    def _step(self, heard: Mapping[int, Frame], riding: int | None = None) -> None:
+        """``riding``: the slot whose preparation gets a chunk in the same pass."""
         self._pulse.begin(Work.STEP)
         callers = {slot: self.callers[slot] for slot in heard if slot in self.callers}
         try:
-            answers = self.model.step(heard)
+            answers = self.model.step(heard, self._preparations[riding] if riding is not None else None)
         except Exception:
             names = ", ".join(caller.call for caller in callers.values())
             log.exception("The speech model failed in a step for the calls %s.", names)
             self._pulse.failed(step=True)
-            if len(heard) == 1:
-                for caller in callers.values():
-                    self._post(caller.fail, EngineFailure(FAILED))
-                return
-            for slot, frame in heard.items():
-                self.step({slot: frame})
+            self._try_each_alone(heard, riding)
         else:
             self._pulse.succeeded()
             self._post(
                 _deliver_all, [(callers[slot], answer) for slot, answer in answers.items() if slot in callers]
             )
+            if riding is not None:
+                self._advanced(riding)
+
+    def _try_each_alone(self, heard: Mapping[int, Frame], riding: int | None) -> None:
+        """One of those in a step that failed may be at fault, or the chunk that rode in it."""
+        if len(heard) == 1 and riding is None:
+            for slot in heard.keys() & self.callers.keys():
+                self._post(self.callers[slot].fail, EngineFailure(FAILED))
+            return
+        for slot, frame in heard.items():
+            self._step({slot: frame})
+        if riding is not None:
+            self._prepare(riding)
 
     def begin(self, caller: Caller, persona: Persona) -> None:
         """Begin to prepare ``persona`` for ``caller``.
@@ -106,14 +138,14 @@ class ModelRunner:
             return
         self._preparations[caller.slot] = preparation
         with self._wake:
-            self._scheduler.prepare(caller.slot)
+            self._scheduler.prepare(caller.slot, preparation)
 
-    def prepare(self, slot: int) -> None:
-        """Do the next chunk; after the last one the caller joins."""
+    def _prepare(self, slot: int) -> None:
+        """Do the next chunk by itself."""
         self._pulse.begin(Work.PREPARE)
-        caller, preparation = self.callers[slot], self._preparations[slot]
+        caller = self.callers[slot]
         try:
-            preparation.advance()
+            self._preparations[slot].advance()
         except PersonaplexError as error:
             self._end_preparation(slot)
             self._post(caller.fail, error)
@@ -121,9 +153,14 @@ class ModelRunner:
             self._end_preparation(slot)
             self._post(caller.fail, self._failure(caller))
         else:
-            self._post(caller.on_progress, preparation.progress)
-            if preparation.done:
-                self._join(caller, preparation)
+            self._advanced(slot)
+
+    def _advanced(self, slot: int) -> None:
+        """A chunk has been done. After the last one the caller can join."""
+        caller, preparation = self.callers[slot], self._preparations[slot]
+        self._post(caller.on_progress, preparation.progress)
+        if preparation.done:
+            self._prepared.append(caller)
 
     def _join(self, caller: Caller, preparation: Preparation) -> None:
         self._end_preparation(caller.slot)

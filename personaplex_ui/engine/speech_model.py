@@ -88,7 +88,13 @@ class Preparation(Protocol):
 
     @property
     def can_ride(self) -> bool:
-        """Whether the next chunk can be done inside a step."""
+        """Whether the next chunk can be done inside a step. It may change with what happens to others."""
+        ...
+
+    @property
+    def in_prompt(self) -> bool:
+        """Whether the next chunk is of the prompt. Before, it is a frame of a recorded voice, which is short
+        and cannot ride."""
         ...
 
     def advance(self) -> None:
@@ -116,6 +122,7 @@ class Prepared:
     progress: float = 1.0
     done: bool = True
     can_ride: bool = False
+    in_prompt: bool = True
 
     def advance(self) -> None:
         """Nothing is left to do."""
@@ -132,13 +139,13 @@ class StepCosts:
     """What the model's work takes on this machine, in seconds, as measured when it was loaded; 0 if unknown.
 
     ``step_sec``: a step with all slots taken. ``ride_sec``: what a chunk adds to the step that it rides in.
-    ``chunk_sec``: a chunk by itself that could have ridden; ``alone_sec``: one that could not.
+    ``chunk_sec``: a chunk of a prompt by itself. ``voice_sec``: a frame of a recorded voice.
     """
 
     step_sec: float = 0.0
     ride_sec: float = 0.0
     chunk_sec: float = 0.0
-    alone_sec: float = 0.0
+    voice_sec: float = 0.0
 
 
 class SpeechModel(Protocol):
@@ -198,7 +205,7 @@ class SpeechModel(Protocol):
         """One tick: hear one frame in each slot of ``heard`` and answer in the same slots.
 
         Slots that are not in ``heard`` stay exactly as they are. The next chunk of ``riding``, whose
-        ``can_ride`` is true, is done in the same pass over the weights.
+        ``can_ride`` is true, is done in the same pass over the weights. A step that raises has done none.
         """
         ...
 

@@ -16,7 +16,7 @@ from personaplex_ui.engine.command_queue import Command, CommandQueue
 from personaplex_ui.engine.health import Health
 from personaplex_ui.engine.loading import LoadModel, collect_garbage, recover, try_out
 from personaplex_ui.engine.model_runner import Caller, ModelRunner
-from personaplex_ui.engine.scheduler import Action, Prepare, Scheduler, Step, Wait
+from personaplex_ui.engine.scheduler import Action, Scheduler, Wait
 from personaplex_ui.engine.speech_model import Persona, SpeechModel
 from personaplex_ui.engine.supervisor import Pulse, Work
 from personaplex_ui.errors import PersonaplexError
@@ -113,6 +113,11 @@ class ModelThread:
         with self._wake:
             return self._scheduler.clock.samples_to_skip(self._clock(), chunk_samples)
 
+    def makes_way(self, slot: int) -> bool:
+        """See ``Scheduler.makes_way``."""
+        with self._wake:
+            return self._scheduler.makes_way(slot)
+
     def waiting_frames(self, slot: int) -> tuple[int, int, float]:
         """See ``Scheduler.waiting_frames``."""
         with self._wake:
@@ -133,7 +138,17 @@ class ModelThread:
         try:
             self.model = self._get_model()
             if self.model is not None:
-                self._runner = ModelRunner(self.model, self._scheduler, self._wake, self.pulse, self._post)
+                with self._wake:
+                    self._scheduler.expect(self.model.costs, self.model.slots)
+                self._runner = ModelRunner(
+                    self.model,
+                    self._scheduler,
+                    self._wake,
+                    self.pulse,
+                    self._post,
+                    self._host.stepped,
+                    self._clock,
+                )
                 self._post(self._host.health.ready)
                 self._serve(self._runner)
         except BaseException:  # libraries may raise SystemExit; the supervisor sees that the thread has ended
@@ -199,19 +214,12 @@ class ModelThread:
             return action
 
     def _act(self, runner: ModelRunner, action: Command[ModelRunner] | Action) -> None:
-        started = self._clock()
         match action:
+            case Wait():
+                return
             case Command():
                 self.pulse.begin(Work.COMMAND)
                 action.run(runner)
-            case Step(heard):
-                runner.step(heard)
-                self._post(self._host.stepped, self._clock() - started, len(heard))
-            case Prepare(slot):
-                runner.prepare(slot)
-            case Wait():
-                return
+            case _:
+                runner.act(action)
         self.pulse.end()
-        if not isinstance(action, Command):
-            with self._wake:
-                self._scheduler.spent(action, self._clock() - started)

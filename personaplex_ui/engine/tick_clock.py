@@ -34,21 +34,29 @@ class TickClock:
             self._expected = now
 
     @property
+    def expected(self) -> float:
+        """When the frames of all callers should be there."""
+        assert self._expected is not None
+        return self._expected
+
+    @property
     def earliest(self) -> float:
         """From then on a tick may happen if the frames of all callers are there."""
-        assert self._expected is not None
-        return self._expected - JITTER_SEC
+        return self.expected - JITTER_SEC
 
     @property
     def due(self) -> float:
         """From then on a tick waits for nobody."""
-        assert self._expected is not None
-        return self._expected + JITTER_SEC
+        return self.expected + JITTER_SEC
+
+    @property
+    def stalled_at(self) -> float:
+        """From then on, with no frame at all, nobody knows when the next one comes."""
+        return self.expected + FRAME_SEC
 
     def has_just_ticked(self, now: float) -> bool:
         """Whether a frame that completes ``now`` belongs to the last tick rather than to the next one."""
-        assert self._expected is not None
-        return self._expected - now > FRAME_SEC / 2
+        return self.expected - now > FRAME_SEC / 2
 
     def ticked(self, now: float, complete: bool) -> None:
         """Record that a tick began ``now``; ``complete`` tells whether every caller had a frame in it.

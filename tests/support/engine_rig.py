@@ -137,9 +137,12 @@ class EngineRig:
 
 
 @asynccontextmanager
-async def running_rig(clock: Callable[[], float] | None = None) -> AsyncGenerator[EngineRig]:
+async def running_rig(
+    clock: Callable[[], float] | None = None, next_model: Callable[[], Model] = Model
+) -> AsyncGenerator[EngineRig]:
     """Its engine is ready."""
     rig = EngineRig(clock)
+    rig.next_model = next_model
     await rig.engine.start()
     await rig.ready()
     yield rig

@@ -37,6 +37,10 @@ class FakePreparation:
     def can_ride(self) -> bool:
         return self.model.gives_rides
 
+    @property
+    def in_prompt(self) -> bool:
+        return True
+
     def advance(self) -> None:
         assert not self.done
         self.model.do_chunk(self.wanted)

@@ -46,7 +46,7 @@ def hear_all(arrivals: Iterable[tuple[float, Samples]]) -> Heard:
         if wait is not None and wait <= 0.0:
             hear(paced.take(now))
         if isinstance(step := engine.next_action(now), Step):
-            engine.spent(step, MODEL_SEC)
+            engine.spent(step, MODEL_SEC, now)
             heard.frames.append((now, float(step.heard[0][0]) / SAMPLE_RATE_HZ))
         now += STEP_SEC
     heard.dropped_frames, heard.dropped_samples = engine.slots[0].frames.dropped, paced.dropped_samples

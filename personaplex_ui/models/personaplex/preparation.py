@@ -61,6 +61,10 @@ class PersonaPreparation:
         has_row = self._prefill is shared or (self._prefill is None and shared.free)
         return self._prompt is not None and has_row
 
+    @property
+    def in_prompt(self) -> bool:
+        return self._prompt is not None
+
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def advance(self) -> None:
         """The next chunk by itself."""

@@ -3,20 +3,61 @@
 import asyncio
 import threading
 import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from personaplex_ui.engine import engine as engine_module
 from personaplex_ui.engine.engine import Engine, EngineState
-from personaplex_ui.engine.speech_model import Answer, Sampling
+from personaplex_ui.engine.speech_model import Answer, Persona, Sampling, StepCosts
 from personaplex_ui.errors import (
     EngineFailure,
     EngineUnavailable,
     InvalidInput,
+    PersonaplexError,
     SpeakQueueFull,
 )
-from tests.support.engine_rig import PERSONA, EngineRig, Model, frame, one_thread_is_left, running_rig
+from tests.support.engine_rig import (
+    PERSONA,
+    EngineRig,
+    Listener,
+    Model,
+    frame,
+    one_thread_is_left,
+    running_rig,
+)
 from tests.support.fake_model import FakeModel
 from tests.support.running import until
+
+
+def riding_model() -> Model:
+    """Its chunks take too long for any gap, and ride in steps for nothing."""
+    model = Model()
+    model.gives_rides = True
+    model.costs = StepCosts(chunk_sec=1.0)
+    return model
+
+
+@asynccontextmanager
+async def talking(listener: Listener, answered: list[float]) -> AsyncGenerator[None]:
+    """Meanwhile ``listener``, who was answered once, sends a frame every 80 ms and its answers go into
+    ``answered``."""
+    assert await listener.answer_to(0) == 0
+
+    async def talk() -> None:
+        for value in range(1000):
+            answer = await listener.answer_to(value)
+            if isinstance(answer, PersonaplexError):
+                listener.answers.put_nowait(answer)
+                return
+            answered.append(answer)
+            await asyncio.sleep(0.08)
+
+    task = asyncio.create_task(talk())
+    yield
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_answers_come_back_on_the_event_loop_in_order(rig: EngineRig):
@@ -92,6 +133,67 @@ async def test_one_bad_caller_does_not_end_the_others(rig: EngineRig):
     assert isinstance(await bad.answers.get(), EngineFailure)
     await rig.watch_for(1)
     assert rig.engine.restarts == 0
+
+
+async def test_a_chunk_rides_in_the_steps_of_those_who_are_live():
+    async with running_rig(time.monotonic, riding_model) as rig:
+        (model,) = rig.models
+        model.chunks = 3
+        live = await rig.take(0, paced=True)
+        answered: list[float] = []
+        async with talking(live, answered):
+            listener = await rig.take(1, Persona("NATM1", "Be kind."), paced=True)
+        assert model.rides == [Persona("NATM1", "Be kind.")] * 3
+        assert listener.progress == [1 / 3, 2 / 3, 1.0]
+        assert answered == sorted(answered)
+        assert model.closed_preparations == 0
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_persona_that_fails_in_a_step_ends_nobody_elses_call(others: int):
+    async with running_rig(time.monotonic, riding_model) as rig:
+        live = [await rig.take(slot, paced=True) for slot in range(1 + others)]
+        async with AsyncExitStack() as stack:
+            for listener in live:
+                await stack.enter_async_context(talking(listener, []))
+            with pytest.raises(EngineFailure):
+                await rig.take(2, Persona("NATM1", "break"), paced=True)
+        for listener in live:
+            assert isinstance(await listener.answer_to(7), float)
+        assert rig.models[0].closed_preparations == 1
+        assert rig.engine.restarts == 0
+
+
+async def test_a_caller_who_fails_in_a_step_does_not_take_the_riding_persona_along():
+    async with running_rig(time.monotonic, riding_model) as rig:
+        (model,) = rig.models
+        model.chunks = 3
+        bad, good = await rig.take(0, paced=True), await rig.take(1, paced=True)
+        async with talking(bad, []), talking(good, answered := list[float]()):
+            model.bad_slots = {0}
+            prepared = await rig.take(2, paced=True)
+            await until(lambda: not bad.answers.empty())
+        assert isinstance(await bad.answers.get(), EngineFailure)
+        assert answered
+        assert prepared.progress == [1 / 3, 2 / 3, 1.0]
+
+
+async def test_a_persona_for_which_live_calls_leave_no_time_is_refused_with_that_reason(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(engine_module, "PREPARED_WITHIN_SEC", 1.0)
+    async with running_rig(time.monotonic, riding_model) as rig:
+        (model,) = rig.models
+        model.gives_rides = False
+        live = await rig.take(0, paced=True)
+        async with talking(live, []):
+            with pytest.raises(
+                EngineFailure, match="not ready within 1 seconds, since the server is too busy"
+            ):
+                await rig.take(1, paced=True)
+        assert (model.closed_preparations, rig.thread.makes_way(1)) == (1, False)
+        await live.slot.leave()
+        await rig.can_be_used()
 
 
 async def test_leaving_twice_and_hearing_afterwards_harm_nobody(rig: EngineRig):

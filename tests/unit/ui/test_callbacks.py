@@ -15,7 +15,7 @@ import soundfile
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.scheduler import Scheduler
-from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.engine.speech_model import Persona, StepCosts
 from personaplex_ui.engine.thread import ModelThread
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.models.personaplex.loading.load import OFFLOADED_IS_SLOW
@@ -172,7 +172,7 @@ async def test_a_live_call_waits_for_no_slow_first_chunk(app: OpenApp, page: Pag
     same: there is nobody to be late for."""
     thread = cast(ModelThread, vars(app.engine)["_thread"])
     scheduler = cast(Scheduler, vars(thread)["_scheduler"])
-    scheduler.chunk_sec = 10.0
+    scheduler.expect(StepCosts(chunk_sec=10.0), app.engine.slots.capacity)
     call = await page.call()
     await until(call.live.is_set)
     call.hang_up("Enough.")

@@ -99,7 +99,7 @@ def measure_costs(stepper: Stepper) -> StepCosts:
         step_sec=step_sec,
         ride_sec=max(0.0, tick_sec(stepper, slots, riding=True) - step_sec),
         chunk_sec=_chunk_sec(stepper),
-        alone_sec=_voice_frame_sec(stepper),
+        voice_sec=_voice_frame_sec(stepper),
     )
 
 

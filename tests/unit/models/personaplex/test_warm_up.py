@@ -41,7 +41,7 @@ def test_as_many_calls_as_the_ticks_allow(model: PersonaPlexModel, monkeypatch: 
     assert model.stepper.graphs.trouble == ""
     assert model.costs.step_sec == pytest.approx(0.06)
     assert model.costs.ride_sec == pytest.approx(0.001)
-    assert min(model.costs.chunk_sec, model.costs.alone_sec) > 0
+    assert min(model.costs.chunk_sec, model.costs.voice_sec) > 0
     assert ("Capturing the tick of 5 callers and a prompt (1 of 8).", 0.0) in said
     conversation = join(model, "voice_preset", 2)
     play(model, conversation)
