@@ -34,14 +34,16 @@ CLIP_PREPARED_WITHIN_SEC = 300.0
 
 MADE_WAY = ", since the server is too busy with other calls. Please call again in a few minutes."
 CHOOSE_ANOTHER = ". Please call again, or choose another voice."
+FEWER_LINES = "There are fewer lines now than when you got yours. Please call again."
 RESTARTS = "The speech model failed on our side and is being restarted. Please call again in a minute."
 RESTARTS_PROCESS = "The speech model failed, so the server is restarting. Please call again in a minute."
 SHUTS_DOWN = "The server is shutting down."
 
 
 class Engine:
-    """Loads a model in its own thread, then steps it for all callers until it is closed. ``trial``: the voice
-    and role to try a restarted model with. ``clock``: monotonic seconds."""
+    """Loads a model in its own thread, then steps it for all callers until it is closed. ``max_calls``: how
+    many slots there are until a model is loaded, which then says how many it has. ``trial``: the voice and
+    role to try a restarted model with. ``clock``: monotonic seconds."""
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class Engine:
         is another model, so the failure of the first is still shown, and the first can be tried again while
         the other has no callers."""
         former = self._thread
-        idle = self.health.takes_calls and self.slots.free == self.slots.capacity
+        idle = self.health.takes_calls and not self.slots.taken
         if former is None or not (self.state is EngineState.FAILED or (self.health.failure and idle)):
             return
         self.process_restarted = False  # an operator is there
@@ -139,13 +141,15 @@ class Engine:
         ``deliver`` gets every answer, or the error that ends the call. Cancellation leaves nothing behind.
 
         Raises:
-            EngineUnavailable: the model is not ready.
+            EngineUnavailable: the model is not ready, or has fewer slots than the one before.
             InvalidInput: the persona cannot be prepared.
             EngineFailure: the model raised while it prepared, or took too long.
         """
         _ = self.model
         thread = self._thread
         assert thread is not None
+        if slot >= self.slots.capacity:  # given before another model was loaded
+            raise EngineUnavailable(FEWER_LINES)
         taken = Slot(thread, Caller(slot, sampling, paced, deliver, on_progress))
         within_sec = PREPARED_WITHIN_SEC if paced else CLIP_PREPARED_WITHIN_SEC
         try:
@@ -215,6 +219,11 @@ class Engine:
             self.health.drain(RESTARTS_PROCESS)
 
     # What the thread reports -----------------------------------------------------------------------
+
+    def loaded(self, slots: int) -> None:
+        """A model with ``slots`` slots can be used."""
+        self.slots.resize(slots)
+        self.health.ready()
 
     def stepped(self, sec: float, callers: int) -> None:
         """A step for ``callers`` callers took ``sec`` seconds."""

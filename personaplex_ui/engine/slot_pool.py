@@ -36,12 +36,19 @@ class SlotPool:
     def __init__(self, capacity: int, max_waiting: int) -> None:
         self.capacity = capacity
         self._max_waiting = max_waiting
-        self._free = list(range(capacity))
+        self._taken: set[int] = set()
         self._queue: list[SlotRequest] = []
 
     @property
     def free(self) -> int:
-        return len(self._free)
+        return len(self._free_slots())
+
+    @property
+    def taken(self) -> int:
+        return len(self._taken)
+
+    def _free_slots(self) -> list[int]:
+        return [slot for slot in range(self.capacity) if slot not in self._taken]
 
     @property
     def waiting(self) -> int:
@@ -57,8 +64,8 @@ class SlotPool:
             NoFreeSlot: ``max_waiting`` callers are waiting already.
         """
         request = SlotRequest(self, on_change)
-        if self._free:
-            request.slot = self._free.pop(0)
+        if self.free:
+            self._give_slot(request)
         elif len(self._queue) >= self._max_waiting:
             raise NoFreeSlot("All lines are taken and the queue is full. Please try again in a few minutes.")
         else:
@@ -72,14 +79,29 @@ class SlotPool:
             self._queue.remove(request)
             self._notify(self._queue)
         elif request.slot is not None:
-            slot, request.slot = request.slot, None
-            if self._queue:
-                first = self._queue.pop(0)
-                first.slot = slot
-                self._notify([first, *self._queue])
-            else:
-                self._free.append(slot)
-                self._free.sort()
+            self._taken.remove(request.slot)
+            request.slot = None
+            self._serve_queue()
+
+    def resize(self, capacity: int) -> None:
+        """Have ``capacity`` slots from now on, the first ones. New slots go to those who wait; a slot beyond
+        ``capacity`` that is taken vanishes when it is released."""
+        self.capacity = capacity
+        self._serve_queue()
+
+    def _serve_queue(self) -> None:
+        served = self._queue[: self.free]
+        if not served:
+            return
+        told = list(self._queue)
+        del self._queue[: len(served)]
+        for request in served:
+            self._give_slot(request)
+        self._notify(told)
+
+    def _give_slot(self, request: SlotRequest) -> None:
+        request.slot = self._free_slots()[0]
+        self._taken.add(request.slot)
 
     @staticmethod
     def _notify(requests: list[SlotRequest]) -> None:

@@ -34,6 +34,8 @@ class Host(Protocol):
     trial: Persona | None
     process_restarted: bool
 
+    def loaded(self, slots: int) -> None: ...
+
     def stepped(self, sec: float, callers: int) -> None: ...
 
     def could_not_load(self, sentence: str) -> None: ...
@@ -149,7 +151,7 @@ class ModelThread:
                     self._host.stepped,
                     self._clock,
                 )
-                self._post(self._host.health.ready)
+                self._post(self._host.loaded, self.model.slots)
                 self._serve(self._runner)
         except BaseException:  # libraries may raise SystemExit; the supervisor sees that the thread has ended
             log.exception("The thread of the speech model ended.")

@@ -129,6 +129,14 @@ class EngineRig:
         assert await listener.answer_to(7) == 7
         await listener.slot.leave()
 
+    async def load_again(self) -> None:
+        """Have the thread end, so that ``next_model`` is loaded in its place."""
+        models = len(self.models)
+        self.models[-1].fail = {"leave": SystemExit()}
+        self.thread.commands.submit(lambda runner: runner.model.leave(0))
+        await until(lambda: len(self.models) > models)
+        await self.ready()
+
     async def close(self) -> None:
         for model in self.models:
             model.awake.set()

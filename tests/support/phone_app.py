@@ -139,7 +139,7 @@ async def phone_app(
     **options: Any,
 ) -> AsyncGenerator[PhoneApp]:
     """``loaded`` False: the model is still being loaded. ``options`` go to the service."""
-    model, clock = FakeModel(), Clock(time.time())
+    model, clock = FakeModel(slots), Clock(time.time())
     engine = Engine(lambda report: model, max_calls=slots, max_waiting=2)
     call_manager = CallManager(engine, CallStore(folder / "recordings", 3600.0, time.time), 600.0)
     voices = VoiceLibrary([Voice("NATF2", "Female", "NATF2"), Voice("NATM1", "Male", "NATM1")], (), "NATF2")

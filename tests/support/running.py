@@ -24,7 +24,8 @@ async def until(true: Callable[[], bool], within_sec: float = 10.0) -> None:
 
 @asynccontextmanager
 async def running_engine(model: FakeModel, max_calls: int, max_waiting: int) -> AsyncGenerator[Engine]:
-    """Ready. At the end the model goes on, whatever the test had it wait for."""
+    """Ready, with ``max_calls`` slots. At the end the model goes on, whatever the test had it wait for."""
+    model.slots = max_calls
     engine = Engine(lambda report: model, max_calls, max_waiting)
     await engine.start()
     await until(lambda: engine.state is EngineState.READY)

@@ -39,6 +39,12 @@ def riding_model() -> Model:
     return model
 
 
+def fewer_slots(slots: int) -> Model:
+    model = Model()
+    model.slots = slots
+    return model
+
+
 @asynccontextmanager
 async def talking(listener: Listener, answered: list[float]) -> AsyncGenerator[None]:
     """Meanwhile ``listener``, who was answered once, sends a frame every 80 ms and its answers go into
@@ -253,6 +259,38 @@ async def test_leaving_after_the_engine_closed_does_not_hang(rig: EngineRig):
     assert rig.models[0].joined == {}
     with pytest.raises(EngineFailure):
         await caller.slot.speak("too late")
+
+
+# How many lines there are ----------------------------------------------------------------------------
+
+
+async def test_there_are_as_many_slots_as_the_loaded_model_has():
+    going = threading.Event()
+
+    def load(report: object) -> FakeModel:
+        going.wait(10)
+        return FakeModel(slots=3)
+
+    engine = Engine(load, 1)
+    await engine.start()
+    assert (engine.slots.capacity, engine.slots.free) == (1, 1)
+    holder, waiting = engine.slots.request(lambda: None), engine.slots.request(lambda: None)
+    assert (holder.slot, waiting.slot) == (0, None)
+    going.set()
+    await until(lambda: engine.state is EngineState.READY)
+    assert (engine.slots.capacity, engine.slots.free, waiting.slot) == (3, 1, 1)
+    await engine.close()
+
+
+async def test_a_slot_that_another_model_does_not_have_is_refused(rig: EngineRig):
+    caller = await rig.take(3)
+    await caller.slot.leave()
+    rig.next_model = lambda: fewer_slots(2)
+    await rig.load_again()
+    assert rig.engine.slots.capacity == 2
+    with pytest.raises(EngineUnavailable, match="fewer lines"):
+        await rig.take(3)
+    await rig.can_be_used()
 
 
 # Loading ---------------------------------------------------------------------------------------------

@@ -56,3 +56,48 @@ def test_a_full_queue_refuses_with_words():
     with pytest.raises(NoFreeSlot, match="try again"):
         ask(pool)
     assert pool.waiting == 1
+
+
+def test_new_slots_go_to_those_who_wait_in_their_order():
+    pool, told = SlotPool(1, 5), list[str]()
+    ask(pool)
+    waiting = [ask(pool, told, name) for name in "abc"]
+    told.clear()
+    pool.resize(3)
+    assert [request.slot for request in waiting] == [1, 2, None]
+    assert [request.place for request in waiting] == [0, 0, 1]
+    assert told == ["a", "b", "c"]
+    assert (pool.capacity, pool.free, pool.waiting) == (3, 0, 1)
+    pool.resize(5)
+    assert (waiting[2].slot, pool.free) == (3, 1)
+
+
+def test_free_slots_that_are_no_more_are_given_to_nobody():
+    pool = SlotPool(4, 5)
+    holder = ask(pool)
+    pool.resize(2)
+    assert (pool.free, ask(pool).slot, ask(pool).slot) == (1, 1, None)
+    pool.release(holder)
+    assert pool.free == 0  # who waited has it
+
+
+def test_a_taken_slot_that_is_no_more_vanishes_when_it_is_released():
+    pool, told = SlotPool(3, 5), list[str]()
+    holders = [ask(pool) for _ in range(3)]
+    pool.resize(1)
+    waiting = [ask(pool, told, name) for name in "ab"]
+    told.clear()
+    pool.release(holders[2])
+    pool.release(holders[1])
+    assert ([request.slot for request in waiting], told, pool.taken) == ([None, None], [], 1)
+    pool.release(holders[0])
+    assert ([request.slot for request in waiting], told) == ([0, None], ["a", "b"])
+
+
+def test_slots_that_vanished_come_back_when_there_is_room_again():
+    pool = SlotPool(2, 5)
+    holders = [ask(pool) for _ in range(2)]
+    pool.resize(1)
+    pool.resize(2)
+    pool.release(holders[1])
+    assert (pool.free, ask(pool).slot) == (1, 1)

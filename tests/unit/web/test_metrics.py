@@ -43,7 +43,7 @@ class Rig(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def rig_of(folder: Path, load: Callable[[FakeModel], None] = lambda model: None):
-    model = FakeModel()
+    model = FakeModel(slots=2)
 
     def load_model(report: object) -> FakeModel:
         load(model)
