@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks import echo, jitter, model
+from benchmarks import echo, fidelity, jitter, model
 from benchmarks.report import Report
 from benchmarks.soak import command as soak
 from personaplex_ui.errors import PersonaplexError
@@ -23,7 +23,13 @@ class Command(Protocol):
     async def measure(self, given: argparse.Namespace) -> Report: ...
 
 
-COMMANDS: dict[str, Command] = {"echo": echo, "model": model, "soak": soak, "jitter": jitter}
+COMMANDS: dict[str, Command] = {
+    "echo": echo,
+    "model": model,
+    "fidelity": fidelity,
+    "soak": soak,
+    "jitter": jitter,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

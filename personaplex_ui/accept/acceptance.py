@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from time import perf_counter
 
-from personaplex_ui.accept.agreement import agreement
+from personaplex_ui.accept.agreement import Forced, agreement
 from personaplex_ui.accept.conversation import converse
 from personaplex_ui.accept.fidelity import NAME as INT8_NAME
 from personaplex_ui.accept.fidelity import on_fidelity
@@ -26,7 +26,7 @@ from personaplex_ui.accept.soak_findings import soak_findings, sound_finding
 from personaplex_ui.accept.soak_record import SoakRecord
 from personaplex_ui.accept.speech import caller_speech, frames_of, recorded_voice
 from personaplex_ui.accept.steps import FIDELITY, MACHINE, PARITY, SOAK, SOUND, TIMES
-from personaplex_ui.accept.teacher_forcing import Forced, forced_by_ours
+from personaplex_ui.accept.teacher_forcing import forced_as_in_calls
 from personaplex_ui.accept.weights import (
     files_of,
     free_memory,
@@ -151,7 +151,7 @@ class Acceptance:
         persona, sound = self._recorded_persona(model)
         talk = converse(model, persona, sound, Sampling(seed=SEED), self._running.tell)
         positions = talk.positions(model)
-        self._forced = positions, talk.prompt.shape[1], forced_by_ours(model, positions)
+        self._forced = positions, talk.prompt.shape[1], forced_as_in_calls(model, positions)
 
     def _as_the_reference(self, source: Source) -> None:
         """The second turn."""
@@ -186,7 +186,7 @@ class Acceptance:
         with self._running.step(FIDELITY):
             if self._forced is not None:
                 positions, first, forced = self._forced
-                agreed = agreement(forced_by_ours(model, positions), forced, first)
+                agreed = agreement(forced_as_in_calls(model, positions), forced, first)
                 self._running.add(FIDELITY, on_fidelity(agreed, self._int8))
 
     def _parity(self, model: PersonaPlexModel, source: Source) -> None:

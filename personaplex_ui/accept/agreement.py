@@ -6,7 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from personaplex_ui.accept.teacher_forcing import Floats, Forced
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """At each of ``n`` positions: the temporal transformer's hidden state ``[n, dim]``, the logits of the
+    next text token ``[n, text_card]`` and of the assistant's codebooks ``[n, 8, card]``. On the CPU: two
+    models may not fit a GPU together."""
+
+    hidden: Floats
+    text_logits: Floats
+    audio_logits: Floats
 
 
 @dataclass(frozen=True, slots=True)

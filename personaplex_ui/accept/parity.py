@@ -16,6 +16,7 @@ from personaplex_ui.accept.agreement import (
     HEADING,
     Agreement,
     Difference,
+    Forced,
     agreement,
     first_difference,
     rounding_of,
@@ -23,7 +24,7 @@ from personaplex_ui.accept.agreement import (
 from personaplex_ui.accept.conversation import Conversation, OnFrame, converse
 from personaplex_ui.accept.reference import Reference, prompt_frames_of
 from personaplex_ui.accept.report import OK, PROBLEM, WARNING, Finding
-from personaplex_ui.accept.teacher_forcing import Forced, forced_by_moshi, forced_by_ours, to_numpy
+from personaplex_ui.accept.teacher_forcing import forced_as_in_calls, forced_by_moshi, to_numpy
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
@@ -50,7 +51,7 @@ def compare_with_moshi(
     positions = theirs.positions(model)
     by_moshi = forced_by_moshi(model.language_model, positions)
     first = ours.prompt.shape[1]
-    agreed = agreement(forced_by_ours(model, positions), by_moshi, first)
+    agreed = agreement(forced_as_in_calls(model, positions), by_moshi, first)
     difference = first_difference(ours.said[:-1], theirs.said[:-1])
     if difference is not None:
         difference = measured(difference, by_moshi, first, dtype)

@@ -4,21 +4,18 @@ The same positions go through two models, so that a difference of one position d
 conversation. ``forced_by_ours`` is the one place here that knows the inside of ``runtime``.
 """
 
-from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from moshi.models.lm import LMModel
 from moshi.utils.compile import no_compile
 from torch import Tensor
 
+from personaplex_ui.accept.agreement import Forced
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.prefill import hidden_states
 from personaplex_ui.models.personaplex.runtime.prompt import Tokens
-
-Floats = npt.NDArray[np.float32]
+from personaplex_ui.models.personaplex.runtime.temporal import Temporal
 
 
 def to_numpy(tensor: Tensor) -> Any:
@@ -26,26 +23,20 @@ def to_numpy(tensor: Tensor) -> Any:
     return cast(Any, tensor.cpu()).numpy()
 
 
-@dataclass(frozen=True, slots=True)
-class Forced:
-    """At each of ``n`` positions: the temporal transformer's hidden state ``[n, dim]``, the logits of the
-    next text token ``[n, text_card]`` and of the assistant's codebooks ``[n, 8, card]``. On the CPU: two
-    models may not fit a GPU together."""
-
-    hidden: Floats
-    text_logits: Floats
-    audio_logits: Floats
-
-
 @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
-def forced_by_ours(model: PersonaPlexModel, positions: Tokens) -> Forced:
-    """By the app's own loop, with keys and values kept as in calls. ``positions`` ``[17, n + 1]`` from the
-    very beginning, at most a window of them; the last one is only what the one before it should have said."""
-    stepper = model.stepper
-    tokens = torch.from_numpy(positions).to(stepper.temporal.device)
-    inputs = stepper.temporal.embed(tokens[:, :-1].T)
-    hidden = hidden_states(stepper.temporal, inputs, stepper.options.int8_cache)
-    return _with_logits(model.language_model, tokens, hidden)
+def forced_by_ours(lm: LMModel, positions: Tokens, int8_cache: bool = False) -> Forced:
+    """By the app's own loop; ``int8_cache``: with keys and values as int8. ``positions`` ``[17, n + 1]`` from
+    the very beginning, at most a window of them; the last one is only what the one before it should have
+    said."""
+    temporal = Temporal(lm)
+    tokens = torch.from_numpy(positions).to(lm.device)
+    inputs = temporal.embed(tokens[:, :-1].T)
+    return _with_logits(lm, tokens, hidden_states(temporal, inputs, int8_cache))
+
+
+def forced_as_in_calls(model: PersonaPlexModel, positions: Tokens) -> Forced:
+    """As ``forced_by_ours``, with keys and values kept as ``model`` keeps them."""
+    return forced_by_ours(model.language_model, positions, model.stepper.options.int8_cache)
 
 
 @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]

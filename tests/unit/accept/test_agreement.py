@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from personaplex_ui.accept.agreement import Difference, agreement, cosines, first_difference, rounding_of
+from personaplex_ui.accept.agreement import (
+    Difference,
+    Forced,
+    agreement,
+    cosines,
+    first_difference,
+    rounding_of,
+)
 from personaplex_ui.accept.fidelity import on_fidelity
 from personaplex_ui.accept.report import OK, PROBLEM, WARNING, Verdict
-from personaplex_ui.accept.teacher_forcing import Forced
 
 DICE = np.random.default_rng(3)
 

@@ -9,13 +9,13 @@ import torch
 from moshi.models.compression import MimiModel
 
 from personaplex_ui.accept import parity
-from personaplex_ui.accept.agreement import Difference, agreement
+from personaplex_ui.accept.agreement import Difference, Forced, agreement
 from personaplex_ui.accept.conversation import Conversation, converse
 from personaplex_ui.accept.parity import GREEDY, compare_with_moshi, measured
 from personaplex_ui.accept.recorded_cases import compare_with_cases, read_cases
 from personaplex_ui.accept.report import OK, PROBLEM, WARNING
 from personaplex_ui.accept.speech import caller_speech, frames_of, recorded_voice
-from personaplex_ui.accept.teacher_forcing import Forced, forced_by_moshi, forced_by_ours
+from personaplex_ui.accept.teacher_forcing import forced_as_in_calls, forced_by_moshi
 from personaplex_ui.accept.weights import dtype_of, files_of, has_int8, kind_of_weights, quantized, whole
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.models.personaplex.loading.checkpoint import load_codec
@@ -66,7 +66,7 @@ def wrong_layer(model: PersonaPlexModel) -> Iterator[torch.Tensor]:
 
 def test_forced_tokens_are_those_that_were_chosen_greedily(model: PersonaPlexModel, talk: Conversation):
     """So positions, prompt and logits are the conversation's own."""
-    forced, first = forced_by_ours(model, talk.positions(model)), talk.prompt.shape[1]
+    forced, first = forced_as_in_calls(model, talk.positions(model)), talk.prompt.shape[1]
     chosen = np.concatenate([forced.text_logits[:, None].argmax(-1), forced.audio_logits.argmax(-1)], axis=1)
     assert chosen[first - 1 : first - 1 + FRAMES, 0].tolist() == talk.said[:, 0].tolist()
     assert chosen[first - 1 : first - 1 + FRAMES, 1].tolist() == talk.said[:, 1].tolist()
@@ -117,7 +117,7 @@ def test_other_weights_are_told_apart_position_by_position(
     positions = talk.positions(model)
     before = forced_by_moshi(model.language_model, positions)
     wrong_layer.add_(torch.roll(wrong_layer, 1, 0))
-    found = agreement(forced_by_ours(model, positions), before)
+    found = agreement(forced_as_in_calls(model, positions), before)
     assert found.text_top1 == 1.0
     assert found.audio_top1 < 0.95
 
@@ -127,7 +127,7 @@ def test_int8_weights_are_close_but_not_the_same(model: PersonaPlexModel, talk: 
     assert (has_int8(int8), kind_of_weights(int8), dtype_of(int8)) == (True, "int8", "float32")
     assert (has_int8(model), kind_of_weights(model)) == (False, "float32")
     positions = talk.positions(model)
-    found = agreement(forced_by_ours(model, positions), forced_by_ours(int8, positions))
+    found = agreement(forced_as_in_calls(model, positions), forced_as_in_calls(int8, positions))
     assert 0.999 < found.hidden_cosine < 0.9999999
 
 
