@@ -1,15 +1,10 @@
-"""Tries what Triton needs to build kernels at run time: a C compiler, headers, a folder to keep them in."""
+"""Finds what Triton would build GPU kernels with, without importing it."""
 
 import shutil
-import subprocess
-import sysconfig
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-COMPILED_WITHIN_SEC = 15.0
-SOURCE = "#include <stdlib.h>\n#include <Python.h>\nint answer(void) { return PY_MAJOR_VERSION; }\n"
-INSTALL = "On Debian and Ubuntu: apt install gcc libc6-dev python3-dev."
+from personaplex_ui import build_tools
 
 
 def compiler_trouble(environment: Mapping[str, str]) -> str:
@@ -18,42 +13,8 @@ def compiler_trouble(environment: Mapping[str, str]) -> str:
     Looks in the same places as Triton 3.5: ``CC``, else gcc, else clang; ``TRITON_CACHE_DIR``, else
     ``.triton/cache`` in ``TRITON_HOME`` or the user's home.
     """
-    return _build_trouble(environment) or _cache_trouble(environment)
-
-
-def _build_trouble(environment: Mapping[str, str]) -> str:
     path = environment.get("PATH")
     compiler = environment.get("CC") or shutil.which("gcc", path=path) or shutil.which("clang", path=path)
-    if compiler is None:
-        return f"There is no C compiler. {INSTALL}"
-    include = sysconfig.get_paths()["include"]
-    if not (Path(include) / "Python.h").is_file():
-        return f"Python's headers are not in {include}. {INSTALL}"
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "trial.c"
-        source.write_text(SOURCE, encoding="ascii")
-        command = [compiler, str(source), "-shared", "-fPIC", f"-I{include}", "-o", f"{folder}/trial.so"]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=COMPILED_WITHIN_SEC)
-        except (OSError, subprocess.SubprocessError) as error:
-            return f"The C compiler {compiler} cannot be run: {type(error).__name__}. {INSTALL}"
-    if done.returncode == 0:
-        return ""
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
-    first = lines[0] if lines else f"it ends with {done.returncode}"
-    why = next((error for line in lines if (error := line.partition("error: ")[2])), first)
-    return f"The C compiler {compiler} fails: {why.strip().rstrip('.')}. {INSTALL}"
-
-
-def _cache_trouble(environment: Mapping[str, str]) -> str:
     home = Path(environment.get("TRITON_HOME") or environment.get("HOME") or "~").expanduser()
-    folder = Path(environment.get("TRITON_CACHE_DIR") or home / ".triton" / "cache")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"0")
-    except OSError as error:
-        why = error.strerror or "it cannot be created"
-        step = "Set TRITON_CACHE_DIR to a folder that can be written."
-        return f"Kernels cannot be kept in {folder}: {why}. {step}"
-    return ""
+    cache = Path(environment.get("TRITON_CACHE_DIR") or home / ".triton" / "cache")
+    return build_tools.compiler_trouble(compiler) or build_tools.cache_trouble(cache)

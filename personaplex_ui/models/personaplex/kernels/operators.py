@@ -12,9 +12,9 @@ from typing import Any, cast
 import torch
 from torch.library import Library
 
-from personaplex_ui.models.personaplex.kernels.build_tools import triton_missing
 from personaplex_ui.models.personaplex.kernels.samples import SAMPLES
 from personaplex_ui.models.personaplex.kernels.trial import trouble_of
+from personaplex_ui.models.personaplex.kernels.triton_setup import triton_missing
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from personaplex_ui.models.personaplex.kernels.build_tools import build_trouble
+from personaplex_ui.models.personaplex.kernels.triton_setup import build_trouble
 
 AGREES = 0.02
 """Allowed deviation of what a kernel returns and writes. Rounding to bfloat16 makes 0.004."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from personaplex_ui.models.personaplex.kernels.build_tools import triton_missing
+from personaplex_ui.models.personaplex.kernels.triton_setup import triton_missing
 from tests.support.compiled_kernels import ARCHITECTURES, CASES, MUST_SPILL, Compiled, compile_all
 
 # One process compiles them all.

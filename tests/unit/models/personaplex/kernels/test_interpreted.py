@@ -2,7 +2,7 @@
 
 import pytest
 
-from personaplex_ui.models.personaplex.kernels.build_tools import triton_missing
+from personaplex_ui.models.personaplex.kernels.triton_setup import triton_missing
 from tests.support.interpreted_kernels import CASES, MUST_FAIL, run_all
 
 # One process runs them all.
