@@ -118,6 +118,13 @@ def too_wide() -> None:
     kernels.int8_linear(torch.empty(4, DIM), torch.empty(DIM, DIM, dtype=torch.int8), torch.empty(DIM))
 
 
+def depth() -> None:
+    from personaplex_ui.models.personaplex.kernels.gpu import step_attention as kernels
+
+    for step in (0, 1, 7):  # of which none is compiled by itself
+        kernels.step_attention(half(4, 3, 16, 64), half(6, 2, 16, 8, 64)[:4], step)
+
+
 CASES: dict[str, Callable[[], None]] = {
     "norm": norm,
     "gate": gate,
@@ -126,6 +133,7 @@ CASES: dict[str, Callable[[], None]] = {
     "many rows": lambda: linear(32, 3 * DIM, DIM),
     "a tick": lambda: ring(packed=False),
     "a tick, int8": lambda: ring(packed=True),
+    "depth": depth,
     "Mimi": mimi_ring,
 }
 MUST_SPILL = "too wide"

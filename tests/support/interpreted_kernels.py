@@ -17,7 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from personaplex_ui.models.personaplex.kernels import gating, int8_linear, norm, ring_twin
+from personaplex_ui.models.personaplex.kernels import gating, int8_linear, norm, ring_twin, step_attention
 from personaplex_ui.models.personaplex.kernels.ring_layout import (
     RingLayer,
     RingPositions,
@@ -93,6 +93,23 @@ def layers_row_by_row(dtype: torch.dtype) -> None:
     together = kernels.int8_linear(x, weight, scale)
     for rows in (1, 2, 7, 15):
         assert torch.equal(kernels.int8_linear(x[:rows], weight, scale), together[:rows])
+
+
+# Steps ----------------------------------------------------------------------------------------------------
+
+
+def steps(dtype: torch.dtype) -> None:
+    """One step after the other, each seeing what those before it have written."""
+    from personaplex_ui.models.personaplex.kernels.gpu import step_attention as kernels
+
+    for rows, heads, head_dim in ((1, 2, 16), (3, 1, 24)):
+        ours = drawn(rows + 1, 2, heads, 5, head_dim, dtype=dtype)[1:]
+        theirs = ours.clone()
+        for step in range(5):
+            qkv = drawn(rows, 3, heads, head_dim, dtype=dtype, seed=step)
+            given = kernels.step_attention(qkv, ours, step)
+            agree(given, step_attention.step_attention(qkv, theirs, step))
+            assert torch.equal(ours, theirs)
 
 
 # Rings ----------------------------------------------------------------------------------------------------
@@ -236,6 +253,7 @@ def _cases(dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
         "gates": gates,
         "layers": layers,
         "layers row by row": layers_row_by_row,
+        "steps": steps,
         "turning without pins": turning_without_pins,
         "attention without pins": attention_without_pins,
         "attention row by row": attention_row_by_row,

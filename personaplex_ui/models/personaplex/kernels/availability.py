@@ -3,10 +3,16 @@
 import torch
 
 # Each registers its operators.
-from personaplex_ui.models.personaplex.kernels import gating, int8_linear, norm, ring
+from personaplex_ui.models.personaplex.kernels import (
+    gating,
+    int8_linear,
+    norm,
+    ring,
+    step_attention,
+)
 from personaplex_ui.models.personaplex.kernels.operators import OPERATORS
 
-__all__ = ["gating", "int8_linear", "norm", "ring", "triton_trouble"]
+__all__ = ["gating", "int8_linear", "norm", "ring", "step_attention", "triton_trouble"]
 
 
 def triton_trouble(device: torch.device) -> str:

@@ -76,11 +76,16 @@ def _attention(packed: bool, t: int, pinned: bool) -> Sample:
     return sample
 
 
+def _step(device: torch.device) -> tuple[object, ...]:
+    return _drawn(device, 3, 3, 16, 64), _drawn(device, 3, 2, 16, 8, 64), 5
+
+
 SAMPLES: dict[str, tuple[Sample, ...]] = {
     "rms_norm": (_norm,),
     "add_rms_norm": (_add_norm,),
     "silu_mul": (_gate,),
     "int8_linear": tuple(_linear(rows, outputs) for rows in (3, 40) for outputs in (96, 2080)),
+    "step_attention": (_step,),
     "rope_and_store": (_rope(False), _rope(True)),
     "ring_attention": tuple(
         _attention(packed, t, pinned) for packed in (False, True) for t, pinned in ((1, True), (16, False))

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from moshi.models.lm import LMModel
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
+from personaplex_ui.models.personaplex.kernels.step_attention import step_attention
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.sampling import SamplingBatch, sample
 from personaplex_ui.models.personaplex.runtime.temporal import normalize
@@ -55,13 +55,9 @@ class Depth:
             x, normed = normalize(x, added, layer.norm1)
             attention, gating = layer.self_attn, layer.gating[step]
             projected: Tensor = attention.in_projs[step](normed)
-            qkv = projected.view(n, 3, self._heads, 1, self._head_dim)
-            cache = self._cache[number, :n]
-            cache[:, :, :, step : step + 1] = qkv[:, 1:]
-            seen = scaled_dot_product_attention(
-                qkv[:, 0], cache[:, 0, :, : step + 1], cache[:, 1, :, : step + 1]
-            )
-            x, normed = normalize(x, attention.out_projs[step](seen.reshape(n, -1)), layer.norm2)
+            qkv = projected.view(n, 3, self._heads, self._head_dim)
+            seen = step_attention(qkv, self._cache[number, :n], step)
+            x, normed = normalize(x, attention.out_projs[step](seen), layer.norm2)
             added = gating.linear_out(silu_mul(gating.linear_in(normed)))
         assert added is not None
         return x + added

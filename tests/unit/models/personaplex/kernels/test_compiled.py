@@ -34,6 +34,11 @@ def test_no_kernel_spills_its_registers(compiled: list[Compiled], architecture: 
     assert max(one.shared_bytes for one in found) <= SHARED_BYTES
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_steps_of_the_depth_transformer_share_one_kernel(compiled: list[Compiled], architecture: int):
+    assert len(of(compiled, architecture, "depth")) == 1
+
+
 def test_a_kernel_that_spills_is_found(compiled: list[Compiled]):
     (found,) = of(compiled, ARCHITECTURES[0], MUST_SPILL)
     assert found.spilled_bytes > 0

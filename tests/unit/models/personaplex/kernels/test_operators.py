@@ -8,7 +8,13 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from personaplex_ui.models.personaplex.kernels import gating, int8_linear, norm, ring
+from personaplex_ui.models.personaplex.kernels import (
+    gating,
+    int8_linear,
+    norm,
+    ring,
+    step_attention,
+)
 
 OPERATORS: Any = cast(Any, torch.ops).personaplex
 HEADS, HEAD_DIM, WINDOW = 2, 16, 8
@@ -31,6 +37,10 @@ CASES: dict[str, Case] = {
     "rms_norm": (OPERATORS.rms_norm.default, (X, torch.ones(32), 1e-8)),
     "add_rms_norm": (OPERATORS.add_rms_norm.default, (X, X + 1, torch.ones(32), 1e-8)),
     "silu_mul": (OPERATORS.silu_mul.default, (X,)),
+    "step_attention": (
+        OPERATORS.step_attention.default,
+        (QKV[:, 0], torch.randn(2, 2, HEADS, WINDOW, HEAD_DIM), 3),
+    ),
     "int8_linear": (OPERATORS.int8_linear.default, (X, WEIGHT, torch.ones(48))),
 }
 for kind in (torch.float32, torch.int8):
@@ -70,11 +80,14 @@ def test_on_a_pretended_gpu_each_is_one_operator():
         cache = torch.empty(2, 2, HEADS, WINDOW, HEAD_DIM, device="cuda", dtype=torch.bfloat16)
         positions = torch.empty(2, 1, device="cuda", dtype=torch.int64)
         angle = torch.empty(2, 1, HEAD_DIM // 2, device="cuda")
+        steps = torch.empty(2, 2, HEADS, WINDOW, HEAD_DIM, device="cuda", dtype=torch.bfloat16)
         qkv = torch.empty(2, 1, 3, HEADS, HEAD_DIM, device="cuda", dtype=torch.bfloat16)
         norm.rms_norm(x, angle.view(-1), 1e-8)
         norm.add_rms_norm(x, x, angle.view(-1), 1e-8)
         assert gating.silu_mul(x).shape == (2, 1, 16)
         assert int8_linear.int8_linear(x, weight, x.view(-1)).shape == (2, 1, 48)
+        seen_step = step_attention.step_attention(qkv.view(2, 3, HEADS, HEAD_DIM), steps, 7)
+        assert seen_step.shape == (2, HEADS * HEAD_DIM)
         layer = ring.RingLayer(*cache.unbind(0))
         turned = ring.Turns(angle, angle)
         q, q_pinned = ring.rope_and_store(qkv, turned, turned, layer, positions)
@@ -82,5 +95,6 @@ def test_on_a_pretended_gpu_each_is_one_operator():
         at = ring.RingPositions(positions, positions.view(-1), 5)
         given = ring.ring_attention(q, q_pinned, layer, at)
         assert (given.shape, given.device.type) == ((2, 1, HEADS * HEAD_DIM), "cuda")
-    names = ["rms_norm", "add_rms_norm", "silu_mul", "int8_linear", "rope_and_store", "ring_attention"]
+    names = ["rms_norm", "add_rms_norm", "silu_mul", "int8_linear", "step_attention", "rope_and_store"]
+    names += ["ring_attention"]
     assert seen.names == [f"personaplex::{name}" for name in names]
