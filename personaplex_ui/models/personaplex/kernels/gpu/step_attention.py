@@ -1,6 +1,6 @@
 # pyright: basic, reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false
 # Triton's language is Python for the parser only.
-"""One position's attention over a few before it: a program for each head, which keeps its key and value too."""
+"""A position's attention over a few before it: a program for each head, which keeps its key and value too."""
 
 import math
 
