@@ -15,11 +15,11 @@ from personaplex_ui.accept.conversation import converse
 from personaplex_ui.accept.fidelity import NAME as INT8_NAME
 from personaplex_ui.accept.fidelity import on_fidelity
 from personaplex_ui.accept.frame_times import time_frames
-from personaplex_ui.accept.machine import examine_machine, nothing_to_accept
+from personaplex_ui.accept.machine import examine_machine, loading_findings, nothing_to_accept
 from personaplex_ui.accept.options import Options
 from personaplex_ui.accept.parity import compare_with_moshi
 from personaplex_ui.accept.recorded_cases import compare_with_cases, read_cases
-from personaplex_ui.accept.report import NOT_RUN, OK, PROBLEM, Finding, Step
+from personaplex_ui.accept.report import NOT_RUN, PROBLEM, Finding, Step
 from personaplex_ui.accept.running import Running
 from personaplex_ui.accept.soak import soak
 from personaplex_ui.accept.soak_findings import soak_findings, sound_finding
@@ -31,7 +31,6 @@ from personaplex_ui.accept.weights import (
     files_of,
     free_memory,
     has_int8,
-    kind_of_weights,
     quantized,
     whole,
 )
@@ -111,7 +110,7 @@ class Acceptance:
         with self._running.step(MACHINE):
             begun = perf_counter()
             model = self._load(source, "the model as the settings say")
-            self._running.add(MACHINE, _on_loading(model, perf_counter() - begun))
+            self._running.add_all(MACHINE, loading_findings(model, perf_counter() - begun))
             return model
         return None
 
@@ -225,11 +224,3 @@ class Acceptance:
             finally:  # what an interrupted one has seen so far is told, too
                 self._running.add_all(SOAK, soak_findings(record))
                 self._running.add(SOUND, sound_finding(record.sound))
-
-
-def _on_loading(model: PersonaPlexModel, sec: float) -> Finding:
-    kind, memory_mb = kind_of_weights(model), model.memory_allocated_mb()
-    taken = f", {memory_mb:,.0f} MB of GPU memory" if memory_mb else ""
-    sentence = f"It was loaded in {sec:.1f} s, with {kind} weights, for {model.slots} callers{taken}."
-    data = {"seconds": sec, "weights": kind, "slots": model.slots, "gpu_mb": memory_mb}
-    return Finding("Loading", OK, f"{kind}, {model.slots} callers, {sec:.1f} s", sentence, data=data)

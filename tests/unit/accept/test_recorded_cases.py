@@ -1,7 +1,10 @@
 """Reading recorded conversations: what is there is read, what cannot be is told in a sentence."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from personaplex_ui.accept.recorded_cases import read_cases
 from personaplex_ui.errors import PersonaplexError
 from tests.support.parity import CASES, DATA, read_case
 
+ROOT = DATA.parents[1]
 RECORDED = DATA / "cases"
 
 
@@ -56,3 +60,58 @@ def test_what_is_missing_or_damaged_is_named(case: Path):
     assert f"The case {case} cannot be read" in refusal(case)
     (case / "case.json").write_text("{")
     assert f"The case {case} cannot be read" in refusal(case)
+
+
+THEIR_OFFLINE = """
+import sys
+import numpy as np
+
+class Tensor:
+    def __init__(self, numbers): self.numbers = numbers
+    def __getitem__(self, key): return Tensor(self.numbers[key])
+    def cpu(self): return self
+    def numpy(self): return self.numbers
+
+def decode_tokens_to_pcm(mimi, other_mimi, lm_gen, tokens):
+    return tokens
+
+def main():
+    assert "--greedy" in sys.argv and "--device" in sys.argv, sys.argv
+    for frame in range(4):
+        assert decode_tokens_to_pcm(None, None, None, Tensor(np.full((1, 17, 1), frame))) is not None
+"""
+
+
+def recorded(folder: Path, package: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "moshi").mkdir(parents=True)
+    (folder / "moshi" / "__init__.py").touch()
+    (folder / "moshi" / "offline.py").write_text(package)
+    user = RECORDED / "voice_preset" / "user.wav"
+    command = [sys.executable, str(ROOT / "scripts" / "record_reference.py"), str(folder / "case")]
+    command += ["--input-wav", str(user), "--text-prompt", "Be kind.", "--device", "cpu", *options]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=50)
+
+
+def test_what_the_script_for_nvidias_environment_records_can_be_read(tmp_path: Path):
+    """Tried by hand against NVIDIA's code, whose first frame still belongs to the prompt."""
+    done = recorded(tmp_path, THEIR_OFFLINE, "--voice-prompt", "NATF0.pt")
+    assert done.returncode == 0, done.stderr
+    [case] = read_cases(tmp_path / "case")
+    assert case.said.tolist() == [[frame] * 9 for frame in (1, 2, 3)]
+    assert (case.voice, case.text_prompt, case.dtype) == ("NATF0", "Be kind.", "bfloat16")
+
+
+def test_a_voice_of_ones_own_is_part_of_the_case(tmp_path: Path):
+    voices = RECORDED / "custom_voice_no_prompt"
+    options = ("--voice-prompt", "voice.wav", "--voice-prompt-dir", str(voices))
+    assert recorded(tmp_path, THEIR_OFFLINE, *options).returncode == 0
+    [case] = read_cases(tmp_path / "case")
+    assert case.voice == tmp_path / "case" / "voice.wav"
+    assert (tmp_path / "case" / "voice.wav").read_bytes() == (voices / "voice.wav").read_bytes()
+
+
+def test_the_script_tells_where_nvidias_package_is_missing(tmp_path: Path):
+    done = recorded(tmp_path, "", "--voice-prompt", "NATF0.pt")
+    assert done.returncode == 1
+    assert "no moshi of NVIDIA's" in done.stderr
