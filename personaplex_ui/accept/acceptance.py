@@ -30,7 +30,9 @@ from personaplex_ui.accept.teacher_forcing import forced_as_in_calls
 from personaplex_ui.accept.weights import (
     files_of,
     free_memory,
+    gpu_of,
     has_int8,
+    kinds_of_numbers,
     quantized,
     whole,
 )
@@ -69,11 +71,13 @@ class Acceptance:
         self._cases = read_cases(options.reference) if options.reference else []
         self._voices = gather_voices(settings)
         self._slots = 1
+        self._gpu = ""
+        """Its UUID."""
         self._int8 = False
         """Whether the model of the settings has int8 weights."""
-        self._forced: tuple[Tokens, int, Forced] | None = None
-        """Step c's positions, the first of the conversation itself, and what the model of the settings
-        says."""
+        self._forced: tuple[Tokens, int, Forced, str] | None = None
+        """Step c's positions, the first of the conversation itself, what the model of the settings says
+        there, and what kinds of numbers it has."""
 
     def run(self) -> None:
         if self._machine():
@@ -119,7 +123,7 @@ class Acceptance:
         model = self._load_timed(source)
         if model is None:
             return False
-        self._slots, self._int8 = model.slots, has_int8(model)
+        self._slots, self._int8, self._gpu = model.slots, has_int8(model), gpu_of(model)
         with self._running.step(FIDELITY):
             self._force_conversation(model)
         if model.clips_only:
@@ -150,7 +154,8 @@ class Acceptance:
         persona, sound = self._recorded_persona(model)
         talk = converse(model, persona, sound, Sampling(seed=SEED), self._running.tell)
         positions = talk.positions(model)
-        self._forced = positions, talk.prompt.shape[1], forced_as_in_calls(model, positions)
+        forced = forced_as_in_calls(model, positions)
+        self._forced = positions, talk.prompt.shape[1], forced, kinds_of_numbers(model)
 
     def _as_the_reference(self, source: Source) -> None:
         """The second turn."""
@@ -184,9 +189,9 @@ class Acceptance:
     def _fidelity(self, model: PersonaPlexModel) -> None:
         with self._running.step(FIDELITY):
             if self._forced is not None:
-                positions, first, forced = self._forced
+                positions, first, forced, kinds = self._forced
                 agreed = agreement(forced_as_in_calls(model, positions), forced, first)
-                self._running.add(FIDELITY, on_fidelity(agreed, self._int8))
+                self._running.add(FIDELITY, on_fidelity(agreed, kinds, kinds_of_numbers(model)))
 
     def _parity(self, model: PersonaPlexModel, source: Source) -> None:
         self._running.begin(PARITY, "comparing with plain moshi")
@@ -219,8 +224,8 @@ class Acceptance:
         self._running.begin(SOAK, f"a soak of {minutes:g} minutes")
         with self._running.step(SOAK):
             try:
-                persona = self._usual_persona()
-                asyncio.run(soak(load, self._slots, persona, self._speech, record, self._running.tell))
+                persona, tell = self._usual_persona(), self._running.tell
+                asyncio.run(soak(load, self._slots, persona, self._speech, record, tell, self._gpu))
             finally:  # what an interrupted one has seen so far is told, too
                 self._running.add_all(SOAK, soak_findings(record))
                 self._running.add(SOUND, sound_finding(record.sound))

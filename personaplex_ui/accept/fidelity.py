@@ -21,8 +21,8 @@ LISTEN = (
 )
 
 
-def on_fidelity(agreed: Agreement, int8_first: bool) -> Finding:
-    """``int8_first``: whose conversation it was, that of the model with int8 weights or of the other."""
+def on_fidelity(agreed: Agreement, here: str, there: str) -> Finding:
+    """``here``: what is in int8 in the model whose conversation it was; ``there``: in the other."""
     measured = (
         (agreed.hidden_cosine, *COSINES),
         (agreed.text_top1, *TEXT_TOP1),
@@ -33,10 +33,10 @@ def on_fidelity(agreed: Agreement, int8_first: bool) -> Finding:
     else:
         verdict = OK if all(value >= good for value, good, _ in measured) else WARNING
     sentence = (
-        f"At {agreed.positions} positions of a conversation that the model with "
-        f"{'int8' if int8_first else 'whole'} weights had, the hidden states have a mean cosine of "
-        f"{agreed.hidden_cosine:.5f}, the text's likeliest token is the same in {agreed.text_top1:.1%}, the "
-        f"sound's in {agreed.audio_top1:.1%}."
+        f"A conversation of the model with {here} was given to it and to the one with {there}. At "
+        f"{agreed.positions} positions their hidden states have a mean cosine of {agreed.hidden_cosine:.5f}; "
+        f"the text's likeliest token is the same in {agreed.text_top1:.1%}, the sound's in "
+        f"{agreed.audio_top1:.1%}."
     )
     number = f"cosine {agreed.hidden_cosine:.5f}, text {agreed.text_top1:.1%}, audio {agreed.audio_top1:.1%}"
     step = "" if verdict is OK else LISTEN

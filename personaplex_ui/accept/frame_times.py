@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from personaplex_ui.accept.report import NOT_RUN, OK, PROBLEM, WARNING, Finding
+from personaplex_ui.accept.report import OK, PROBLEM, WARNING, Finding
 from personaplex_ui.accept.speech import frames_of
 from personaplex_ui.audio.frames import FRAME_SEC, Samples
 from personaplex_ui.engine.speech_model import Persona, PreparedPersona, Sampling, complete
@@ -74,27 +74,37 @@ def time_frames(
     numbers = counts(model.slots)
     timings: list[Timing] = []
     yield _on_persona(model, persona)
-    full, missing = Persona(persona.voice, filling_role(model, persona.voice)), ""
-    for done, (window, who) in enumerate(((EARLY, persona), (FULL, full))):
-        try:
-            prepared = complete(model.prepare(who))
-            settling = WARM_UP_FRAMES if window == EARLY else FILLING_FRAMES
-            for timing in _timed(model, prepared, window, numbers, speech, frames, settling):
-                timings.append(timing)
-                tell((done + timing.callers / numbers[-1]) / 2)
-        except torch.OutOfMemoryError:
-            missing = f"The GPU's memory did not suffice for {numbers[-1]} callers with a {window} window."
-        finally:
-            for slot in range(model.slots):
-                model.leave(slot)
-            model.recover()
-    if timings:
-        yield _on_timings(timings, numbers[-1])
-    if missing:
-        step = (
-            "The soak below shows calls that fill their windows by talking. If it fails too, lower MAX_CALLS."
-        )
-        yield Finding("Frame times, all windows", NOT_RUN, "", missing, step)
+    for timing in _all_timings(model, persona, numbers, speech, frames):
+        timings.append(timing)
+        tell(len(timings) / (2 * len(numbers)))
+    yield _on_timings(timings, numbers[-1])
+
+
+def _all_timings(
+    model: PersonaPlexModel, persona: Persona, numbers: Sequence[int], speech: Samples, frames: int
+) -> Iterator[Timing]:
+    try:
+        yield from _timed(model, complete(model.prepare(persona)), EARLY, numbers, speech, frames)
+    finally:
+        _leave_all(model)
+    full = Persona(persona.voice, filling_role(model, persona.voice))
+    left = list(numbers)
+    try:
+        for timing in _timed(model, complete(model.prepare(full)), FULL, numbers, speech, frames):
+            left.remove(timing.callers)
+            yield timing
+    except torch.OutOfMemoryError:
+        pass  # a prepared window takes as much memory as a caller's, for which there may be no room
+    finally:
+        _leave_all(model)
+    for callers in left:
+        yield _timing(callers, FULL, [1_000 * sec for sec in model.stepper.measure(callers, frames)])
+
+
+def _leave_all(model: PersonaPlexModel) -> None:
+    for slot in range(model.slots):
+        model.leave(slot)
+    model.recover()
 
 
 def _timed(
@@ -104,7 +114,6 @@ def _timed(
     numbers: Sequence[int],
     speech: Samples,
     frames: int,
-    settling: int,
 ) -> Iterator[Timing]:
     on = 0
     for callers in numbers:
@@ -112,14 +121,18 @@ def _timed(
             model.join(slot, prepared, Sampling(seed=slot))
         on = callers
         times: list[float] = []
-        for number in range(-settling, frames):
+        for number in range(-(WARM_UP_FRAMES if window == EARLY else FILLING_FRAMES), frames):
             heard = {slot: frames_of(speech, 1, 7 * slot + number)[0] for slot in range(callers)}
             started = perf_counter()
             model.step(heard)  # returns the sound, so the GPU is done
             if number >= 0:
                 times.append(1_000 * (perf_counter() - started))
-        p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
-        yield Timing(callers, window, frames, p50, p95, p99)
+        yield _timing(callers, window, times)
+
+
+def _timing(callers: int, window: str, ms: Sequence[float]) -> Timing:
+    p50, p95, p99 = (float(value) for value in np.percentile(ms, (50, 95, 99)))
+    return Timing(callers, window, len(ms), p50, p95, p99)
 
 
 def _on_persona(model: PersonaPlexModel, persona: Persona) -> Finding:

@@ -9,6 +9,7 @@ import gc
 import time
 from collections.abc import Callable
 
+from personaplex_ui.accept.gpu_condition import read_condition
 from personaplex_ui.accept.host_memory import resident_mb
 from personaplex_ui.accept.soak_caller import Manner, SoakCaller
 from personaplex_ui.accept.soak_record import MemoryUse, SoakRecord, Tick
@@ -17,6 +18,7 @@ from personaplex_ui.engine.engine import Engine, EngineState, LoadModel
 from personaplex_ui.engine.speech_model import Persona
 
 LOOK_EVERY_SEC = 1.0
+GPU_EVERY_SEC = 10.0
 LOADS_WITHIN_SEC = 3_600.0
 STAY_SEC = 60.0
 LONGEST_STAY_SHARE = 0.25
@@ -33,9 +35,11 @@ async def soak(
     speech: Samples,
     record: SoakRecord,
     tell: Callable[[float], None],
+    gpu: str = "",
 ) -> None:
     """Fill ``record`` for ``record.wanted_sec`` seconds. ``load`` runs on the engine's thread. Cancellation
-    ends it early and leaves what was seen in ``record``."""
+    ends it early and leaves what was seen in ``record``. ``gpu``: the UUID of the GPU, to watch its
+    temperature."""
     engine = Engine(load, max_calls)
     begun = time.perf_counter()
     await engine.start()
@@ -48,7 +52,11 @@ async def soak(
         record.slots = engine.model.slots
         gc.collect()
         gc.freeze()  # as the app does once a model is loaded
-        await _calls(engine, persona, speech, record, tell)
+        watching = asyncio.create_task(_watch_gpu(gpu, record))
+        try:
+            await _calls(engine, persona, speech, record, tell)
+        finally:
+            watching.cancel()
     finally:
         gc.unfreeze()
         record.restarts = engine.restarts
@@ -59,6 +67,15 @@ async def _until_loaded(engine: Engine) -> None:
     async with asyncio.timeout(LOADS_WITHIN_SEC):
         while engine.state is EngineState.LOADING:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0.05)
+
+
+async def _watch_gpu(gpu: str, record: SoakRecord) -> None:
+    while gpu:
+        condition = await asyncio.to_thread(read_condition, gpu, record.seconds)
+        if condition is None:
+            return
+        record.gpu.append(condition)
+        await asyncio.sleep(GPU_EVERY_SEC)
 
 
 async def _calls(

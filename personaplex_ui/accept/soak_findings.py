@@ -21,6 +21,11 @@ GROWTHS_MB = 50.0, 200.0
 """In the second half. Calls keep levels and transcripts (2 MB in five minutes for eight), and this test the
 numbers of their sound (0.3 MB for each call)."""
 
+SLOWER_SHARE = 0.85
+"""Of the clock at the beginning: a card that has become so much slower throttles."""
+
+HOT = "Cool it better, or raise its power limit: nvidia-smi -q -d PERFORMANCE,POWER,TEMPERATURE says which."
+
 SHORTEST_FOR_MEMORY_SEC = 240.0
 """Before that a process is still growing to its size."""
 
@@ -39,6 +44,7 @@ def soak_findings(record: SoakRecord) -> Iterator[Finding]:
     yield from (_on_ticks(record), _on_frames(record), _on_calls(record))
     yield from _on_personas(record)
     yield from (_on_drift(record), _on_memory(record))
+    yield from _on_gpu(record)
 
 
 def _graded(value: float, limits: tuple[float, float]) -> Verdict:
@@ -146,6 +152,26 @@ def _growth(values: Sequence[float], uses: Sequence[MemoryUse]) -> float:
     past = at_sec - at_sec.mean()
     slope = float(np.dot(past, np.asarray(values)) / np.dot(past, past))
     return slope * float(at_sec[-1] - at_sec[0])
+
+
+def _on_gpu(record: SoakRecord) -> Iterator[Finding]:
+    if len(record.gpu) < 2:
+        return
+    # A fifth at each end: the clock changes from moment to moment.
+    edge = max(1, len(record.gpu) // 5)
+    first, last = (median(use.clock_mhz for use in part) for part in (record.gpu[:edge], record.gpu[-edge:]))
+    hottest = max(use.celsius for use in record.gpu)
+    watts = max(use.watts for use in record.gpu)
+    sentence = (
+        f"At most {hottest:.0f} degrees Celsius and {watts:.0f} W; its clock was {first:,.0f} MHz at the "
+        f"beginning and {last:,.0f} MHz at the end."
+    )
+    verdict = OK if last >= SLOWER_SHARE * first else WARNING
+    data = {"celsius": hottest, "watts": watts, "first_mhz": first, "last_mhz": last}
+    number = f"{hottest:.0f} °C, {last / first:.0%} of its clock"
+    yield Finding(
+        "The GPU under load", verdict, number, sentence, HOT if verdict is not OK else "", data=data
+    )
 
 
 # Sound ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from personaplex_ui.accept.gpu_condition import GpuCondition
 from personaplex_ui.accept.sound_health import Health
 
 
@@ -52,6 +53,7 @@ class SoakRecord:
     restarts: int = 0
     ticks: list[Tick] = field(default_factory=list[Tick])
     memory: list[MemoryUse] = field(default_factory=list[MemoryUse])
+    gpu: list[GpuCondition] = field(default_factory=list[GpuCondition])
     calls: list[CallRecord] = field(default_factory=list[CallRecord])
     sound: list[Health] = field(default_factory=list[Health])
 

@@ -47,6 +47,18 @@ def files_of(source: Source) -> CheckpointFiles:
     return find_checkpoint(source.repo, source.revision, Hub(token=source.token), unheard, unchecked)
 
 
+def kinds_of_numbers(model: PersonaPlexModel) -> str:
+    """``int8 weights, float32 keys and values``."""
+    cache = "int8" if model.stepper.options.int8_cache else dtype_of(model)
+    return f"{kind_of_weights(model)} weights, {cache} keys and values"
+
+
+def gpu_of(model: PersonaPlexModel) -> str:
+    """The UUID of its GPU, as NVIDIA's tools know it; empty on a CPU."""
+    device = model.language_model.device
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else ""
+
+
 def free_memory() -> None:
     """After the last reference to a model is gone."""
     gc.collect()

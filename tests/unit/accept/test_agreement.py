@@ -88,7 +88,8 @@ def test_the_worst_of_three_numbers_decides_on_int8(
     one = agreement(drawn(), drawn())
     found = on_fidelity(
         type(one)(one.positions, hidden, hidden, hidden, hidden, text_top1=text, audio_top1=audio),
-        int8_first=True,
+        "int8 weights",
+        "whole ones",
     )
     assert found.verdict is verdict
     assert bool(found.next_step) is (verdict is not OK)

@@ -8,7 +8,7 @@ import pytest
 
 from personaplex_ui.accept import frame_times
 from personaplex_ui.accept.frame_times import Timing, counts, filling_role, time_frames
-from personaplex_ui.accept.report import NOT_RUN, OK, PROBLEM, WARNING, Finding, Verdict
+from personaplex_ui.accept.report import OK, PROBLEM, WARNING, Finding, Verdict
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples
 from personaplex_ui.engine.speech_model import Persona, Prepared, PromptSize, Sampling
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
@@ -23,6 +23,8 @@ class Stepped:
         self.slots = slots
         self.on: dict[int, Persona] = {}
         self.now = 0.0
+        self.measured: list[int] = []
+        self.stepper = self
         self._ms = ms
         self._full_at = full_at
 
@@ -44,6 +46,11 @@ class Stepped:
     def step(self, heard: Mapping[int, Frame]) -> None:
         assert sorted(heard) == sorted(self.on)
         self.now += self._ms[len(heard)] / 1_000
+
+    def measure(self, callers: int, ticks: int) -> list[float]:
+        assert self.on == {}
+        self.measured.append(callers)
+        return [0.007] * ticks
 
     def leave(self, slot: int) -> None:
         self.on.pop(slot, None)
@@ -96,10 +103,15 @@ def test_the_slowest_number_of_callers_decides(
     assert found["A persona"].number == "1.00 s"
 
 
-def test_a_full_gpu_leaves_what_was_measured(monkeypatch: pytest.MonkeyPatch):
-    found = timed(Stepped(4, dict.fromkeys((1, 2, 4), 20.0), full_at=2), monkeypatch)
-    assert len(found["Frame times"].table) == 1 + 3 + 2
-    assert found["Frame times, all windows"].verdict is NOT_RUN
+def test_without_room_for_a_prepared_window_the_tick_is_measured_alone(monkeypatch: pytest.MonkeyPatch):
+    model = Stepped(4, dict.fromkeys((1, 2, 4), 20.0), full_at=2)
+    times = timed(model, monkeypatch)["Frame times"]
+    assert [row[:3] for row in times.table[4:]] == [
+        ("1", "full", "20.0"),
+        ("2", "full", "20.0"),
+        ("4", "full", "7.0"),
+    ]
+    assert model.measured == [4]
 
 
 def test_a_row_tells_percentiles_and_the_share_of_a_frame():

@@ -1,9 +1,11 @@
 """What a soak is judged by: made-up soaks of half an hour with one thing wrong each."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from personaplex_ui.accept.gpu_condition import GpuCondition, read_condition
 from personaplex_ui.accept.report import NOT_RUN, OK, PROBLEM, WARNING, Verdict
 from personaplex_ui.accept.soak_findings import soak_findings, sound_finding
 from personaplex_ui.accept.soak_record import CallRecord, MemoryUse, SoakRecord, Tick, drift_ms
@@ -17,7 +19,9 @@ def record(late: int = 0, growth_mb: float = 0.0, call: CallRecord = CALL, resta
     ticks = [Tick(0.08 * n, 0.09 if n < late else 0.05, 4) for n in range(22_500)]
     memory = [MemoryUse(float(s), 14_000.0 + growth_mb * s / 1_800, 3_000.0) for s in range(1_800)]
     calls = [CALL, call]
-    return SoakRecord(1_800.0, 1_800.0, 4, 60.0, "", restarts, ticks, memory, calls, [HEALTHY])
+    return SoakRecord(
+        1_800.0, 1_800.0, 4, 60.0, restarts=restarts, ticks=ticks, memory=memory, calls=calls, sound=[HEALTHY]
+    )
 
 
 def verdicts(soaked: SoakRecord) -> dict[str, Verdict]:
@@ -51,6 +55,36 @@ def test_one_thing_wrong_is_that_one_finding(soaked: SoakRecord, name: str, verd
     assert {other for other, its in found.items() if its is not OK} == {name}
     assert found[name] is verdict
     assert all(finding.next_step for finding in soak_findings(soaked) if finding.verdict is not OK)
+
+
+@pytest.mark.parametrize(("last_mhz", "verdict"), [(1_900.0, OK), (1_200.0, WARNING)])
+def test_a_gpu_that_slows_down_is_told(last_mhz: float, verdict: Verdict):
+    hot = record()
+    assert "The GPU under load" not in verdicts(hot)
+    clocks = [2_000.0] * 90 + [last_mhz] * 90
+    hot.gpu = [GpuCondition(10.0 * n, 40.0 + n / 4, mhz, 70.0) for n, mhz in enumerate(clocks)]
+    [found] = [finding for finding in soak_findings(hot) if finding.name == "The GPU under load"]
+    assert (found.verdict, found.number) == (verdict, f"85 °C, {last_mhz / 2_000:.0%} of its clock")
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [("61, 1905, 68.42\n", (61.0, 1905.0, 68.42)), ("61, 1905, [N/A]\n", None), ("", None)],
+)
+def test_what_nvidias_tool_prints(printed: str, expected: tuple[float, ...] | None):
+    def run(command: Sequence[str]) -> str:
+        assert "--id=GPU-1" in command
+        return printed
+
+    found = read_condition("GPU-1", 5.0, run)
+    assert (found and (found.celsius, found.clock_mhz, found.watts)) == expected
+
+
+def test_without_nvidias_tool_nothing_is_known():
+    def run(command: Sequence[str]) -> str:
+        raise FileNotFoundError
+
+    assert read_condition("GPU-1", 5.0, run) is None
 
 
 def test_too_short_says_nothing_of_memory_and_drift():
