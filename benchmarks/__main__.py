@@ -9,6 +9,7 @@ from typing import Protocol
 from benchmarks import echo, fidelity, jitter, model
 from benchmarks.report import Report
 from benchmarks.soak import command as soak
+from benchmarks.ticks import command as ticks
 from personaplex_ui.errors import PersonaplexError
 
 
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "fidelity": fidelity,
     "soak": soak,
     "jitter": jitter,
+    "ticks": ticks,
 }
 
 
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         added = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_arguments(added)
         added.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    given = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(words, argparse.Namespace(words=words))
     try:
         report = asyncio.run(COMMANDS[given.command].measure(given))
     except PersonaplexError as refused:

@@ -127,12 +127,12 @@ def _growth_by_call(model: PersonaPlexModel, prefill: PrefillState, setup: Setup
     return growth
 
 
-def machine_of(setup: Setup) -> Machine:
-    is_gpu = setup.device.type == "cuda"
+def machine_of(device: torch.device, dtype: torch.dtype) -> Machine:
+    is_gpu = device.type == "cuda"
     return Machine(
-        device=str(setup.device),
-        device_name=torch.cuda.get_device_name(setup.device) if is_gpu else _processor(),
-        dtype=str(setup.dtype).removeprefix("torch."),
+        device=str(device),
+        device_name=torch.cuda.get_device_name(device) if is_gpu else _processor(),
+        dtype=str(dtype).removeprefix("torch."),
         threads=torch.get_num_threads(),
         python=platform.python_version(),
         torch=version("torch"),

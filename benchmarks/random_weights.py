@@ -20,6 +20,8 @@ from moshi.models.loaders import (
 from torch import Tensor
 
 from personaplex_ui.models.personaplex.loading.checkpoint import empty_language_model
+from personaplex_ui.models.personaplex.loading.checkpoint_files import Config
+from personaplex_ui.models.personaplex.loading.int8 import quantize_layers, read_quantized
 from personaplex_ui.models.personaplex.loading.model_sizes import PERSONAPLEX_7B
 from personaplex_ui.models.personaplex.loading.preset_voices import RING_POSITIONS
 from personaplex_ui.models.personaplex.runtime.prompt import (
@@ -45,7 +47,36 @@ SMALL: dict[str, Any] = PERSONAPLEX_7B | {
 }
 """0.67e9 parameters with all 16 depth steps: the largest that two CPU cores step in half a second."""
 
-SIZES: dict[str, dict[str, Any]] = {"small": SMALL, "7b": PERSONAPLEX_7B}
+TENTH: dict[str, Any] = SMALL | {
+    "dim": 512,
+    "num_heads": 8,
+    "num_layers": 8,
+    "depformer_dim": 256,
+    "depformer_num_heads": 4,
+    "depformer_num_layers": 4,
+    "depformer_dim_feedforward": int(4.125 * 256),
+}
+"""0.12e9 parameters."""
+
+TINY: dict[str, Any] = TENTH | {
+    "dim": 64,
+    "num_heads": 2,
+    "num_layers": 2,
+    "context": 160,
+    "depformer_dim": 32,
+    "depformer_num_heads": 2,
+    "depformer_num_layers": 2,
+    "depformer_dim_feedforward": 132,
+}
+"""Steps in some milliseconds."""
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": TINY,
+    "0.1b": TENTH,
+    "0.5b": SMALL,
+    "small": SMALL,
+    "7b": PERSONAPLEX_7B,
+}
 
 VOICE_NAME = "RANDOM"
 VOICE_POSITIONS = 50
@@ -56,15 +87,29 @@ ROLE = " ".join(f"word{number}" for number in range(58))
 
 
 def random_language_model(
-    arguments: dict[str, Any], device: torch.device, dtype: torch.dtype, seed: int, shared: LMModel | None
+    arguments: dict[str, Any],
+    device: torch.device,
+    dtype: torch.dtype,
+    seed: int,
+    shared: LMModel | None,
+    int8: bool = False,
 ) -> LMModel:
-    """With ``arguments`` as ``LMModel`` takes them. Tensors that ``shared`` has too are the same memory."""
+    """With ``arguments`` as ``LMModel`` takes them. Tensors that ``shared`` has too are the same memory.
+    ``int8``: those that the app can quantize are."""
     model = empty_language_model(arguments, dtype)
+    quantized = quantize_layers(model) if int8 else {}
     dice = torch.Generator(device).manual_seed(seed)
     have: Mapping[str, Tensor] = shared.state_dict() if shared is not None else {}
     state: dict[str, Tensor] = {}
     for name, empty in model.state_dict().items():
-        state[name] = have[name] if name in have else _random(name, empty, device, dice)
+        if name in quantized:
+            drawn = _random(name, empty.to(torch.float32), device, dice)
+            scale = name.removesuffix("weight") + "scale"
+            state[name], state[scale] = read_quantized(
+                lambda first, count, drawn=drawn: drawn[first : first + count], empty.shape, device, dtype
+            )
+        elif name not in state:
+            state[name] = have[name] if name in have else _random(name, empty, device, dice)
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
 
@@ -76,11 +121,11 @@ def _random(name: str, empty: Tensor, device: torch.device, dice: torch.Generato
     return tensor.normal_(0.0, 1.0 / math.sqrt(empty.shape[-1]), generator=dice)
 
 
-def random_mimi(device: torch.device, seed: int) -> MimiModel:
-    """Full-size Mimi in float32; the same for the same seed."""
+def random_mimi(device: torch.device, seed: int, config: Config | None = None) -> MimiModel:
+    """Mimi in float32, full-size unless there is a ``config``; the same for the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mimi = get_mimi(None, device="cpu", num_codebooks=CODEBOOKS)
+        mimi = get_mimi(None, cast(Any, config), device="cpu", num_codebooks=CODEBOOKS)
         for name, tensor in mimi.named_buffers():
             # Empty codebooks would turn any sound into the same codes.
             if name.endswith("embedding_sum"):

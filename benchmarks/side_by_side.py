@@ -47,7 +47,7 @@ def measure_model(setup: Setup) -> ModelReport:
     reference = _cost(frames, "reference", 1)
     return ModelReport(
         size=setup.size,
-        machine=machine_of(setup),
+        machine=machine_of(setup.device, setup.dtype),
         seed=setup.seed,
         parameters=pair.parameters,
         reference_parameters=pair.reference_parameters,

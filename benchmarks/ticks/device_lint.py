@@ -19,8 +19,8 @@ class Tick(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeviceLint:
-    """What two ticks, one after the other, showed. ``replaced``: the paths of tensors of the stepper that are
-    others after a tick; ``changed``: operators whose shapes differ between the two ticks."""
+    """What two ticks, one after the other, showed. ``trace``: of the second. ``replaced``: the paths of
+    tensors of the stepper that are others after it; ``changed``: how the ticks differ."""
 
     trace: TickTrace
     replaced: tuple[str, ...]
@@ -45,17 +45,18 @@ def lint(tick: Tick) -> DeviceLint:
     Raises:
         NotCapturable: a shape depends on data, so that the tick cannot even be pretended.
     """
-    tick.traced_step()  # what is made once is made
+    first = tick.traced_step()  # also makes what is made once
     before = held_tensors(tick.stepper)
-    first = tick.traced_step()
-    after = held_tensors(tick.stepper)
     second = tick.traced_step()
-    return DeviceLint(first, tuple(replaced(before, after)), tuple(_changes(first, second)))
+    after = held_tensors(tick.stepper)
+    return DeviceLint(second, tuple(replaced(before, after)), tuple(_changes(first, second)))
 
 
 def _changes(first: TickTrace, second: TickTrace) -> list[str]:
-    if len(first.shapes) != len(second.shapes):
-        return [f"{len(first.shapes)} operators, then {len(second.shapes)}"]
-    pairs = zip(first.shapes, second.shapes, strict=True)
-    changed = [f"{one[0]} returned {one[1]}, then {other[1]}" for one, other in pairs if one != other]
-    return [f"{len(changed)} operators have other shapes in the next tick: {changed[0]}"] if changed else []
+    if len(first.calls) != len(second.calls):
+        return [f"{len(first.calls)} operators, then {len(second.calls)}"]
+    pairs = zip(first.calls, second.calls, strict=True)
+    changed = [f"{one}, then {other}" for one, other in pairs if one != other]
+    if not changed:
+        return []
+    return [f"{len(changed)} operators are called otherwise in the next tick: {changed[0]}"]

@@ -35,6 +35,12 @@ class GuardlessIndexing(TorchFunctionMode):
                 return _write(*args)
             case "__invert__" | "bitwise_not":
                 return aten.bitwise_not.default(args[0])
+            case "contiguous" if not args[0].is_contiguous():
+                return aten.clone.default(args[0], memory_format=torch.contiguous_format)
+            case "contiguous":
+                return args[0]
+            case "nonzero":
+                return aten.nonzero.default(args[0])
             case "copy_":
                 return aten.copy_.default(*args, **kwargs)
             case "scaled_dot_product_attention":

@@ -10,6 +10,7 @@ from torch.nn import Module, Parameter
 
 from benchmarks.ticks.pretended_device import DEVICE
 from personaplex_ui.models.personaplex.loading.checkpoint import empty_codec, empty_language_model
+from personaplex_ui.models.personaplex.loading.checkpoint_files import Config
 from personaplex_ui.models.personaplex.loading.int8 import quantize_layers
 from personaplex_ui.models.personaplex.loading.model_sizes import Sizes
 
@@ -24,9 +25,9 @@ def pretended_language_model(arguments: dict[str, Any], dtype: torch.dtype, int8
     return _pretended(model)
 
 
-def pretended_mimi() -> MimiModel:
-    """Full-size Mimi in float32. Call it within ``pretended_device``."""
-    return _pretended(empty_codec(None))
+def pretended_mimi(config: Config | None = None) -> MimiModel:
+    """Mimi in float32, full-size unless there is a ``config``. Call it within ``pretended_device``."""
+    return _pretended(empty_codec(config))
 
 
 def _pretended(model: Model) -> Model:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.ticks.capturable import NotCapturable, operator_name, tensors_in, why_not_capturable
@@ -27,7 +28,8 @@ class TickTrace(TorchDispatchMode):
     ``operators``: those that were launched, by part and name; without views, allocations and what happens on
     the host alone. ``outside``: the same for what is done before and after the captured part.
     ``host_copies``: one sentence for each. ``findings``: what a CUDA graph could not hold, in the captured
-    part. ``shapes``: each operator there with the shapes of its results.
+    part. ``calls``: each operator there with the numbers and the places in memory that it is given, all of
+    which a graph freezes.
     """
 
     def __init__(self) -> None:
@@ -36,7 +38,7 @@ class TickTrace(TorchDispatchMode):
         self.outside: Counter[str] = Counter()
         self.host_copies: list[str] = []
         self.findings: Counter[str] = Counter()
-        self.shapes: list[tuple[str, list[tuple[int, ...]]]] = []
+        self.calls: list[str] = []
         self._parts = [REST]
         self._is_captured = False
 
@@ -79,24 +81,34 @@ class TickTrace(TorchDispatchMode):
             if trouble:  # a pretended device knows no shape that depends on data
                 raise NotCapturable(trouble) from error
             raise
-        name, results = operator_name(func), tensors_in(result)
-        if self._is_captured:
-            self.shapes.append((name, [tuple(tensor.shape) for tensor in results]))
-        self._count(func, name, tensors_in((args, kwargs)), results)
+        if self._is_launched(func, tensors_in((args, kwargs)), tensors_in(result)):
+            self._count(operator_name(func), args, kwargs)
         return result
 
-    def _count(self, func: Any, name: str, given: list[Tensor], results: list[Tensor]) -> None:
+    def _is_launched(self, func: Any, given: list[Tensor], results: list[Tensor]) -> bool:
+        """Whether it is an operator of the device; copies from and to the host are noted."""
+        name = operator_name(func)
         devices = {tensor.device.type for tensor in (*given, *results)}
         copied = name in ("copy_", "_to_copy") and len(devices) > 1
         if copied or name == "_local_scalar_dense":
             copy = f"{name} of {list(given[-1].shape)}" if copied else "a value read by the host"
             self.host_copies.append(f"{asking_line()}: {copy}")
-        elif func.is_view or name in VIEWS or name in ALLOCATIONS or devices <= {"cpu"}:
-            return
-        elif self._is_captured:
-            self.operators[self._parts[-1]][name] += 1
-        else:
+            return False
+        return not (func.is_view or name in VIEWS or name in ALLOCATIONS or devices <= {"cpu"})
+
+    def _count(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self._is_captured:
             self.outside[name] += 1
+            return
+        self.operators[self._parts[-1]][name] += 1
+        leaves: list[object] = pytree.tree_leaves((args, kwargs))
+        self.calls.append(f"{name}({', '.join(_frozen(leaf) for leaf in leaves)})")
+
+
+def _frozen(argument: object) -> str:
+    if isinstance(argument, Tensor):
+        return f"{list(argument.shape)} in steps of {argument.stride()} from {argument.storage_offset()}"
+    return repr(argument)
 
 
 def asking_line() -> str:

@@ -1,5 +1,6 @@
 """The device lint finds what would keep a tick from being a CUDA graph; each control breaks one rule."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,13 +9,88 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from benchmarks.random_weights import SIZES
 from benchmarks.ticks.capturable import NotCapturable
 from benchmarks.ticks.device_lint import lint
 from benchmarks.ticks.held_tensors import held_tensors, replaced
 from benchmarks.ticks.pretended_device import DEVICE, pretended_device
+from benchmarks.ticks.pretended_tick import PARTS, PretendedTick
 from benchmarks.ticks.tick_trace import TickTrace
+from tests.support.parity import TINY
 
+MOST_OPERATORS = 1_600
 ROWS = 3
+
+
+# The app's own tick -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"int8": True, "int8_cache": True, "riding": True}],
+    ids=["bfloat16", "int8 with a prompt that rides along"],
+)
+def test_the_tick_of_the_7b_can_be_a_cuda_graph(options: dict[str, Any]) -> None:
+    with pretended_device():
+        found = lint(PretendedTick(SIZES["7b"], 4, **options))
+    counts = {part: found.trace.operators[part].total() for part in (*PARTS, "rest")}
+    print(f"{found.trace.launches:,} operators a tick: {counts}")
+    assert found.troubles(MOST_OPERATORS) == []
+    assert all(counts.values()), "a part of the stepper is no longer called by the name that is counted"
+
+
+def small_model(callers: int) -> PretendedTick:
+    mimi_config = json.loads((TINY / "mimi_config.json").read_text())
+    return PretendedTick(SIZES["tiny"], callers, mimi_config=mimi_config)
+
+
+def test_more_callers_launch_no_more_operators() -> None:
+    with pretended_device():
+        two, four = (small_model(callers).traced_step() for callers in (2, 4))
+    assert two.launches == four.launches
+
+
+def wait_in_the_tick(stepper: Any) -> None:
+    stepper._positions[0].item()
+
+
+def replace_a_state(stepper: Any) -> None:
+    stepper._read = stepper._read.clone()
+
+
+def tell_the_length(stepper: Any) -> None:
+    stepper._positions.fill_(stepper._lengths[0])
+
+
+def bring_the_tokens_early(stepper: Any) -> None:
+    stepper._read.cpu()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (wait_in_the_tick, "the host waits for a value"),
+        (replace_a_state, "_read is another tensor after a tick"),
+        (tell_the_length, "called otherwise in the next tick: fill_("),
+        (bring_the_tokens_early, "3 host copies instead of 2"),
+    ],
+)
+def test_a_fault_in_the_tick_is_found(fault: Callable[[Any], None], says: str) -> None:
+    with pretended_device():
+        tick = small_model(2)
+        stepper: Any = tick.stepper
+        run = stepper.graphs.run
+
+        def faulty(shape: object) -> None:
+            run(shape)
+            fault(stepper)
+
+        stepper.graphs.run = faulty
+        found = lint(tick).troubles(MOST_OPERATORS)
+    assert any(says in trouble for trouble in found), found
+
+
+# Each rule by itself ----------------------------------------------------------------------------------------
 
 
 class SmallStepper:
@@ -95,8 +171,10 @@ FAULTS: dict[str, tuple[Callable[[SmallStepper], object], str]] = {
     "random": (lambda stepper: stepper.said.exponential_(), "random numbers"),
     "reassigned": (reassign, "state[sum] is another tensor after a tick"),
     "new": (keep_something_new, "state[tick 2] is another tensor after a tick"),
-    "other shapes": (grow, "zeros returned [(2,)], then [(3,)]"),
-    "other operators": (more_each_time, "5 operators, then 6"),
+    "other shapes": (grow, "1 operators are called otherwise in the next tick: zeros(1, device"),
+    "another number": (lambda stepper: stepper.said.add_(stepper.ticks), "from 0, 1), then add_("),
+    "another place": (lambda stepper: stepper.said[stepper.ticks].zero_(), "from 4), then zero_([4]"),
+    "other operators": (more_each_time, "4 operators, then 5"),
     "many operators": (lambda stepper: [stepper.said.neg() for _ in range(9)], "12 operators; at most 5"),
 }
 

@@ -1,0 +1,1 @@
+"""The blocks of ``bench ticks``: one module each, with ``measure``."""
