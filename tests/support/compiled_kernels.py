@@ -76,9 +76,15 @@ def gate() -> None:
 
 
 def linear(rows: int, outputs: int, inputs: int) -> None:
-    from personaplex_ui.models.personaplex.kernels.gpu import int8_linear as kernels
+    from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
 
     kernels.int8_linear(half(rows, inputs), torch.empty(outputs, inputs, dtype=torch.int8), half(outputs))
+
+
+def heads() -> None:
+    from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
+
+    kernels.row_linear(half(4, DIM), half(32_000, DIM))
 
 
 def ring_layer(rows: int, packed: bool) -> RingLayer:
@@ -112,7 +118,7 @@ def mimi_ring() -> None:
 
 def too_wide() -> None:
     """What must spill: blocks of float32 as long as those of the smaller dtypes."""
-    from personaplex_ui.models.personaplex.kernels.gpu import int8_linear as kernels
+    from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
 
     kernels.BLOCK_IN_FLOAT32 = kernels.BLOCK_IN
     kernels.int8_linear(torch.empty(4, DIM), torch.empty(DIM, DIM, dtype=torch.int8), torch.empty(DIM))
@@ -131,6 +137,7 @@ CASES: dict[str, Callable[[], None]] = {
     "few rows": lambda: linear(4, 3 * DIM, DIM),
     "few rows, few outputs": lambda: linear(4, 1024, 2816),
     "many rows": lambda: linear(32, 3 * DIM, DIM),
+    "heads": heads,
     "a tick": lambda: ring(packed=False),
     "a tick, int8": lambda: ring(packed=True),
     "depth": depth,

@@ -17,7 +17,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from personaplex_ui.models.personaplex.kernels import gating, int8_linear, norm, ring_twin, step_attention
+from personaplex_ui.models.personaplex.kernels import (
+    gating,
+    int8_linear,
+    norm,
+    ring_twin,
+    row_linear,
+    step_attention,
+)
 from personaplex_ui.models.personaplex.kernels.ring_layout import (
     RingLayer,
     RingPositions,
@@ -70,12 +77,12 @@ def gates(dtype: torch.dtype) -> None:
     agree(kernels.silu_mul(apart), gating.silu_mul(apart))
 
 
-# int8 layers ----------------------------------------------------------------------------------------------
+# Layers ---------------------------------------------------------------------------------------------------
 
 
 def layers(dtype: torch.dtype) -> None:
-    """Odd sizes, and those of a whole number of blocks; 1 to 16 rows, and more."""
-    from personaplex_ui.models.personaplex.kernels.gpu import int8_linear as kernels
+    """Of int8 and not. Odd sizes, and those of a whole number of blocks; 1 to 16 rows, and more."""
+    from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
 
     counts = (*range(1, 17), 17, 32, 33)
     sizes = [(rows, 20, 40) for rows in counts] + [(5, 17, 300), (16, 16, 256), (17, 2060, 24)]
@@ -83,11 +90,14 @@ def layers(dtype: torch.dtype) -> None:
         x, weight = drawn(rows, 1, inputs, dtype=dtype), numbers(outputs, inputs)
         scale = (drawn(outputs).abs() / 100).to(dtype)
         agree(kernels.int8_linear(x, weight, scale), int8_linear.plain_linear(x, weight, scale))
+    for rows, outputs, inputs in ((1, 20, 40), (17, 33, 136)):
+        x, weight = drawn(rows, 1, inputs, dtype=dtype), drawn(outputs, inputs, dtype=dtype)
+        agree(kernels.row_linear(x, weight), row_linear.row_linear(x, weight))
 
 
 def layers_row_by_row(dtype: torch.dtype) -> None:
     """Bit for bit: a row's answer does not depend on the others."""
-    from personaplex_ui.models.personaplex.kernels.gpu import int8_linear as kernels
+    from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
 
     x, weight, scale = drawn(16, 200, dtype=dtype), numbers(48, 200), drawn(48, dtype=dtype)
     together = kernels.int8_linear(x, weight, scale)

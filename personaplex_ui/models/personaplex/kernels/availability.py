@@ -8,11 +8,12 @@ from personaplex_ui.models.personaplex.kernels import (
     int8_linear,
     norm,
     ring,
+    row_linear,
     step_attention,
 )
 from personaplex_ui.models.personaplex.kernels.operators import OPERATORS
 
-__all__ = ["gating", "int8_linear", "norm", "ring", "step_attention", "triton_trouble"]
+__all__ = ["gating", "int8_linear", "norm", "ring", "row_linear", "step_attention", "triton_trouble"]
 
 
 def triton_trouble(device: torch.device) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn import functional
 
 from personaplex_ui.models.personaplex.kernels.operators import register
 
@@ -39,7 +39,7 @@ def int8_linear_twin(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def plain_linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    return linear(x, weight.to(x.dtype)) * scale
+    return functional.linear(x, weight.to(x.dtype)) * scale
 
 
 def packed_kernel(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
@@ -73,9 +73,9 @@ def trouble_of(kernel: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
 
 
 def _kernel(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    from personaplex_ui.models.personaplex.kernels.gpu import int8_linear
+    from personaplex_ui.models.personaplex.kernels.gpu import linear
 
-    return int8_linear.int8_linear(x, weight, scale)
+    return linear.int8_linear(x, weight, scale)
 
 
 def _fake_int8_linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:

@@ -43,6 +43,13 @@ def _linear(rows: int, outputs: int) -> Sample:
     return sample
 
 
+def _heads(outputs: int) -> Sample:
+    def sample(device: torch.device) -> tuple[object, ...]:
+        return _drawn(device, 3, 512), _drawn(device, outputs, 512)
+
+    return sample
+
+
 def _rings(device: torch.device, rows: int, packed: bool) -> tuple[Tensor | None, ...]:
     shape = (rows, HEADS, WINDOW, HEAD_DIM)
     if not packed:
@@ -85,6 +92,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "add_rms_norm": (_add_norm,),
     "silu_mul": (_gate,),
     "int8_linear": tuple(_linear(rows, outputs) for rows in (3, 40) for outputs in (96, 2080)),
+    "row_linear": (_heads(96), _heads(2080)),
     "step_attention": (_step,),
     "rope_and_store": (_rope(False), _rope(True)),
     "ring_attention": tuple(

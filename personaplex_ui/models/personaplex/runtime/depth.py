@@ -12,6 +12,7 @@ from moshi.models.lm import LMModel
 from torch import Tensor
 
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
+from personaplex_ui.models.personaplex.kernels.row_linear import row_linear
 from personaplex_ui.models.personaplex.kernels.step_attention import step_attention
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.sampling import SamplingBatch, sample
@@ -42,8 +43,9 @@ class Depth:
         previous = text
         for step in range(codebooks):
             embedding = self._lm.depformer_emb[step - 1] if step else self._lm.depformer_text_emb
-            x = self._lm.depformer_in[step](hidden) + embedding(previous)
-            logits = self._lm.linears[step](self._lm.depformer_norms[step](self._through_layers(x, step)))
+            x = row_linear(hidden, self._lm.depformer_in[step].weight) + embedding(previous)
+            normed = self._lm.depformer_norms[step](self._through_layers(x, step))
+            logits = row_linear(normed, self._lm.linears[step].weight)
             previous = sample(logits, noise[:, step], sampling)
             codes.append(previous)
         return torch.stack(codes, dim=1)

@@ -23,6 +23,7 @@ from personaplex_ui.models.personaplex.kernels.ring import (
     rope_and_store,
     turns,
 )
+from personaplex_ui.models.personaplex.kernels.row_linear import row_linear
 from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.ring_cache import CacheShape, RingCache, new_ring_cache
@@ -127,7 +128,7 @@ class Temporal:
 
     def text_logits(self, hidden: Tensor) -> Tensor:
         """``[n, dim]`` -> ``[n, text_card]``."""
-        return self._lm.text_linear(hidden)
+        return row_linear(hidden, self._lm.text_linear.weight)
 
 
 def window_of(lm: LMModel) -> int:

@@ -63,7 +63,9 @@ def test_few_and_many_rows_are_multiplied_by_the_same_instruction(
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("case", ["a tick", "a tick, int8"])
-def test_attention_is_on_tensor_cores(compiled: list[Compiled], architecture: int, case: str):
-    (found,) = (one for one in of(compiled, architecture, case) if one.kernel == "_attend")
+@pytest.mark.parametrize(
+    ("case", "kernel"), [("a tick", "_attend"), ("a tick, int8", "_attend"), ("heads", "_linear")]
+)
+def test_what_can_be_is_on_tensor_cores(compiled: list[Compiled], architecture: int, case: str, kernel: str):
+    (found,) = (one for one in of(compiled, architecture, case) if one.kernel == kernel)
     assert found.products == [TENSOR_CORES]

@@ -13,6 +13,7 @@ from personaplex_ui.models.personaplex.kernels import (
     int8_linear,
     norm,
     ring,
+    row_linear,
     step_attention,
 )
 
@@ -37,6 +38,7 @@ CASES: dict[str, Case] = {
     "rms_norm": (OPERATORS.rms_norm.default, (X, torch.ones(32), 1e-8)),
     "add_rms_norm": (OPERATORS.add_rms_norm.default, (X, X + 1, torch.ones(32), 1e-8)),
     "silu_mul": (OPERATORS.silu_mul.default, (X,)),
+    "row_linear": (OPERATORS.row_linear.default, (X, torch.randn(48, 32))),
     "step_attention": (
         OPERATORS.step_attention.default,
         (QKV[:, 0], torch.randn(2, 2, HEADS, WINDOW, HEAD_DIM), 3),
@@ -86,6 +88,7 @@ def test_on_a_pretended_gpu_each_is_one_operator():
         norm.add_rms_norm(x, x, angle.view(-1), 1e-8)
         assert gating.silu_mul(x).shape == (2, 1, 16)
         assert int8_linear.int8_linear(x, weight, x.view(-1)).shape == (2, 1, 48)
+        assert row_linear.row_linear(x, x.view(2, 32)).shape == (2, 1, 2)
         seen_step = step_attention.step_attention(qkv.view(2, 3, HEADS, HEAD_DIM), steps, 7)
         assert seen_step.shape == (2, HEADS * HEAD_DIM)
         layer = ring.RingLayer(*cache.unbind(0))
@@ -95,6 +98,6 @@ def test_on_a_pretended_gpu_each_is_one_operator():
         at = ring.RingPositions(positions, positions.view(-1), 5)
         given = ring.ring_attention(q, q_pinned, layer, at)
         assert (given.shape, given.device.type) == ((2, 1, HEADS * HEAD_DIM), "cuda")
-    names = ["rms_norm", "add_rms_norm", "silu_mul", "int8_linear", "step_attention", "rope_and_store"]
-    names += ["ring_attention"]
+    names = ["rms_norm", "add_rms_norm", "silu_mul", "int8_linear", "row_linear", "step_attention"]
+    names += ["rope_and_store", "ring_attention"]
     assert seen.names == [f"personaplex::{name}" for name in names]
