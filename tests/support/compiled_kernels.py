@@ -116,6 +116,33 @@ def mimi_ring() -> None:
     attention.ring_attention(queries[0], None, layer, positions, torch.zeros(4, dtype=torch.int64))
 
 
+def mimi_convolutions() -> None:
+    """The first, one in a residual block, one with a longer stride after it, and the downsampling."""
+    from personaplex_ui.models.personaplex.kernels.gpu import windows as kernels
+
+    for t, channels, kernel, stride, adds, starts, alpha in (
+        (1920, 1, 7, 1, False, False, None),
+        (1920, 64, 3, 1, False, False, 1.0),
+        (16, 512, 16, 8, True, False, 1.0),
+        (2, 512, 4, 2, False, True, None),
+    ):
+        x, added = torch.empty(2, 4, t, channels)
+        before, after = torch.empty(2, 4, 50_000)[:, :, : (kernel - stride) * channels].unflatten(
+            2, (kernel - stride, channels)
+        )
+        start = torch.zeros(4, 2, dtype=torch.int64)[:, :1] if starts else None
+        kernels.windows(x, added if adds else None, before, after, start, kernel, stride, 1, alpha)
+
+
+def mimi_rows() -> None:
+    from personaplex_ui.models.personaplex.kernels.gpu import codebook, layer_norm
+
+    x, update, scale = torch.empty(8, 512), torch.empty(8, 512), torch.empty(512)
+    layer_norm.add_layer_norm(x, update, scale, scale, scale, 1e-5)
+    codes = torch.empty(4, 8, dtype=torch.int64)[:, 1]
+    codebook.take_best(torch.empty(4, 2048), torch.empty(4, 512)[:, 256:], torch.empty(2048, 256), codes)
+
+
 def too_wide() -> None:
     """What must spill: blocks of float32 as long as those of the smaller dtypes."""
     from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
@@ -142,6 +169,8 @@ CASES: dict[str, Callable[[], None]] = {
     "a tick, int8": lambda: ring(packed=True),
     "depth": depth,
     "Mimi": mimi_ring,
+    "Mimi's convolutions": mimi_convolutions,
+    "Mimi's rows": mimi_rows,
 }
 MUST_SPILL = "too wide"
 

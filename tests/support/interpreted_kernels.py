@@ -18,12 +18,15 @@ import torch
 from torch import Tensor
 
 from personaplex_ui.models.personaplex.kernels import (
+    codebook,
     gating,
     int8_linear,
+    layer_norm,
     norm,
     ring_twin,
     row_linear,
     step_attention,
+    windows,
 )
 from personaplex_ui.models.personaplex.kernels.ring_layout import (
     RingLayer,
@@ -252,6 +255,56 @@ def a_wrong_answer(dtype: torch.dtype) -> None:
     agree(kernels.ring_attention(q, None, layer, positions + 1, pinned), wanted)
 
 
+# Mimi -----------------------------------------------------------------------------------------------------
+
+
+def convolution_windows() -> None:
+    """Frames shorter and longer than what is remembered, in rows that lie apart."""
+    from personaplex_ui.models.personaplex.kernels.gpu import windows as kernels
+
+    shapes = [(7, 1, 1, 1, 20), (3, 1, 1, 5, 40), (3, 1, 4, 20, 5), (16, 8, 1, 70, 16), (4, 2, 1, 130, 2)]
+    for shape, adds, starts in product(shapes, (False, True), (False, True)):
+        kernel, stride, dilation, channels, t = shape
+        past = (kernel - 1) * dilation + 1 - stride
+        x = drawn(3, t + 3, channels)[:, 1 : 1 + t]
+        added = drawn(3, t, channels, seed=1) if adds else None
+        apart = drawn(2, 3, past * channels + 9, seed=2)[:, :, 4 : 4 + past * channels]
+        before, after = apart.unflatten(2, (past, channels)).unbind(0)
+        start = torch.tensor([[0, 1], [2, 0], [0, 2]])[:, :1] if starts else None
+        options = kernel, stride, dilation, 0.7 if adds else None
+        theirs = after.clone()
+        given = kernels.windows(x, added, before, after, start, *options)
+        agree(given, windows.windows_twin(x, added, before, theirs, start, *options))
+        agree(after, theirs)
+
+
+def layer_norms() -> None:
+    from personaplex_ui.models.personaplex.kernels.gpu import layer_norm as kernels
+
+    for shape in ((2, 512), (3, 40)):
+        x, update = drawn(2, *shape)
+        scale, weight, bias = drawn(3, shape[1])
+        for factors in (scale, None):
+            ours, theirs = x + 30, x + 30
+            given = kernels.add_layer_norm(ours, update, factors, weight, bias, 1e-5)
+            wanted = layer_norm.add_layer_norm(theirs, update, factors, weight, bias, 1e-5)
+            agree(given, wanted, torch.float16)  # 30 takes some digits away
+            agree(ours, theirs)
+
+
+def codebooks() -> None:
+    """The best score stands first, last, or twice."""
+    from personaplex_ui.models.personaplex.kernels.gpu import codebook as kernels
+
+    scores, x, entries = drawn(4, 300), drawn(4, 2, 24)[:, 1], drawn(300, 24)
+    scores[0, 0], scores[1, 299] = 9, 9
+    scores[2, [17, 170]] = 9
+    ours, theirs = torch.zeros(2, 4, 3, dtype=torch.int64)[:, :, 1]
+    agree(kernels.take_best(scores, x, entries, ours), codebook.take_best(scores, x, entries, theirs))
+    assert torch.equal(ours, theirs)
+    assert ours[:3].tolist() == [0, 299, 17]
+
+
 # All of them ----------------------------------------------------------------------------------------------
 
 MUST_FAIL = "a wrong answer"
@@ -277,7 +330,11 @@ def _cases(dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"attention {told}", partial(attention, dtype, shape, packed)
 
 
-CASES: dict[str, Callable[[], None]] = {name: case for dtype in DTYPES for name, case in _cases(dtype)}
+CASES: dict[str, Callable[[], None]] = {
+    "Mimi's windows": convolution_windows,
+    "Mimi's layer norms": layer_norms,
+    "Mimi's codebooks": codebooks,
+} | {name: case for dtype in DTYPES for name, case in _cases(dtype)}
 
 
 def run_all() -> dict[str, str]:

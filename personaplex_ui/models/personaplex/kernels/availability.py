@@ -4,16 +4,30 @@ import torch
 
 # Each registers its operators.
 from personaplex_ui.models.personaplex.kernels import (
+    codebook,
     gating,
     int8_linear,
+    layer_norm,
     norm,
     ring,
     row_linear,
     step_attention,
+    windows,
 )
 from personaplex_ui.models.personaplex.kernels.operators import OPERATORS
 
-__all__ = ["gating", "int8_linear", "norm", "ring", "row_linear", "step_attention", "triton_trouble"]
+__all__ = [
+    "codebook",
+    "gating",
+    "int8_linear",
+    "layer_norm",
+    "norm",
+    "ring",
+    "row_linear",
+    "step_attention",
+    "triton_trouble",
+    "windows",
+]
 
 
 def triton_trouble(device: torch.device) -> str:

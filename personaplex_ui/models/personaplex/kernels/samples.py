@@ -1,4 +1,4 @@
-"""Small inputs on which each kernel is tried, in bfloat16.
+"""Small inputs on which each kernel is tried: in bfloat16, and what only Mimi has in float32.
 
 Their shapes choose the variants of the kernels that a model's shapes choose, so that what does not fit a GPU
 is found at once.
@@ -87,6 +87,48 @@ def _step(device: torch.device) -> tuple[object, ...]:
     return _drawn(device, 3, 3, 16, 64), _drawn(device, 3, 2, 16, 8, 64), 5
 
 
+def _windows(adds: bool, replicates: bool) -> Sample:
+    """As Mimi has them: rows that lie apart in what is remembered, and float32."""
+
+    def sample(device: torch.device) -> tuple[object, ...]:
+        x, added = _drawn(device, 2, 3, 24, 64, dtype=torch.float32)
+        before, after = _drawn(device, 2, 3, 700, dtype=torch.float32)[:, :, :256].unflatten(2, (4, 64))
+        start = torch.tensor([[0], [2], [0]], device=device) if replicates else None
+        return x, added if adds else None, before, after, start, 8, 4, 1, 0.7 if adds else None
+
+    return sample
+
+
+def _mimi_ring(device: torch.device) -> tuple[Tensor, Tensor]:
+    keys, values = _drawn(device, 2, 2, 8, 250, 64, dtype=torch.float32)
+    return keys, values
+
+
+def _mimi_rope(device: torch.device) -> tuple[object, ...]:
+    angles = _drawn(device, 2, 2, 32, dtype=torch.float32)
+    qkv = _drawn(device, 2, 2, 3, 8, 64, dtype=torch.float32)
+    turns = angles.cos(), angles.sin(), None, None
+    return qkv, *turns, *_mimi_ring(device), None, None, _places(device, 2) % 250
+
+
+def _mimi_attention(device: torch.device) -> tuple[object, ...]:
+    q = _drawn(device, 2, 8, 2, 64, dtype=torch.float32)
+    first = torch.zeros(2, dtype=torch.int64, device=device)
+    return q, None, *_mimi_ring(device), None, None, _places(device, 2), first
+
+
+def _add_layer_norm(device: torch.device) -> tuple[object, ...]:
+    x, update = _drawn(device, 2, 3, 512, dtype=torch.float32)
+    scale, weight, bias = _drawn(device, 3, 512, dtype=torch.float32)
+    return x, update, scale, weight, bias, 1e-5
+
+
+def _take_best(device: torch.device) -> tuple[object, ...]:
+    scores, entries = _drawn(device, 3, 2048, dtype=torch.float32), _drawn(device, 2048, 256)
+    codes = torch.zeros(3, 8, dtype=torch.int64, device=device)[:, 2]
+    return scores, _drawn(device, 3, 512, dtype=torch.float32)[:, 256:], entries.float(), codes
+
+
 SAMPLES: dict[str, tuple[Sample, ...]] = {
     "rms_norm": (_norm,),
     "add_rms_norm": (_add_norm,),
@@ -94,9 +136,17 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "int8_linear": tuple(_linear(rows, outputs) for rows in (3, 40) for outputs in (96, 2080)),
     "row_linear": (_heads(96), _heads(2080)),
     "step_attention": (_step,),
-    "rope_and_store": (_rope(False), _rope(True)),
-    "ring_attention": tuple(
-        _attention(packed, t, pinned) for packed in (False, True) for t, pinned in ((1, True), (16, False))
+    "rope_and_store": (_rope(False), _rope(True), _mimi_rope),
+    "windows": (_windows(True, False), _windows(False, True)),
+    "add_layer_norm": (_add_layer_norm,),
+    "take_best": (_take_best,),
+    "ring_attention": (
+        *(
+            _attention(packed, t, pinned)
+            for packed in (False, True)
+            for t, pinned in ((1, True), (16, False))
+        ),
+        _mimi_attention,
     ),
 }
 """By the name of the operator."""

@@ -56,7 +56,23 @@ def windows_twin(
     return joined.as_strided(sizes, strides).reshape(n * (t // stride), kernel * channels)
 
 
-def _fake_windows(
+def _kernel(
+    x: Tensor,
+    added: Tensor | None,
+    before: Tensor,
+    after: Tensor,
+    start: Tensor | None,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    alpha: float | None,
+) -> Tensor:
+    from personaplex_ui.models.personaplex.kernels.gpu import windows
+
+    return windows.windows(x, added, before, after, start, kernel, stride, dilation, alpha)
+
+
+def _fake(
     x: Tensor,
     added: Tensor | None,
     before: Tensor,
@@ -75,6 +91,6 @@ _windows = register(
     "windows(Tensor x, Tensor? added, Tensor before, Tensor(a!) after, Tensor? start, int kernel, "
     "int stride, int dilation, float? alpha) -> Tensor",
     windows_twin,
-    windows_twin,
-    _fake_windows,
+    _kernel,
+    _fake,
 )

@@ -11,6 +11,7 @@ from moshi.quantization.vq import SplitResidualVectorQuantizer
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
+from personaplex_ui.models.personaplex.kernels.codebook import take_best
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
 
 
@@ -44,16 +45,15 @@ class Quantizer:
 
     def encode(self, latent: Tensor) -> Tensor:
         """``[n, dim]`` -> int64 ``[n, codebooks]``."""
-        codes: list[Tensor] = []
+        codes = latent.new_empty(len(latent), sum(self._groups), dtype=torch.long)
+        number = 0
         for x, used in zip(linear(latent, self._in).chunk(2, dim=1), self._groups, strict=True):
-            for number in range(used):
-                at = len(codes)
-                entries = self._entries[at * self._bins : (at + 1) * self._bins]
-                nearest = torch.addmm(self._half_norms[at], x, entries.T, beta=-1).argmax(1)
-                codes.append(nearest)
-                if number + 1 < used:
-                    x = x - embedding(nearest, entries)
-        return torch.stack(codes, dim=1)
+            for _ in range(used):
+                entries = self._entries[number * self._bins : (number + 1) * self._bins]
+                scores = torch.addmm(self._half_norms[number], x, entries.T, beta=-1)
+                x = take_best(scores, x, entries, codes[:, number])
+                number += 1
+        return codes
 
     def decode(self, codes: Tensor) -> Tensor:
         """``[n, codebooks]`` -> ``[n, dim]``."""

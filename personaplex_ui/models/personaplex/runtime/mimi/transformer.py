@@ -8,6 +8,7 @@ from moshi.modules.transformer import ProjectedTransformer, StreamingTransformer
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
+from personaplex_ui.models.personaplex.kernels.layer_norm import add_layer_norm
 from personaplex_ui.models.personaplex.kernels.ring import (
     RingLayer,
     RingPositions,
@@ -59,8 +60,13 @@ class RingTransformer:
         x = x.reshape(n * t, -1)
         if self._input is not None:
             x = linear(x, self._input)
-        for layer, keys_values in zip(self._layers, memory.rings, strict=True):
-            x = layer(x, keys_values, shared)
+        normed = self._layers[0].norm1(x)
+        for number, layer in enumerate(self._layers):
+            update = layer(x, normed, memory.rings[number], shared)
+            if number + 1 < len(self._layers):
+                normed = self._layers[number + 1].norm1.after(x, update, layer.scale2)
+            else:
+                x = x.add_(update) if layer.scale2 is None else x.addcmul_(update, layer.scale2)
         if self._output is not None:
             x = linear(x, self._output)
         return x.view(n, t, -1)
@@ -73,23 +79,23 @@ class _Layer:
         self.heads: int = attention.num_heads
         self.head_dim: int = attention.embed_dim // attention.num_heads
         self.window: int = attention.context
-        self._norm1, self._norm2 = _Norm(layer.norm1), _Norm(layer.norm2)
+        self.norm1, self._norm2 = _Norm(layer.norm1), _Norm(layer.norm2)
         self._in: Tensor = attention.in_projs[0].weight
         self._out: Tensor = attention.out_projs[0].weight
         self._up: Tensor = layer.linear1.weight
         self._down: Tensor = layer.linear2.weight
         self._activation: Any = layer.activation
-        self._scale1, self._scale2 = _scale(layer.layer_scale_1), _scale(layer.layer_scale_2)
+        self._scale1, self.scale2 = _scale(layer.layer_scale_1), _scale(layer.layer_scale_2)
 
-    def __call__(self, x: Tensor, ring: RingLayer, shared: _Pass) -> Tensor:
-        """``x`` ``[n * t, dim]``, which is overwritten."""
+    def __call__(self, x: Tensor, normed: Tensor, ring: RingLayer, shared: _Pass) -> Tensor:
+        """What is to be added to ``x`` ``[n * t, dim]``, which has been changed by the attention, after it is
+        multiplied by ``scale2``. ``normed``: ``x`` after ``norm1``."""
         n, t = shared.places.shape
-        qkv = linear(self._norm1(x), self._in).view(n, t, 3, self.heads, self.head_dim)
+        qkv = linear(normed, self._in).view(n, t, 3, self.heads, self.head_dim)
         q, q_pinned = rope_and_store(qkv, shared.turns, None, ring, shared.places)
-        seen = ring_attention(q, q_pinned, ring, shared.ring)
-        x = _added(x, linear(seen.view(n * t, -1), self._out), self._scale1)
-        update = linear(self._activation(linear(self._norm2(x), self._up)), self._down)
-        return _added(x, update, self._scale2)
+        seen = ring_attention(q, q_pinned, ring, shared.ring).view(n * t, -1)
+        normed = self._norm2.after(x, linear(seen, self._out), self._scale1)
+        return linear(self._activation(linear(normed, self._up)), self._down)
 
 
 class _Norm:
@@ -99,9 +105,9 @@ class _Norm:
     def __call__(self, x: Tensor) -> Tensor:
         return layer_norm(x, self._weight.shape, self._weight, self._bias, self._eps)
 
-
-def _added(x: Tensor, update: Tensor, scale: Tensor | None) -> Tensor:
-    return x.add_(update) if scale is None else x.addcmul_(update, scale)
+    def after(self, x: Tensor, update: Tensor, scale: Tensor | None) -> Tensor:
+        """Adds ``update``, times ``scale``, to ``x``, and norms that."""
+        return add_layer_norm(x, update, scale, self._weight, self._bias, self._eps)
 
 
 def _scale(module: nn.Module) -> Tensor | None:
