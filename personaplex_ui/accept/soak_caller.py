@@ -96,7 +96,9 @@ class SoakCaller:
                 assert frame is not None
                 now = time.perf_counter()
                 first_at, last_at = first_at or now, last_at or now
-                self._late_sec.append(now - first_at - number * FRAME_SEC)
+                # A dropped frame is told as such; those after it are not late for its sake.
+                dropped = call.stats.dropped_heard + call.stats.dropped_said
+                self._late_sec.append(now - first_at - (number + dropped) * FRAME_SEC)
                 self._longest_gap_sec = max(self._longest_gap_sec, now - last_at)
                 last_at = now
                 self._listener.hear(frame)

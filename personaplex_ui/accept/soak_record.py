@@ -62,8 +62,8 @@ EDGE_FRAMES = 25
 
 
 def drift_ms(late_sec: Sequence[float]) -> float | None:
-    """``late_sec``: of each answer, how much later it came than 80 ms after the one before it would say.
-    Medians of the first and the last two seconds are compared; None for a call shorter than four."""
+    """``late_sec``: of each answer, how much later it came than 80 ms for each frame since the first would
+    say. Medians of the first and the last two seconds are compared; None for a call shorter than four."""
     if len(late_sec) < 2 * EDGE_FRAMES:
         return None
     first, last = sorted(late_sec[:EDGE_FRAMES]), sorted(late_sec[-EDGE_FRAMES:])

@@ -14,12 +14,12 @@ from personaplex_ui.models.personaplex.model import PersonaPlexModel
 
 def whole(source: Source) -> Source:
     """As the reference has it, for one caller: nothing in int8, and a full window drops the persona."""
-    return replace(source, quantize=False, kv_int8=False, pin_persona=False, slots=1)
+    return replace(source, quantize=False, kv_int8=False, pin_persona=False, slots=1, persona_cache_bytes=0)
 
 
 def quantized(source: Source) -> Source:
     """With int8 weights, for one caller."""
-    return replace(source, quantize=True, slots=1)
+    return replace(source, quantize=True, slots=1, persona_cache_bytes=0)
 
 
 def has_int8(model: PersonaPlexModel) -> bool:
