@@ -79,6 +79,7 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
         voices=voices,
         needed_voices=(voice,),
         cpu_offload=request.cpu_offload,
+        pin_persona=not request.forget_persona,
         quantize=Quantize(request.quantize).wanted,
     )
     with tqdm(total=100, bar_format="{desc} {percentage:3.0f}%|{bar}|", disable=None, leave=False) as bar:

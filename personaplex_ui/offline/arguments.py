@@ -42,6 +42,7 @@ class Request(argparse.Namespace):
     dtype: str | None = None
     quantize: str
     cpu_offload: bool = False
+    forget_persona: bool = False
     batch: int
     voice: str
     voice_folder: Path | None = None
@@ -152,6 +153,10 @@ def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
             "choices": [choice.value for choice in Quantize],
             "default": Quantize.OFF.value,
             "help": "int8: the weights take half the memory, with nearly the same answers; auto: as the app",
+        },
+        "--forget-persona": {
+            "action": "store_true",
+            "help": "over 240 s, let voice and role fall out of the window first, as the reference does",
         },
         "--cpu-offload": {
             "action": "store_true",

@@ -73,7 +73,8 @@ def lasts(path: Path) -> int:
 @pytest.mark.parametrize("name", CASES)
 def test_the_cases(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str):
     user = DATA / "cases" / name / "user.wav"
-    assert main([*MODEL, *options_of(name), *files(tmp_path, 0, user)]) == 0
+    forgetting = ["--forget-persona"] if name == "past_the_context_window" else []
+    assert main([*MODEL, *forgetting, *options_of(name), *files(tmp_path, 0, user)]) == 0
     assert_parity(tmp_path, 0, name)
     assert lasts(tmp_path / "0.wav") == lasts(user)
     sound, _ = soundfile.read(tmp_path / "0.wav", dtype="float32")
@@ -119,9 +120,9 @@ def test_two_inputs_in_one_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows: list[int] = []
     step = PersonaPlexModel.step_tokens
 
-    def watched(self: PersonaPlexModel, heard: dict[int, Frame]) -> object:
+    def watched(self: PersonaPlexModel, heard: dict[int, Frame], riding: None = None) -> object:
         rows.append(len(heard))
-        return step(self, heard)
+        return step(self, heard, riding)
 
     monkeypatch.setattr(PersonaPlexModel, "step_tokens", watched)
     persona = options_of("voice_preset")
@@ -311,10 +312,10 @@ def test_what_was_whole_before_a_fault_is_kept(tmp_path: Path, monkeypatch: pyte
     step = PersonaPlexModel.step_tokens
     steps = iter(range(1_000))
 
-    def interrupted(self: PersonaPlexModel, heard: dict[int, Frame]) -> object:
+    def interrupted(self: PersonaPlexModel, heard: dict[int, Frame], riding: None = None) -> object:
         if next(steps) == 20:
             raise KeyboardInterrupt
-        return step(self, heard)
+        return step(self, heard, riding)
 
     monkeypatch.setattr(PersonaPlexModel, "step_tokens", interrupted)
     assert main([*MODEL, *ROLE, *files(tmp_path, 0, USER), *files(tmp_path, 1, short)]) == 130
