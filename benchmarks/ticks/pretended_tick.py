@@ -72,7 +72,7 @@ def _in_parts(stepper: Any, trace: TickTrace) -> Generator[None]:
         (stepper.codec, "encode", MIMI_ENCODE),
         (stepper.codec, "decode", MIMI_DECODE),
         (stepper.codec, "keep", MIMI_ROWS),
-        (stepper.temporal, "embed", EMBEDDINGS),
+        (stepper.temporal, "embed_known", EMBEDDINGS),
         (stepper.temporal, "block", TEMPORAL),
         (stepper.temporal, "forward", TEMPORAL),
         (stepper.temporal, "text_logits", TEMPORAL),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from moshi.models.lm import LMModel
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
 from personaplex_ui.models.personaplex.kernels.row_linear import row_linear
@@ -42,8 +43,8 @@ class Depth:
         codes: list[Tensor] = []
         previous = text
         for step in range(codebooks):
-            embedding = self._lm.depformer_emb[step - 1] if step else self._lm.depformer_text_emb
-            x = row_linear(hidden, self._lm.depformer_in[step].weight) + embedding(previous)
+            table = self._lm.depformer_emb[step - 1] if step else self._lm.depformer_text_emb
+            x = row_linear(hidden, self._lm.depformer_in[step].weight) + embedding(previous, table.weight)
             normed = self._lm.depformer_norms[step](self._through_layers(x, step))
             logits = row_linear(normed, self._lm.linears[step].weight)
             previous = sample(logits, noise[:, step], sampling)

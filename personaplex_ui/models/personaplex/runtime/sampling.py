@@ -22,10 +22,14 @@ class SamplingBatch:
     top_k: Tensor
     greedy: Tensor
     largest_k: int
+    ranks: Tensor
+    """int64 ``[largest_k]``: 0, 1, 2, ..."""
 
     def rows(self, start: int, end: int) -> "SamplingBatch":
         rows = slice(start, end)
-        return SamplingBatch(self.temperature[rows], self.top_k[rows], self.greedy[rows], self.largest_k)
+        return SamplingBatch(
+            self.temperature[rows], self.top_k[rows], self.greedy[rows], self.largest_k, self.ranks
+        )
 
     def copy_row(self, source: int, target: int) -> None:
         for values in (self.temperature, self.top_k, self.greedy):
@@ -38,6 +42,7 @@ def new_sampling_batch(rows: int, largest_k: int, device: torch.device) -> Sampl
         torch.ones(rows, dtype=torch.long, device=device),
         torch.ones(rows, dtype=torch.bool, device=device),
         largest_k,
+        torch.arange(largest_k, device=device),
     )
 
 
@@ -52,8 +57,8 @@ def sample(logits: Tensor, noise: Tensor, sampling: SamplingBatch) -> Tensor:
     best = logits.argmax(dim=-1)
     k = min(sampling.largest_k, logits.shape[-1])
     candidates, tokens = torch.topk(logits / sampling.temperature[:, None], k, dim=-1)
-    rank = torch.arange(k, device=logits.device)
-    candidates = candidates.masked_fill(rank >= sampling.top_k[:, None], float("-inf"))
+    beyond = sampling.ranks[:k] >= sampling.top_k[:, None]
+    candidates = candidates.masked_fill(beyond, float("-inf"))
     scores = torch.softmax(candidates, dim=-1) / noise.gather(-1, tokens)
     drawn = tokens.gather(-1, scores.argmax(dim=-1, keepdim=True))[:, 0]
     return torch.where(sampling.greedy, best, drawn)

@@ -231,7 +231,7 @@ class Stepper:
         positions, pinned = self._positions[:n, None], self._pinned[:n]
         layers = self._cache.layers(0, n)
         blocks = [self.temporal.block(layers, positions, pinned, shape.filled, shape.past_pins)]
-        inputs = self.temporal.embed(read)
+        inputs = self.temporal.embed_known(read)
         if not shape.riding:
             return self.temporal.forward(inputs, blocks)
         blocks.append(self.prefill.block(shape.riding))

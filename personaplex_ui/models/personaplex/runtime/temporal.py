@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from moshi.models.lm import LMModel
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
 from personaplex_ui.models.personaplex.kernels.norm import add_rms_norm, rms_norm
@@ -79,6 +80,16 @@ class Temporal:
         text: Tensor = self._lm.text_emb(tokens[:, 0])
         assert total is not None
         return text + total
+
+    def embed_known(self, tokens: Tensor) -> Tensor:
+        """As ``embed`` for tokens that all exist. moshi's layers look for -1, which means none, with four
+        operators more for each codebook."""
+        total: Tensor | None = None
+        for codebook in range(2 * CODEBOOKS):
+            embedded = embedding(tokens[:, codebook + 1], self._lm.emb[codebook].weight)
+            total = embedded if total is None else total + embedded
+        assert total is not None
+        return embedding(tokens[:, 0], self._lm.text_emb.weight) + total
 
     def block(
         self,
