@@ -87,6 +87,23 @@ def heads() -> None:
     kernels.row_linear(half(4, DIM), half(32_000, DIM))
 
 
+def embeddings() -> None:
+    from personaplex_ui.models.personaplex.kernels.gpu import embedding as kernels
+
+    tables = [half(2049, DIM) for _ in range(17)]
+    kernels.embed_sum(torch.zeros(4, 17, dtype=torch.int64), tables, None)
+    kernels.embed_sum(torch.zeros(4, 1, dtype=torch.int64), tables[:1], half(4, DIM))
+
+
+def sampling() -> None:
+    from personaplex_ui.models.personaplex.kernels.gpu import sampling as kernels
+
+    one = torch.ones(4)
+    for card in (2048, 32_000):
+        noise = torch.empty(4, 8, card)[:, 1]
+        kernels.sample_top_k(half(4, card), noise, one, one.long(), one.bool(), 250)
+
+
 def ring_layer(rows: int, packed: bool) -> RingLayer:
     shape = (rows, HEADS, WINDOW, HEAD_DIM)
     if not packed:
@@ -165,6 +182,8 @@ CASES: dict[str, Callable[[], None]] = {
     "few rows, few outputs": lambda: linear(4, 1024, 2816),
     "many rows": lambda: linear(32, 3 * DIM, DIM),
     "heads": heads,
+    "embeddings": embeddings,
+    "sampling": sampling,
     "a tick": lambda: ring(packed=False),
     "a tick, int8": lambda: ring(packed=True),
     "depth": depth,

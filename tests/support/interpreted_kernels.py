@@ -19,12 +19,14 @@ from torch import Tensor
 
 from personaplex_ui.models.personaplex.kernels import (
     codebook,
+    embedding,
     gating,
     int8_linear,
     layer_norm,
     norm,
     ring_twin,
     row_linear,
+    sampling,
     step_attention,
     windows,
 )
@@ -106,6 +108,47 @@ def layers_row_by_row(dtype: torch.dtype) -> None:
     together = kernels.int8_linear(x, weight, scale)
     for rows in (1, 2, 7, 15):
         assert torch.equal(kernels.int8_linear(x[:rows], weight, scale), together[:rows])
+
+
+# Tokens -------------------------------------------------------------------------------------------------
+
+
+def embeddings(dtype: torch.dtype) -> None:
+    """Several, and one alone."""
+    from personaplex_ui.models.personaplex.kernels.gpu import embedding as kernels
+
+    tables = [drawn(5 + number, 1030, dtype=dtype) for number in range(4)]
+    tokens = torch.tensor([[4, 5, 6, 0], [3, 3, 3, 3], [0, 1, 2, 7]])
+    for count, added in ((4, None), (4, drawn(3, 1030, dtype=dtype)), (1, drawn(3, 1030, dtype=dtype))):
+        some, known = tables[:count], tokens[:, :count]
+        assert torch.equal(kernels.embed_sum(known, some, added), embedding.embed_sum(known, some, added))
+
+
+def draws(dtype: torch.dtype) -> None:
+    """Of more than one part; fewer tokens than candidates; below and above zero, and all different."""
+    from personaplex_ui.models.personaplex.kernels.gpu import sampling as kernels
+
+    top_k = torch.tensor([1, 7, 250, 9999, 20])
+    temperature, greedy = torch.tensor([0.2, 0.7, 1.0, 3.0, 0.5]), torch.arange(5) == 4
+    for card, largest_k in ((100, 50), (2001, 250), *([(9000, 25)] if dtype == torch.float32 else [])):
+        logits = ((drawn(5, card).argsort().argsort() - card // 2) / 256).to(dtype)
+        for seed in range(2):
+            noise = torch.empty(5, 2, card).exponential_(generator=torch.Generator().manual_seed(seed))[:, 1]
+            settings = (noise, temperature, top_k, greedy, largest_k)
+            given = kernels.sample_top_k(logits, *settings)
+            assert given.tolist() == sampling.sample_top_k(logits, *settings).tolist()
+
+
+def draws_of_equals(dtype: torch.dtype) -> None:
+    """What is equal to the last candidate is one too; the greedy take the first of the best."""
+    from personaplex_ui.models.personaplex.kernels.gpu import sampling as kernels
+
+    logits = torch.tensor([[2.0, 1.0, 1.0, 0.0, 1.0, 2.0]], dtype=dtype).expand(6, 6)
+    noise = torch.ones(6, 6) - 0.99 * torch.eye(6)
+    one = torch.ones(6)
+    for greedy, drawn in ((False, [0, 1, 2, 0, 4, 5]), (True, [0] * 6)):
+        settings = (noise, one, 3 * one.long(), torch.full((6,), greedy), 5)
+        assert kernels.sample_top_k(logits, *settings).tolist() == drawn
 
 
 # Steps ----------------------------------------------------------------------------------------------------
@@ -316,6 +359,9 @@ def _cases(dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
         "gates": gates,
         "layers": layers,
         "layers row by row": layers_row_by_row,
+        "embeddings": embeddings,
+        "draws": draws,
+        "draws of equals": draws_of_equals,
         "steps": steps,
         "turning without pins": turning_without_pins,
         "attention without pins": attention_without_pins,

@@ -5,12 +5,14 @@ import torch
 # Each registers its operators.
 from personaplex_ui.models.personaplex.kernels import (
     codebook,
+    embedding,
     gating,
     int8_linear,
     layer_norm,
     norm,
     ring,
     row_linear,
+    sampling,
     step_attention,
     windows,
 )
@@ -18,12 +20,14 @@ from personaplex_ui.models.personaplex.kernels.operators import OPERATORS
 
 __all__ = [
     "codebook",
+    "embedding",
     "gating",
     "int8_linear",
     "layer_norm",
     "norm",
     "ring",
     "row_linear",
+    "sampling",
     "step_attention",
     "triton_trouble",
     "windows",

@@ -99,6 +99,15 @@ def _windows(adds: bool, replicates: bool) -> Sample:
     return sample
 
 
+def _embed(adds: bool) -> Sample:
+    def sample(device: torch.device) -> tuple[object, ...]:
+        tables = [_drawn(device, 30 + number, 512) for number in range(3)]
+        tokens = torch.tensor([[0, 29, 31], [7, 0, 30]], device=device)
+        return tokens, tables, _drawn(device, 2, 512) if adds else None
+
+    return sample
+
+
 def _mimi_ring(device: torch.device) -> tuple[Tensor, Tensor]:
     keys, values = _drawn(device, 2, 2, 8, 250, 64, dtype=torch.float32)
     return keys, values
@@ -129,12 +138,28 @@ def _take_best(device: torch.device) -> tuple[object, ...]:
     return scores, _drawn(device, 3, 512, dtype=torch.float32)[:, 256:], entries.float(), codes
 
 
+def _draw(card: int) -> Sample:
+    """Of logits that are all different, and with hardly any noise, so that rounding decides nothing."""
+
+    def sample(device: torch.device) -> tuple[object, ...]:
+        order = torch.randperm(card, generator=torch.Generator().manual_seed(card)) + 1
+        logits = torch.stack([order, order.flip(0), order.roll(7)]).to(device, torch.float32).log()
+        noise = 1 + _drawn(device, 3, 1, card, dtype=torch.float32)[:, 0].abs() / 1000
+        temperature = torch.tensor([0.3, 0.8, 1.5], device=device)
+        top_k = torch.tensor([1, 250, 3], device=device)
+        return logits, noise, temperature, top_k, top_k == 3, 250
+
+    return sample
+
+
 SAMPLES: dict[str, tuple[Sample, ...]] = {
     "rms_norm": (_norm,),
     "add_rms_norm": (_add_norm,),
     "silu_mul": (_gate,),
     "int8_linear": tuple(_linear(rows, outputs) for rows in (3, 40) for outputs in (96, 2080)),
     "row_linear": (_heads(96), _heads(2080)),
+    "embed_sum": (_embed(False), _embed(True)),
+    "sample_top_k": (_draw(2048), _draw(32_000)),
     "step_attention": (_step,),
     "rope_and_store": (_rope(False), _rope(True), _mimi_rope),
     "windows": (_windows(True, False), _windows(False, True)),

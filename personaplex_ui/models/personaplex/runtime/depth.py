@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from moshi.models.lm import LMModel
 from torch import Tensor
-from torch.nn.functional import embedding
 
+from personaplex_ui.models.personaplex.kernels.embedding import embed_sum
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
 from personaplex_ui.models.personaplex.kernels.row_linear import row_linear
 from personaplex_ui.models.personaplex.kernels.step_attention import step_attention
@@ -44,7 +44,8 @@ class Depth:
         previous = text
         for step in range(codebooks):
             table = self._lm.depformer_emb[step - 1] if step else self._lm.depformer_text_emb
-            x = row_linear(hidden, self._lm.depformer_in[step].weight) + embedding(previous, table.weight)
+            projected = row_linear(hidden, self._lm.depformer_in[step].weight)
+            x = embed_sum(previous[:, None], [table.weight], projected)
             normed = self._lm.depformer_norms[step](self._through_layers(x, step))
             logits = row_linear(normed, self._lm.linears[step].weight)
             previous = sample(logits, noise[:, step], sampling)

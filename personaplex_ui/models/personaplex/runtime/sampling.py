@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from personaplex_ui.models.personaplex.kernels.sampling import sample_top_k
+
 
 @dataclass(slots=True)
 class SamplingBatch:
@@ -22,14 +24,10 @@ class SamplingBatch:
     top_k: Tensor
     greedy: Tensor
     largest_k: int
-    ranks: Tensor
-    """int64 ``[largest_k]``: 0, 1, 2, ..."""
 
     def rows(self, start: int, end: int) -> "SamplingBatch":
         rows = slice(start, end)
-        return SamplingBatch(
-            self.temperature[rows], self.top_k[rows], self.greedy[rows], self.largest_k, self.ranks
-        )
+        return SamplingBatch(self.temperature[rows], self.top_k[rows], self.greedy[rows], self.largest_k)
 
     def copy_row(self, source: int, target: int) -> None:
         for values in (self.temperature, self.top_k, self.greedy):
@@ -42,23 +40,13 @@ def new_sampling_batch(rows: int, largest_k: int, device: torch.device) -> Sampl
         torch.ones(rows, dtype=torch.long, device=device),
         torch.ones(rows, dtype=torch.bool, device=device),
         largest_k,
-        torch.arange(largest_k, device=device),
     )
 
 
 def sample(logits: Tensor, noise: Tensor, sampling: SamplingBatch) -> Tensor:
     """Sample one token per row: ``logits`` ``[n, card]``, ``noise`` ``[n, card]`` exponential(1); returns
     int64 ``[n]``.
-
-    The argmax of ``p / noise`` is a sample from ``p`` (the Gumbel trick in the form that moshi's own
-    ``multinomial`` uses). Candidates beyond the row's top-k are excluded.
     """
-    logits = logits.float()
-    best = logits.argmax(dim=-1)
-    k = min(sampling.largest_k, logits.shape[-1])
-    candidates, tokens = torch.topk(logits / sampling.temperature[:, None], k, dim=-1)
-    beyond = sampling.ranks[:k] >= sampling.top_k[:, None]
-    candidates = candidates.masked_fill(beyond, float("-inf"))
-    scores = torch.softmax(candidates, dim=-1) / noise.gather(-1, tokens)
-    drawn = tokens.gather(-1, scores.argmax(dim=-1, keepdim=True))[:, 0]
-    return torch.where(sampling.greedy, best, drawn)
+    return sample_top_k(
+        logits, noise, sampling.temperature, sampling.top_k, sampling.greedy, sampling.largest_k
+    )

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from moshi.models.lm import LMModel
 from torch import Tensor
-from torch.nn.functional import embedding
 
+from personaplex_ui.models.personaplex.kernels.embedding import embed_sum
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
 from personaplex_ui.models.personaplex.kernels.norm import add_rms_norm, rms_norm
 from personaplex_ui.models.personaplex.kernels.ring import (
@@ -82,14 +82,10 @@ class Temporal:
         return text + total
 
     def embed_known(self, tokens: Tensor) -> Tensor:
-        """As ``embed`` for tokens that all exist. moshi's layers look for -1, which means none, with four
-        operators more for each codebook."""
-        total: Tensor | None = None
-        for codebook in range(2 * CODEBOOKS):
-            embedded = embedding(tokens[:, codebook + 1], self._lm.emb[codebook].weight)
-            total = embedded if total is None else total + embedded
-        assert total is not None
-        return embedding(tokens[:, 0], self._lm.text_emb.weight) + total
+        """As ``embed`` for tokens that all exist: moshi's layers look for -1, which means none."""
+        # The text comes first among the tokens, and last in the sum.
+        tables = [module.weight for module in (*self._lm.emb[: 2 * CODEBOOKS], self._lm.text_emb)]
+        return embed_sum(tokens.roll(-1, dims=1), tables)
 
     def block(
         self,

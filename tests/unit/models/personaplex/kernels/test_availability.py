@@ -35,7 +35,9 @@ def test_each_operator_has_samples():
 def test_a_kernel_is_good_if_it_does_what_plain_pytorch_does(name: str):
     def nearly(*inputs: Any) -> Any:
         outcome = OPERATORS[name].twin(*inputs)
-        return (outcome[0], outcome[1] * 1.003) if isinstance(outcome, tuple) else outcome.float() * 1.003
+        if isinstance(outcome, tuple):
+            return outcome[0], outcome[1] * 1.003  # pyright: ignore
+        return outcome if outcome.dtype == torch.int64 else outcome.float() * 1.003
 
     assert trouble_with(name, OPERATORS[name].twin) == ""
     assert trouble_with(name, nearly) == ""

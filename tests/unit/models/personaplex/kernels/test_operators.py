@@ -9,11 +9,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from personaplex_ui.models.personaplex.kernels import (
+    embedding,
     gating,
     int8_linear,
     norm,
     ring,
     row_linear,
+    sampling,
     step_attention,
 )
 
@@ -38,6 +40,14 @@ CASES: dict[str, Case] = {
     "rms_norm": (OPERATORS.rms_norm.default, (X, torch.ones(32), 1e-8)),
     "add_rms_norm": (OPERATORS.add_rms_norm.default, (X, X + 1, torch.ones(32), 1e-8)),
     "silu_mul": (OPERATORS.silu_mul.default, (X,)),
+    "embed_sum": (
+        OPERATORS.embed_sum.default,
+        (torch.tensor([[0, 1], [1, 0]]), [X[:, 0], X[:, 0]], X[:, 0]),
+    ),
+    "sample_top_k": (
+        OPERATORS.sample_top_k.default,
+        (X[:, 0], X[:, 0].exp(), torch.ones(2), torch.tensor([1, 5]), torch.tensor([True, False]), 7),
+    ),
     "row_linear": (OPERATORS.row_linear.default, (X, torch.randn(48, 32))),
     "step_attention": (
         OPERATORS.step_attention.default,
@@ -86,6 +96,10 @@ def test_on_a_pretended_gpu_each_is_one_operator():
         qkv = torch.empty(2, 1, 3, HEADS, HEAD_DIM, device="cuda", dtype=torch.bfloat16)
         norm.rms_norm(x, angle.view(-1), 1e-8)
         norm.add_rms_norm(x, x, angle.view(-1), 1e-8)
+        assert embedding.embed_sum(positions, [weight, weight]).shape == (2, 32)
+        flat, row = positions.view(-1), x.view(2, 32)
+        drawn = sampling.sample_top_k(row, row, angle.view(-1), flat, flat, 5)
+        assert (drawn.shape, drawn.dtype) == ((2,), torch.int64)
         assert gating.silu_mul(x).shape == (2, 1, 16)
         assert int8_linear.int8_linear(x, weight, x.view(-1)).shape == (2, 1, 48)
         assert row_linear.row_linear(x, x.view(2, 32)).shape == (2, 1, 2)
@@ -98,6 +112,6 @@ def test_on_a_pretended_gpu_each_is_one_operator():
         at = ring.RingPositions(positions, positions.view(-1), 5)
         given = ring.ring_attention(q, q_pinned, layer, at)
         assert (given.shape, given.device.type) == ((2, 1, HEADS * HEAD_DIM), "cuda")
-    names = ["rms_norm", "add_rms_norm", "silu_mul", "int8_linear", "row_linear", "step_attention"]
-    names += ["rope_and_store", "ring_attention"]
+    names = ["rms_norm", "add_rms_norm", "embed_sum", "sample_top_k", "silu_mul", "int8_linear", "row_linear"]
+    names += ["step_attention", "rope_and_store", "ring_attention"]
     assert seen.names == [f"personaplex::{name}" for name in names]
