@@ -187,7 +187,7 @@ def _graphs_of(model: PersonaPlexModel) -> str:
 
 def _kernels_on(device: torch.device) -> str:
     trouble = triton_trouble(device)
-    return f"PyTorch: {trouble}" if trouble else "Triton"
+    return f"PyTorch: {trouble.removesuffix('.')}" if trouble else "Triton"
 
 
 def _clips_only(source: Source) -> str:

@@ -47,10 +47,10 @@ def model(captured: PersonaPlexModel, recorder: TapeRecorder) -> Iterator[Person
     captured.forget_personas()
 
 
-def _load(own_voices: Path) -> PersonaPlexModel:
+def _load(own_voices: Path, slots: int = SLOTS) -> PersonaPlexModel:
     torch.set_num_threads(1)
     voices = VoiceLibrary(folders=(own_voices,))
-    source = Source(str(TINY), device="cpu", slots=SLOTS, voices=voices, pin_persona=False)
+    source = Source(str(TINY), device="cpu", slots=slots, voices=voices, pin_persona=False)
     return load_personaplex(source, unheard)
 
 
@@ -67,10 +67,9 @@ def test_alone(model: PersonaPlexModel, name: str):
     conversation.assert_parity()
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_batched_joined_and_left_at_random(model: PersonaPlexModel, seed: int):
+def test_batched_joined_and_left_at_random(model: PersonaPlexModel):
     """Beside sampled guests who come and go, so that rows move; now and then somebody has no frame."""
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     conversations = {slot: _join(model, name, slot) for slot, name in enumerate(CASES) if slot < 2}
     guest_on = False
     persona = conversations[0].case.persona
@@ -173,7 +172,7 @@ class _Refusing:
 
 
 def test_what_cannot_be_captured_runs_operator_by_operator_and_says_why(own_voices: Path):
-    model = _load(own_voices)
+    model = _load(own_voices, slots=1)
     model.stepper.capture(_Refusing(), lambda shape: None)  # type: ignore[arg-type]
     assert model.stepper.graphs.captured == 0
     assert model.stepper.graphs.trouble == "capturing failed: a word with the host"
@@ -223,7 +222,7 @@ def captured_with(
 ) -> Callable[[type[Stepper]], PersonaPlexModel]:
     def load(kind: type[Stepper]) -> PersonaPlexModel:
         monkeypatch.setattr(model_module, "Stepper", kind)
-        model = _load(own_voices)
+        model = _load(own_voices, slots=1)
         model.stepper.capture(TapeRecorder(), lambda shape: None)
         return model
 

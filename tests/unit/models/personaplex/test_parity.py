@@ -1,4 +1,7 @@
-"""Token for token what NVIDIA's reference says: greedy, float32, on a CPU, whatever else happens."""
+"""Token for token what NVIDIA's reference says: greedy, float32, on a CPU, whatever else happens.
+
+Each case alone: ``test_captured_tick``, and the tests of the offline command.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from personaplex_ui.engine.speech_model import Sampling, complete
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime import prefill as prefill_module
 from personaplex_ui.models.personaplex.runtime.prefill import PrefillState
-from tests.support.parity import CASES, Conversation, play, read_case
+from tests.support.parity import Conversation, play, read_case
 
 GREEDY = Sampling(greedy=True)
 
@@ -19,13 +22,6 @@ def join(model: PersonaPlexModel, name: str, slot: int) -> Conversation:
     assert prefill.positions == case.prompt_positions
     model.join(slot, prefill, GREEDY)
     return Conversation(case, slot)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_alone(model: PersonaPlexModel, name: str):
-    conversation = join(model, name, 2)
-    play(model, conversation)
-    conversation.assert_parity()
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 10_000])

@@ -15,7 +15,7 @@ from tests.support.parity import TINY, Conversation, play, read_case, unheard
 from tests.support.tape_recorder import TapeRecorder
 from tests.unit.models.personaplex.test_parity import GREEDY, join
 
-BY_MEMORY = 5
+BY_MEMORY = 3
 
 
 @pytest.fixture
@@ -31,19 +31,19 @@ def model(own_voices: Path, monkeypatch: pytest.MonkeyPatch) -> PersonaPlexModel
 def test_as_many_calls_as_the_ticks_allow(model: PersonaPlexModel, monkeypatch: pytest.MonkeyPatch):
     def tick_sec(stepper: Stepper, callers: int, riding: bool = False) -> float:
         stepper.measure(callers, 1, riding)
-        return 0.020 * callers + 0.001 * riding
+        return 0.030 * callers + 0.001 * riding
 
     monkeypatch.setattr(warm_up, "tick_sec", tick_sec)
     said: list[tuple[str, float]] = []
     report = tune(model, TapeRecorder(), BY_MEMORY, None, lambda text, done: said.append((text, done)))
-    assert report.lines == model.slots == 3
+    assert report.lines == model.slots == 2
     assert report.by_memory == BY_MEMORY
     assert model.stepper.graphs.trouble == ""
     assert model.costs.step_sec == pytest.approx(0.06)
     assert model.costs.ride_sec == pytest.approx(0.001)
     assert min(model.costs.chunk_sec, model.costs.voice_sec) > 0
-    assert ("Capturing the tick of 5 callers and a prompt (1 of 8).", 0.0) in said
-    conversation = join(model, "voice_preset", 2)
+    assert ("Capturing the tick of 3 callers and a prompt (1 of 6).", 0.0) in said
+    conversation = join(model, "voice_preset", 1)
     play(model, conversation)
     conversation.assert_parity()
 

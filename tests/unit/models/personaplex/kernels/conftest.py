@@ -1,9 +1,12 @@
-"""Tensors so small that more threads would only wait for each other."""
+"""moshi's own functions are compared with as they are written: compiled, they round in other places."""
+
+from collections.abc import Iterator
 
 import pytest
-import torch
+from moshi.utils.compile import no_compile
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    torch.set_num_threads(1)
+@pytest.fixture(autouse=True)
+def _as_written() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    with no_compile():
+        yield
