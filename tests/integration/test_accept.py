@@ -3,10 +3,10 @@ where it cannot begin. How fast this machine is, is no matter of tests."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,25 +104,20 @@ def test_the_whole_test_on_the_tiny_checkpoint(tmp_path: Path):
 
 
 @pytest.mark.timeout(240)
-def test_after_ctrl_c_in_the_soak_the_report_tells_what_was_seen(tmp_path: Path):
+def test_after_ctrl_c_the_report_tells_what_was_seen(tmp_path: Path):
+    """What a soak had seen when it was cut short: ``unit/accept/test_soak``."""
     process = start(tmp_path, "--soak-minutes", "5")
     assert process.stderr is not None
     for line in process.stderr:
-        if "e. a soak" in line:
+        if re.search(r"\b[b-f]\. ", line):
             break
-    time.sleep(4)
     process.send_signal(signal.SIGINT)
     code, _ = finish(process)
     report = read(tmp_path)
-    found = verdicts(report)
     assert code == 130
     assert (report["interrupted"], report["accepted"]) == (True, False)
     assert report["summary"].startswith("Interrupted: ")
-    assert {"Loading", "int8 against whole weights", "Frame times", "Late ticks", "Calls"} <= {
-        name for findings in found.values() for name in findings
-    }
-    [late] = [finding for finding in report["steps"][4]["findings"] if finding["name"] == "Late ticks"]
-    assert late["data"]["steps"] > 0
+    assert verdicts(report)["a"]["Loading"] == "ok"
 
 
 @pytest.mark.parametrize(
