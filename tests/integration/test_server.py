@@ -85,6 +85,13 @@ async def test_twilio_has_time_to_ask_why_its_calls_ended(
     monkeypatch.setattr(server, "TWILIO_ASKS_WITHIN_SEC", 0.05)
     calls = Part("calls", told)
     calls.calls["a call"] = SimpleNamespace(transport=Transport.TWILIO)
-    asyncio.get_running_loop().call_later(0.01, told.append, "Twilio asks")
-    await server_of(calls, Part("phone", told)).shutdown()
+
+    async def ask_once_all_is_closed() -> None:
+        while "phone is closed" not in told:
+            await asyncio.sleep(0)
+        told.append("Twilio asks")
+
+    async with asyncio.TaskGroup() as together:
+        together.create_task(ask_once_all_is_closed())
+        await server_of(calls, Part("phone", told)).shutdown()
     assert told[-2:] == ["Twilio asks", CONNECTIONS]
