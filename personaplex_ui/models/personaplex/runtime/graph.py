@@ -5,7 +5,8 @@ memory, and runs no Python; so a tick may only read and write tensors that stay 
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +60,17 @@ class CudaRecorder:
         return graph.replay
 
 
+@contextmanager
+def left_as_they_were(tensors: Callable[[], Iterable[Tensor]]) -> Generator[None]:
+    """Undoes what is done to ``tensors``, wherever they are afterwards."""
+    kept = [tensor.clone() for tensor in tensors()]
+    try:
+        yield
+    finally:
+        for tensor, was in zip(tensors(), kept, strict=True):
+            tensor.copy_(was)
+
+
 class TickGraphs:
     """``tick`` does one tick of a shape; ``state``: all that it changes and a caller would miss.
 
@@ -87,11 +99,11 @@ class TickGraphs:
     ) -> None:
         """Capture a tick of each of ``shapes``, the largest first, so that the others find room in its
         memory. Call it while nobody is on. On failure nothing stays captured, and ``trouble`` says why."""
-        kept = [tensor.clone() for tensor in self._state()]
         try:
-            for shape in sorted(shapes, key=lambda one: (one.rows, one.riding), reverse=True):
-                report(shape)
-                self._replays[shape] = recorder.record(lambda one=shape: self._tick(one))
+            with left_as_they_were(self._state):
+                for shape in sorted(shapes, key=lambda one: (one.rows, one.riding), reverse=True):
+                    report(shape)
+                    self._replays[shape] = recorder.record(lambda one=shape: self._tick(one))
             self.trouble = ""
         except RuntimeError as error:
             self._replays.clear()
@@ -99,9 +111,6 @@ class TickGraphs:
             log.exception(
                 "A tick could not be captured as a CUDA graph; its operators are launched one by one."
             )
-        finally:
-            for tensor, was in zip(self._state(), kept, strict=True):
-                tensor.copy_(was)
 
     def run(self, shape: TickShape) -> None:
         replay = self._replays.get(shape)

@@ -22,7 +22,7 @@ from personaplex_ui.engine.speech_model import MAX_AUDIO_TOP_K, MAX_TEXT_TOP_K, 
 from personaplex_ui.models.personaplex.runtime.buffers import StepOutput, TickInput, TickOutput
 from personaplex_ui.models.personaplex.runtime.codec import Codec
 from personaplex_ui.models.personaplex.runtime.depth import Depth
-from personaplex_ui.models.personaplex.runtime.graph import Recorder, TickGraphs, TickShape
+from personaplex_ui.models.personaplex.runtime.graph import Recorder, TickGraphs, TickShape, left_as_they_were
 from personaplex_ui.models.personaplex.runtime.mimi.loop import MimiLoop
 from personaplex_ui.models.personaplex.runtime.prefill import Prefill, PrefillState
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, SILENCE_CODES, SINE_CODES
@@ -188,17 +188,15 @@ class Stepper:
         shape = self.graphs.smallest(rows, riding) or TickShape(
             rows, seen, window if riding else 0, self.options.pin_persona
         )
-        kept = [tensor.clone() for tensor in self._small_state()]
-        self._positions.fill_(seen - 1)
         taken: list[float] = []
-        for _ in range(ticks):
-            started = perf_counter()
-            self._input.send(shape.rows)
-            self.graphs.run(shape)
-            self._output.fetch(shape.rows)
-            taken.append(perf_counter() - started)
-        for tensor, was in zip(self._small_state(), kept, strict=True):
-            tensor.copy_(was)
+        with left_as_they_were(self._small_state):
+            self._positions.fill_(seen - 1)
+            for _ in range(ticks):
+                started = perf_counter()
+                self._input.send(shape.rows)
+                self.graphs.run(shape)
+                self._output.fetch(shape.rows)
+                taken.append(perf_counter() - started)
         return taken
 
     # The tick ---------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from personaplex_ui.models.personaplex.loading.warm_up import measure_costs, tun
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.stepper import Stepper
 from personaplex_ui.voices.library import VoiceLibrary
-from tests.support.parity import TINY, Conversation, play, read_case, unheard
+from tests.support.parity import TINY, play, unheard
 from tests.support.tape_recorder import TapeRecorder
-from tests.unit.models.personaplex.test_parity import GREEDY, join
+from tests.unit.models.personaplex.test_parity import join
 
 BY_MEMORY = 3
 
@@ -57,14 +57,6 @@ def test_a_number_in_the_settings_is_kept(model: PersonaPlexModel):
 def test_measuring_leaves_no_trace(model: PersonaPlexModel):
     model.stepper.measure(2, 2, riding=True)
     measure_costs(model.stepper)
-    conversation = Conversation(read_case("voice_preset"), 0)
-    model.join(0, _prepared(model), GREEDY)
+    conversation = join(model, "voice_preset", 0)
     play(model, conversation)
     conversation.assert_parity()
-
-
-def _prepared(model: PersonaPlexModel) -> object:
-    preparation = model.prepare(read_case("voice_preset").persona)
-    while not preparation.done:
-        preparation.advance()
-    return preparation.persona()
