@@ -16,7 +16,7 @@ RUN apt-get update \
 
 # 1000 is the user of Hugging Face Spaces. A new volume takes the owner of the folder it is mounted on.
 RUN useradd --create-home --uid 1000 app \
-    && mkdir -p /data/huggingface /data/recordings /data/voices \
+    && mkdir -p /data/huggingface /data/recordings /data/speech /data/voices \
     && chown -R app:app /data
 
 WORKDIR /app
@@ -36,6 +36,7 @@ COPY personaplex_ui personaplex_ui
 ENV HOME=/home/app \
     HF_HOME=/data/huggingface \
     RECORDINGS_DIR=/data/recordings \
+    SPEECH_WEIGHTS_DIR=/data/speech \
     VOICES_DIR=/data/voices \
     GRADIO_TEMP_DIR=/tmp/gradio \
     NUMBA_CACHE_DIR=/tmp/numba \

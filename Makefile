@@ -10,12 +10,15 @@ SHELL := bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-$(shell cat requirements.txt | sha256sum | cut -c1-16)
-# They wait more than they work: two at once. Those marked "alone" listen closely, or make very many calls.
+# Those marked "alone" listen closely, or measure what a page takes.
 WHOLE_CALLS := tests/browser tests/e2e
+# Their callers talk in real time, which asyncio's debug mode would disturb.
+KEEPS_TIME := -o asyncio_debug=false
 CLIENTS := .venv-clients
 # Half of the time a test waits, for programs and for sound: half as many again as there are cores.
 WORKERS = $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n > 2 ? 4 : n + 1 )))
-SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --numprocesses
+# Slowest first (tests/support/slowest_first.py), not those with the most tests.
+SIDE_BY_SIDE = $(PYTHON) -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 BENCH = $(PYTHON) -m benchmarks
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 
@@ -32,8 +35,8 @@ demo: $(RUNTIME) ## Run the app on http://localhost:7860 (or PORT); reads .env
 test: $(DEV) test-tools test-clients ## Run all tests; ARGS goes to pytest, as in ARGS='-k settings'
 	@$(if $(ARGS),$(PYTHON) -m pytest $(ARGS),failed=0; \
 	$(SIDE_BY_SIDE) $(WORKERS) -m "not alone" tests $(WHOLE_CALLS:%=--ignore=%) || failed=1; \
-	$(SIDE_BY_SIDE) 2 -m "not alone" $(WHOLE_CALLS) || failed=1; \
-	$(PYTHON) -m pytest -m alone tests || failed=1; \
+	$(SIDE_BY_SIDE) $(WORKERS) $(KEEPS_TIME) -m "not alone" $(WHOLE_CALLS) || failed=1; \
+	$(PYTHON) -m pytest $(KEEPS_TIME) -m alone tests || failed=1; \
 	exit $$failed)
 
 test-tools:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks import echo, fidelity, jitter, model
+from benchmarks import cascade, echo, face, fidelity, jitter, model
 from benchmarks.report import Report
 from benchmarks.soak import command as soak
 from benchmarks.ticks import command as ticks
@@ -26,6 +26,8 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "echo": echo,
+    "cascade": cascade,
+    "face": face,
     "model": model,
     "fidelity": fidelity,
     "soak": soak,

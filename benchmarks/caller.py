@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -21,14 +22,11 @@ PAUSE_SEC = 2.0
 """The echo answers in this pause; the rest of its answer is spoken over."""
 
 
-class Caller:
-    """``start`` it, let it talk, ``stop`` it. ``latencies_sec``: for each frame, until its answer is out."""
+class BenchCaller(ABC):
+    """One call in real time: ``start`` it, let it talk, ``stop`` it."""
 
-    def __init__(self, engine: Engine, settings: CallSettings, begins_after_sec: float) -> None:
+    def __init__(self, engine: Engine, settings: CallSettings) -> None:
         self.call = LiveCall("bench", settings, engine, max_sec=86_400.0)
-        self.latencies_sec: list[float] = []
-        self._begins_after_sec = begins_after_sec
-        self._sent_at: list[float] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -46,6 +44,24 @@ class Caller:
         speaking.cancel()
         self.call.hang_up("The measurement is over.")
         await asyncio.wait([running, speaking, listening])
+
+    @abstractmethod
+    async def _speak(self) -> None:
+        """Talk until cancelled."""
+
+    @abstractmethod
+    async def _listen(self) -> None:
+        """Hear the answers until the call is over."""
+
+
+class Caller(BenchCaller):
+    """``latencies_sec``: for each frame, until its answer is out."""
+
+    def __init__(self, engine: Engine, settings: CallSettings, begins_after_sec: float) -> None:
+        super().__init__(engine, settings)
+        self.latencies_sec: list[float] = []
+        self._begins_after_sec = begins_after_sec
+        self._sent_at: list[float] = []
 
     async def _speak(self) -> None:
         sound = _speech_and_pause()

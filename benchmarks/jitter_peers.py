@@ -12,7 +12,8 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from benchmarks.jitter_report import BufferStats
 from benchmarks.pulses import PULSE_EVERY, PulseListener, PulseSpeaker, pulse_delays
-from personaplex_ui.compat.aiortc import replace_jitter_buffers
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.compat.inbound_audio import replace_jitter_buffers
 from tests.support.clients.browser import PACKET_SEC, RATE_HZ, Microphone
 from tests.support.clients.impairment import Impairment
 from tests.support.clients.relay import Relay
@@ -21,7 +22,7 @@ SETTLES_SEC = 1.0
 
 
 async def measure_buffer(buffer: str, impairment: Impairment, seed: int, seconds: float) -> BufferStats:
-    """``buffer``: ``aiortc`` or ``ours``. Delays are from a complete packet to its sound, out of the track.
+    """``buffer``: ``aiortc`` or ``ours``. Delays are from a complete packet to its sound.
 
     Raises:
         PersonaplexError: the two cannot be connected.
@@ -35,8 +36,11 @@ async def measure_buffer(buffer: str, impairment: Impairment, seed: int, seconds
         await receiver.setRemoteDescription(await relay.toward_server(sender.localDescription))
         await receiver.setLocalDescription(await receiver.createAnswer())
         if buffer == "ours":
-            replace_jitter_buffers(receiver)
-        listening = asyncio.create_task(_listen(receiver.getReceivers()[0].track, listener))
+            replace_jitter_buffers(
+                receiver, lambda sound: listener.hear(time.monotonic(), sound, SAMPLE_RATE_HZ)
+            )
+        else:
+            listening = asyncio.create_task(_listen(receiver.getReceivers()[0].track, listener))
         await sender.setRemoteDescription(relay.toward_client(receiver.localDescription))
         while not listener.heard_at:  # noqa: ASYNC110  a second or so, or the caller's patience
             await asyncio.sleep(0.05)

@@ -110,6 +110,7 @@ def build_pair(setup: Setup, folder: Path) -> Pair:
         slot_mb=sizes.key_value_bytes(setup.dtype) / 2**20,
         slot_growth_mb=slot_growth / 2**20,
         persona_mb=prefill.size_bytes / 2**20,
+        packed_mb=ours.stepper.packed_bytes / 2**20,
     )
     prompt = voice.frames(tokenizer, ROLE)
     assert prompt.shape[1] == prefill.positions

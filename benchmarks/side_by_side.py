@@ -1,11 +1,12 @@
 """Runs ours and the reference in turn on the same weights, and times them.
 
-In turn, so that other load on this machine affects both alike. Ours is stepped as the engine steps it.
+In turn, so that other load on this machine affects both alike, and in several runs, to show how far they
+lie apart. Ours is stepped as the engine steps it.
 """
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -23,15 +24,15 @@ from personaplex_ui.engine.speech_model import PreparedPersona, Sampling, comple
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 
-ROUNDS = 4
-"""Over which the frames are spread."""
+RUNS = 5
+"""Over which the frames and the personas are spread. Each run measures everything once."""
 
-PERSONA_RUNS = 5
 COMPARED_FRAMES = 8
 FULL_WINDOW_CALLERS = 4
 """The most at full window, which takes long."""
 
 Times = dict[str, list[float]]
+"""Milliseconds by what was done, of one run."""
 
 
 def measure_model(setup: Setup) -> ModelReport:
@@ -52,11 +53,11 @@ def measure_model(setup: Setup) -> ModelReport:
         parameters=pair.parameters,
         reference_parameters=pair.reference_parameters,
         mimi_parameters=pair.mimi_parameters,
-        frames_measured=len(frames["reference 1"]),
+        frames_measured=sum(len(run["reference 1"]) for run in frames),
         reference_frame=reference,
         frames=tuple(_cost(frames, "ours", n) for n in setup.callers),
         full_window=tuple(_cost(frames, "full", n) for n in setup.callers if n <= FULL_WINDOW_CALLERS),
-        persona=_persona_cost(prompts, reference),
+        persona=_persona_cost(prompts, reference.frame_ms),
         memory=pair.memory,
         same_tokens=same,
         compared_frames=compared,
@@ -74,18 +75,20 @@ class SideBySide:
         self._sampling = Sampling(seed=pair.setup.seed)
         # On a GPU the first frames of a new batch also capture CUDA graphs.
         self._warm_up_frames = 3 if self._device.type == "cuda" else 1
-        self._frames_a_round = -(-pair.setup.frames // ROUNDS)
+        self._frames_a_run = -(-pair.setup.frames // RUNS)
         self._heard = 0
 
-    def prompt_times(self) -> Times:
-        """Ours is prepared again between the parts of the reference's prompt, which takes long."""
+    def prompt_times(self) -> list[Times]:
+        """Ours is prepared again between the parts of the reference's prompt, which takes long: a part is a
+        run."""
         frames = prompt_frames_of(self._pair.prompt, self._device)
-        times: Times = defaultdict(list)
+        runs: list[Times] = []
         for frame in frames[: self._warm_up_frames]:
             self._reference.step_prompt(frame)
         self._reference.begin()
-        part = -(-len(frames) // PERSONA_RUNS)
+        part = -(-len(frames) // RUNS)
         for start in range(0, len(frames), part):
+            times: Times = defaultdict(list)
             for frame in frames[start : start + part]:
                 # The last one chooses the first tokens of the answer, which are compared.
                 self._reference.set_greedy(frame is frames[-1])
@@ -93,7 +96,8 @@ class SideBySide:
             self._ours.forget_personas()
             self._start("cold", times)
             self._start("kept", times)
-        return times
+            runs.append(times)
+        return runs
 
     def _start(self, kind: str, times: Times) -> None:
         joined = self._timed(lambda: self._join(0, complete(self._ours.prepare(PERSONA))))
@@ -116,27 +120,28 @@ class SideBySide:
         self._reference.set_greedy(False)
         return same
 
-    def frame_times(self) -> Times:
-        """By name and number of callers: ``ours 4`` with Mimi and ``ours 4 alone`` without; ``full`` is ours
-        at full window."""
-        times: Times = defaultdict(list)
+    def frame_times(self) -> list[Times]:
+        """Of each run, by name and number of callers: ``ours 4`` with Mimi and ``ours 4 alone`` without;
+        ``full`` is ours at full window."""
         kept = complete(self._ours.prepare(PERSONA))
-        callers = self._pair.setup.callers
-        for _ in range(ROUNDS):
-            for name, persona in (("ours", kept), ("full", self._pair.full)):
-                on = 0
-                for number in callers:
-                    if name == "ours" or number <= FULL_WINDOW_CALLERS:
-                        for slot in range(on, number):
-                            self._join(slot, persona)
-                        on = number
-                        self._step_some(name, number, times)
-                for slot in range(on):
-                    self._ours.leave(slot)
+        return [self._frames_of_a_run(kept) for _ in range(RUNS)]
+
+    def _frames_of_a_run(self, kept: PreparedPersona) -> Times:
+        times: Times = defaultdict(list)
+        for name, persona in (("ours", kept), ("full", self._pair.full)):
+            on = 0
+            for number in self._pair.setup.callers:
+                if name == "ours" or number <= FULL_WINDOW_CALLERS:
+                    for slot in range(on, number):
+                        self._join(slot, persona)
+                    on = number
+                    self._step_some(name, number, times)
+            for slot in range(on):
+                self._ours.leave(slot)
         return times
 
     def _step_some(self, name: str, callers: int, times: Times) -> None:
-        for number in range(-self._warm_up_frames, self._frames_a_round):
+        for number in range(-self._warm_up_frames, self._frames_a_run):
             taken = self._our_turn(f"{name} {callers}", callers)
             if (name, callers) == ("ours", 1):
                 taken |= self._reference_turn()
@@ -203,22 +208,26 @@ def _without_mimi(model: PersonaPlexModel) -> Generator[None]:
         stepper.codec = codec
 
 
-def _cost(times: Times, name: str, callers: int) -> FrameCost:
+def _cost(runs: Sequence[Times], name: str, callers: int) -> FrameCost:
     kind = f"{name} {callers}"
-    return FrameCost(callers, median(times[kind]), median(times[f"{kind} alone"]))
+    return FrameCost(callers, _medians(runs, kind), _medians(runs, f"{kind} alone"))
 
 
-def _persona_cost(times: Times, reference: FrameCost) -> PersonaCost:
+def _persona_cost(runs: Sequence[Times], reference_frame_ms: float) -> PersonaCost:
     """NVIDIA's fork is one frame late, so two frames go in before one comes out; but it swallows the first
     frame of its prompt without a step. So the steps are one for each frame of the prompt and one more."""
-    positions = len(times["reference"])
-    prompt_ms = positions * median(times["reference"])
+    positions = sum(len(run["reference"]) for run in runs)
+    prompts_ms = [positions * frame_ms for frame_ms in _medians(runs, "reference")]
     return PersonaCost(
         positions=positions,
-        cold_ms=median(times["cold"]),
-        kept_ms=median(times["kept"]),
-        cold_first_frame_ms=median(times["cold first"]),
-        kept_first_frame_ms=median(times["kept first"]),
-        reference_ms=prompt_ms,
-        reference_first_frame_ms=prompt_ms + reference.frame_ms,
+        cold_runs_ms=_medians(runs, "cold"),
+        kept_runs_ms=_medians(runs, "kept"),
+        cold_first_frame_runs_ms=_medians(runs, "cold first"),
+        kept_first_frame_runs_ms=_medians(runs, "kept first"),
+        reference_runs_ms=tuple(prompts_ms),
+        reference_first_frame_runs_ms=tuple(prompt_ms + reference_frame_ms for prompt_ms in prompts_ms),
     )
+
+
+def _medians(runs: Sequence[Times], kind: str) -> tuple[float, ...]:
+    return tuple(median(run[kind]) for run in runs)

@@ -70,6 +70,10 @@ class TooManyCalls(PersonaplexError, code="too_many_calls"):
     """One network address has reached its limit of calls, or of recently started calls."""
 
 
+class MinutesUsedUp(TooManyCalls, code="minutes_used_up"):
+    """A visitor has nothing, or not enough, left of the day's minutes."""
+
+
 class ProtocolError(PersonaplexError, code="protocol"):
     """A peer sent what its protocol does not allow; the sentence says what."""
 
@@ -80,6 +84,10 @@ class PhoneUnavailable(PersonaplexError, code="phone_unavailable"):
 
 class CallOver(PersonaplexError, code="call_over"):
     """The call has ended, so the request can no longer be carried out."""
+
+
+class CallInProgress(PersonaplexError, code="call_in_progress"):
+    """The call still goes on, so it cannot be deleted."""
 
 
 class EngineUnavailable(PersonaplexError, code="engine_unavailable"):

@@ -9,18 +9,25 @@ import pytest
 import soundfile
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.compat.gradio_stubs import leave_stubs_alone
 from personaplex_ui.config.environment import give_gradio_a_folder
 from tests.support.app_process import logs
+from tests.support.slowest_first import sort_slowest_first
 from tests.support.sounds import tone
 from tests.support.this_machine import refuse_other_hosts, refused
 
 refuse_other_hosts()
+leave_stubs_alone()
 
 # What this machine sets for the hub's client, which is not imported yet, says nothing here.
 for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_", "TRANSFORMERS_"))]:
     if name != "HF_HOME":
         del os.environ[name]
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # gradio_client's, too
+
+# An HTTP client reads the authorities that it trusts when it is made, and all of certifi's take 40 ms. Nobody
+# here is trusted by a certificate.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "one_authority.pem")
 
 # As the app does: whoever owns `gradio` in the system's temp folder, uploads have a place.
 give_gradio_a_folder(os.environ)
@@ -29,6 +36,11 @@ give_gradio_a_folder(os.environ)
 os.environ["ENV_FILE"] = os.devnull
 
 REQUIRE_ALL_TESTS = bool(os.environ.get("REQUIRE_ALL_TESTS"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # of pytest-xdist, which gives out the files in their order
+        sort_slowest_first(items)
 
 
 @pytest.fixture(autouse=True)

@@ -47,12 +47,10 @@ class Attackers:
     def __init__(self, host: str, port: int) -> None:
         self.tries = Counter[str]()
         self._host, self._port = host, port
-        self._component = 0
         self._sources = itertools.cycle(f"127.0.0.{last}" for last in range(2, 22))
 
     async def run(self, seconds: float) -> None:
         """``(kind, at once, a second)`` of each attack below."""
-        await self._find_component()
         attacks: list[tuple[Callable[[], Awaitable[None]], int, float]] = [
             (self._silent, 300, 20.0),
             (self._slow_head, 50, 5.0),
@@ -102,15 +100,6 @@ class Attackers:
             await writer.drain()
             return await reader.read()
 
-    async def _find_component(self) -> None:
-        async with self._connected() as (reader, writer):
-            writer.write(f"GET /config HTTP/1.1\r\n{HOST_HEADER}Connection: close\r\n\r\n".encode())
-            _, _, page = (await reader.read()).partition(b"\r\n\r\n")
-        text = page[page.index(b"{") : page.rindex(b"}") + 1]
-        for component in json.loads(text)["components"]:
-            if component["type"] == "webrtc":
-                self._component = component["id"]
-
     async def _silent(self) -> None:
         async with self._connected() as (reader, _):
             await reader.read()
@@ -142,8 +131,7 @@ class Attackers:
 
     async def _half_open_offer(self) -> None:
         offer = {"sdp": HALF_OPEN, "type": "offer", "webrtc_id": secrets.token_hex(6)}
-        message = {"data": offer, "component_id": self._component, "fn_name": "offer", "session_hash": "abc"}
-        await self._post("/gradio_api/component_server", json.dumps(message).encode())
+        await self._post("/webrtc/offer", json.dumps(offer).encode())
 
     async def _junk_frames(self) -> None:
         """A few of each kind, then no more is read."""

@@ -23,8 +23,8 @@ from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ, Samples
 from personaplex_ui.calls.snapshot import CallStats, Transport
 from personaplex_ui.errors import PersonaplexError
 from tests.support.clients import browser, moshi, twilio
-from tests.support.clients.gradio_page import GradioPage
 from tests.support.clients.impairment import Impairment
+from tests.support.clients.page import Page
 from tests.support.clients.relay import Relay
 
 WEBHOOK = "/twilio/inbound"
@@ -84,32 +84,20 @@ class WebRtcCaller(_Caller):
     def __init__(self, server: Server, seed: int, record: bool, impairment: Impairment | None = None) -> None:
         super().__init__(server, browser.RATE_HZ, browser.PACKET_SEC, seed)
         self.relay = Relay(impairment, seed) if impairment else None
-        self._chosen = {"voice": server.voice, "record": record}
+        self._settings = {"voice": server.voice, "record": record}
 
     async def run(self) -> None:
-        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def fail(error: BaseException) -> None:
-            if not failed.done():
-                failed.set_exception(error)
-
         timeout = httpx.Timeout(ASKED_WITHIN_SEC, read=None)
         async with httpx.AsyncClient(base_url=self._server.url, timeout=timeout, trust_env=False) as http:
-            page = GradioPage(http, self._chosen, on_failure=fail)
+            page = Page(http, self._settings)
             await page.open()
             call = browser.BrowserCall(page, self._say, self._listen, self.relay)
-            ended = asyncio.create_task(call.over.wait())
             try:
                 if refused := await call.begin():
                     raise PersonaplexError(f"The offer was refused: {str(refused)[:200]}")
-                await asyncio.wait([ended, failed], return_when=asyncio.FIRST_COMPLETED)
-                if failed.done():
-                    failed.result()
+                await call.over.wait()
             finally:
-                ended.cancel()
-                failed.cancel()
                 await call.close()
-                page.leave()
 
     def _listen(self, arrived_at: float, samples: Samples) -> None:
         self._hear(arrived_at, samples)

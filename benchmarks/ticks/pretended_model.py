@@ -25,6 +25,11 @@ def pretended_language_model(arguments: dict[str, Any], dtype: torch.dtype, int8
     return _pretended(model)
 
 
+def pretended_recogniser(arguments: dict[str, Any], dtype: torch.dtype) -> LMModel:
+    """As ``pretended_language_model``, of callers' words."""
+    return _pretended(empty_language_model(arguments, dtype))
+
+
 def pretended_mimi(config: Config | None = None) -> MimiModel:
     """Mimi in float32, full-size unless there is a ``config``. Call it within ``pretended_device``."""
     return _pretended(empty_codec(config))

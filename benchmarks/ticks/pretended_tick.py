@@ -9,11 +9,18 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from benchmarks.random_weights import WordTokenizer
 from benchmarks.ticks.pretended_device import DEVICE
-from benchmarks.ticks.pretended_model import pretended_language_model, pretended_mimi
+from benchmarks.ticks.pretended_model import (
+    pretended_language_model,
+    pretended_mimi,
+    pretended_recogniser,
+)
 from benchmarks.ticks.tick_trace import TickTrace
 from personaplex_ui.audio.frames import FRAME_SAMPLES
 from personaplex_ui.engine.speech_model import Sampling
+from personaplex_ui.models.personaplex.captions.recogniser import SttModel
+from personaplex_ui.models.personaplex.captions.sizes import SttSizes
 from personaplex_ui.models.personaplex.loading.checkpoint_files import Config
 from personaplex_ui.models.personaplex.runtime import depth as depth_module
 from personaplex_ui.models.personaplex.runtime import stepper as stepper_module
@@ -29,10 +36,13 @@ EMBEDDINGS, TEMPORAL, DEPTH, SAMPLING = "embeddings", "temporal", "depth", "samp
 PARTS = (MIMI_ENCODE, MIMI_DECODE, MIMI_ROWS, EMBEDDINGS, TEMPORAL, DEPTH, SAMPLING)
 """In the order they are printed; what is in none is the rest."""
 
+CAPTIONS = "captions"
+"""After them, where callers' words are recognised. The codebooks that only this reads are Mimi's."""
+
 
 class PretendedTick:
     """Call everything within ``pretended_device``. ``arguments`` as ``LMModel`` takes them; ``riding``:
-    a prompt is in each pass."""
+    a prompt is in each pass; ``captions``: of a recogniser of what the callers say."""
 
     def __init__(
         self,
@@ -42,9 +52,12 @@ class PretendedTick:
         int8_cache: bool = False,
         riding: bool = False,
         mimi_config: Config | None = None,
+        captions: SttSizes | None = None,
     ) -> None:
         lm = pretended_language_model(arguments, torch.bfloat16, int8)
-        self.stepper = Stepper(lm, MimiLoop(pretended_mimi(mimi_config)), StepperOptions(callers, int8_cache))
+        recogniser = None if captions is None else _recogniser(captions)
+        mimi = MimiLoop(pretended_mimi(mimi_config), heard=captions.codebooks if captions is not None else 0)
+        self.stepper = Stepper(lm, mimi, StepperOptions(callers, int8_cache), recogniser)
         self._heard = {slot: np.zeros(FRAME_SAMPLES, dtype=np.float32) for slot in range(callers)}
         temporal = self.stepper.temporal
         hidden = torch.zeros(1, arguments["dim"], dtype=temporal.dtype, device=DEVICE)
@@ -65,6 +78,11 @@ class PretendedTick:
         return trace
 
 
+def _recogniser(sizes: SttSizes) -> SttModel:
+    lm = pretended_recogniser(sizes.arguments, torch.bfloat16)
+    return SttModel(lm, WordTokenizer(sizes.arguments["text_card"]), sizes, "")
+
+
 @contextmanager
 def _in_parts(stepper: Any, trace: TickTrace) -> Generator[None]:
     """The stepper's calls, each in the part of ``trace`` that it belongs to."""
@@ -80,6 +98,8 @@ def _in_parts(stepper: Any, trace: TickTrace) -> Generator[None]:
         (stepper_module, "sample", SAMPLING),
         (depth_module, "sample", SAMPLING),
     ]
+    if stepper.reader is not None:
+        calls.append((stepper.reader, "read", CAPTIONS))
     with ExitStack() as stack:
         for owner, name, part in calls:
             within = _within(partial(trace.part, part), getattr(owner, name))

@@ -42,11 +42,12 @@ from personaplex_ui.config.settings import Settings
 from personaplex_ui.doctor.probes import Probes
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.errors import PersonaplexError
-from personaplex_ui.models.factory import load_speech_model, personaplex_source
+from personaplex_ui.models.factory import load_speech_model, personaplex_source, speech_sources
 from personaplex_ui.models.personaplex.loading.checkpoint import load_codec
 from personaplex_ui.models.personaplex.loading.load import Source, choose_device, load_personaplex
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.prompt import Tokens
+from personaplex_ui.speech.loading import SpeechParts
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +221,8 @@ class Acceptance:
             self._running.add(SOUND, Finding(SOUND.title, NOT_RUN, "", NO_SOAK))
             return
         record = SoakRecord(60 * minutes)
-        load = functools.partial(load_speech_model, self._settings, self._voices)
+        speech = SpeechParts(speech_sources(self._settings))
+        load = functools.partial(load_speech_model, self._settings, self._voices, speech)
         self._running.begin(SOAK, f"a soak of {minutes:g} minutes")
         with self._running.step(SOAK):
             try:

@@ -40,10 +40,11 @@ def nothing_to_accept(settings: Settings, gpu: bool) -> Finding | None:
     if settings.spaces_zero_gpu:
         sentence = "ZeroGPU lends its GPU for single clips, so no calls can be tried on it."
         return _refusal(sentence, "Run this on the machine that will take the calls.")
-    if settings.engine is EngineChoice.ECHO:
-        return _refusal("ENGINE is echo, which has no weights.", "Set ENGINE=personaplex.")
+    if settings.engine.needs_no_gpu:
+        sentence = f"ENGINE is {settings.engine}, which has no weights of PersonaPlex."
+        return _refusal(sentence, "Set ENGINE=personaplex.")
     if settings.engine is EngineChoice.AUTO and not gpu:
-        sentence = "There is no GPU that PyTorch can use, so the app would run the echo engine."
+        sentence = "There is no GPU that PyTorch can use, so the app would run the cascade engine."
         return _refusal(sentence, f"Run this on the machine that will take the calls. {TRY_ON_CPU}")
     return None
 

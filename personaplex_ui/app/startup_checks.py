@@ -5,11 +5,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from personaplex_ui.calls.cue_filter import without_cues
+from personaplex_ui.calls.cues import Cues
 from personaplex_ui.calls.settings import check_prompt
 from personaplex_ui.channels.twilio.personas import PhonePersonas
 from personaplex_ui.config.settings import Settings, revealed
 from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_persona
 from personaplex_ui.errors import InvalidInput, SettingsError
+from personaplex_ui.routing.router import AskOptions
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from personaplex_ui.voices.library import VoiceLibrary
 
@@ -26,6 +29,17 @@ def with_checked_role(settings: Settings) -> Settings:
     except InvalidInput as error:
         raise SettingsError(f"DEFAULT_TEXT_PROMPT: {error}") from error
     return settings.model_copy(update={"default_text_prompt": role})
+
+
+def ask_options(settings: Settings) -> AskOptions:
+    """Raises SettingsError: what is said while an answer is looked for would itself ask for one."""
+    filler = settings.ask_filler
+    if without_cues(filler, Cues(ask=settings.ask_phrases)) != filler:
+        raise SettingsError(
+            "ASK_FILLER contains one of ASK_PHRASES, so it would never be heard. Change one of them.",
+            "ASK_FILLER",
+        )
+    return AskOptions(filler, float(settings.ask_seconds))
 
 
 def make_recordings_folder(folder: Path) -> None:

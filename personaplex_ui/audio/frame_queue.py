@@ -13,9 +13,10 @@ Item = TypeVar("Item")
 class FrameQueue(Generic[Item]):
     """First in, first out; items that wait too long are dropped, oldest first, and counted.
 
-    A burst may fill it up to ``capacity``; beyond that the oldest item is dropped at once. A backlog of more
-    than ``target`` that lasts for ``patience`` takes in a row is not jitter but lag: it is cut back to
-    ``target``.
+    A burst may fill it up to ``capacity``. One that is longer, as from a client that kept what it recorded
+    while it waited, is cut back to ``target`` at once, and so is the rest of it: no such backlog goes away by
+    itself, and later it would be cut in the middle of a word. A backlog of more than ``target`` that lasts
+    for ``patience`` takes in a row is not jitter but lag: it is cut back likewise.
     """
 
     def __init__(self, capacity: int = 6, target: int = 1, patience: int = 6) -> None:
@@ -25,6 +26,8 @@ class FrameQueue(Generic[Item]):
         self._target = target
         self._patience = patience
         self._takes_over_target = 0
+        self._overflowed = False
+        """Since the last take."""
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -32,12 +35,13 @@ class FrameQueue(Generic[Item]):
 
     def put(self, item: Item) -> None:
         self._items.append(item)
-        if len(self._items) > self._capacity:
-            self._items.popleft()
-            self.dropped += 1
+        if len(self._items) > (self._target if self._overflowed else self._capacity):
+            self._overflowed = True
+            self._cut()
 
     def take(self) -> Item | None:
         """The oldest item, or None. Call it once per frame, and again to catch up after a missed one."""
+        self._overflowed = False
         if not self._items:
             self._takes_over_target = 0
             return None
@@ -46,12 +50,16 @@ class FrameQueue(Generic[Item]):
         else:
             self._takes_over_target = 0
         if self._takes_over_target >= self._patience:
-            self._takes_over_target = 0
-            while len(self._items) > self._target:
-                self._items.popleft()
-                self.dropped += 1
+            self._cut()
         return self._items.popleft()
 
     def clear(self) -> None:
         self._items.clear()
         self._takes_over_target = 0
+        self._overflowed = False
+
+    def _cut(self) -> None:
+        self._takes_over_target = 0
+        while len(self._items) > self._target:
+            self._items.popleft()
+            self.dropped += 1

@@ -26,9 +26,12 @@ def sparable_sec(lag_sec: float) -> float:
 
 
 class Pacer:
-    """Tracks until when a transport has sound."""
+    """Tracks until when a transport has sound. ``catches_up_sec``: late by no more than this, the transport
+    sends at once all that is due, and its player, which has buffered that much, is never told of the delay.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, catches_up_sec: float = 0.0) -> None:
+        self._catches_up_sec = catches_up_sec
         self._sound_until = 0.0
         self._dry = True
 
@@ -48,5 +51,6 @@ class Pacer:
 
     def sent(self, now: float, duration_sec: float, silence: bool = False) -> None:
         """``duration_sec`` of sound, or of silence in its place, was sent ``now``."""
-        self._sound_until = max(self._sound_until, now) + duration_sec
+        earliest = now - self._catches_up_sec if self._sound_until else now
+        self._sound_until = max(self._sound_until, earliest) + duration_sec
         self._dry = silence

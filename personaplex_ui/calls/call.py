@@ -16,10 +16,14 @@ import anyio
 
 from personaplex_ui.audio.frame_queue import FrameQueue
 from personaplex_ui.audio.frames import FRAME_SEC, Frame
+from personaplex_ui.calls.answer_queue import AnswerQueue
+from personaplex_ui.calls.call_captions import CallCaptions
+from personaplex_ui.calls.captions import OWN_WORDS, Captions
+from personaplex_ui.calls.conversation import Conversation
+from personaplex_ui.calls.cues import Cues
 from personaplex_ui.calls.persona_check import check_persona_aside
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import CallStats, End, Phase, Snapshot, Transport
-from personaplex_ui.calls.transcript import Transcript
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.slot import Slot
 from personaplex_ui.engine.slot_pool import SlotRequest
@@ -48,6 +52,8 @@ class Call(abc.ABC):
         transport: Transport,
         playout: FrameQueue[tuple[float, Answer]],
         clock: Callable[[], float] = time.monotonic,
+        captions: Captions = OWN_WORDS,
+        cues: Cues | None = None,
     ) -> None:
         self.call_id = call_id
         self.settings = settings
@@ -61,7 +67,11 @@ class Call(abc.ABC):
         """Time spent waiting for a slot. ``prepared_sec``: time the persona took after that."""
         self.prepared_sec = 0.0
         self.notes: list[str] = []
-        self.transcript = Transcript()
+        self.conversation = Conversation()
+        self.transcript = self.conversation.transcript
+        self.cues = (cues or Cues()).in_role(settings.persona.text_prompt)
+        self._answer_queue = AnswerQueue(playout, self.cues, self._say, clock)
+        self.on_cue = self._answer_queue.on_cue
         self.live = asyncio.Event()
         self.over = asyncio.Event()
         self._engine = engine
@@ -69,9 +79,8 @@ class Call(abc.ABC):
         self._scope = anyio.CancelScope()
         self._request: SlotRequest | None = None
         self._slot: Slot | None = None
+        self._captions = CallCaptions(captions, self.hear_words)
         self._progress = 0.0
-        self._playout = playout
-        self._playable = asyncio.Event()
         self._change = asyncio.Event()
         """Set at the next change and then replaced by a new event."""
         self._duration_sec = 0.0
@@ -115,9 +124,13 @@ class Call(abc.ABC):
             slot = await self._prepare(request.slot)
             try:
                 self._slot = slot
+                self._captions.begin(model, self.settings.persona.text_prompt, self.paced)
                 await self._converse(slot)
             finally:
+                self._answer_queue.finish()
                 self._duration_sec, self._stats = self.elapsed_sec, self.stats
+                self.conversation.finish()
+                self._captions.finish()
                 self.phase = Phase.ENDED
                 self._slot = None
                 if self.reason:  # already known, so nobody has to wait for the model to let go
@@ -158,7 +171,7 @@ class Call(abc.ABC):
 
     def _tell_it_is_over(self) -> None:
         self.over.set()
-        self._playable.set()
+        self._answer_queue.close(self.reason)
         self._changed()
 
     def hang_up(self, reason: str, end: End = End.HUNG_UP) -> None:
@@ -181,12 +194,15 @@ class Call(abc.ABC):
         if isinstance(answer, PersonaplexError):
             self.hang_up(str(answer), End.FAILED)
             return
-        if answer.text:
+        if answer.heard is not None and self._captions.takes_own_words:
+            self._captions.hear_own(answer.heard, self._heard_until_sec())
+        self._answer_queue.put(answer)
+
+    def _say(self, piece: str) -> None:
+        if piece:
             at_sec = self._text_at_sec()
-            self.transcript.append(answer.text, at_sec, at_sec + FRAME_SEC)
+            self.conversation.say(piece, at_sec, at_sec + FRAME_SEC)
             self._changed()
-        self._playout.put((self._clock(), answer))
-        self._playable.set()
 
     async def next_answer(self, timeout_sec: float | None = None) -> Frame | None:
         """The next frame for the caller to hear, as soon as there is one; None after ``timeout_sec``.
@@ -194,20 +210,29 @@ class Call(abc.ABC):
         Raises:
             CallOver: the call has ended.
         """
-        taken = await self._take_answer(timeout_sec)
+        taken = await self._answer_queue.take(timeout_sec)
         return taken[1].frame if taken is not None else None
 
-    async def _take_answer(self, timeout_sec: float | None) -> tuple[float, Answer] | None:
-        try:
-            async with asyncio.timeout(timeout_sec):
-                while not len(self._playout):
-                    if self.over.is_set():
-                        raise CallOver(self.reason)
-                    self._playable.clear()
-                    await self._playable.wait()
-        except TimeoutError:
-            return None
-        return self._playout.take()
+    # The caller's words ----------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _heard_until_sec(self) -> float:
+        """Session time of the end of the frame that the current answer is to."""
+
+    def hear_words(self, text: str, start_sec: float, end_sec: float) -> None:
+        """See ``Conversation.hear_words``. Also after the end."""
+        self.conversation.hear_words(text, start_sec, end_sec)
+        self._changed()
+
+    async def words_settled(self, within_sec: float) -> bool:
+        """Returns when the words of all that the caller has said are in the conversation, as far as they will
+        be, or after ``within_sec`` at the latest. False: some may still come."""
+        quiet_sec = self.elapsed_sec - self.conversation.caller_spoke_until_sec
+        return await self._captions.settled(within_sec, quiet_sec)
+
+    def give_up_words(self) -> None:
+        """Nobody wants more of the caller's words. Idempotent."""
+        self._captions.close()
 
     # Changes and views -----------------------------------------------------------------------------
 
@@ -217,8 +242,9 @@ class Call(abc.ABC):
         if self._slot is not None:
             self._slot.change_sampling(sampling)
 
-    async def speak(self, text: str) -> None:
-        """Make the assistant say ``text``.
+    async def speak(self, text: str, typed: bool = True) -> None:
+        """Make the assistant say ``text``. ``typed``: the caller typed it, which then is a line of the
+        conversation.
 
         Raises:
             CallOver: the call is not live.
@@ -227,6 +253,9 @@ class Call(abc.ABC):
         if self._slot is None:
             raise CallOver("The call is not live, so nothing can be said in it.")
         await self._slot.speak(text)
+        if typed:
+            self.conversation.typed(text, self.elapsed_sec)
+            self._changed()
 
     @property
     def elapsed_sec(self) -> float:
@@ -239,12 +268,13 @@ class Call(abc.ABC):
 
     @property
     def stats(self) -> CallStats:
-        """The counters now, or at the end of an ended call."""
-        return self._stats if self._slot is None else self._current_stats(self._slot)
+        """The counters now, or at the end of an ended call, whose words may still be looked for."""
+        stats = self._stats if self._slot is None else self._current_stats(self._slot)
+        return replace(stats, dropped_utterances=self._captions.dropped)
 
     def _current_stats(self, slot: Slot) -> CallStats:
         waiting, dropped, _ = slot.waiting_frames()
-        return CallStats(dropped, self._playout.dropped, waiting + len(self._playout))
+        return CallStats(dropped, self._answer_queue.dropped, waiting + len(self._answer_queue))
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
@@ -256,8 +286,11 @@ class Call(abc.ABC):
             elapsed_sec=self.elapsed_sec,
             max_sec=self.max_sec,
             reason=self.reason,
+            end=self.end,
             notes=tuple(self.notes),
             utterances=self.transcript.utterances,
+            lines_version=self.conversation.version,
+            answer_sec=self.conversation.answer_sec,
             stats=self.stats,
         )
 

@@ -5,6 +5,8 @@ Handles rows and JSON; ``CallStore`` decides which calls are kept, and for how l
 
 import json
 import logging
+import math
+import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -63,7 +65,8 @@ def from_json(text: str | bytes) -> KeptCall:
 
 
 def with_whole_levels(call: EndedCall) -> EndedCall:
-    """Round levels to floats in [-100, 100] dBFS that all calls share: 8 bytes a value instead of 32."""
+    """Round levels down to floats in [-100, 100] dBFS that all calls share: 8 bytes a value instead of 32.
+    Down, so that what was below a threshold of whole dB, such as that of speech, still is."""
     return replace(
         call,
         caller_levels_dbfs=_in_whole_db(call.caller_levels_dbfs),
@@ -72,7 +75,7 @@ def with_whole_levels(call: EndedCall) -> EndedCall:
 
 
 def _in_whole_db(levels: Iterable[float]) -> tuple[float, ...]:
-    return tuple(_WHOLE_DB[min(max(round(level), -100), 100) + 100] for level in levels)
+    return tuple(_WHOLE_DB[min(max(math.floor(level), -100), 100) + 100] for level in levels)
 
 
 class CallTable:
@@ -94,6 +97,23 @@ class CallTable:
         if self._exists():
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+
+    def get(self, call_id: str) -> KeptCall | None:
+        """The call, if its row can be read; ``recorded`` is True."""
+        if not self._exists():
+            return None
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT record FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        try:
+            return None if row is None else _read(row[0], call_id)
+        except ValueError:
+            return None
+
+    def ids(self) -> set[str]:
+        if not self._exists():
+            return set()
+        with self._database.transaction() as connection:
+            return {row[0] for row in connection.execute("SELECT call_id FROM calls")}
 
     def remove_ended_before(self, time_sec: float, but: Collection[str]) -> None:
         """The calls in ``but`` stay, because they are still in progress."""
@@ -131,7 +151,7 @@ class CallTable:
 
     def _exists(self) -> bool:
         """Lets a search for calls run without creating the file."""
-        return self._database.path.exists()
+        return os.path.exists(self._database.path)  # unlike Path.exists, it never raises
 
 
 def _read(record: str | bytes, call_id: str) -> KeptCall:

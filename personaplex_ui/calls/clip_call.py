@@ -6,6 +6,8 @@ Its clock counts frames: answer k belongs to frame k, however far ahead the call
 from personaplex_ui.audio.frame_queue import FrameQueue
 from personaplex_ui.audio.frames import FRAME_SEC, Frame
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.captions import OWN_WORDS, Captions
+from personaplex_ui.calls.cues import Cues
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.engine.engine import Engine
@@ -19,8 +21,16 @@ class ClipCall(Call):
 
     paced = False
 
-    def __init__(self, call_id: str, settings: CallSettings, engine: Engine) -> None:
-        super().__init__(call_id, settings, engine, Transport.CLIP, FrameQueue[tuple[float, Answer]](64, 64))
+    def __init__(
+        self,
+        call_id: str,
+        settings: CallSettings,
+        engine: Engine,
+        captions: Captions = OWN_WORDS,
+        cues: Cues | None = None,
+    ) -> None:
+        playout = FrameQueue[tuple[float, Answer]](64, 64)
+        super().__init__(call_id, settings, engine, Transport.CLIP, playout, captions=captions, cues=cues)
         self._heard_frames = 0
         self._answers = 0
 
@@ -39,6 +49,9 @@ class ClipCall(Call):
 
     def _text_at_sec(self) -> float:
         return self._answers * FRAME_SEC
+
+    def _heard_until_sec(self) -> float:
+        return (self._answers + 1) * FRAME_SEC
 
     def _deliver(self, answer: Answer | PersonaplexError) -> None:
         super()._deliver(answer)

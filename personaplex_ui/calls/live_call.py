@@ -7,18 +7,20 @@ live and is counted in samples.
 import asyncio
 import contextlib
 import time
-from array import array
 from collections.abc import Callable
 from dataclasses import replace
 
 from personaplex_ui.audio.frame_queue import FrameQueue
 from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Frame, FrameCutter, Samples
-from personaplex_ui.audio.levels import QUIET_DBFS, SILENCE_DBFS, rms_dbfs
+from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.audio.recording.recorder import StereoRecording
 from personaplex_ui.calls.call import WATCH_EVERY_SEC, Call
+from personaplex_ui.calls.call_length import CallLength
+from personaplex_ui.calls.captions import OWN_WORDS, Captions
+from personaplex_ui.calls.cues import Cues
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import CallStats, EndedCall, PacketCounts, Snapshot, Transport
-from personaplex_ui.calls.watchdog import Watchdog
+from personaplex_ui.calls.watchdog import WHILE_LIVE, Watchdog
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.slot import Slot
 from personaplex_ui.engine.speech_model import Answer
@@ -45,12 +47,20 @@ class LiveCall(Call):
         start_recording: Callable[[], StereoRecording | None] = lambda: None,
         transport: Transport = Transport.BROWSER,
         clock: Callable[[], float] = time.monotonic,
+        length: CallLength | None = None,
+        captions: Captions = OWN_WORDS,
+        cues: Cues | None = None,
     ) -> None:
-        super().__init__(call_id, settings, engine, transport, FrameQueue[tuple[float, Answer]](), clock)
-        self.max_sec = max_sec
+        """``max_sec``: the longest the call may be; or ``length``, if it may change. ``cues``: what of the
+        assistant's words is not for the caller."""
+        playout = FrameQueue[tuple[float, Answer]]()
+        super().__init__(call_id, settings, engine, transport, playout, clock, captions, cues)
+        self._length = length or CallLength(max_sec)
+        limit = self._length.limit(0.0)
+        self.max_sec = limit.sec
         self.recording: StereoRecording | None = None
-        self.caller_levels = LevelTrack()
-        self.assistant_levels = LevelTrack()
+        self.caller_levels = self.conversation.caller_levels
+        self.assistant_levels = self.conversation.assistant_levels
         self.left_out_samples = 0
         """The caller's sound that the transport dropped."""
         self.packet_counts: Callable[[], PacketCounts] = PacketCounts
@@ -58,7 +68,7 @@ class LiveCall(Call):
         self.answer_waited_sec = 0.0
         """How long the last answer waited until the transport took it."""
         self._start_recording = start_recording
-        self._watchdog = Watchdog(max_sec)
+        self._watchdog = Watchdog(limit.sec)
         self._live_at = 0.0
         self._cutter = FrameCutter()
         self._heard_frames: int | None = None
@@ -74,15 +84,19 @@ class LiveCall(Call):
             await self._check_on(slot)
 
     async def _check_on(self, slot: Slot) -> None:
+        limit = self._watchdog.limit = self._length.limit(self.elapsed_sec)
+        self.max_sec = limit.sec
         verdict = self._watchdog.check(self._clock())
         if verdict.hang_up:
             self.hang_up(verdict.hang_up, verdict.end)
-        if verdict.goodbye:
+        if verdict.note:
             self.notes.append(verdict.note)
+        if verdict.goodbye:
             with contextlib.suppress(SpeakQueueFull, TimeoutError):
                 async with asyncio.timeout(WATCH_EVERY_SEC):
                     await slot.speak(verdict.goodbye)
         self._note_failed_recording()
+        self.conversation.advance(self.elapsed_sec)
         self._changed()
 
     def _note_failed_recording(self) -> None:
@@ -113,8 +127,10 @@ class LiveCall(Call):
             self.recording.place_caller(samples, self._session_samples())
         for frame in frames:
             level = rms_dbfs(frame)
-            self.caller_levels.set(self.elapsed_sec - FRAME_SEC, level)
+            start_sec = self.elapsed_sec - FRAME_SEC
+            self.conversation.hear_caller(start_sec, level)
             slot.hear(frame)
+            self._captions.hear(frame, start_sec)
             self._heard_frames += 1
             if self._heard_frames % RELOCK_EVERY_FRAMES == 0 and level < QUIET_DBFS:
                 _, _, wait_sec = slot.waiting_frames()
@@ -130,6 +146,10 @@ class LiveCall(Call):
     def _text_at_sec(self) -> float:
         return self.elapsed_sec
 
+    def _heard_until_sec(self) -> float:
+        waiting = 0 if self._slot is None else self._slot.waiting_frames()[0]
+        return self.elapsed_sec - waiting * FRAME_SEC
+
     def _deliver(self, answer: Answer | PersonaplexError) -> None:
         self._watchdog.answered(self._clock())
         super()._deliver(answer)
@@ -137,12 +157,12 @@ class LiveCall(Call):
     async def next_answer(self, timeout_sec: float | None = None, heard: bool = True) -> Frame | None:
         """Like ``Call.next_answer``. The recording places the frame at this moment. A transport that learns
         only later what was heard passes ``heard=False`` and then calls ``heard``."""
-        taken = await self._take_answer(timeout_sec)
+        taken = await self._answer_queue.take(timeout_sec)
         if taken is None:
             return None
         delivered_at, answer = taken
         self.answer_waited_sec = self._clock() - delivered_at
-        self.assistant_levels.set(self.elapsed_sec, rms_dbfs(answer.frame))
+        self.conversation.hear_assistant(self.elapsed_sec, rms_dbfs(answer.frame))
         if heard and self.recording is not None:
             self.recording.place_assistant(answer.frame, self._session_samples() + FRAME_SAMPLES)
         return answer.frame
@@ -189,32 +209,12 @@ class LiveCall(Call):
             duration_sec=self.elapsed_sec,
             voice=shown_voice(self.settings.persona.voice),
             reason=self.reason,
-            notes=tuple(self.notes),
+            notes=tuple(note for note in self.notes if note not in WHILE_LIVE),
             utterances=self.transcript.utterances,
             caller_levels_dbfs=self.caller_levels.until(self.elapsed_sec),
             assistant_levels_dbfs=self.assistant_levels.until(self.elapsed_sec),
             recorded=recorded,
             stats=self.stats,
+            text_prompt=self.settings.persona.text_prompt,
+            lines=self.conversation.lines,
         )
-
-
-class LevelTrack:
-    """The loudness of one side: one dBFS value for every 80 ms of the live call, silence if none was set."""
-
-    def __init__(self) -> None:
-        self._levels = array("f")  # 4 bytes each, in a call that may go on for hours
-
-    @property
-    def now(self) -> float:
-        return self._levels[-1] if self._levels else SILENCE_DBFS
-
-    def set(self, at_sec: float, level_dbfs: float) -> None:
-        """Set the level of the frame that began at ``at_sec``. If it has one already, the louder counts."""
-        index = max(0, round(at_sec / FRAME_SEC))
-        self._levels.extend([SILENCE_DBFS] * (index + 1 - len(self._levels)))
-        self._levels[index] = max(self._levels[index], level_dbfs)
-
-    def until(self, duration_sec: float) -> tuple[float, ...]:
-        """All levels of a call that lasted ``duration_sec``."""
-        frames = round(duration_sec / FRAME_SEC)
-        return tuple(self._levels[:frames]) + (SILENCE_DBFS,) * (frames - len(self._levels))

@@ -1,15 +1,23 @@
-"""Opens calls, tracks those in progress, and stores the ended ones for their owners."""
+"""Opens calls, tracks those in progress, and has the ended ones kept for their owners."""
 
 import asyncio
+import contextlib
 import contextvars
+import functools
 import logging
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
+from personaplex_ui.audio.recording.recorder import RecordingWriter
+from personaplex_ui.calls.allowance import SHORTEST_CALL_SEC, Allowance, Visitor
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.call_keeper import CallKeeper
+from personaplex_ui.calls.call_length import CallLength
+from personaplex_ui.calls.captions import OWN_WORDS, Captions
 from personaplex_ui.calls.clip_call import ClipCall
+from personaplex_ui.calls.cues import Cues
+from personaplex_ui.calls.fair_lines import FairLines
 from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings
@@ -27,6 +35,9 @@ CALLS_END_WITHIN_SEC = 2.5
 RECORDING_CLOSES_WITHIN_SEC = 1.0
 """Together with the wait for calls this is under 5 s, the longest that a shutdown may take."""
 
+LAST_WORDS_WITHIN_SEC = 3.0
+"""How long a call that has ended waits for its caller's last words to be recognised: a page waits for it."""
+
 SHUTS_DOWN = "The server is shutting down. Please call again in a minute."
 
 T = TypeVar("T")
@@ -36,17 +47,34 @@ class CallManager:
     """Owns every call from ``open`` until it is in the store."""
 
     def __init__(
-        self, engine: Engine, store: CallStore, max_call_sec: float, limits: AddressLimits | None = None
+        self,
+        engine: Engine,
+        store: CallStore,
+        max_call_sec: float,
+        limits: AddressLimits | None = None,
+        allowance: Allowance | None = None,
+        busy_call_sec: float = 0.0,
+        captions: Captions = OWN_WORDS,
+        cues: Cues | None = None,
     ) -> None:
+        """``busy_call_sec``: the longest call of a visitor while others wait; 0 for ``max_call_sec``.
+        ``captions``: where the callers' words come from; ``cues``: those of calls that are opened without
+        their own."""
         self.engine = engine
         self.store = store
         self.calls: dict[str, Call] = {}
+        self.cues = cues or Cues()
+        self.on_begin: list[Callable[[Call], None]] = []
+        """Called with each call when it was opened, on the event loop, before it waits for a slot."""
         self.on_end: list[Callable[[Call], None]] = []
         """Called with each call after its end, on the event loop."""
         self.on_refusal: list[Callable[[Transport], None]] = []
         """Called for each caller who was turned away before a call began."""
+        self.captions = captions
         self.limits = limits or AddressLimits(0, 0, time.monotonic)
+        self.allowance = allowance or Allowance(0, time.time)
         self._max_call_sec = max_call_sec
+        self._fair_lines = FairLines(engine.slots, max_call_sec, busy_call_sec)
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._janitor: asyncio.Task[None] | None = None
@@ -61,6 +89,7 @@ class CallManager:
     async def start(self) -> None:
         """Repair what a crash left behind, then expire old recordings every ten minutes."""
         await asyncio.to_thread(self.store.load)
+        await asyncio.to_thread(self.allowance.load)
         self._janitor = asyncio.create_task(self._expire())
 
     async def _expire(self) -> None:
@@ -86,64 +115,102 @@ class CallManager:
         owner: str = "",
         transport: Transport = Transport.BROWSER,
         address: str = "",
+        visitor: Visitor | None = None,
+        cues: Cues | None = None,
     ) -> LiveCall:
         """Begin a live call, which requests a slot at once. ``owner``: the key with which it can be fetched
-        later, if any. ``address``: the network address to limit, if it is known.
+        later, if any. ``address``: the network address to limit, if it is known. ``visitor``: whose minutes
+        it uses; None for telephones and those with a key, whose calls are as long as ever, too. ``cues``:
+        those of its persona, in the place of ``self.cues``.
 
         Raises:
             TooManyCalls: ``address`` has reached a limit.
+            MinutesUsedUp: ``visitor`` has none left today.
             EngineUnavailable: the server is shutting down.
         """
-        self._admit(transport, address)
+        self._admit(transport, address, visitor)
         call_id = self.store.new_call_id()
-        started_at = time.time()
+        keeper = CallKeeper(self.store, self._writer, owner, call_id)
+        length = self._fair_lines.length(call_id, self.allowance, visitor)
+        call = LiveCall(
+            call_id,
+            settings,
+            self.engine,
+            self._max_call_sec,
+            functools.partial(keeper.start_recording, settings),
+            transport,
+            length=length,
+            captions=self.captions,
+            cues=self.cues if cues is None else cues,
+        )
+        self._begin(call, self._live(call, keeper, length), address, visitor)
+        return call
 
-        def start_recording() -> StereoRecording | None:
-            if not (settings.record and owner):
-                return None
-            begun = asyncio.get_running_loop().run_in_executor(
-                None, self.store.begin, owner, call_id, started_at, shown_voice(settings.persona.voice)
-            )
-            begun.add_done_callback(_log_failure)
-            return StereoRecording(self.store.recording_path(call_id), self._writer)
+    async def _live(self, call: LiveCall, keeper: CallKeeper, length: CallLength) -> None:
+        try:
+            await call.run()
+            length.spend(call.elapsed_sec)
+            if not call.live.is_set():
+                return
+            recorded = await call.close_recording(RECORDING_CLOSES_WITHIN_SEC)
+            with contextlib.suppress(EngineUnavailable):
+                await self.unless_closed(call.words_settled(LAST_WORDS_WITHIN_SEC))
+            await keeper.keep(call, recorded)
+        finally:
+            call.give_up_words()
 
-        call = LiveCall(call_id, settings, self.engine, self._max_call_sec, start_recording, transport)
+    def open_clip(
+        self,
+        settings: CallSettings,
+        address: str = "",
+        visitor: Visitor | None = None,
+        sound_sec: float = SHORTEST_CALL_SEC,
+    ) -> ClipCall:
+        """Like ``open``, for the answer to a recording of ``sound_sec``; nothing of it is stored."""
+        self._admit(Transport.CLIP, address, visitor, sound_sec)
+        call = ClipCall(self.store.new_call_id(), settings, self.engine, self.captions, self.cues)
 
         async def run() -> None:
             await call.run()
-            if call.live.is_set() and owner:
-                recorded = await call.close_recording(RECORDING_CLOSES_WITHIN_SEC)
-                await asyncio.to_thread(self.store.add, owner, call.ended(started_at, recorded))
+            self.allowance.spend(visitor, call.elapsed_sec)
 
-        self._begin(call, run(), address)
+        self._begin(call, run(), address, visitor)
         return call
 
-    def open_clip(self, settings: CallSettings, address: str = "") -> ClipCall:
-        """Like ``open``, for the answer to a recording; nothing of it is stored."""
-        self._admit(Transport.CLIP, address)
-        call = ClipCall(self.store.new_call_id(), settings, self.engine)
-        self._begin(call, call.run(), address)
-        return call
-
-    def _admit(self, transport: Transport, address: str) -> None:
+    def _admit(
+        self,
+        transport: Transport,
+        address: str,
+        visitor: Visitor | None,
+        wanted_sec: float = SHORTEST_CALL_SEC,
+    ) -> None:
         try:
             if self.closed_because:
                 raise EngineUnavailable(self.closed_because)
+            self.allowance.check(visitor, wanted_sec)
             self.limits.admit(address)
         except PersonaplexError:
             self.turn_away(transport)
             raise
 
-    def _begin(self, call: Call, life: Coroutine[Any, Any, None], address: str) -> None:
+    def _begin(
+        self, call: Call, life: Coroutine[Any, Any, None], address: str, visitor: Visitor | None
+    ) -> None:
         self.calls[call.call_id] = call
+        for listener in self.on_begin:
+            listener(call)
+        if visitor is not None:
+            self._fair_lines.add(call)
         # Runs in a context of its own: a transport's context variables (FastRTC's hold the whole peer
         # connection) would otherwise live as long as anything refers to the ended call.
         context, name = contextvars.Context(), f"call {call.call_id[:6]}"
-        task = asyncio.create_task(self._serve(call, life, address), name=name, context=context)
+        task = asyncio.create_task(self._serve(call, life, address, visitor), name=name, context=context)
         self._tasks[call.call_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(call.call_id))
 
-    async def _serve(self, call: Call, life: Coroutine[Any, Any, None], address: str) -> None:
+    async def _serve(
+        self, call: Call, life: Coroutine[Any, Any, None], address: str, visitor: Visitor | None
+    ) -> None:
         enter_call(call.call_id)
         voice = shown_voice(call.settings.persona.voice)
         log.info("A %s call began (voice %s).", call.transport.value, voice)
@@ -151,6 +218,7 @@ class CallManager:
             await life
         finally:
             self.calls.pop(call.call_id, None)
+            self._fair_lines.remove(call)
             self.limits.release(address)
             log.info("The call ended after %.1f s: %s", call.elapsed_sec, call.reason)
             if call.stats.lost_packets:
@@ -162,6 +230,8 @@ class CallManager:
                 )
             for listener in self.on_end:
                 listener(call)
+            if visitor is not None and self.allowance.day_sec:
+                await asyncio.to_thread(self.allowance.save, self.allowance.used_by(visitor))
 
     async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work`` that belongs to a call, such as reading a clip first; cancelled at shutdown.
@@ -188,8 +258,3 @@ class CallManager:
         """Wait until ``call`` is in the store (recording closed)."""
         if call.call_id in self._tasks:
             await asyncio.wait([self._tasks[call.call_id]])
-
-
-def _log_failure(done: "asyncio.Future[None]") -> None:
-    if not done.cancelled() and done.exception() is not None:
-        log.error("The store could not record that a call began.", exc_info=done.exception())

@@ -19,6 +19,7 @@ from personaplex_ui.errors import InvalidInput
 from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 
 MAX_PROMPT_CHARACTERS = 2_000
+MAX_SPOKEN_CHARACTERS = 2_000
 MAX_SEED = 2**31 - 1
 
 
@@ -74,6 +75,26 @@ def check_prompt(value: object) -> str:
             "again.",
         )
     return role.strip()
+
+
+def check_spoken_text(value: object) -> str:
+    """A text that the assistant is to say, trimmed, its line breaks ``\\n``.
+
+    Raises:
+        InvalidInput: it is not a string, is empty or too long, or contains control characters.
+    """
+    if not isinstance(value, str) or not (text := with_line_breaks(value).strip()):
+        raise InvalidInput("text", "There is no text to say.")
+    if len(text) > MAX_SPOKEN_CHARACTERS:
+        raise InvalidInput(
+            "text",
+            f"The text to speak has {len(text):,} characters; at most {MAX_SPOKEN_CHARACTERS:,} are allowed.",
+        )
+    if unusable := unusable_characters(text):
+        raise InvalidInput(
+            "text", f"The text to speak contains control characters: {unusable}. Please remove them."
+        )
+    return text
 
 
 def check_sampling(**given: object) -> Sampling:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
+from personaplex_ui.calls.conversation_lines import Line
 from personaplex_ui.calls.transcript import Utterance
 
 
@@ -17,9 +18,10 @@ class Phase(enum.Enum):
 
 
 class Transport(enum.StrEnum):
-    """The channel through which a call came in."""
+    """The channel through which a call came in. ``BROWSER_WEBSOCKET``: the page, where UDP is blocked."""
 
     BROWSER = "browser"
+    BROWSER_WEBSOCKET = "browser_websocket"
     CLIP = "clip"
     MOSHI = "moshi"
     TWILIO = "twilio"
@@ -30,6 +32,7 @@ class End(enum.StrEnum):
     """Why a call ended, as a countable category; ``Call.reason`` is the sentence for the caller.
 
     ``HUNG_UP``: the caller hung up, or a clip ended. ``LOST``: the caller went silent or stopped reading.
+    ``TRANSFERRED``: the caller was put through to a person.
     """
 
     HUNG_UP = "hung_up"
@@ -38,6 +41,7 @@ class End(enum.StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     SHUTDOWN = "shutdown"
+    TRANSFERRED = "transferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class PacketCounts:
 class CallStats:
     """Counters of one call. ``dropped_heard``: the caller's frames the model never heard; ``dropped_said``:
     answers the caller never heard; ``lag_frames``: frames now waiting in both directions; ``*_packets``: see
-    ``PacketCounts``, 0 on networks without loss."""
+    ``PacketCounts``, 0 on networks without loss; ``dropped_utterances``: what the caller said whose words
+    were not recognised in time, or could not be."""
 
     dropped_heard: int = 0
     dropped_said: int = 0
@@ -62,6 +67,7 @@ class CallStats:
     lost_packets: int = 0
     late_packets: int = 0
     concealed_packets: int = 0
+    dropped_utterances: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,9 @@ class Snapshot:
     """The present state of one call. Levels are dBFS of the last frame, -100 for silence.
 
     ``place``: position in the queue, from 1, of ``waiting`` callers. ``preparing_progress`` in [0, 1].
-    ``reason``: a sentence that says why the call ended. ``notes``: sentences the caller should see (recording
-    stopped, goodbye in 10 seconds).
+    ``reason``: a sentence that says why the call ended; ``end``: the same as a category. ``notes``: sentences
+    the caller should see (recording stopped, goodbye in 10 seconds). ``lines_version``, ``answer_sec``: see
+    ``Conversation``.
     """
 
     call_id: str
@@ -81,8 +88,11 @@ class Snapshot:
     elapsed_sec: float = 0.0
     max_sec: float = 0.0
     reason: str = ""
+    end: End | None = None
     notes: tuple[str, ...] = ()
     utterances: tuple[Utterance, ...] = ()
+    lines_version: int = 0
+    answer_sec: float | None = None
     caller_level_dbfs: float = -100.0
     assistant_level_dbfs: float = -100.0
     stats: CallStats = CallStats()
@@ -93,8 +103,9 @@ class EndedCall:
     """The record of a call after its end.
 
     ``caller_levels_dbfs`` and ``assistant_levels_dbfs`` hold one value per frame (80 ms), on the same clock
-    as the utterances and the recording. ``recorded``: whether its WAV file can be fetched. In JSON, two
-    fields keep the names of the first version.
+    as the utterances and the recording. ``recorded``: whether its WAV file can be fetched. ``text_prompt``
+    and ``lines`` (both sides) are empty in calls that earlier versions kept. In JSON, two fields keep the
+    names of the first version, so the lines are called ``conversation`` there.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(strict=True, allow_inf_nan=False)
@@ -110,6 +121,8 @@ class EndedCall:
     assistant_levels_dbfs: tuple[float, ...]
     recorded: bool = True
     stats: Annotated[CallStats, Field(alias="figures")] = CallStats()
+    text_prompt: str = ""
+    lines: Annotated[tuple[Line, ...], Field(alias="conversation")] = ()
 
     @property
     def ended_at(self) -> float:

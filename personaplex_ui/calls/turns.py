@@ -1,15 +1,16 @@
-"""Who spoke when in an ended call: stretches of speech, overlaps, response times, silences.
+"""Who spoke when in an ended call: stretches of speech, overlaps, response times.
 
 Depends on levels and times only. All segments are in seconds since the call went live, in chronological
 order.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from personaplex_ui.audio.frames import FRAME_SEC
 from personaplex_ui.audio.levels import Segment, speech_segments
+from personaplex_ui.calls.answer_times import is_answer
 from personaplex_ui.calls.snapshot import EndedCall
 
 
@@ -17,12 +18,10 @@ from personaplex_ui.calls.snapshot import EndedCall
 class Turns:
     """``responses`` run from the end of the caller's speech to the start of the answer."""
 
-    duration_sec: float
     caller: tuple[Segment, ...]
     assistant: tuple[Segment, ...]
     overlaps: tuple[Segment, ...]
     responses: tuple[Segment, ...]
-    silences: tuple[Segment, ...]
 
     @property
     def median_response_sec(self) -> float | None:
@@ -30,17 +29,13 @@ class Turns:
 
 
 def turns_of(call: EndedCall) -> Turns:
-    frames = max(len(call.caller_levels_dbfs), len(call.assistant_levels_dbfs))
-    duration_sec = max(call.duration_sec, frames * FRAME_SEC, 0.0)
     caller = speech_segments(call.caller_levels_dbfs)
     assistant = speech_segments(call.assistant_levels_dbfs)
     return Turns(
-        duration_sec=duration_sec,
         caller=tuple(caller),
         assistant=tuple(assistant),
         overlaps=tuple(_overlaps(caller, assistant)),
         responses=tuple(_responses(caller, assistant)),
-        silences=tuple(_silences([*caller, *assistant], duration_sec)),
     )
 
 
@@ -65,26 +60,12 @@ def _overlaps(first: Sequence[Segment], second: Sequence[Segment]) -> list[Segme
 
 
 def _responses(caller: Sequence[Segment], assistant: Sequence[Segment]) -> list[Segment]:
-    """From the end of the caller's speech to the assistant's next start, if neither spoke in between.
-
-    An assistant that was already speaking when the caller stopped was interrupted, not asked.
-    """
+    """From the end of the caller's speech to the start of what ``is_answer`` takes for the answer."""
     found: list[Segment] = []
-    assistant_end_sec = 0.0
+    before_end_sec = 0.0
     for answer in assistant:
-        before = [x for x in caller if x.start_sec < answer.start_sec]
-        if before and assistant_end_sec <= before[-1].end_sec <= answer.start_sec:
-            found.append(Segment(before[-1].end_sec, answer.start_sec))
-        assistant_end_sec = answer.end_sec
-    return found
-
-
-def _silences(segments: Sequence[Segment], duration_sec: float) -> list[Segment]:
-    found: list[Segment] = []
-    quiet_from_sec = 0.0
-    end = Segment(duration_sec, duration_sec)
-    for segment in [*sorted(segments, key=lambda x: x.start_sec), end]:
-        if segment.start_sec > quiet_from_sec:
-            found.append(Segment(quiet_from_sec, segment.start_sec))
-        quiet_from_sec = max(quiet_from_sec, segment.end_sec)
+        asked = bisect_left(caller, answer.start_sec, key=lambda each: each.start_sec)
+        if asked and is_answer(caller[asked - 1], before_end_sec, answer):
+            found.append(Segment(caller[asked - 1].end_sec, answer.start_sec))
+        before_end_sec = answer.end_sec
     return found

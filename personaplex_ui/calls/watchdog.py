@@ -5,9 +5,9 @@ Pure: takes times in seconds and returns a verdict.
 
 from dataclasses import dataclass
 
+from personaplex_ui.calls.call_length import GOODBYE_BEFORE_SEC, longest
 from personaplex_ui.calls.snapshot import End
 
-GOODBYE_BEFORE_SEC = 10.0
 CALLER_GONE_SEC = 8.0
 """A browser sends packets even when it is muted, so one that sends none for this long is gone."""
 
@@ -17,12 +17,16 @@ PAUSE_SEC = 1.0
 """After the caller has been silent for this long, no answer is owed for what came before."""
 
 GOODBYE = "This call ends in ten seconds. Goodbye!"
+ENDS_SOON = "This call ends in 10 seconds."
+GOES_ON = "The call goes on: its line is not needed any more."
+WHILE_LIVE = (ENDS_SOON, GOES_ON)
+"""Notes that mean nothing once the call is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``hang_up``: the reason to end the call now, of kind ``end``. ``goodbye``: what to say to the caller,
-    once."""
+    once. ``note``: what the caller should see."""
 
     hang_up: str = ""
     end: End = End.HUNG_UP
@@ -31,8 +35,10 @@ class Verdict:
 
 
 class Watchdog:
+    """``limit``: how long the call may be; its owner may change it at any time."""
+
     def __init__(self, max_sec: float) -> None:
-        self._max_sec = max_sec
+        self.limit = longest(max_sec)
         self._started = 0.0
         self._last_heard = 0.0
         self._owed_since: float | None = None
@@ -53,22 +59,14 @@ class Watchdog:
 
     def check(self, now: float) -> Verdict:
         elapsed = now - self._started
-        if elapsed >= self._max_sec:
-            return Verdict(
-                f"Calls end after {_in_words(self._max_sec)}. You are welcome to call again.", End.TIME_LIMIT
-            )
+        if elapsed >= self.limit.sec:
+            return Verdict(self.limit.reason, End.TIME_LIMIT)
         if now - self._last_heard >= CALLER_GONE_SEC:
             return Verdict("The connection was lost: no more sound came from the caller.", End.LOST)
         if self._owed_since is not None and self._last_heard - self._owed_since >= ENGINE_SILENT_SEC:
             return Verdict("The speech engine stopped answering. Please call again in a minute.", End.FAILED)
-        if elapsed >= self._max_sec - GOODBYE_BEFORE_SEC and not self._said_goodbye:
-            self._said_goodbye = True
-            return Verdict(goodbye=GOODBYE, note="This call ends in 10 seconds.")
-        return Verdict()
-
-
-def _in_words(sec: float) -> str:
-    minutes, seconds = divmod(round(sec), 60)
-    parts = [f"{minutes} minutes" if minutes != 1 else "1 minute"] if minutes else []
-    parts += [f"{seconds} seconds"] if seconds else []
-    return " and ".join(parts)
+        ends_soon = elapsed >= self.limit.sec - GOODBYE_BEFORE_SEC
+        if ends_soon == self._said_goodbye:
+            return Verdict()
+        self._said_goodbye = ends_soon
+        return Verdict(goodbye=GOODBYE, note=ENDS_SOON) if ends_soon else Verdict(note=GOES_ON)

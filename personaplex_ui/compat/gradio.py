@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Coroutine, Generator, Sequence
 from contextvars import ContextVar
@@ -41,8 +42,10 @@ def mount_page(
     its compression, because byte ranges of a file must not be compressed.
 
     Gradio always creates its app with ``debug=True``, which shows tracebacks to everybody
-    (https://github.com/gradio-app/gradio/issues/12946).
+    (https://github.com/gradio-app/gradio/issues/12946). After the first event it imports pandas, for
+    statistics that only its own dashboard shows: half a second in which calls drop frames.
     """
+    page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # their spelling; after how many events
     gr.mount_gradio_app(app, page, path="/", root_path=root, **options)
     gradio = mounted_app(app)
     gradio.debug = False
@@ -61,6 +64,7 @@ _FOREIGN = re.compile(
     rb"|<link[^>]+(?:fonts\.googleapis\.com|fonts\.gstatic\.com)[^>]*>"
     rb"|<script[^>]+cdnjs\.cloudflare\.com[^>]*>\s*</script>"
 )
+_OF_GRADIO = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
 
 
 def without_foreign_hosts(html: bytes) -> bytes:
@@ -70,10 +74,11 @@ def without_foreign_hosts(html: bytes) -> bytes:
     return _FOREIGN.sub(b"", html)
 
 
-def is_server_function(component: object, name: str) -> bool:
-    """Whether the page may call this method of the component, because Gradio's decorator ``server`` allows
-    it."""
-    return getattr(getattr(component, name, None), "_is_server_fn", False) is True
+def with_own_head(html: bytes, head: bytes) -> bytes:
+    """The page with ``head`` at the beginning of its head, without foreign hosts and without the title and
+    picture under which Gradio would have it shared. What ``gr.Blocks(head=...)`` gets is added by a script
+    when the page is built, too late for styles and for whoever reads the HTML alone."""
+    return without_foreign_hosts(_OF_GRADIO.sub(b"", html)).replace(b"<head>", b"<head>" + head, 1)
 
 
 # Uploads ----------------------------------------------------------------------------------------------

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from personaplex_ui.config.values import (
     MOST_CALLS,
     AnyCase,
+    AskFiller,
+    AskPhrases,
     CallCount,
     DeviceName,
     HttpsUrl,
@@ -22,6 +24,7 @@ from personaplex_ui.config.values import (
     Origins,
     PhoneNumber,
     PositiveNumber,
+    ServerUrl,
     Unusable,
     VoiceName,
     shown,
@@ -33,12 +36,22 @@ PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """A Space is reached only through proxies at private addresses."""
 
 
+SHORTEST_CALL = 15
+"""Seconds: a call ends with a goodbye of ten."""
+
+
 class EngineChoice(enum.StrEnum):
-    """``auto``: the model if there is a GPU for it, else the echo."""
+    """``auto``: PersonaPlex if there is a GPU for it, else the cascade, else the echo."""
 
     AUTO = "auto"
+    CASCADE = "cascade"
     ECHO = "echo"
     PERSONAPLEX = "personaplex"
+
+    @property
+    def needs_no_gpu(self) -> bool:
+        """Whether it is an engine of which a GPU would be of no use."""
+        return self in (EngineChoice.CASCADE, EngineChoice.ECHO)
 
 
 USUAL_CALLS = 4
@@ -78,6 +91,21 @@ class KvCache(enum.StrEnum):
         return None if self is KvCache.AUTO else self is KvCache.INT8
 
 
+class CaptionsChoice(enum.StrEnum):
+    """Who finds the words of callers. ``auto``: the engine where it hears words, else Whisper, in threads of
+    its own. ``kyutai``: PersonaPlex, with Kyutai's speech recognition."""
+
+    AUTO = "auto"
+    WHISPER = "whisper"
+    KYUTAI = "kyutai"
+    OFF = "off"
+
+    @property
+    def of_personaplex(self) -> bool | None:
+        """Whether PersonaPlex is to find them; None: where it can."""
+        return None if self is CaptionsChoice.AUTO else self is CaptionsChoice.KYUTAI
+
+
 class LogFormat(enum.StrEnum):
     """``json``: one object a line, for machines."""
 
@@ -112,14 +140,35 @@ class Settings(BaseModel):
     hf_token: SecretStr | None = None
     hf_repo: str = "nvidia/personaplex-7b-v1"
     hf_revision: str | None = None
+    captions_repo: str = "kyutai/stt-1b-en_fr"
+    captions_revision: str | None = None
     cpu_offload: bool = False
     quantize: Annotated[Quantize, AnyCase] = Quantize.AUTO
     kv_cache: Annotated[KvCache, AnyCase] = KvCache.AUTO
     pin_persona: bool = True
+    captions: Annotated[CaptionsChoice, AnyCase] = CaptionsChoice.AUTO
+    llm_base_url: ServerUrl | None = None
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = None
+    stt_base_url: ServerUrl | None = None
+    stt_api_key: SecretStr | None = None
+    stt_model: str | None = None
+    tts_base_url: ServerUrl | None = None
+    tts_api_key: SecretStr | None = None
+    tts_model: str | None = None
+    tts_voice: str | None = None
+    speech_weights_dir: Path | None = None
+    ask_phrases: AskPhrases = ("!!!",)
+    ask_filler: AskFiller = "One moment, let me check."
+    ask_seconds: Annotated[int, Field(ge=1, le=60)] = 8
+    documents_dir: Path | None = None
+    tools_file: Path | None = None
     persona_cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 512
     max_calls: CallCount = None
     max_waiting: Annotated[int, Field(ge=0, le=1_000)] = 20
-    max_call_seconds: Annotated[int, Field(ge=15, le=86_400)] = 600
+    max_call_seconds: Annotated[int, Field(ge=SHORTEST_CALL, le=86_400)] = 600
+    busy_call_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
+    visitor_minutes: Annotated[int, Field(ge=0, le=1_440)] = 0
     recordings_dir: Path = Path("recordings")
     recordings_keep_hours: PositiveNumber = 24.0
     voices_dir: Path | None = None
@@ -142,6 +191,11 @@ class Settings(BaseModel):
     phone_record: bool = False
     phone_announcement: str | None = None
     outbound_daily_limit: Annotated[int, Field(ge=0, le=100_000)] = 20
+    human_number: str | None = None
+    human_hours: str | None = None
+    human_timezone: str = "UTC"
+    human_phrases: str | None = None
+    human_daily_limit: Annotated[int, Field(ge=0, le=100_000)] = 20
     fastrtc_phone: bool = False
     turn_urls: IceUrls = ()
     turn_username: str | None = None
@@ -150,6 +204,8 @@ class Settings(BaseModel):
     spaces_zero_gpu: bool = False
     log_level: Annotated[LogLevel, AnyCase] = LogLevel.INFO
     log_format: Annotated[LogFormat, AnyCase] = LogFormat.TEXT
+
+    _tool_secrets: dict[str, SecretStr] = PrivateAttr(default_factory=dict[str, SecretStr])
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
@@ -172,9 +228,27 @@ class Settings(BaseModel):
             sentences = "\n".join(_sentence(given, error) for error in errors)
             raise SettingsError(sentences, _name_of(errors[0]) if len(errors) == 1 else "") from None
         settings._check_what_belongs_together()
+        settings._tool_secrets.update(
+            (name, SecretStr(value))
+            for name in mapping
+            if name.startswith("TOOL_") and (value := bare(mapping[name]))
+        )
         return settings
 
+    @property
+    def tool_secrets(self) -> Mapping[str, SecretStr]:
+        """All variables whose names begin with TOOL_, which the headers in TOOLS_FILE may hold."""
+        return self._tool_secrets
+
     def _check_what_belongs_together(self) -> None:
+        if self.busy_call_seconds and not SHORTEST_CALL <= self.busy_call_seconds <= self.max_call_seconds:
+            allowed = (
+                f"from {SHORTEST_CALL} to MAX_CALL_SECONDS ({self.max_call_seconds}), or 0 for no such limit"
+            )
+            raise SettingsError(
+                f"BUSY_CALL_SECONDS is {self.busy_call_seconds}, but it must be {allowed}.",
+                "BUSY_CALL_SECONDS",
+            )
         # Without both, browsers refuse the whole configuration, and no call can start.
         if any(url.startswith("turn") for url in self.turn_urls) and not (
             self.turn_username and self.turn_credential
@@ -187,6 +261,31 @@ class Settings(BaseModel):
         if self.twilio_phone_number and not self.twilio_auth_token:
             where = "which is on the first page of Twilio's console."
             raise SettingsError(f"TWILIO_PHONE_NUMBER needs TWILIO_AUTH_TOKEN, {where}", "TWILIO_AUTH_TOKEN")
+        if self.human_number and not self.twilio_auth_token:
+            where = "since only calls by Twilio can be put through to a person. docs/PHONE.md says how."
+            raise SettingsError(f"HUMAN_NUMBER needs TWILIO_AUTH_TOKEN, {where}", "TWILIO_AUTH_TOKEN")
+
+        self._check_servers()
+
+        if self.tools_file is not None and self.llm_base_url is None:
+            needs = "TOOLS_FILE needs LLM_BASE_URL, the server of the language model that calls the tools."
+            raise SettingsError(needs, "LLM_BASE_URL")
+
+    def _check_servers(self) -> None:
+        """A key or a name of a model is for some server, and must not go to another one by mistake."""
+        for part in ("llm", "stt", "tts"):
+            address = f"{part}_base_url"
+            given = [name for name in type(self).model_fields if name.startswith(f"{part}_")]
+            lost = [name.upper() for name in given if name != address and getattr(self, name) is not None]
+            if lost and getattr(self, address) is None:
+                needs = f"{lost[0]} needs {address.upper()}, the address of the server that it is for"
+                raise SettingsError(f"{needs}, as in https://api.example.org/v1.", address.upper())
+        for name in ("llm_model", "stt_model", "tts_model", "tts_voice"):
+            part, _, what = name.partition("_")
+            address = f"{part}_base_url"
+            if getattr(self, address) is not None and not getattr(self, name):
+                needs = f"{address.upper()} needs {name.upper()}, the name of a {what} of that server."
+                raise SettingsError(needs, name.upper())
 
     @property
     def expected_calls(self) -> int:

@@ -89,6 +89,14 @@ HttpsUrl = Annotated[
         "the public address of this server, as in https://example.org",
     ),
 ]
+ServerUrl = Annotated[
+    str,
+    _read(
+        _matching(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?(/[^\s?#]*)?", _without_slash),
+        "the address of an OpenAI-compatible server, as in https://api.example.org/v1",
+    ),
+]
+"""Of a server that this one asks, which may be on this machine."""
 Networks = Annotated[
     tuple[str, ...],
     _read(_read_network, "a list of addresses or networks, as in 10.0.0.0/8, with commas between them", True),
@@ -117,6 +125,50 @@ VoiceName = Annotated[str, _read(_matching(r"[^/\\]+", canonical_voice_name), "a
 DeviceName = Annotated[
     str, _read(_matching(r"auto|cpu|cuda(:[0-9]+)?"), "auto, cpu, cuda, or one GPU, as in cuda:0")
 ]
+
+
+MOST_PHRASES = 8
+LONGEST_PHRASE = 60
+MOST_PHRASE_WORDS = 8
+"""A phrase is held back while it is being said, for 3 s at most."""
+
+LONGEST_FILLER = 200
+
+
+def _read_phrases(value: object) -> object:
+    """Separated by ``|``; ``off`` means none."""
+    if not isinstance(value, str):
+        return value
+    phrases = () if value.lower() == OFF else tuple(part.strip() for part in value.split("|"))
+    if len(phrases) > MOST_PHRASES or not all(map(_is_phrase, phrases)):
+        raise Unusable(value, PHRASES_ALLOWED)
+    return phrases
+
+
+def _is_phrase(phrase: str) -> bool:
+    """A mark of one character would be found in ordinary sentences."""
+    if not phrase or len(phrase) > LONGEST_PHRASE or len(phrase.split()) > MOST_PHRASE_WORDS:
+        return False
+    return any(character.isalnum() for character in phrase) or (len(phrase) > 1 and " " not in phrase)
+
+
+def _read_filler(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if len(value) > LONGEST_FILLER:
+        raise Unusable(value, f"{OFF}, or a sentence of {LONGEST_FILLER} characters at most")
+    return "" if value.lower() == OFF else value
+
+
+OFF = "off"
+PHRASES_ALLOWED = (
+    f"{OFF}, or up to {MOST_PHRASES} phrases with | between them, each of {LONGEST_PHRASE} characters and "
+    f"{MOST_PHRASE_WORDS} words at most, or a mark of two characters or more, as in !!!"
+)
+AskPhrases = Annotated[tuple[str, ...], BeforeValidator(_read_phrases)]
+"""What the assistant says to the server; empty for nothing."""
+AskFiller = Annotated[str, BeforeValidator(_read_filler)]
+"""What is said while an answer is looked for; empty for nothing."""
 
 
 def shown(value: str) -> str:

@@ -12,14 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from personaplex_ui import __version__
 from personaplex_ui.channels.twilio.account import PhoneAccount
-from personaplex_ui.channels.twilio.service import INBOUND_PATH
+from personaplex_ui.channels.twilio.paths import INBOUND_PATH
 from personaplex_ui.config.settings import EngineChoice, Settings, revealed
-from personaplex_ui.doctor import machine, services
+from personaplex_ui.doctor import machine, services, speech
 from personaplex_ui.doctor.probes import Probes
 from personaplex_ui.doctor.report import OK, PROBLEM, WARNING, Check, Report, check_of
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.errors import SettingsError
+from personaplex_ui.models.factory import speech_sources
 from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
+from personaplex_ui.speech.loading import Endpoint
 from personaplex_ui.web.server_stats import ServerStats
 
 log = logging.getLogger(__name__)
@@ -27,8 +29,8 @@ log = logging.getLogger(__name__)
 STEP_WITHIN_SEC = 20.0
 KEPT_SEC = 60.0
 MOST_AT_ONCE = 8
-ECHO = "echo"
-"""The name of the echo engine's model."""
+WITHOUT_GPU = ("cascade", "echo")
+"""The names of the models that do without one."""
 
 Step = Callable[[], Iterable[Check]]
 """Blocks, in a thread."""
@@ -42,26 +44,29 @@ async def examine_machine(probes: Probes, refusal: str) -> Report:
 async def examine(settings: Settings, probes: Probes, offline: bool = False) -> Report:
     """The full report, before the app is started. ``offline``: no other machine is contacted."""
     gpus, torch = await asyncio.to_thread(_look_at_gpu, settings, probes)
-    is_echo = settings.engine is EngineChoice.AUTO and not (torch and torch.gpu)
+    is_auto = settings.engine is EngineChoice.AUTO and not settings.spaces_zero_gpu
+    has_no_gpu = is_auto and not (torch and torch.gpu)
     host, port = settings.host, settings.port
     steps: dict[str, Step] = {
         "Settings": lambda: services.check_settings(probes.start_refusal(settings)),
         "Packages": lambda: _installed(probes),
         "GPU": lambda: [machine.check_gpu(settings, gpus, torch), machine.check_gpu_memory(torch)],
         "Kernels": lambda: [machine.check_kernels(torch, _compiler_trouble(torch, probes))],
-        "Memory": lambda: [machine.check_memory(probes.available_memory(), None if is_echo else torch)],
+        "Memory": lambda: [machine.check_memory(probes.available_memory(), None if has_no_gpu else torch)],
         "Port": lambda: [services.check_port(settings, probes.port_refusal(host, port))],
     }
     uses_model = settings.engine is EngineChoice.PERSONAPLEX or settings.spaces_zero_gpu or torch is not None
-    return await _report([], steps | _services(settings, probes, uses_model, offline))
+    uses_cascade = has_no_gpu or settings.engine is EngineChoice.CASCADE
+    return await _report([], steps | _services(settings, probes, uses_model, uses_cascade, offline))
 
 
 async def examine_server(settings: Settings, probes: Probes, stats: ServerStats) -> Report:
     """Checks what may have changed since the server started. PyTorch is not asked: that takes GPU memory,
     which calls need."""
-    uses_model = settings.engine is not EngineChoice.ECHO and stats.model != ECHO
+    uses_model = not (settings.engine.needs_no_gpu or stats.model in WITHOUT_GPU)
     steps: dict[str, Step] = {"Packages": lambda: _installed(probes)}
-    return await _report([check_engine(stats)], steps | _services(settings, probes, uses_model))
+    uses_cascade = stats.model == "cascade"
+    return await _report([check_engine(stats)], steps | _services(settings, probes, uses_model, uses_cascade))
 
 
 def check_engine(stats: ServerStats) -> Check:
@@ -77,7 +82,7 @@ def check_engine(stats: ServerStats) -> Check:
 
 def _look_at_gpu(settings: Settings, probes: Probes) -> tuple[list[machine.Gpu], TorchFacts | None]:
     """PyTorch, which takes seconds, is asked only if the model is wanted and may run."""
-    if settings.engine is EngineChoice.ECHO or settings.spaces_zero_gpu:
+    if settings.engine.needs_no_gpu or settings.spaces_zero_gpu:
         return [], None
     if settings.engine is EngineChoice.AUTO and (settings.device == "cpu" or not probes.has_gpu_driver()):
         return [], None
@@ -93,8 +98,11 @@ def _installed(probes: Probes) -> list[Check]:
     return [machine.check_python(platform.python_version()), packages]
 
 
-def _services(settings: Settings, probes: Probes, uses_model: bool, offline: bool = False) -> dict[str, Step]:
-    """The steps that also suit a running server. ``uses_model``: the weights are needed."""
+def _services(
+    settings: Settings, probes: Probes, uses_model: bool, uses_cascade: bool, offline: bool = False
+) -> dict[str, Step]:
+    """The steps that also suit a running server. ``uses_model``: PersonaPlex's weights are needed;
+    ``uses_cascade``: those of the cascade."""
 
     def model() -> Iterable[Check]:
         found = probes.survey(settings, ask_hub=not offline) if uses_model else None
@@ -124,11 +132,33 @@ def _services(settings: Settings, probes: Probes, uses_model: bool, offline: boo
 
     return {
         "Model": model,
+        **_speech(settings, probes, uses_cascade, offline),
         "Microphone": lambda: [services.check_microphone(settings)],
+        "Operator": lambda: [services.check_operator(settings)],
         "Relay": relay,
         "Telephone": telephone,
         "Folders": folders,
     }
+
+
+def _speech(settings: Settings, probes: Probes, uses_cascade: bool, offline: bool) -> dict[str, Step]:
+    """The steps for small models and servers that hear, answer and speak."""
+    # Of documents and tools that cannot be read, the settings' own check tells.
+    sources = speech_sources(settings.model_copy(update={"documents_dir": None, "tools_file": None}))
+    endpoints = {"LLM": sources.llm, "STT": sources.stt, "TTS": sources.tts}
+
+    def weights() -> Iterable[Check]:
+        used = uses_cascade and not (sources.stt and sources.tts)
+        found = probes.speech_weights(settings, ask=not offline) if used else None
+        return [speech.check_weights(found, wanted=settings.engine is EngineChoice.CASCADE)]
+
+    def server(part: str, endpoint: Endpoint) -> Step:
+        return lambda: [
+            speech.check_server(part, endpoint.model, None if offline else probes.speech_server(endpoint))
+        ]
+
+    servers = {f"{part} server": server(part, endpoint) for part, endpoint in endpoints.items() if endpoint}
+    return {speech.NAME: weights, **servers}
 
 
 async def _report(first: list[Check], steps: dict[str, Step]) -> Report:

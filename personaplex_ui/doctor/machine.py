@@ -67,8 +67,8 @@ def check_packages(requirements: Iterable[str], version_of: Callable[[str], str 
 
 def check_gpu(settings: Settings, gpus: Sequence[Gpu], torch: TorchFacts | None) -> Check:
     """``gpus``: as the driver lists them. ``torch``: what PyTorch sees, None if not asked."""
-    if settings.engine is EngineChoice.ECHO:
-        return Check("GPU", NOT_USED, "ENGINE is echo, which needs no GPU.")
+    if settings.engine.needs_no_gpu:
+        return Check("GPU", NOT_USED, f"ENGINE is {settings.engine}, which needs no GPU.")
     if settings.spaces_zero_gpu:
         sentence = "ZeroGPU lends a GPU for each clip, so it answers clips but takes no live calls."
         return Check("GPU", WARNING, sentence, "For live calls choose a GPU in the settings of the Space.")
@@ -86,8 +86,8 @@ def check_gpu(settings: Settings, gpus: Sequence[Gpu], torch: TorchFacts | None)
         sentence = "PersonaPlex will run on the CPU, which is too slow for calls."
         return Check("GPU", WARNING, sentence, "Use a machine with an NVIDIA GPU.")
     why = "DEVICE is cpu" if settings.device == "cpu" else "No NVIDIA GPU was found"
-    sentence = f"{why}, so the echo engine answers: it understands nothing."
-    step = "For PersonaPlex use a machine with an NVIDIA GPU. ENGINE=echo says that the echo is wanted."
+    sentence = f"{why}, so the cascade engine answers: small models, of which each takes its turn."
+    step = "For PersonaPlex use a machine with an NVIDIA GPU. ENGINE=cascade says that this one is wanted."
     return Check("GPU", WARNING, sentence, step)
 
 

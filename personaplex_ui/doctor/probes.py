@@ -31,6 +31,12 @@ from personaplex_ui.models.factory import has_gpu_driver
 from personaplex_ui.models.personaplex.gpu_probe import FACTS, WANTED, TorchFacts, Wanted
 from personaplex_ui.models.personaplex.hub.download import Hub
 from personaplex_ui.models.personaplex.hub.survey import Survey, survey
+from personaplex_ui.speech.loading import RECOGNISER_WEIGHTS, VOICE_WEIGHTS, Endpoint
+from personaplex_ui.speech.server_check import ServerFound, look_at_server
+from personaplex_ui.speech.weights.errors import WeightsMissing
+from personaplex_ui.speech.weights.registries import Registries
+from personaplex_ui.speech.weights.store import default_folder
+from personaplex_ui.speech.weights.survey import WeightSurvey, survey_weights
 from personaplex_ui.voices.folder import VoiceFolders
 
 ROOT = Path(personaplex_ui.__file__).parent.parent
@@ -157,6 +163,25 @@ class Probes:
 
     def survey(self, settings: Settings, ask_hub: bool) -> Survey:
         return survey(settings.hf_repo, settings.hf_revision, Hub(revealed(settings.hf_token)), ask_hub)
+
+    def speech_weights(self, settings: Settings, ask: bool) -> WeightSurvey:
+        """``ask``: ask the sources of what is missing, too."""
+        names = [
+            name
+            for name, address in (
+                (RECOGNISER_WEIGHTS, settings.stt_base_url),
+                (VOICE_WEIGHTS, settings.tts_base_url),
+            )
+            if address is None
+        ]
+        try:
+            folder = settings.speech_weights_dir or default_folder()
+        except WeightsMissing as error:
+            return WeightSurvey(Path("~"), tuple(names), trouble=str(error).rstrip("."))
+        return survey_weights(folder, names, Registries.from_environment(os.environ) if ask else None)
+
+    def speech_server(self, endpoint: Endpoint) -> ServerFound:
+        return look_at_server(endpoint.base_url, endpoint.api_key, endpoint.model)
 
     def relay_trouble(self, settings: Settings) -> str:
         """Why calls cannot be relayed, or an empty text. Asks the TURN server, or the one provided for

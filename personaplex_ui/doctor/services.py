@@ -43,7 +43,7 @@ def check_port(settings: Settings, refusal: str) -> Check:
 def check_model(repo: str, found: Survey | None) -> Check:
     """Whether the weights are available. ``found``: None if no model will run."""
     if found is None:
-        return Check("Model", NOT_USED, "The echo engine has no weights.")
+        return Check("Model", NOT_USED, "The engine of these settings has no weights of PersonaPlex.")
     if found.refusal and found.is_complete:
         refused = check_of("Model", WARNING, found.refusal)
         sentence = f"{refused.sentence} The app goes on with what is in {found.folder}."
@@ -83,6 +83,13 @@ def check_microphone(settings: Settings) -> Check:
     sentence = f"Browsers give the microphone to {here}, and from other machines to https addresses only."
     step = "For other machines, put HTTPS in front and set SERVER_URL to its address (docs/DEPLOYMENT.md)."
     return Check("Microphone", WARNING, sentence, step)
+
+
+def check_operator(settings: Settings) -> Check:
+    """How whoever runs the server opens its tabs Phone and Server."""
+    if settings.api_key:
+        return Check("Operator", OK, "The tabs Phone and Server open with API_KEY, at /operator.")
+    return Check("Operator", OK, "The tabs Phone and Server open with the link that the log prints, once.")
 
 
 def relay_can_be_asked(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from personaplex_ui.engine.health import EngineState, Health
 from personaplex_ui.engine.loading import LoadModel, ReportLoading
 from personaplex_ui.engine.model_runner import Caller, Deliver
+from personaplex_ui.engine.reports import stands_in_because
 from personaplex_ui.engine.slot import Slot
 from personaplex_ui.engine.slot_pool import SlotPool
 from personaplex_ui.engine.speech_model import Persona, Sampling, SpeechModel
@@ -223,6 +224,8 @@ class Engine:
     def loaded(self, slots: int) -> None:
         """A model with ``slots`` slots can be used."""
         self.slots.resize(slots)
+        if self._thread is not None and (why := stands_in_because(self._thread.model)):
+            self.health.failure = why
         self.health.ready()
 
     def stepped(self, sec: float, callers: int) -> None:

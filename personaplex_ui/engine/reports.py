@@ -26,7 +26,7 @@ class RuntimeReport:
     """``graphs``: "captured as CUDA graphs", or "eager: why". ``kernels``: what multiplies and attends,
     "Triton", or "PyTorch: why". ``weights`` and ``key_values``: their numbers, as in "int8". ``persona``:
     what becomes of it in a long call. ``reasons``: why all this, a sentence each; ``warnings``: what is worse
-    than it should be, and what to do."""
+    than it should be, and what to do. Empty: it has no such thing."""
 
     graphs: str = "eager"
     kernels: str = "PyTorch"
@@ -46,8 +46,10 @@ class RuntimeReport:
 
     def sentences(self) -> Iterator[str]:
         """For the log, without the warnings."""
-        yield f"The tick is {self.graphs}."
-        yield f"Kernels: {self.kernels}."
+        if self.graphs:
+            yield f"The tick is {self.graphs}."
+        if self.kernels:
+            yield f"Kernels: {self.kernels}."
         yield from self.reasons
 
 
@@ -62,9 +64,22 @@ class Reporting(Protocol):
     def runtime_report(self) -> RuntimeReport | None: ...
 
 
+@runtime_checkable
+class StandIn(Protocol):
+    """A speech model that answers where another one was wanted. ``stands_in_because``: a sentence that says
+    why, and what to do; empty if it was wanted itself."""
+
+    @property
+    def stands_in_because(self) -> str: ...
+
+
 def capacity_of(model: object) -> CapacityReport | None:
     return model.capacity_report if isinstance(model, Reporting) else None
 
 
 def runtime_of(model: object) -> RuntimeReport | None:
     return model.runtime_report if isinstance(model, Reporting) else None
+
+
+def stands_in_because(model: object) -> str:
+    return model.stands_in_because if isinstance(model, StandIn) else ""

@@ -13,6 +13,7 @@ answered later because somebody else is coming.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from personaplex_ui.audio.frame_queue import FrameQueue
@@ -24,6 +25,9 @@ from personaplex_ui.engine.work_costs import MEMORY, WorkCosts
 
 RESERVE_SEC = 0.004
 """How much longer than expected a step with a chunk may take and still end before the next tick."""
+
+ASK_AGAIN_SEC = 0.01
+"""How long until a clip that waits for the model's threads is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,9 @@ class Scheduler:
     slots: dict[int, SlotQueue] = field(default_factory=dict[int, SlotQueue])
     clock: TickClock = field(default_factory=TickClock)
     costs: WorkCosts = field(default_factory=WorkCosts)
+    works_for: Callable[[int], bool] = lambda slot: False
+    """See ``speech_model.WorksBesides``. Paced callers are stepped all the same."""
+
     _preparing: PreparationQueue = field(default_factory=PreparationQueue)
     _clip_owed: bool = False
 
@@ -120,7 +127,7 @@ class Scheduler:
 
     def next_action(self, now: float) -> Action:
         if not self.clock.running:
-            return self._between_ticks(now, math.inf) or Wait(None)
+            return self._between_ticks(now, math.inf) or self._at_most_until_asked(Wait(None))
         paced = [queue for queue in self.slots.values() if queue.paced and queue.started]
         free_until = self.clock.expected - RESERVE_SEC
         wake_at: float | None = self.clock.earliest
@@ -137,10 +144,20 @@ class Scheduler:
             # The first frame ends the wait, and is stepped at once if it is late.
             wake_at = self.clock.stalled_at if len(self._preparing) or self._waiting_clips() else None
         wait = Wait(None if wake_at is None else max(0.0, wake_at - now))
-        return self._between_ticks(now, free_until - now) or wait
+        return self._between_ticks(now, free_until - now) or self._at_most_until_asked(wait)
+
+    def _at_most_until_asked(self, wait: Wait) -> Wait:
+        """``wait``, but shorter if a clip waits for the model's threads, whose end wakes nobody."""
+        if not any(self._is_held(slot) for slot in self.slots):
+            return wait
+        return Wait(ASK_AGAIN_SEC if wait.sec is None else min(wait.sec, ASK_AGAIN_SEC))
+
+    def _is_held(self, slot: int) -> bool:
+        queue = self.slots[slot]
+        return not queue.paced and bool(queue.frames) and self.works_for(slot)
 
     def _tick(self, now: float) -> Step:
-        heard = self._take(now, list(self.slots))
+        heard = self._take(now, [slot for slot in self.slots if not self._is_held(slot)])
         for slot, queue in self.slots.items():
             # If more than one is left over, some will be dropped, unless it is a short burst.
             queue.behind = queue.paced and (slot not in heard or len(queue.frames) == 1)
@@ -154,7 +171,11 @@ class Scheduler:
         return self._preparing.first_rider() if fits else None
 
     def _waiting_clips(self) -> list[int]:
-        return [slot for slot, queue in self.slots.items() if not queue.paced and queue.frames]
+        return [
+            slot
+            for slot, queue in self.slots.items()
+            if not queue.paced and queue.frames and not self.works_for(slot)
+        ]
 
     def _between_ticks(self, now: float, spare_sec: float) -> Action | None:
         """What fits into ``spare_sec``; infinite while nobody is live."""

@@ -57,15 +57,27 @@ class PromptSize:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """Words that the model heard the caller say. ``text``: a piece to append unchanged; one that starts a
+    word starts with a space. They were said from ``begun_ago`` to ``ended_ago`` frames before the end of the
+    frame that was just heard."""
+
+    text: str
+    begun_ago: int
+    ended_ago: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the model says in one frame: its sound, and the text that came with it.
 
     ``text`` is a piece of the transcript to append unchanged: a piece that starts a word starts with a space,
-    and most frames have no text.
+    and most frames have no text. ``heard``: the caller's words, of a model that ``HearsWords``.
     """
 
     frame: Frame
     text: str = ""
+    heard: Heard | None = None
 
 
 PreparedPersona: TypeAlias = object
@@ -253,6 +265,26 @@ class Recoverable(Protocol):
     def recover(self) -> None:
         """Drop caches and release memory. All slots have been left."""
         ...
+
+
+@runtime_checkable
+class WorksBesides(Protocol):
+    """A speech model that does part of its work in threads of its own, while frames pass. A caller who keeps
+    no time (a clip) is stepped only when that work is done: its answers then come in the same frames on
+    every machine, however fast the clip is."""
+
+    def works_for(self, slot: int) -> bool:
+        """Whether work for the caller in ``slot`` is under way. Never waits."""
+        ...
+
+
+@runtime_checkable
+class HearsWords(Protocol):
+    """A speech model that tells in ``Answer.heard`` what its callers say, so that nobody else has to find
+    out. ``heard_by``: what hears the words, as in "Whisper tiny.en"; empty if it does not after all."""
+
+    @property
+    def heard_by(self) -> str: ...
 
 
 def complete(preparation: Preparation) -> PreparedPersona:

@@ -17,7 +17,7 @@ from personaplex_ui.engine.health import Health
 from personaplex_ui.engine.loading import LoadModel, collect_garbage, recover, try_out
 from personaplex_ui.engine.model_runner import Caller, ModelRunner
 from personaplex_ui.engine.scheduler import Action, Scheduler, Wait
-from personaplex_ui.engine.speech_model import Persona, SpeechModel
+from personaplex_ui.engine.speech_model import Persona, SpeechModel, WorksBesides
 from personaplex_ui.engine.supervisor import Pulse, Work
 from personaplex_ui.errors import PersonaplexError
 
@@ -142,6 +142,8 @@ class ModelThread:
             if self.model is not None:
                 with self._wake:
                     self._scheduler.expect(self.model.costs, self.model.slots)
+                    if isinstance(self.model, WorksBesides):
+                        self._scheduler.works_for = self.model.works_for
                 self._runner = ModelRunner(
                     self.model,
                     self._scheduler,

@@ -33,7 +33,7 @@ _OUR_FOLDER = Path(__file__).parents[1]
 _DIGITS_KEPT = 3
 _PHONE_NUMBER = re.compile(r"(?:[+\uff0b]|%2[Bb]|\\u002[Bb])((?:[ ().\-/\u00a0]{0,3}\d){8,})")
 _NAME = (
-    r"(?:password|passwd|token|secret|api[_-]?key|text_prompt|personaplex_(?:visitor|pass)|access-token)"
+    r"(?:password|passwd|token|secret|api[_-]?key|text_prompt|personaplex_(?:visitor|pass|operator)|access-token)"
     r"(?:[_-]\w{1,30})?"
 )
 _VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&]+)"""
@@ -131,8 +131,8 @@ def _message_of(record: logging.LogRecord) -> str:
     message = record.getMessage()
     if len(message) > MOST_CHARACTERS:
         message = f"{message[:MOST_CHARACTERS]}… ({len(message) - MOST_CHARACTERS:,} characters more)"
-    # Our own number is the one that must stay readable, as in extra={"our_number": number}.
-    ours = str(getattr(record, "our_number", ""))
+    # These must stay readable, as in extra={"our_number": number}: they are told to whoever reads the log.
+    ours = str(getattr(record, "our_number", "") or getattr(record, "operator_link", ""))
     parts = message.split(ours) if ours else [message]
     return _printable(ours.join(mask(part) for part in parts))
 

@@ -26,9 +26,10 @@ from personaplex_ui.channels.clips.answer import ClipAnswer, converse
 from personaplex_ui.compat.gradio import while_wanted
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput, PersonaplexError
-from personaplex_ui.ui.page_request import address_of
+from personaplex_ui.ui.page_request import address_of, connection_of
 from personaplex_ui.ui.presets import PRESETS
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.security.visitors import VisitorOf
 
 USUAL = Sampling()
 DECODED_AT_ONCE = 2
@@ -38,10 +39,13 @@ DECODED_AT_ONCE = 2
 class PageApi:
     """The API for programs. Values are checked here and not earlier, so that every error is a sentence."""
 
-    def __init__(self, call_manager: CallManager, voices: VoiceLibrary, max_clip_sec: float) -> None:
+    def __init__(
+        self, call_manager: CallManager, voices: VoiceLibrary, max_clip_sec: float, visitor_of: VisitorOf
+    ) -> None:
         self._call_manager = call_manager
         self._voices = voices
         self._max_clip_sec = max_clip_sec
+        self._visitor_of = visitor_of
         self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
 
     def add_endpoints(self) -> None:
@@ -97,10 +101,11 @@ class PageApi:
         """Talk to the assistant with a recording: it hears the file, and its answer comes back.
 
         The answer is a WAV file (24 kHz, mono) of the same length as the clip, on the same clock. The
-        transcript lists what the assistant said as {"start_sec", "end_sec", "text"}. The call waits for a
-        free line like any other call. Without a voice, the default voice speaks. Without a seed, every answer
-        differs; greedy always takes the most likely token. None, which is null in JSON, stands for the
-        default of every value but the audio.
+        transcript lists what the assistant said and, where the server finds it, what the clip said, in the
+        order of time: {"start_sec", "end_sec", "text", "speaker"}, the speaker assistant or caller. The call
+        waits for a free line like any other call. Without a voice, the default voice speaks. Without a seed,
+        every answer differs; greedy always takes the most likely token. None, which is null in JSON, stands
+        for the default of every value but the audio.
         """
         try:
             if not audio:
@@ -121,9 +126,8 @@ class PageApi:
                     audio_top_k=audio_top_k,
                 ),
             )
-            address = address_of(request) if request else ""
             answer = await self._call_manager.unless_closed(
-                self._answer(Path(audio), settings, address, progress)
+                self._answer(Path(audio), settings, request, progress)
             )
         except PersonaplexError as error:
             raise gr.Error(str(error), print_exception=False) from error
@@ -131,15 +135,21 @@ class PageApi:
         return path, to_records(answer.utterances)
 
     async def _answer(
-        self, clip: Path, settings: CallSettings, address: str, progress: gr.Progress
+        self, clip: Path, settings: CallSettings, request: gr.Request | None, progress: gr.Progress
     ) -> ClipAnswer:
         """Raises PersonaplexError if the clip cannot be used, or its call was refused or interrupted."""
+        address = address_of(request) if request else ""
+        connection = connection_of(request) if request else None
+        visitor = self._visitor_of(connection) if connection else None
         # Checked again when the call is opened; here it avoids decoding for an address that would be refused.
         self._call_manager.limits.check(address)
+        self._call_manager.allowance.check(visitor)
         async with self._decoding:
             heard = await asyncio.to_thread(decode_clip, clip, self._max_clip_sec)
         report = functools.partial(_report, progress)
-        answer = await while_wanted(converse(heard.samples, settings, self._call_manager, report, address))
+        answer = await while_wanted(
+            converse(heard.samples, settings, self._call_manager, report, address, visitor)
+        )
         return replace(answer, samples=answer.samples[: heard.length_samples])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.ui import talk_view
+from personaplex_ui.ui import field_view
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 
@@ -52,23 +52,23 @@ class OwnVoices:
             name = await asyncio.to_thread(self._keep, Path(path))
         except InvalidInput as error:
             self._checking.discard(session)
-            return unchanged, talk_view.field_message_html(str(error)), unchanged
+            return unchanged, field_view.field_message_html(str(error)), unchanged
         if session not in self._checking:  # the visitor left the page meanwhile
             self._voices.forget_upload(name)
-            return unchanged, talk_view.field_message_html(""), None
+            return unchanged, field_view.field_message_html(""), None
         self._checking.discard(session)
         self._forget(request)
         self._names[session] = name
         chosen = gr.update(choices=self.choices(request), value=name)
-        return chosen, talk_view.field_message_html(READY, good=True), None
+        return chosen, field_view.field_message_html(READY, good=True), None
 
     def forget(self, request: gr.Request) -> OwnVoiceView:
         """Delete the visitor's voice at their request."""
         self._checking.discard(str(request.session_hash))
         if not self._forget(request):
-            return gr.skip(), talk_view.field_message_html(""), None
+            return gr.skip(), field_view.field_message_html(""), None
         chosen = gr.update(choices=self.choices(request), value=self._voices.default)
-        return chosen, talk_view.field_message_html(FORGOTTEN, good=True), None
+        return chosen, field_view.field_message_html(FORGOTTEN, good=True), None
 
     def _keep(self, path: Path) -> str:
         name = self._voices.keep_upload(path)
@@ -90,4 +90,12 @@ class OwnVoices:
 
 def choices_of(voices: Sequence[Voice]) -> list[tuple[str, str]]:
     """Labels and names for a dropdown."""
-    return [(v.label if v.label == v.name else f"{v.label} · {v.name}", v.name) for v in voices]
+    return [(_choice(voice), voice.name) for voice in voices]
+
+
+def _choice(voice: Voice) -> str:
+    """``NATF2 · Nora, natural female 2``: NVIDIA's code first, which is what people know."""
+    if voice.label == voice.name:
+        return voice.name
+    described = voice.label[:1].lower() + voice.label[1:]
+    return f"{voice.name} · {voice.person}, {described}" if voice.person else f"{voice.name} · {described}"

@@ -7,6 +7,13 @@ import gradio as gr
 from starlette.requests import HTTPConnection
 
 from personaplex_ui.web.security import proxy_headers as address
+from personaplex_ui.web.security.operator import IsOperator
+
+
+def connection_of(request: gr.Request) -> HTTPConnection | None:
+    """The request itself; None if Gradio has none, as for an event of its own."""
+    connection = request.request
+    return connection if isinstance(connection, HTTPConnection) else None
 
 
 def address_of(request: gr.Request) -> str:
@@ -21,11 +28,7 @@ def public_url(request: gr.Request) -> str | None:
     return address.public_url(connection) if isinstance(connection, HTTPConnection) else None
 
 
-def is_local(request: gr.Request) -> bool:
-    """Whether the browser runs on this machine, with no proxy in between."""
+def asked_by_operator(request: gr.Request, is_operator: IsOperator) -> bool:
+    """Whether whoever runs this server asks."""
     connection = request.request
-    if not isinstance(connection, HTTPConnection) or connection.client is None:
-        return False
-    forwarded = any(name in connection.headers for name in address.FORWARDING)
-    peer = address.parse_ip(connection.client.host)
-    return peer is not None and peer.is_loopback and not forwarded
+    return isinstance(connection, HTTPConnection) and is_operator(connection)

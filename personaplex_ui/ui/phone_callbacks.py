@@ -14,6 +14,7 @@ from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.ui import page_request, phone_view
 from personaplex_ui.web.security.credentials import Credentials, Shown
+from personaplex_ui.web.security.operator import IsOperator
 
 FOLLOWED_EVERY_SEC = 0.5
 RINGS_WITHIN_SEC = 120.0
@@ -25,9 +26,9 @@ WRONG_KEY = "This is not the API_KEY of this server."
 NO_ADDRESS = (
     "Twilio must reach this server: set SERVER_URL to its public address, such as https://example.org."
 )
-NOT_FROM_HERE = (
-    "Asking for a number here needs the API_KEY, and none is set. "
-    "Set one, or start the app with: personaplex-ui serve --phone"
+NOT_OPERATOR = (
+    "Only whoever runs this server may ask for a number: open the link in the server's log, "
+    "or start the app with: personaplex-ui serve --phone"
 )
 
 NumberShown = tuple[object, str]
@@ -41,22 +42,31 @@ class PhoneCallbacks:
     """Calls through Twilio; one object for all visitors.
 
     ``record``: whether telephone calls are recorded. ``number``: FastRTC's, or None if none is lent.
+    ``is_operator``: who sees the set-up and the number.
     """
 
     def __init__(
-        self, phone: PhoneService, number: FastRtcNumber | None, keys: Credentials, record: bool
+        self,
+        phone: PhoneService,
+        number: FastRtcNumber | None,
+        keys: Credentials,
+        record: bool,
+        is_operator: IsOperator,
     ) -> None:
-        self.number = NumberCallbacks(number, keys) if number is not None else None
+        self.number = NumberCallbacks(number, keys, is_operator) if number is not None else None
         self._phone = phone
         self._keys = keys
         self._record = record
+        self._is_operator = is_operator
 
     @property
     def can_dial(self) -> bool:
         return self._phone.account.can_dial
 
     def show_setup(self, request: gr.Request) -> str:
-        """When the page opens."""
+        """When the tab is opened; empty for visitors."""
+        if not self.may_see(request):
+            return ""
         public_url = page_request.public_url(request)
         return phone_view.setup_html(
             self._phone.configured,
@@ -64,10 +74,23 @@ class PhoneCallbacks:
             self._phone.account.phone_number,
             self._record,
             self._phone.account.missing,
+            self._phone.human,
+            self._phone.transfers.left_today,
         )
 
-    def show_left(self) -> str:
-        return phone_view.left_today_html(self._phone.left_today)
+    def may_see(self, request: gr.Request) -> bool:
+        return page_request.asked_by_operator(request, self._is_operator)
+
+    def show_number(self, request: gr.Request) -> str:
+        """FastRTC's number, if one may be lent; empty for visitors."""
+        return self.number.show() if self.number is not None and self.may_see(request) else ""
+
+    def show_left(self, request: gr.Request) -> str:
+        """How many more calls may be made today; empty for visitors."""
+        return self._left() if self.may_see(request) else ""
+
+    def _left(self) -> str:
+        return phone_view.left_today_html(self._phone.outbound.left_today)
 
     async def call(
         self, key: str, number: str, voice: str, role: str, request: gr.Request
@@ -78,16 +101,16 @@ class PhoneCallbacks:
             public_url = page_request.public_url(request)
             if public_url is None:
                 raise InvalidInput("server_url", NO_ADDRESS)
-            call = await self._phone.dial(number, voice, role, public_url)
+            call = await self._phone.outbound.dial(number, voice, role, public_url)
         except PersonaplexError as error:
-            yield "", phone_view.call_html(None, str(error)), self.show_left()
+            yield "", phone_view.call_html(None, str(error)), self._left()
             return
         shown = ""
         while True:
             html = phone_view.call_html(call)
             if html != shown:
                 shown = html
-                yield call.call_sid, html, self.show_left()
+                yield call.call_sid, html, self._left()
             else:
                 yield gr.skip(), gr.skip(), gr.skip()  # lets Gradio notice that the page was closed
             if call.over or (call.status in UNANSWERED and time.time() > call.started_at + RINGS_WITHIN_SEC):
@@ -101,18 +124,19 @@ class PhoneCallbacks:
             return unchanged
         try:
             check_key(self._keys, key, request)
-            await self._phone.hang_up(call_sid)
+            await self._phone.endings.hang_up(call_sid)
         except PersonaplexError as error:
             return phone_view.call_html(None, str(error))
         return unchanged
 
 
 class NumberCallbacks:
-    """FastRTC's number, for whoever has the key or, if none is set, uses the server's machine."""
+    """FastRTC's number, for whoever has the key or, if none is set, is the operator."""
 
-    def __init__(self, number: FastRtcNumber, keys: Credentials) -> None:
+    def __init__(self, number: FastRtcNumber, keys: Credentials, is_operator: IsOperator) -> None:
         self._number = number
         self._keys = keys
+        self._is_operator = is_operator
 
     def show(self) -> str:
         return phone_view.number_html(self._number.view())
@@ -148,8 +172,8 @@ class NumberCallbacks:
     def _check_operator(self, key: str, request: gr.Request) -> None:
         if self._keys.has_api_key:
             check_key(self._keys, key, request)
-        elif not page_request.is_local(request):
-            raise InvalidInput("api_key", NOT_FROM_HERE)
+        elif not page_request.asked_by_operator(request, self._is_operator):
+            raise InvalidInput("api_key", NOT_OPERATOR)
 
 
 def check_key(keys: Credentials, key: str, request: gr.Request) -> None:

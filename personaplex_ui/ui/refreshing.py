@@ -12,15 +12,16 @@ from personaplex_ui.ui.persona_form import QUIET
 
 
 def refresh_while_open(
-    tab: Any, other_tabs: list[Any], output: gr.HTML, show: Callable[[], str], every_sec: float
+    tab: Any, other_tabs: list[Any], output: gr.HTML, show: Callable[[gr.Request], str], every_sec: float
 ) -> None:
-    """``show`` runs on the event loop. ``other_tabs``: selecting one of them stops the refreshing."""
+    """``show`` is given the browser's request and runs on the event loop. ``other_tabs``: selecting one of
+    them stops the refreshing."""
 
-    async def refresh() -> str:
-        return show()
+    async def refresh(request: gr.Request) -> str:
+        return show(request)
 
-    async def open_tab() -> tuple[Any, str]:
-        return gr.Timer(active=True), show()
+    async def open_tab(request: gr.Request) -> tuple[Any, str]:
+        return gr.Timer(active=True), show(request)
 
     async def leave_tab() -> Any:
         return gr.Timer(active=False)

@@ -12,10 +12,11 @@ from typing import Any
 import gradio as gr
 
 from personaplex_ui.doctor.report import Report
-from personaplex_ui.ui import page_request
+from personaplex_ui.ui.page_request import asked_by_operator
 from personaplex_ui.ui.persona_form import QUIET
 from personaplex_ui.ui.refreshing import refresh_while_open
 from personaplex_ui.ui.status_view import checks_html, status_view_html
+from personaplex_ui.web.security.operator import IsOperator
 from personaplex_ui.web.server_stats import ServerStats
 
 SHOWN_EVERY_SEC = 2.0
@@ -24,36 +25,31 @@ RUNNING = "<p>The checks are running. This takes a few seconds.</p>"
 
 @dataclass(frozen=True, slots=True)
 class StatusSources:
-    """``report``: the doctor's, which shows folders, versions and accounts. ``has_login``: whoever sees the
-    page knows the password. ``is_public``: the server has a public address, so a local request may come from
-    anybody through a proxy."""
+    """``report``: the doctor's, which shows folders, versions and accounts."""
 
     stats: Callable[[], ServerStats]
     report: Callable[[], Awaitable[Report]]
-    has_login: bool
-    is_public: bool
+    is_operator: IsOperator
 
-    def may_see_report(self, request: gr.Request) -> bool:
-        return self.has_login or (not self.is_public and page_request.is_local(request))
+    def may_see(self, request: gr.Request) -> bool:
+        return asked_by_operator(request, self.is_operator)
 
 
 def build_status_tab(tab: Any, other_tabs: list[Any], sources: StatusSources) -> None:
     """``other_tabs``: while one of them is selected, this tab does not refresh."""
 
-    async def show_checks(request: gr.Request) -> Any:
-        return gr.Column(visible=sources.may_see_report(request))
-
     async def run_checks(request: gr.Request) -> AsyncIterator[str]:
-        if sources.may_see_report(request):
+        if sources.may_see(request):
             yield RUNNING
             yield checks_html(await sources.report())
 
+    def show_status(request: gr.Request) -> str:
+        return status_view_html(sources.stats()) if sources.may_see(request) else ""
+
     shown = gr.HTML("", elem_id="server-status")
-    with gr.Column(visible=False, elem_id="server-checks") as doctor:
-        gr.HTML("<h2>Checks</h2><p>Only visible to whoever runs this server or has its password.</p>")
-        run = gr.Button("Run checks", elem_id="run-checks")
-        checks = gr.HTML("", elem_id="checks")
-    tab.select(show_checks, None, [doctor], **QUIET)
+    gr.HTML("<h2>Checks</h2><p>Only visible to whoever runs this server.</p>")
+    run = gr.Button("Run checks", elem_id="run-checks")
+    checks = gr.HTML("", elem_id="checks")
     run.click(run_checks, None, [checks], concurrency_limit=None, **QUIET)
     # Runs on the event loop, where the statistics are kept.
-    refresh_while_open(tab, other_tabs, shown, lambda: status_view_html(sources.stats()), SHOWN_EVERY_SEC)
+    refresh_while_open(tab, other_tabs, shown, show_status, SHOWN_EVERY_SEC)

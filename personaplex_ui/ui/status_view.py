@@ -25,6 +25,7 @@ _STATES = {
 }
 _TRANSPORTS = {
     Transport.BROWSER: "in the browser",
+    Transport.BROWSER_WEBSOCKET: "in the browser without UDP",
     Transport.CLIP: "from sound files",
     Transport.MOSHI: "from Moshi clients",
     Transport.TWILIO: "on the phone",
@@ -37,6 +38,7 @@ _ENDS = {
     End.REFUSED: "refused",
     End.FAILED: "failed",
     End.SHUTDOWN: "ended by a shutdown",
+    End.TRANSFERRED: "put through to a person",
 }
 _KEEPS_UP_TO = 0.75
 """Share of a frame's 80 ms. Above it, no room is left for jitter."""
@@ -44,7 +46,7 @@ _KEEPS_UP_TO = 0.75
 
 def status_view_html(stats: ServerStats) -> str:
     """A table with one value per row."""
-    message = f": {stats.message}" if stats.message and stats.state is not EngineState.READY else ""
+    message = f": {stats.message}" if stats.message else ""
     return render(
         "server_status",
         stats=stats,

@@ -1,13 +1,16 @@
-"""The page's theme, CSS and JavaScript. Nothing is fetched from another host.
+"""The page's theme and styles. Nothing is fetched from another host.
 
 Gradio's stock themes use Google Fonts, and their labels are too pale to read in light mode; this theme uses
 system fonts and a text contrast of at least 4.5:1, both light and dark.
 """
 
 from importlib.resources import files
+from pathlib import Path
 
 from gradio.themes import Base
 from gradio.themes.utils import colors, sizes
+
+FAVICON = Path(__file__).with_name("static") / "page" / "favicon.svg"
 
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
@@ -65,13 +68,8 @@ def build_theme() -> Base:
 
 
 def page_css() -> str:
-    return _packaged("page.css")
-
-
-def page_head() -> str:
-    """For ``gr.Blocks(head=...)``."""
-    return f"<script>\n{_packaged('page.js')}\n</script>"
-
-
-def _packaged(name: str) -> str:
-    return files("personaplex_ui.ui.static").joinpath(name).read_text(encoding="utf-8")
+    """The styles in static/css/, joined in the order of their names. Gradio does not see them, so no rule is
+    prefixed; what restyles Gradio's own elements needs the weight of an id."""
+    folder = files("personaplex_ui.ui.static") / "css"
+    parts = sorted((file for file in folder.iterdir() if file.name.endswith(".css")), key=lambda f: f.name)
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)

@@ -12,11 +12,18 @@ CATALOGUE_PATH = _IN_THE_PACKAGE if _IN_THE_PACKAGE.is_file() else _IN_THE_CHECK
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """``name``: the model's own name (``NATF2``). ``label``: what people see, under the heading ``group``."""
+    """``name``: the model's own name (``NATF2``). ``label``: what people see, under the heading ``group``.
+
+    ``person``: a first name for whoever speaks, and ``about`` a few words on the voice, such as "a natural
+    female voice"; both are empty for a file that somebody dropped in. ``featured``: offered first.
+    """
 
     name: str
     group: str
     label: str
+    person: str = ""
+    about: str = ""
+    featured: bool = False
 
 
 def load_catalogue(path: Path) -> tuple[Voice, ...]:

@@ -7,10 +7,10 @@ Depends on samples and files only. Source: NVIDIA's reference, ``lm.py`` (``load
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import pyloudnorm
 
 from personaplex_ui.audio.files.clip_file import decode_clip
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples, pad_to_frames
@@ -133,11 +133,19 @@ def check_voice_recording(
         )
 
 
+def import_loudness_meter() -> None:
+    """Import now what ``prepare_recording`` needs, so that the first recorded voice delays no live call."""
+    import_module("pyloudnorm")
+
+
 def prepare_recording(samples: Samples) -> Samples:
     """``samples`` ``[n]`` (at least 0.4 s, not silent) at -24 LUFS, padded with zeros to whole frames.
 
     Computed in float64 like the reference, so that the codes are the same; not clipped at full scale.
     """
+    # With scipy it takes a second to import, which the app need not wait for when it starts.
+    import pyloudnorm
+
     sound = samples.astype(np.float64)
     loudness = float(pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(sound))
     return pad_to_frames((sound * np.power(10.0, (LOUDNESS_LUFS - loudness) / 20.0)).astype(np.float32))

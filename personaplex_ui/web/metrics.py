@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from personaplex_ui import __version__
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.captions import CaptionsReport
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import CallStats, End, Phase, Transport
 from personaplex_ui.engine.engine import EngineState
@@ -45,7 +46,14 @@ HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
 }
 CALL_BUCKETS_SEC = (5, 15, 30, 60, 120, 240, 600, 1200, 3600)
 
-COUNTED = ("dropped_heard", "dropped_said", "lost_packets", "late_packets", "concealed_packets")
+COUNTED = (
+    "dropped_heard",
+    "dropped_said",
+    "lost_packets",
+    "late_packets",
+    "concealed_packets",
+    "dropped_utterances",
+)
 """The fields of ``CallStats`` that only grow during a call."""
 
 
@@ -61,6 +69,8 @@ class Metrics(Collector):
         self._call_manager = call_manager
         self._engine = call_manager.engine
         self._clock = clock
+        self.phone_transfers: Callable[[], Mapping[str, int]] = dict[str, int]
+        """How often each outcome came of a telephone caller's wish to talk to a person."""
         self._began_at = clock()
         self._ends: Counter[tuple[Transport, End]] = Counter()
         self._dropped: Counter[str] = Counter()
@@ -127,7 +137,7 @@ class Metrics(Collector):
         slots, times = self._engine.slots, self._tick_times
         return ServerStats(
             state=self._engine.state,
-            message=self._engine.health.message,
+            message=self._engine.health.message or self._engine.health.failure,
             model=model.name if model else "",
             device=model.device if model else "",
             slots=slots.capacity,
@@ -141,6 +151,7 @@ class Metrics(Collector):
             uptime_sec=self._clock() - self._began_at,
             capacity=capacity_of(model),
             runtime=runtime_of(model),
+            captions=self._call_manager.captions.report(model) if model is not None else CaptionsReport(),
             **{name: self._dropped[name] for name in COUNTED},
         )
 
@@ -189,12 +200,18 @@ class Metrics(Collector):
         about = "Ended calls by reason."
         ends = {(t.value, end.value): self._ends[t, end] for t in Transport for end in End}
         yield _labelled(CounterMetricFamily, "calls_ended", about, ("transport", "end"), ends)
+        about = "Telephone callers who asked for a person, by what came of it."
+        transfers = {(outcome,): count for outcome, count in self.phone_transfers().items()}
+        yield _labelled(CounterMetricFamily, "phone_transfers", about, ("outcome",), transfers)
         about = "Dropped frames of 80 ms: sound the model never heard, and answers no caller heard."
         frames = {(way,): dropped[f"dropped_{way}"] for way in ("heard", "said")}
         yield _labelled(CounterMetricFamily, "frames_dropped", about, ("direction",), frames)
         about = "Packets of browser callers that were lost, arrived too late, or were concealed."
         packets = {(outcome,): dropped[f"{outcome}_packets"] for outcome in ("lost", "late", "concealed")}
         yield _labelled(CounterMetricFamily, "inbound_packets", about, ("outcome",), packets)
+        about = "What callers said whose words were not recognised in time, or could not be."
+        utterances = dropped["dropped_utterances"]
+        yield CounterMetricFamily(f"{PREFIX}captions_dropped", about, utterances)
 
 
 def _reports(model: SpeechModel) -> Iterator[Metric]:
@@ -206,9 +223,9 @@ def _reports(model: SpeechModel) -> Iterator[Metric]:
         about = "Duration of a step with full windows, by its callers, as measured when the model was loaded."
         measured = {(str(callers),): ms / 1000 for callers, ms in capacity.measured_ms.items()}
         yield _labelled(GaugeMetricFamily, "measured_tick_seconds", about, ("callers",), measured)
-    if runtime is not None:
+    if runtime is not None and (facts := runtime.facts()):
         # Without the reasons, which are sentences.
-        labels = {name: value.partition(":")[0] for name, value in runtime.facts().items()}
+        labels = {name: value.partition(":")[0] for name, value in facts.items()}
         yield InfoMetricFamily(f"{PREFIX}runtime", "How the model runs.", labels)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from personaplex_ui.calls.captions import CaptionsReport
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
@@ -12,7 +13,8 @@ from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
 class ServerStats:
     """``live``, ``ended``: numbers of calls. ``model`` and ``device`` are empty while none is loaded; the
     times are None before the first step. ``dropped_heard``: callers' frames that the model never heard;
-    ``dropped_said``: answers that no caller heard; ``*_packets``: see ``PacketCounts``."""
+    ``dropped_said``: answers that no caller heard; ``*_packets``: see ``PacketCounts``;
+    ``dropped_utterances``: what callers said that got no words, though ``captions`` were to find them."""
 
     state: EngineState
     message: str = ""
@@ -34,3 +36,5 @@ class ServerStats:
     uptime_sec: float = 0.0
     capacity: CapacityReport | None = None
     runtime: RuntimeReport | None = None
+    captions: CaptionsReport = field(default_factory=CaptionsReport)
+    dropped_utterances: int = 0

@@ -10,15 +10,15 @@ ARRIVES_WITHIN_SEC = 10.0
 MOST_FIELDS = 200
 
 
-async def read_small_body(request: Request) -> bytes:
-    """The body. Raises HTTPException if it is over 64 KiB (413) or takes over 10 s (408)."""
+async def read_small_body(request: Request, most_bytes: int = MOST_BYTES) -> bytes:
+    """The body. Raises HTTPException if it is over ``most_bytes`` (413) or takes over 10 s (408)."""
     body = b""
     try:
         async with asyncio.timeout(ARRIVES_WITHIN_SEC):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MOST_BYTES:
-                    raise HTTPException(413, f"The request is over {MOST_BYTES // 1024} KiB. Send less.")
+                if len(body) > most_bytes:
+                    raise HTTPException(413, f"The request is over {most_bytes // 1024} KiB. Send less.")
     except TimeoutError as error:
         raise HTTPException(408, "The request did not arrive in time. Please send it again.") from error
     return body

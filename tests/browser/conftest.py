@@ -1,6 +1,7 @@
 """For tests in a real browser: one app an engine for all of them, and one Chromium a module.
 
-A test that takes ``app`` runs on both engines, unless it is marked ``echo_only``.
+A test that takes ``app`` runs on both engines, unless it is marked ``echo_only``. Tests that take ``held``
+judge the sound of a call, which nothing may disturb: they run alone.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,13 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from tests.support.app_process import TELEPHONE, TINY, AppProcess, running_app
 from tests.support.chromium import chromium, make_microphone
 from tests.support.password import VARIABLES
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and "held" in item.fixturenames:
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

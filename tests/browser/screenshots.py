@@ -1,27 +1,42 @@
 """Takes the pictures in docs/: python -m tests.browser.screenshots docs/screenshots
 
-Wide and narrow, light and dark: before, in and after a call on the echo engine, the phone and the status tab,
-and with a voice of one's own for PersonaPlex.
+Wide and narrow, light and dark: before, in and after a call on the echo engine, the settings, the operator's
+tabs, with a voice of one's own for PersonaPlex, and a conversation with the cascade.
 """
 
 import io
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import soundfile
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
+from personaplex_ui.speech.synthesis.kokoro import KokoroSynthesiser
 from tests.support.app_process import ROOT, TELEPHONE, TINY, AppProcess, running_app
-from tests.support.chromium import TalkPage, chromium, make_microphone, open_context
+from tests.support.chromium import ROOM_DBFS, TalkPage, chromium, make_microphone, open_context
+from tests.support.weights import weights_folder
 
 SIZES = {1280: 900, 390: 844}
+TABS = {"Settings": "This browser remembers", "Phone": "/twilio/inbound", "Server": "Running for"}
 COLOURS = 128
-UNFIXED = "#to-call { display: none !important; }"
+UNFIXED = "#call-bar { position: static !important; }"
 """What stays at the bottom of a window would stand in the middle of a picture of the whole page."""
+
+WITHOUT_KEY = {name: value for name, value in TELEPHONE.items() if name != "API_KEY"}
+"""The operator's pages open with the link in the log, as for somebody who tries the app."""
 
 RECORDING = ROOT / "tests/data/cases/custom_voice_no_prompt/voice.wav"
 MAX_BYTES = 150_000
+
+ROLE_ID = "restaurant"
+QUESTIONS = ("How much is the classic shakshuka?", "And which sides do you have?", "Do you deliver?")
+ASKED_BY = "VARM2"
+GREETED_SEC, ANSWERED_SEC = 6.0, 8
 
 
 def take_all(folder: Path) -> None:
@@ -29,37 +44,85 @@ def take_all(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         microphone = make_microphone(Path(scratch))
         with (
-            running_app(Path(scratch), **TELEPHONE) as app,
+            running_app(Path(scratch), **WITHOUT_KEY) as app,
             sync_playwright() as playwright,
             chromium(playwright, microphone) as browser,
         ):
+            cookies = operators_cookies(browser, app)
             for mode in ("light", "dark"):
-                take_a_call(browser, app, folder, mode)
+                take_a_call(browser, app, cookies, folder, mode)
             with running_app(Path(scratch), **TINY) as personaplex:
                 for mode in ("light", "dark"):
                     take_own_voice(browser, personaplex, folder, mode)
+        asking = make_questions(Path(scratch))
+        with (
+            running_app(
+                Path(scratch),
+                ENGINE="cascade",
+                SPEECH_WEIGHTS_DIR=str(weights_folder("whisper-tiny.en").parent),
+            ) as cascade,
+            sync_playwright() as playwright,
+            chromium(playwright, asking) as browser,
+        ):
+            for mode in ("light", "dark"):
+                take_a_conversation(browser, cascade, folder, mode)
 
 
-def take_a_call(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
+def take_a_call(browser: Browser, app: AppProcess, cookies: Any, folder: Path, mode: str) -> None:
     with open_context(browser, dark=mode == "dark") as context:
+        context.add_cookies(cookies)
         talk = TalkPage(context, app.url)
         take(talk, folder, mode, "before")
         talk.start()
-        talk.utterances.nth(1).wait_for()  # it is answering
-        take(talk, folder, mode, "in")
+        talk.lines_of("assistant").nth(1).wait_for()  # it is answering
+        take(talk, folder, mode, "live")
         talk.hang_up()
         talk.wait_for_result()
         take(talk, folder, mode, "after")
-        for tab, sign in (("Phone", "/twilio/inbound"), ("Status", "Running for")):
+        for tab, sign in TABS.items():
+            talk = TalkPage(context, app.url)  # one that was narrow keeps its tabs in a menu
             talk.page.get_by_role("tab", name=tab).click()
             talk.page.get_by_text(sign).first.wait_for()
             take(talk, folder, mode, tab.lower())
+            talk.page.close()
+
+
+def make_questions(folder: Path) -> Path:
+    """What the microphone hears: ``QUESTIONS``, one by one, with time for the answers."""
+    voice = KokoroSynthesiser.in_folder(weights_folder("kokoro"))
+    sounds = [np.zeros(round(GREETED_SEC * SAMPLE_RATE_HZ), dtype=np.float32)]
+    for question in QUESTIONS:
+        sounds += [voice.synthesise(question, ASKED_BY), np.zeros(ANSWERED_SEC * SAMPLE_RATE_HZ, np.float32)]
+    heard = np.concatenate(sounds)
+    heard += 10 ** (ROOM_DBFS / 20) * np.random.default_rng(7).standard_normal(len(heard), np.float32)
+    path = folder / "questions.wav"
+    soundfile.write(path, heard, SAMPLE_RATE_HZ)
+    return path
+
+
+def take_a_conversation(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
+    with open_context(browser, dark=mode == "dark") as context:
+        talk = TalkPage(context, f"{app.url}/#role={ROLE_ID}")
+        talk.start()
+        talk.lines_of("assistant").nth(len(QUESTIONS)).wait_for()
+        talk.page.wait_for_timeout(1_000 * ANSWERED_SEC // 2)  # the last answer is complete
+        take(talk, folder, mode, "conversation")
+        talk.hang_up()
+
+
+def operators_cookies(browser: Browser, app: AppProcess) -> Any:
+    """The link opens once; it names the public address, which is not this machine's."""
+    with open_context(browser) as context:
+        page = context.new_page()
+        page.goto(app.operator_link().replace(TELEPHONE["SERVER_URL"], app.url))
+        page.locator("#start").wait_for()
+        return context.cookies()
 
 
 def take_own_voice(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
     with open_context(browser, dark=mode == "dark") as context:
         talk = TalkPage(context, app.url)
-        talk.page.get_by_text("Use your own voice").click()
+        talk.page.locator("#own-voice > button").click()
         recorder = talk.page.locator("#own-recording")
         recorder.get_by_role("button", name="Upload file").click()
         talk.page.get_by_text("Drop Audio Here").wait_for()

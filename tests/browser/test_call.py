@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import APIResponse, Browser, BrowserContext, Playwright, Request, Route, expect
@@ -24,8 +24,9 @@ from tests.support.stereo import likeness, read_stereo, spoken
 
 VOICE = "NATF2"
 HEARD_LINE = re.compile(r"(\d+\.\d) s.* (-\d+) dBFS\.$")
+SPOKEN_FOR = re.compile(r"\d\.\d s")
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
+pytestmark = pytest.mark.timeout(120)
 echo_only = pytest.mark.parametrize("app", ["echo"], indirect=True)
 
 
@@ -44,6 +45,7 @@ class HeldCall:
     said: str = ""
     """What the transcript showed in the end, before the call was over."""
 
+    call_id: str = ""
     wav: bytes = b""
     kept: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -57,7 +59,7 @@ class HeldCall:
         self.energies.append(self.talk.inbound_energy())
 
     def address(self, file: str) -> str:
-        return f"{self.talk.page.url}calls/{self.kept['call_id']}/{file}"
+        return urljoin(self.talk.page.url, f"calls/{self.call_id}/{file}")
 
 
 @pytest.fixture(scope="module")
@@ -96,25 +98,24 @@ def held(visitor: tuple[BrowserContext, list[str]], app: AppProcess) -> HeldCall
     talk.wait_live()
     call.energies.append(talk.inbound_energy())
     talk.wait_for_sound_of("assistant")
-    talk.utterances.first.wait_for()
     if app.engine == "echo":
-        expect(talk.utterances.first).to_contain_text(GREETING)
+        expect(talk.bubbles.first).to_contain_text(GREETING)
     call.wait_for_energy()
     talk.wait_for_sound_of("caller")
+    expect(talk.lines_of("caller").first).to_contain_text(SPOKEN_FOR)
     if app.engine == "echo":
-        expect(talk.utterances.nth(1)).to_contain_text(HEARD_LINE)
+        expect(talk.lines_of("assistant").nth(1)).to_contain_text(HEARD_LINE)
         talk.wait_live()
     else:
         talk.watch_the_transcript_grow()
-    call.lines_shown = talk.utterances.all_inner_texts()
+    call.lines_shown = [plain(text) for text in talk.bubbles.all_inner_texts()]
     call.said = talk.said()
     call.wait_for_energy()
     talk.hang_up()
     talk.wait_for_result()
-    source = talk.result.locator("audio").get_attribute("src") or ""
-    call.wav = found(context.request.get(f"{app.url}/{source}"))
-    call_id = source.split("/")[1]
-    call.kept = app.kept_call(call_id)
+    call.call_id = talk.call_id
+    call.wav = found(context.request.get(call.address("recording.wav")))
+    call.kept = app.kept_call(call.call_id)
     return call
 
 
@@ -131,21 +132,45 @@ def test_the_browser_plays_what_the_server_says(held: HeldCall):
 def test_the_transcript_shows_what_the_model_says_while_the_call_is_live(held: HeldCall, app: AppProcess):
     assert held.said
     if app.engine == "echo":
-        greeting, heard = held.lines_shown
+        greeting, caller, heard = held.lines_shown
         assert GREETING in greeting
+        assert SPOKEN_FOR.search(caller)
         assert HEARD_LINE.search(heard)
 
 
-def test_the_page_shows_player_downloads_and_timeline(held: HeldCall):
-    audio = held.talk.result.locator("audio")
+def test_the_page_shows_player_figures_and_downloads(held: HeldCall, app: AppProcess):
+    result = held.talk.result
+    audio = result.locator("audio")
     wait_until(lambda: audio.evaluate("audio => audio.readyState") >= 1, 20, "the player knows its recording")
     assert audio.evaluate("audio => audio.duration") == pytest.approx(held.kept["duration_sec"], abs=0.2)
-    links = held.talk.result.get_by_role("link").all()
-    kinds = {urlsplit(link.get_attribute("href") or "").path.rsplit(".", 1)[-1] for link in links}
-    assert kinds == {"wav", "txt", "srt", "json"}
-    for link in links:
-        found(held.talk.context.request.get(f"{held.talk.page.url}{link.get_attribute('href')}"))
-    expect(held.talk.result.locator("svg").first).to_be_visible()
+    result.get_by_role("button", name="Download", exact=True).click()
+    links = result.locator(".pp-download-list a").all()
+    addresses = [link.get_attribute("href") or "" for link in links]
+    assert [address.rsplit(".", 1)[-1] for address in addresses] == [
+        "wav",
+        "mp4",
+        "txt",
+        "srt",
+        "vtt",
+        "json",
+    ]
+    for address in addresses:
+        found(held.talk.context.request.get(urljoin(held.talk.page.url, address)))
+    for side in ("caller", "assistant"):
+        expect(result.locator(f".pp-track-{side} .pp-stretch").first).to_be_visible()
+    if app.engine == "echo":
+        expect(result.locator(".pp-figure-answer")).to_contain_text(SPOKEN_FOR)
+
+
+@echo_only
+def test_clicking_a_line_seeks(held: HeldCall):
+    row = held.talk.result.locator(".pp-line-row").last
+    row.click()
+    place = "document.querySelector('#stage-after audio').currentTime"
+    start_sec = held.kept["duration_sec"] / 3
+    held.talk.page.wait_for_function(f"{place} > {start_sec}")
+    expect(row).to_have_attribute("aria-current", "true")
+    held.talk.result.get_by_role("button", name="Pause").click()
 
 
 def test_each_side_is_on_its_channel(held: HeldCall):
@@ -161,7 +186,7 @@ def test_each_side_is_on_its_channel(held: HeldCall):
 def test_each_speaks_when_it_should(held: HeldCall):
     left, right = held.channels
     start, end = spoken(left)
-    heard_sec = float(HEARD_LINE.search(held.lines_shown[1])[1])  # type: ignore[index]
+    heard_sec = float(HEARD_LINE.search(held.lines_shown[-1])[1])  # type: ignore[index]
     assert (end - start) / SAMPLE_RATE_HZ == pytest.approx(heard_sec, abs=1.0)
     greeting_start, greeting_end = spoken(right[:start])
     assert greeting_start < SAMPLE_RATE_HZ
@@ -182,7 +207,7 @@ def test_the_assistant_says_it_back_in_the_voices_pitch(held: HeldCall):
     assert max(wrong_pitches) < 0.7 * right_pitch
 
 
-def test_the_transcript_downloads_in_three_formats(held: HeldCall):
+def test_the_transcript_downloads_in_four_formats(held: HeldCall):
     def text(extension: str) -> str:
         address = held.address(f"transcript.{extension}")
         return found(held.talk.context.request.get(address)).decode()
@@ -190,11 +215,14 @@ def test_the_transcript_downloads_in_three_formats(held: HeldCall):
     lines = json.loads(text("json"))
     said = [plain(line["text"]) for line in lines]
     assert " ".join(said).startswith(held.said)
-    assert [line.split("] ", 1)[1] for line in text("txt").splitlines()] == said
-    assert [cue.splitlines()[2] for cue in text("srt").strip().split("\n\n")] == said
+    for extension in ("txt", "srt", "vtt"):
+        written = plain(text(extension))
+        places = [written.find(words) for words in said]
+        assert min(places) >= 0, extension
+        assert places == sorted(places), extension
 
 
-@pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.txt", "transcript.srt"])
+@pytest.mark.parametrize("file", ["recording.wav", "transcript.json", "transcript.txt", "transcript.vtt"])
 def test_another_browser_cannot_fetch_it(held: HeldCall, browser: Browser, app: AppProcess, file: str):
     with open_context(browser) as stranger:
         assert stranger.request.get(held.address(file)).status == 404
@@ -208,12 +236,12 @@ def test_no_microphone_stays_on(held: HeldCall):
 
 
 def test_the_page_takes_a_second_call(held: HeldCall):
-    held.talk.start()
+    held.talk.result.get_by_role("button", name="Talk again").click()
     held.talk.wait_live()
-    assert held.talk.live_microphones() == 1
+    assert held.talk.live_microphones() == 2  # the other is not sent: it notices who speaks while muted
     held.talk.hang_up()
-    held.talk.page.get_by_role("button", name="Your earlier calls").click()
-    expect(held.talk.page.locator("#history").get_by_role("row")).to_have_count(3)  # and the head
+    held.talk.page.get_by_text("Your earlier calls").click()
+    expect(held.talk.page.locator("#earlier li")).to_have_count(2)
     assert held.talk.live_microphones() == 0
 
 
@@ -231,49 +259,42 @@ def talk(browser: Browser, app: AppProcess) -> Iterator[TalkPage]:
 
 
 def test_a_voice_can_be_heard_before(talk: TalkPage):
-    talk.page.get_by_role("button", name="Listen").click()
-    player = talk.page.locator("#preview audio")
-    player.wait_for()
-    wait_until(lambda: player.evaluate("audio => audio.currentTime") > 0, 20, "the preview plays")
-    assert player.evaluate("audio => audio.duration") > 3
+    listen = talk.page.locator("#voice-chips .pp-chip-play").first
+    with talk.page.expect_request("**/preview.wav") as asked:
+        listen.click()
+    assert len(found(talk.context.request.get(asked.value.url))) > 3 * SAMPLE_RATE_HZ
+    expect(listen).to_have_attribute("data-sound", "playing")
+    listen.click()
+    expect(listen).not_to_have_attribute("data-sound", "playing")
 
 
 @echo_only
-def test_the_keyboard_starts_a_call_and_ends_it(talk: TalkPage):
-    talk.page.locator("body").click(position={"x": 1, "y": 1})
-    for _ in range(40):
-        talk.page.keyboard.press("Tab")
-        if talk.start_button.evaluate("button => button === document.activeElement"):
-            break
-    talk.page.keyboard.press("Enter")
-    talk.wait_live()
-    expect(talk.hang_up_button).to_be_focused()
-    talk.page.keyboard.press("Enter")
-    expect(talk.status).to_contain_text("Ended")
-
-
-@echo_only
-def test_a_role_with_control_characters_is_refused_in_words(talk: TalkPage):
+def test_what_is_no_role_and_no_seed_is_refused_in_words(talk: TalkPage, app: AppProcess):
+    page = talk.page
     talk.role.fill("You are\x07 kind.")
-    expect(talk.page.locator("#prompt-message")).to_contain_text("control characters")
+    expect(page.locator("#prompt-message")).to_contain_text("control characters")
     talk.start()
-    expect(talk.status).to_contain_text("control characters")
+    expect(talk.trouble).to_contain_text("control characters")
     assert talk.live_microphones() == 0
+    talk.role.fill("You are kind.")
 
-
-@echo_only
-def test_a_seed_that_is_no_number_is_refused_in_words(talk: TalkPage, app: AppProcess):
-    talk.page.get_by_role("button", name="Advanced").click()
-    talk.page.get_by_label("Seed").fill("forty-two")
-    expect(talk.page.locator("#sampling-message")).to_contain_text("whole number")
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_role("button", name="Advanced").click()
+    seed = page.get_by_label("Seed")
+    seed.fill("forty-two")
+    expect(page.locator("#sampling-message")).to_contain_text("whole number")
+    page.get_by_role("tab", name="Talk").click()
     talk.start()
-    expect(talk.status).to_contain_text("The seed must be a whole number")
-    expect(talk.start_button).to_be_enabled()
+    expect(talk.trouble).to_contain_text("The seed must be a whole number")
+    expect(talk.start_button).to_be_visible()
     app.wait_for_slots(4)
-    talk.page.get_by_label("Seed").fill("42")
-    expect(talk.page.locator("#sampling-message")).not_to_contain_text("whole number")
+    page.get_by_role("tab", name="Settings").click()
+    seed.fill("42")
+    expect(page.locator("#sampling-message")).not_to_contain_text("whole number")
+    page.get_by_role("tab", name="Talk").click()
     talk.start()
     talk.wait_live()
+    expect(talk.trouble).to_be_hidden()
 
 
 # Without a microphone -------------------------------------------------------------------------------
@@ -285,19 +306,22 @@ def test_a_missing_microphone_is_told_in_words(playwright: Playwright, app: AppP
         talk = TalkPage(open_context(browser), app.url)
         for _ in range(2):
             talk.start()
-            expect(talk.microphone_message).to_contain_text("No microphone was found")
-            expect(talk.start_button).to_be_enabled()
+            expect(talk.trouble).to_contain_text("No microphone was found")
+            expect(talk.start_button).to_be_visible()
 
 
 @echo_only
-def test_a_blocked_microphone_is_told_in_words_and_the_call_begins_once_it_is_allowed(
+def test_a_blocked_microphone_is_told_in_one_place_and_the_call_begins_once_it_is_allowed(
     browser: Browser, app: AppProcess
 ):
     with open_context(browser, allowed=False) as context:
         talk = TalkPage(context, app.url)
         talk.start()
-        expect(talk.microphone_message).to_contain_text("The microphone is blocked")
+        expect(talk.trouble).to_contain_text("The microphone is blocked")
+        expect(talk.page.locator("[role=alert]:visible")).to_have_count(1)
+        expect(talk.word).to_be_hidden()
+        expect(talk.page.locator("#call-bar")).to_be_hidden()
         context.grant_permissions(["microphone"])
-        talk.start()
+        talk.trouble.get_by_role("button", name="Try again").click()
         talk.wait_live()
-        expect(talk.microphone_message).to_be_empty()
+        expect(talk.trouble).to_be_hidden()

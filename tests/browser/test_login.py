@@ -1,6 +1,7 @@
 """The page behind a password: strangers see a form and nothing else; with the password they have a call."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -16,13 +17,15 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_page(browser: Brow
     with open_context(browser, knows_password=False) as context:
         page = context.new_page()
         page.goto(app.url)
+        expect(page).to_have_title(re.compile("PersonaPlex"))
+        expect(page.get_by_text("PersonaPlex").first).to_be_visible()
         page.get_by_label("password").fill("a guess")
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_text("is wrong")).to_be_visible()
-        expect(page.get_by_role("button", name="Talk: start the call")).to_have_count(0)
+        expect(page.locator("#start")).to_have_count(0)
         page.get_by_label("password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
-        page.get_by_role("button", name="Talk: start the call").wait_for()
+        page.locator("#start").wait_for()
         assert PASSWORD not in json.dumps(context.cookies())
         talk = TalkPage(context, app.url)
         talk.start()

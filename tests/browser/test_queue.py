@@ -1,5 +1,6 @@
-"""Two browsers and one line: the second sees its place, and goes live when the first hangs up."""
+"""Two browsers and one line: the second sees its place and a guess, and gets the line."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,7 @@ def app_with_one_line(browser: Browser, tmp_path_factory: pytest.TempPathFactory
         yield app
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_second_browser_waits_and_gets_the_line(browser: Browser, app_with_one_line: AppProcess):
     with open_context(browser) as one, open_context(browser) as two, open_context(browser) as three:
         first = TalkPage(one, app_with_one_line.url)
@@ -27,21 +28,29 @@ def test_the_second_browser_waits_and_gets_the_line(browser: Browser, app_with_o
         first.start()
         first.wait_live()
 
+        expect(second.start_button).to_have_text("Join the line")
+        expect(second.page.locator("#start-reason")).to_contain_text("All lines are busy")
         second.start()
-        expect(second.status).to_contain_text("Waiting: place 1 of 1")
+        expect(second.word).to_have_text("You are next")
+        expect(second.detail).to_contain_text("a tone tells when it is your turn")
+        expect(second.page).to_have_title("You are next · PersonaPlex")
         third.start()
-        expect(third.status).to_contain_text("the queue is full")
+        expect(third.trouble).to_contain_text("the queue is full")
         first.watch_the_transcript_grow()
-        expect(second.status).to_contain_text("Waiting: place 1 of 1")
-        expect(second.utterances).to_have_count(0)
+        expect(second.word).to_have_text("You are next")
+        expect(second.bubbles).to_have_count(0)
 
         first.hang_up()
         second.watch_the_transcript_grow()
 
+        expect(second.page).to_have_title(re.compile(r"^● \d:\d\d PersonaPlex$"))
+
         third.start()
-        expect(third.status).to_contain_text("Waiting: place 1 of 1")
+        expect(third.word).to_have_text("You are next")
+        expect(third.detail).to_contain_text("less than a minute to wait")  # as the first call took
+        expect(third.hang_up_button).to_have_text("Leave the line")
         third.hang_up()
-        expect(third.status).to_contain_text("You hung up.")
+        expect(third.start_button).to_be_visible()
         second.wait_live()
         second.hang_up()
         app_with_one_line.wait_for_slots(1)

@@ -1,5 +1,6 @@
 """In a real browser: the model cannot be loaded, and what the page offers then; and one's own voice."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,72 +65,59 @@ def state_of(app: AppProcess) -> str:
         return ""
 
 
-@pytest.fixture
-def page(browser: Browser, refused: AppProcess) -> Iterator[Page]:
-    with open_context(browser) as context:
-        page = context.new_page()
-        page.goto(refused.url)
-        yield page
-
-
-def engine(page: Page) -> Locator:
-    return page.locator("#engine")
+def become_operator(page: Page, app: AppProcess) -> None:
+    page.goto(app.operator_link())
+    page.get_by_role("tab", name="Server").click()
 
 
 def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
-def expect_trouble(page: Page) -> None:
-    expect(engine(page)).to_contain_text(f"Calls cannot be taken. {GATED}")
-    expect(button(page, "Try again")).to_be_visible()
-    expect(button(page, "Use the echo engine for now")).to_be_visible()
-    text = page.content()
+def expect_trouble(talk: TalkPage) -> None:
+    """One sentence under the button, which does nothing."""
+    expect(talk.page.locator("#start-reason")).to_contain_text(GATED)
+    expect(talk.start_button).to_have_attribute("aria-disabled", "true")
+    expect(talk.trouble).to_be_hidden()
+    text = talk.page.content()
     assert TOKEN not in text
     assert "Traceback" not in text
 
 
-def hold_a_call(page: Page) -> None:
-    """From the button until sound has come, and its end."""
-    button(page, "Talk: start the call").click()
-    expect(page.locator("#status")).to_contain_text("Live")
-    wait_until(lambda: inbound_energy(page) > 0, 20, "the browser hears something")
-    button(page, "Hang up").click()
-    expect(page.locator("#status")).to_contain_text("Ended")
+def hold_a_call(talk: TalkPage) -> None:
+    """From the button until sound has come, and its record."""
+    expect(talk.start_button).not_to_have_attribute("aria-disabled", "true")
+    talk.start()
+    talk.wait_live()
+    wait_until(lambda: talk.inbound_energy() > 0, 20, "the browser hears something")
+    talk.hang_up()
+    talk.wait_for_result()
 
 
-def inbound_energy(page: Page) -> float:
-    return float(page.evaluate("test.inboundEnergy()"))
+def test_the_operator_loads_again_or_lets_the_echo_take_the_calls(
+    browser: Browser, refused: AppProcess, hub: HubStub
+):
+    with open_context(browser) as visitors, open_context(browser) as operators:
+        talk = TalkPage(visitors, refused.url)
+        expect_trouble(talk)
+        operator = operators.new_page()
+        become_operator(operator, refused)
+        button(operator, "Use the echo engine for now").click()
+        expect(talk.page.locator("#pill")).to_contain_text("lines free")
+        hold_a_call(talk)
+        assert state_of(refused) == "healthy"
 
-
-def test_the_model_is_not_given_and_the_echo_takes_the_calls(page: Page, refused: AppProcess):
-    expect_trouble(page)
-    button(page, "Talk: start the call").click()
-    expect(page.locator("#status")).to_contain_text(f"Ended: {GATED}")
-    button(page, "Use the echo engine for now").click()
-    expect(engine(page)).to_contain_text("This is the echo engine")
-    expect(engine(page)).to_contain_text(f"PersonaPlex could not be loaded. {GATED}")
-    expect(button(page, "Try again")).to_be_visible()  # the way back to PersonaPlex
-    hold_a_call(page)
-    assert state_of(refused) == "healthy"
-
-
-def test_the_licence_is_accepted_and_the_model_loads(page: Page, refused: AppProcess, hub: HubStub):
-    expect_trouble(page)
-    asked = len(hub.requests)
-    button(page, "Try again").click()
-    wait_until(lambda: len(hub.requests) > asked and state_of(refused) == "failed", 20, "it fails again")
-    expect_trouble(page)
-    hub.refuse = lambda request: None
-    button(page, "Try again").click()
-    expect(engine(page)).to_contain_text("PersonaPlex is ready.")
-    expect(engine(page)).to_contain_text("These weights are under the NVIDIA Open Model License.")
-    expect(button(page, "Try again")).to_be_hidden()
-    page.get_by_label("Voice", exact=True).click()
-    expect(page.get_by_role("option")).to_have_text([re.compile("NATF0"), re.compile("NATM1")])
-    page.keyboard.press("Escape")
-    expect(page.locator("#prompt-counter")).to_contain_text("tokens")
-    hold_a_call(page)
+        hub.refuse = lambda request: None
+        button(operator, "Load PersonaPlex again").click()
+        expect(talk.page.locator("#pill")).to_contain_text(re.compile("PersonaPlex, . of . lines free"))
+        talk.page.get_by_role("button", name="Change who answers").click()
+        talk.page.get_by_label("Voice", exact=True).click()
+        expect(talk.page.get_by_role("option")).to_have_text([re.compile("NATF0"), re.compile("NATM1")])
+        talk.page.keyboard.press("Escape")
+        expect(talk.page.locator("#prompt-counter")).to_contain_text("tokens")
+        hold_a_call(talk)
+        talk.page.get_by_role("tab", name="Settings").click()
+        expect(talk.page.locator("#licence")).to_contain_text("NVIDIA Open Model License")
 
 
 # One's own voice ------------------------------------------------------------------------------------
@@ -140,7 +128,7 @@ def test_ones_own_voice_is_given_spoken_with_and_forgotten(browser: Browser, tin
     with open_context(browser) as context:
         talk = TalkPage(context, tiny_app.url)
         page = talk.page
-        page.get_by_role("button", name="Use your own voice").click()
+        page.locator("#own-voice > button").click()
         page.locator("#own-recording").get_by_role("button", name="Upload file").click()
         inspection.look_at(talk, "one's own voice, unfolded")
         page.locator("#own-recording input[type=file]").set_input_files(RECORDING)
@@ -155,9 +143,12 @@ def test_ones_own_voice_is_given_spoken_with_and_forgotten(browser: Browser, tin
         expect(page.get_by_label("Voice", exact=True)).to_have_value("Your own voice")
         inspection.look_at(talk, "one's own voice, chosen")
 
-        button(page, "Listen").click()
-        source = page.locator("#preview audio").get_attribute("src") or ""
-        hold_a_call(page)
+        expect(page.locator(".pp-before-voice")).to_have_text("with your own voice")
+        expect(page.locator("#voice-chips [aria-pressed=true]")).to_have_text("Your own voice")
+        with page.expect_request("**/webrtc/offer") as offered:
+            hold_a_call(talk)
+        voice = json.loads(offered.value.post_data or "")["settings"]["voice"]
+        source = f"voices/{voice}/preview.wav"
         assert context.request.get(f"{tiny_app.url}/{source}").status == 200
         assert sounds_in(tiny_app.folder / "gradio") == []
     answer = wait_until(lambda: forgotten(f"{tiny_app.url}/{source}"), 20, "the voice is forgotten")

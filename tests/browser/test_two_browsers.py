@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.app_process import AppProcess
 from tests.support.chromium import TalkPage, open_context
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -56,6 +56,6 @@ def test_a_role_is_counted_in_tokens_and_refused_when_it_does_not_fit_the_window
     expect(talk.page.locator("#prompt-counter")).to_contain_text("tokens")
     expect(talk.page.locator("#prompt-message")).to_contain_text("The role is too long")
     talk.start()
-    expect(talk.status).to_contain_text("The role is too long")
+    expect(talk.trouble).to_contain_text("The role is too long")
     assert talk.live_microphones() == 0
     tiny_app.wait_for_slots(4)

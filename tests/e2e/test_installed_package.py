@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from personaplex_ui import __version__
-from personaplex_ui.ui.theme import page_css, page_head
+from personaplex_ui.ui.page_head import load_page_files
 from tests.support.app_process import ROOT, free_port, wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -55,7 +55,7 @@ def programs(folder: Path) -> Path:
 def app(programs: Path, folder: Path) -> Generator[httpx.Client]:
     """A client of ``personaplex-ui serve``, started in a folder that has nothing of the checkout."""
     port = free_port()
-    variables = bare_environment(folder, ENGINE="echo", HOST="127.0.0.1", PORT=str(port))
+    variables = bare_environment(folder, ENGINE="echo", CAPTIONS="off", HOST="127.0.0.1", PORT=str(port))
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
@@ -105,6 +105,8 @@ def test_the_sounds_of_the_echo_engine_are_in_it(app: httpx.Client) -> None:
 
 
 def test_the_page_has_its_styles_and_its_script(app: httpx.Client) -> None:
-    config = app.get("/config").json()
-    assert page_css() in config["css"]
-    assert page_head() in config["head"]
+    page = app.get("/").text
+    files = load_page_files()
+    for name in ("page.css", "page.mjs"):
+        assert files.path_of(name) in page
+        assert app.get(f"/{files.path_of(name)}").status_code == 200

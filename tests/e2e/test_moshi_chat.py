@@ -15,9 +15,10 @@ from tests.support.sounds import tone
 
 SLOTS = 4
 QUEUE = 20
-CONNECTIONS, AT_ONCE = 1_000, 100
+TOLD_WITHIN_SEC = 60.0
+CONNECTIONS, AT_ONCE = 1_000, 50
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +156,11 @@ async def test_a_thousand_that_say_nothing_leave_one_call_in_peace(echo: AppProc
             silent += await asyncio.gather(*(join() for _ in range(AT_ONCE)))
         served = SLOTS - 1 + QUEUE
         for client in silent:
-            await client.until(lambda client=client: client.closed or bool(client.states))
-        refused = [client for client in silent if client.closed]
-        assert len(silent) - len(refused) <= served
-        assert all(client.close_code == 1013 and "try again" in client.errors[0] for client in refused)
+            await client.until(lambda client=client: client.closed or bool(client.states), TOLD_WITHIN_SEC)
+        # On a slow machine those in a slot have been silent for too long by now, and others came in.
+        taken = [client for client in silent if client.close_code != 1013]
+        assert all(client.states for client in taken), [str(client) for client in taken]
+        assert sum(not client.closed for client in taken) <= served
+        assert all("try again" in client.errors[0] for client in silent if client not in taken)
         await goes_on(other)
     await slots_free(echo)

@@ -47,7 +47,7 @@ def test_an_event_that_is_refused(app: AppProcess, data: list[Any]) -> None:
 def test_a_request_that_is_none(app: AppProcess) -> None:
     with httpx.Client(base_url=f"{app.url}/gradio_api") as client:
         for path, kind, body in (
-            ("/component_server", "text/MY-SECRET", "MY-SECRET"),
+            ("/queue/join", "text/MY-SECRET", "MY-SECRET"),
             ("/call/converse", "application/json", '{"data": "MY-SECRET"}'),
         ):
             assert client.post(path, headers={"Content-Type": kind}, content=body).is_client_error

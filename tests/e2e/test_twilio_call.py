@@ -5,21 +5,25 @@ import io
 import json
 import signal
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
-from twilio.request_validator import RequestValidator
 
 from personaplex_ui.audio import mu_law
 from tests.support.app_process import TELEPHONE, AppProcess, running_app
-from tests.support.clients.twilio import TwilioPeer, twilio_peer
+from tests.support.clients.twilio import TwilioPeer
+from tests.support.clients.twilio_account import (
+    BEARER,
+    TwilioAccount,
+    hear_something,
+    parameters,
+    said,
+    status_of,
+)
 from tests.support.whistle import (
     LATE_PART,
     ONE_CLOCK_SEC,
@@ -31,9 +35,8 @@ from tests.support.whistle import (
     whistles_in,
 )
 
-SERVER_URL = TELEPHONE["SERVER_URL"]
-BEARER = {"Authorization": f"Bearer {TELEPHONE['API_KEY']}"}
-FIRST, SECOND, THIRD = (f"CA{digit * 32}" for digit in "123")
+FIRST, SECOND, THIRD, FOURTH = (f"CA{digit * 32}" for digit in "1234")
+OPERATOR = "+4930123456"
 VOICE = "SAMEPITCH"
 """The echo speaks higher or lower with the voices it knows, and with others as it was spoken to."""
 ROLE = "You work for “Smith & Sons”. <Be> 'brief'. " * 40
@@ -51,6 +54,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     variables = {
         "MAX_CALLS": "1",
         "PHONE_RECORD": "1",
+        "HUMAN_NUMBER": OPERATOR,
         "VOICES_DIR": str(voices),
         "PHONE_PERSONAS": json.dumps(
             {TELEPHONE["TWILIO_PHONE_NUMBER"]: {"voice": VOICE, "text_prompt": ROLE}}
@@ -60,47 +64,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         yield app
 
 
-class Twilio:
-    """Knows the app by its public address; ``http`` leads there."""
-
-    def __init__(self, http: httpx.AsyncClient, auth_token: str = TELEPHONE["TWILIO_AUTH_TOKEN"]) -> None:
-        self._http = http
-        self._validator = RequestValidator(auth_token)
-
-    async def post(self, path: str, call_sid: str, **fields: str) -> httpx.Response:
-        called = TELEPHONE["TWILIO_PHONE_NUMBER"]
-        form = {"CallSid": call_sid, "From": "+15550002222", "To": called, "Direction": "inbound", **fields}
-        headers = {"X-Twilio-Signature": self._validator.compute_signature(SERVER_URL + path, form)}
-        return await self._http.post(path, data=form, headers=headers)
-
-    async def ask(self, path: str, call_sid: str) -> ElementTree.Element:
-        """The TwiML that the webhook answers."""
-        response = await self.post(path, call_sid)
-        assert response.status_code == 200, response.text
-        return ElementTree.fromstring(response.content)
-
-    @asynccontextmanager
-    async def stream(self, answer: ElementTree.Element, call_sid: str) -> AsyncGenerator[TwilioPeer]:
-        """Does what the TwiML tells: opens the stream."""
-        stream = answer.find("Connect/Stream")
-        assert stream is not None
-        stream_url = urlsplit(str(stream.get("url")))
-        assert (f"https://{stream_url.netloc}", stream_url.scheme) == (SERVER_URL, "wss")
-        assert (stream_url.query, stream_url.fragment) == ("", "")
-        address = str(self._http.base_url.copy_with(scheme="ws", path=stream_url.path))
-        async with twilio_peer(address) as peer:
-            await peer.start(parameters(answer), call_sid)
-            yield peer
-
-    async def ended(self, answer: ElementTree.Element, call_sid: str) -> str:
-        """What the caller hears when the stream is over."""
-        connection = answer.find("Connect")
-        assert connection is not None
-        action = str(connection.get("action"))
-        assert action.startswith(SERVER_URL)
-        return said(await self.ask(action.removeprefix(SERVER_URL), call_sid))
-
-
 @pytest.fixture
 async def http(app: AppProcess) -> AsyncGenerator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=app.url) as http:
@@ -108,34 +71,8 @@ async def http(app: AppProcess) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def twilio(http: httpx.AsyncClient) -> Twilio:
-    return Twilio(http)
-
-
-def parameters(answer: ElementTree.Element) -> dict[str, str]:
-    return {str(found.get("name")): str(found.get("value")) for found in answer.iter("Parameter")}
-
-
-def said(answer: ElementTree.Element) -> str:
-    assert answer[-1].tag == "Hangup"
-    return answer.findtext("Say") or ""
-
-
-async def hear_something(peer: TwilioPeer) -> None:
-    async with asyncio.timeout(10.0):
-        while not peer.received:
-            await peer.listen_for(0.1)
-
-
-async def status_of(http: httpx.AsyncClient, call_sid: str) -> dict[str, Any]:
-    """Once its recording is there."""
-    async with asyncio.timeout(10.0):
-        while True:
-            answer = await http.get(f"/twilio/status/{call_sid}", headers=BEARER)
-            assert answer.status_code == 200, answer.text
-            if (status := answer.json())["recording"]:
-                return status
-            await asyncio.sleep(0.05)
+def twilio(http: httpx.AsyncClient) -> TwilioAccount:
+    return TwilioAccount(http)
 
 
 @dataclass(frozen=True)
@@ -148,7 +85,7 @@ class Conversation:
     second: str
 
 
-async def whistle_and_listen(twilio: Twilio, call_sid: str) -> Conversation:
+async def whistle_and_listen(twilio: TwilioAccount, call_sid: str) -> Conversation:
     """A whole call, from its ringing to its last TwiML."""
     answer = await twilio.ask("/twilio/inbound", call_sid)
     async with twilio.stream(answer, call_sid) as peer, asyncio.TaskGroup() as group:
@@ -165,9 +102,9 @@ async def whistle_and_listen(twilio: Twilio, call_sid: str) -> Conversation:
 
 
 async def test_a_whole_call_comes_back_clean_in_time_and_recorded(
-    http: httpx.AsyncClient, twilio: Twilio
+    http: httpx.AsyncClient, twilio: TwilioAccount
 ) -> None:
-    assert (await Twilio(http, "another token").post("/twilio/inbound", FIRST)).status_code == 403
+    assert (await TwilioAccount(http, "another token").post("/twilio/inbound", FIRST)).status_code == 403
     call_sid, call = FIRST, await whistle_and_listen(twilio, FIRST)
     if call.peer.was_held_up:
         call_sid, call = THIRD, await whistle_and_listen(twilio, THIRD)
@@ -213,7 +150,34 @@ def check_recording(wav: bytes, mine: Whistle, heard: Whistle, sec: float) -> No
         assert cleanness_db([same], but_for=LATE_PART) > 30.0
 
 
-async def test_at_a_shutdown_the_caller_hears_why(app: AppProcess, twilio: Twilio) -> None:
+async def test_the_key_0_leads_to_a_person_and_back_if_nobody_answers(
+    http: httpx.AsyncClient, twilio: TwilioAccount
+) -> None:
+    answer = await twilio.ask("/twilio/inbound", FOURTH)
+    async with twilio.stream(answer, FOURTH) as peer:
+        await hear_something(peer)
+        await peer.listen_for(0.5)  # shorter recordings than 0.2 s are not kept
+        await peer.press("0")
+        await peer.websocket.wait_closed()
+        assert peer.websocket.close_code == 1000
+    dial = await twilio.go_on(answer, "Connect", FOURTH, CallStatus="in-progress")
+    assert dial.findtext("Dial/Number") == OPERATOR
+    status = await status_of(http, FOURTH)
+    assert (status["status"], status["end"], status["ended_at"]) == ("in-progress", "transferred", None)
+
+    back = await twilio.go_on(dial, "Dial", FOURTH, DialCallStatus="no-answer", CallStatus="in-progress")
+    assert "nobody answered" in str(back.findtext("Say"))
+    async with twilio.stream(back, FOURTH) as peer:
+        await hear_something(peer)
+        await peer.stop()
+        await peer.websocket.wait_closed()
+    assert await twilio.ended(back, FOURTH) == ""
+    told = (await http.get("/metrics", headers=BEARER)).text
+    assert 'personaplex_phone_transfers_total{outcome="no_answer"} 1.0' in told
+    assert 'personaplex_calls_ended_total{end="transferred",transport="twilio"} 1.0' in told
+
+
+async def test_at_a_shutdown_the_caller_hears_why(app: AppProcess, twilio: TwilioAccount) -> None:
     answer = await twilio.ask("/twilio/inbound", FIRST)
     async with twilio.stream(answer, FIRST) as peer:
         await hear_something(peer)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Phase
+from personaplex_ui.channels.moshi import receiving
 from personaplex_ui.channels.moshi import session as moshi_ws
 from personaplex_ui.channels.moshi.routes import build_moshi_router
 from personaplex_ui.engine.engine import Engine, EngineState
@@ -182,12 +183,12 @@ async def test_what_only_the_client_understands_does_not_end_its_call(
 ):
     """A text or an unknown kind every now and then, as to keep the connection: NVIDIA's server ignores them.
     Pages of Ogg that its packer made badly, too."""
-    monkeypatch.setattr(moshi_ws, "FAULTS_FORGOTTEN_PER_SEC", 1e6)
+    monkeypatch.setattr(receiving, "FAULTS_FORGOTTEN_PER_SEC", 1e6)
     async with plain(url) as client:
         await client.until(lambda: client.ready)
-        for number in range(2 * moshi_ws.MOST_FAULTS):
+        for number in range(2 * receiving.MOST_FAULTS):
             await client.send(("ping", b"\x2a", b"\x01no Ogg page at all")[number % 3])
             await asyncio.sleep(0.001)
         await talks(client)
         assert not client.closed
-        assert len(client.errors) == moshi_ws.MOST_FAULTS
+        assert len(client.errors) == receiving.MOST_FAULTS

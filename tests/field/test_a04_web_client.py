@@ -26,6 +26,8 @@ BODIES = {
     "another name": '<main id="app" />\n',
 }
 
+OTHER_KINDS = ("late", "lazy", "at once")
+
 # How a router starts, by the query. Each reads the address once, and again only when the history moves.
 ROUTER = """
 const kind = new URLSearchParams(location.search).get("kind");
@@ -125,8 +127,10 @@ def page(browser: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
-@pytest.mark.parametrize("kind", ["react", "late", "lazy", "at once"])
-@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [*((body, "react") for body in BODIES), *(("as they ship it", kind) for kind in OTHER_KINDS)],
+)
 def test_its_router_sees_its_own_place(page: Page, url: str, folder: Path, body: str, kind: str):
     write_client(folder, BODIES[body])
     address = f"{url}/moshi/?kind={kind.replace(' ', '+')}&worker_addr=a"

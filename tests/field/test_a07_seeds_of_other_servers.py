@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import MAX_SEED, check_seed
-from personaplex_ui.channels.moshi.protocol import parse_query
+from personaplex_ui.channels.moshi.query import parse_query
 from personaplex_ui.channels.moshi.routes import PATHS, build_moshi_router
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary

@@ -66,16 +66,6 @@ async def test_a_number_that_is_another_function_now(app: OpenApp):
     assert "reload the page" in sentence_of(answer, 409)
 
 
-async def test_a_component_that_is_gone(app: OpenApp):
-    asked: dict[str, Any] = {"data": {}, "component_id": 99_999, "fn_name": "offer", "session_hash": "abc"}
-    assert "reload the page" in sentence_of(await app.http.post("/gradio_api/component_server", json=asked))
-    known = next(iter(app.page.blocks))
-    for name in ("render", "__class__", "get_config", "offer\0", ""):
-        asked = {"data": {}, "component_id": known, "fn_name": name, "session_hash": "abc"}
-        answer = await app.http.post("/gradio_api/component_server", json=asked)
-        assert "reload the page" in sentence_of(answer, 404)
-
-
 async def test_a_session_that_is_gone(app: OpenApp):
     answer = await app.http.get("/gradio_api/queue/data", params={"session_hash": "gone"})
     assert answer.status_code == 200
@@ -116,7 +106,6 @@ POSTS = (
     "/gradio_api/call/converse/",
     "/gradio_api/cancel",
     "/gradio_api/reset",
-    "/gradio_api/component_server",
     "/gradio_api/run/converse",
     "/gradio_api/run/predict",
     "/gradio_api/api/converse",
@@ -162,7 +151,6 @@ async def test_queries_that_gradio_would_read(app: OpenApp, path: str):
 @pytest.mark.parametrize(
     "path",
     [
-        "/gradio_api/custom_component/x/client/component/index.js",
         "/gradio_api/file=/etc/passwd",
         "/gradio_api/file=../../etc/passwd",
         "/gradio_api/file=%00",

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.channels.twilio.protocol import Media, Negligible, Start, UnusableStart, parse
+from personaplex_ui.channels.twilio.media_stream.protocol import (
+    Media,
+    Negligible,
+    Start,
+    UnusableStart,
+    parse,
+)
 from personaplex_ui.errors import ProtocolError
 from tests.support.running import until
 from tests.support.twilio_rig import LOUD, SID, TOKEN, Dial, dialling, media, started

@@ -10,7 +10,8 @@ from starlette.datastructures import QueryParams
 
 from personaplex_ui.app.services import Services
 from personaplex_ui.calls.settings import MAX_PROMPT_CHARACTERS, check_prompt
-from personaplex_ui.channels.moshi.protocol import ProtocolError, Speak, parse, parse_query
+from personaplex_ui.channels.moshi.protocol import ProtocolError, Speak, parse
+from personaplex_ui.channels.moshi.query import parse_query
 from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
 from personaplex_ui.channels.twilio.personas import PhonePersonas, check_announcement
 from personaplex_ui.channels.twilio.twiml import connect, join_parameters

@@ -11,7 +11,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from personaplex_ui.audio.files.clip_file import write_wav
-from personaplex_ui.channels.moshi.protocol import parse_query
+from personaplex_ui.channels.moshi.query import parse_query
 from personaplex_ui.channels.twilio.call_tokens import persona_of
 from personaplex_ui.channels.twilio.twiml import connect, join_parameters
 from personaplex_ui.config.settings import Settings

@@ -17,6 +17,7 @@ CONNECTIONS = 1_100
 
 LIMITED = f"""
 import resource, runpy, sys
+{{without}}
 resource.setrlimit(resource.RLIMIT_NOFILE, ({OPEN_FILES}, {OPEN_FILES}))
 sys.path.insert(0, {str(ROOT)!r})
 runpy.run_path({str(ROOT / "app.py")!r}, run_name="__main__")
@@ -27,6 +28,8 @@ SAID = {
     "half a head": b"GET / HTTP/1.1\r\nHost: localhost\r\n",
     "a stream that does not end": b"GET /gradio_api/heartbeat/abc HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
+
+ASYNCIO = "sys.modules['uvloop'] = None  # as if it were not installed"
 
 
 def is_closed(client: socket.socket) -> bool:
@@ -42,13 +45,17 @@ def is_closed(client: socket.socket) -> bool:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("said", SAID.values(), ids=SAID.keys())
-def test_the_app_goes_on_answering(said: bytes, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("said", "without"),
+    [*((said, "") for said in SAID.values()), (SAID["half a head"], ASYNCIO)],
+    ids=[*SAID, "half a head, without uvloop"],
+)
+def test_the_app_goes_on_answering(said: bytes, without: str, tmp_path: Path):
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(hard, 4_096)), hard))
     script = tmp_path / "limited.py"
-    script.write_text(LIMITED)
+    script.write_text(LIMITED.format(without=without))
     try:
         with running_app(tmp_path, script) as app, contextlib.ExitStack() as stack:
             clients: list[socket.socket] = []

@@ -40,7 +40,7 @@ class Reader:
             yield bytes(size)
 
 
-PATHS = ["/gradio_api/queue/join", "/gradio_api/component_server", "/login", "/twilio/outbound", "/none"]
+PATHS = ["/gradio_api/queue/join", "/webrtc/offer", "/login", "/twilio/outbound", "/none"]
 
 
 @pytest.mark.parametrize("path", PATHS)

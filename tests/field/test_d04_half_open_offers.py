@@ -1,14 +1,13 @@
 """Offers that cost much or never become a connection: the caller beside them gets in."""
 
 import asyncio
-import uuid
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
 
+from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.browser.offers import (
     MAX_CANDIDATES,
     MAX_HALF_OPEN,
@@ -21,10 +20,10 @@ from personaplex_ui.channels.browser.offers import (
 )
 from personaplex_ui.compat.fastrtc import close_peer
 from tests.support.app_process import running_app
-from tests.support.clients.offers import SOUND_OFFER, body, component_of
+from tests.support.clients.offers import SOUND_OFFER, body
 from tests.support.clock import Clock
+from tests.support.page_peers import browser_client, open_peers, real_offer, take_answer
 from tests.support.running import until
-from tests.support.webrtc_component import browser_client, open_component, real_offer, take_answer
 
 CANDIDATE = "a=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
 
@@ -86,15 +85,15 @@ def test_a_connection_has_so_many_candidates():
     assert limits.admit_candidate("b")
 
 
-async def test_a_caller_among_half_open_offers_of_strangers_is_connected():
-    async with open_component([], MAX_HALF_OPEN + 8) as component, browser_client() as client:
-        await asyncio.gather(*(component.offer(body(SOUND_OFFER)) for _ in range(40)))
-        assert len(component.pcs) <= MAX_HALF_OPEN
-        await take_answer(client, await component.offer(body(await real_offer(client))))
+async def test_a_caller_among_half_open_offers_of_strangers_is_connected(call_manager: CallManager):
+    async with open_peers(call_manager, MAX_HALF_OPEN + 8) as peers, browser_client() as client:
+        await asyncio.gather(*(peers.offer(body(SOUND_OFFER)) for _ in range(40)))
+        assert len(peers.stream.pcs) <= MAX_HALF_OPEN
+        await take_answer(client, await peers.offer(body(await real_offer(client))))
         await until(lambda: client.connectionState == "connected")
 
 
-async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket():
+async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket(call_manager: CallManager):
     """aiortc opens sockets as it gathers candidates; one closed meanwhile would keep those opened later."""
     closed = asyncio.Event()
 
@@ -102,10 +101,10 @@ async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket()
         closed.set()
 
     peer = SimpleNamespace(iceGatheringState="gathering", close=close)
-    async with open_component([]) as component:
-        component.pcs["pushed out"] = peer
-        await close_peer(component, "pushed out")
-        assert "pushed out" not in component.pcs
+    async with open_peers(call_manager) as peers:
+        peers.stream.pcs["pushed out"] = peer
+        await close_peer(peers.stream, "pushed out")
+        assert "pushed out" not in peers.stream.pcs
         await asyncio.sleep(0.05)
         assert not closed.is_set()
         peer.iceGatheringState = "complete"
@@ -115,18 +114,15 @@ async def test_a_peer_that_is_pushed_out_while_it_is_answered_leaves_no_socket()
 @pytest.mark.timeout(90)
 def test_the_address_behind_a_proxy_is_the_one_that_counts(tmp_path: Path):
     with running_app(tmp_path, TRUSTED_PROXIES="127.0.0.1") as app, httpx.Client(base_url=app.url) as http:
-        component = component_of(app.url)
 
-        def offer(address: str) -> Any:
-            message = {
-                "data": body(SOUND_OFFER),
-                "component_id": component,
-                "fn_name": "offer",
-                "session_hash": uuid.uuid4().hex[:11],
-            }
+        def offer(address: str) -> httpx.Response:
             headers = {"X-Forwarded-For": address}
-            return http.post("/gradio_api/component_server", json=message, headers=headers, timeout=30).json()
+            return http.post("/webrtc/offer", json=body(SOUND_OFFER), headers=headers, timeout=30)
 
         flood = [offer("203.0.113.5") for _ in range(20)]
-        assert {"status": "failed", "meta": {"error": "too_many_offers"}} in flood
-        assert offer("203.0.113.6")["type"] == "answer"
+        refused = [answer for answer in flood if answer.status_code == 429]
+        assert refused
+        assert {(each.json()["error"], each.headers["Retry-After"]) for each in refused} == {
+            ("too_many_offers", "5")
+        }
+        assert offer("203.0.113.6").json()["type"] == "answer"

@@ -22,12 +22,12 @@ OPEN = {
     *(("POST", path) for path in ("/login", "/login/")),
     *(("GET", f"/gradio_api/{path}") for path in ("info", "info/", "app_id", "app_id/")),
     *(("GET", f"/gradio_api/{path}") for path in ("heartbeat/x", "queue/data", "call/x/x", "file=x")),
-    ("GET", "/gradio_api/custom_component/x/client/x/x"),
     *(("POST", f"/gradio_api/{path}") for path in ("queue/join", "call/x", "call/x/", "cancel", "upload")),
-    *(("POST", f"/gradio_api/{path}") for path in ("reset", "reset/", "component_server")),
-    ("POST", "/gradio_api/component_server/"),
+    *(("POST", f"/gradio_api/{path}") for path in ("reset", "reset/")),
 }
 CLOSED = {
+    ("POST", "/gradio_api/component_server"),
+    ("GET", "/gradio_api/custom_component/x/client/x/x"),
     ("POST", "/gradio_api/process_recording"),
     ("GET", "/gradio_api/deep_link"),
     ("POST", "/gradio_api/vibe-edit"),

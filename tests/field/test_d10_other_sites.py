@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.page_session import LIBRARIES_WARN, OpenApp, open_app
 from tests.support.protected_app import ProtectedApp, ask, cookie, open_websocket
 
 pytestmark = [LIBRARIES_WARN, pytest.mark.asyncio(loop_scope="module")]
@@ -154,22 +154,3 @@ async def test_the_visitor_logs_out_and_another_site_logs_nobody_out(asks: dict[
     answer = await ask(protected, "/logout", headers=inside | asks)
     assert (answer.status_code, "set-cookie" in answer.headers) == (status, status == 303)
     assert (await ask(protected, headers=inside)).status_code == (401 if status == 303 else 200)
-
-
-# Whose call it is ------------------------------------------------------------------------------------
-
-
-async def test_a_call_is_followed_by_its_owner_alone(app: OpenApp):
-    callbacks, page = app.callbacks, PageSession(app)
-    read = callbacks.read_settings(["o" * 43, "", *page.inputs.values()])
-    call = callbacks.calls.open("webrtc-of-somebody", *read)
-    await call.live.wait()
-    for stranger in ("s" * 43, ""):
-        seen = [view async for view in callbacks.follow("webrtc-of-somebody", stranger)]
-        unknown = [view async for view in callbacks.follow("webrtc-of-nobody", stranger)]
-        assert [view[:2] for view in seen] == [view[:2] for view in unknown]
-    following = callbacks.follow("webrtc-of-somebody", "o" * 43)
-    first = await anext(following)
-    assert first[0] != seen[0][0]
-    call.hang_up("You hung up.")
-    assert [view async for view in following]

@@ -10,7 +10,8 @@ from twilio.rest import Client
 
 from personaplex_ui.channels.twilio import pending_dials
 from personaplex_ui.channels.twilio.call_log import FILE
-from personaplex_ui.channels.twilio.pending_dials import DAY_SEC, KEPT_SEC, DailyLimitReached, PendingDials
+from personaplex_ui.channels.twilio.daily_count import DAY_SEC
+from personaplex_ui.channels.twilio.pending_dials import KEPT_SEC, DailyLimitReached, PendingDials
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import PhoneUnavailable
 from tests.support.app_process import ROOT
@@ -41,7 +42,7 @@ def client(rest: TwilioRest) -> Iterator[Client]:
 
 
 async def dial(app: PhoneApp) -> str:
-    call = await app.phone.dial(TO, "NATM1", PERSONA.text_prompt, "https://example.org")
+    call = await app.phone.outbound.dial(TO, "NATM1", PERSONA.text_prompt, "https://example.org")
     return call.call_sid
 
 
@@ -51,9 +52,9 @@ async def test_a_restart_neither_begins_the_day_anew_nor_forgets_who_rings(
     for left in (1, 0):  # a process for each call
         async with phone_app(tmp_path, client=client, daily_limit=2) as app:
             await app.phone.open()
-            assert app.phone.left_today == left + 1
+            assert app.phone.outbound.left_today == left + 1
             call_sid = await dial(app)
-            assert app.phone.left_today == left
+            assert app.phone.outbound.left_today == left
             app.phone.call_log.flush()
     async with phone_app(tmp_path, client=client, daily_limit=2) as app:
         await app.phone.open()
@@ -61,21 +62,21 @@ async def test_a_restart_neither_begins_the_day_anew_nor_forgets_who_rings(
             await dial(app)
         assert len(rest.calls) == 2
         key = rest.calls[-1]["Url"].partition("?key=")[2]
-        assert PERSONA.text_prompt in await app.phone.answer_outbound(
+        assert PERSONA.text_prompt in await app.phone.answers.outbound(
             call_sid, TO, key, "https://example.org"
         )
         rings = app.phone.call_log.get(call_sid)
         assert rings is not None
         assert (rings.direction, rings.number) == ("outbound", "+15…4567")
         app.clock.now += DAY_SEC
-        assert app.phone.left_today == 2
+        assert app.phone.outbound.left_today == 2
         await dial(app)
 
 
 async def test_a_voice_that_a_restart_has_lost_is_told(tmp_path: Path) -> None:
     dial = PendingDials(tmp_path, 20).begin(Persona("GONE", ""))
     async with phone_app(tmp_path) as app:
-        answer = await app.phone.answer_outbound("CA1", TO, dial.key, "https://example.org")
+        answer = await app.phone.answers.outbound("CA1", TO, dial.key, "https://example.org")
     assert "a voice or a role that cannot be used" in answer
 
 
@@ -87,7 +88,7 @@ async def test_what_cannot_be_counted_is_not_dialled(
         await app.phone.open()
         with pytest.raises(PhoneUnavailable, match="check that RECORDINGS_DIR is writable"):
             await dial(app)
-        assert "not answered in time" in await app.phone.answer_outbound(
+        assert "not answered in time" in await app.phone.answers.outbound(
             "CA1", TO, "a key", "https://example.org"
         )
     assert rest.asked == []

@@ -18,6 +18,7 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.persona_check import MOST_ASKERS, TOO_MANY, check_persona_aside
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.channels.clips.answer import converse
+from personaplex_ui.channels.fastrtc_phone.lent_calls import LentCalls
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.speech_model import Persona, PromptSize
 from personaplex_ui.errors import InvalidInput, NoFreeSlot
@@ -87,12 +88,12 @@ async def by_moshi(call_manager: CallManager) -> None:
 
 async def by_lent_number(call_manager: CallManager) -> None:
     phone = phone_service(call_manager, Path(os.devnull))
-    assert "<Connect>" in await phone.answer_lent("localhost")
+    assert "<Connect>" in await LentCalls(call_manager, phone, "localhost").answer()
 
 
 async def by_twilio(call_manager: CallManager) -> None:
     phone = phone_service(call_manager, Path(os.devnull))
-    assert "<Connect " in await phone.answer("CA1", "", "", "https://example.org")
+    assert "<Connect " in await phone.answers.inbound("CA1", "", "", "https://example.org")
 
 
 Entry = Callable[[CallManager], Coroutine[object, object, None]]

@@ -26,7 +26,7 @@ async def unfrozen(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
 
 
 async def test_by_the_lifespan_alone(tmp_path: Path) -> None:
-    async with open_app(tmp_path, ENGINE="echo") as app:
+    async with open_app(tmp_path, True, ENGINE="echo") as app:
         await until(lambda: gc.get_freeze_count() > 0)
         assert await app.loaded() is EngineState.READY
         model = app.engine.model
@@ -37,7 +37,7 @@ async def test_by_the_lifespan_alone(tmp_path: Path) -> None:
 
 
 async def test_again_after_a_restart_of_the_engine(tmp_path: Path) -> None:
-    async with open_app(tmp_path, ENGINE="echo") as app:
+    async with open_app(tmp_path, True, ENGINE="echo") as app:
         assert await app.loaded() is EngineState.READY
         await until(lambda: gc.get_freeze_count() > 0)
         await asyncio.sleep(0.1)

@@ -41,12 +41,27 @@ def built(**variables: str) -> Services:
         ("RECORDINGS_DIR", "file", "RECORDINGS_DIR is 'file', but nothing .* Set it to a folder"),
         ("RECORDINGS_DIR", "file/in", "RECORDINGS_DIR is 'file/in', but nothing .* Set it to a folder"),
         ("VOICES_DIR", "file", "VOICES_DIR is 'file', which is not a folder"),
+        ("DOCUMENTS_DIR", "file", "DOCUMENTS_DIR is 'file', which is not a folder"),
+        ("ASK_FILLER", "Wait!!!", "ASK_FILLER contains one of ASK_PHRASES"),
     ],
 )
 def test_what_no_call_could_use_is_refused(name: str, value: str, words: str) -> None:
     with pytest.raises(SettingsError, match=f"^{words}") as refused:
         built(**{name: value})
     assert "xxx" not in str(refused.value)
+
+
+def test_tools_need_a_language_model_and_a_file_that_can_be_used(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^TOOLS_FILE needs LLM_BASE_URL"):
+        built(TOOLS_FILE="tools.json")
+    llm = {"LLM_BASE_URL": "http://127.0.0.1:9/v1", "LLM_MODEL": "small", "TOOL_KEY": "hunter2"}
+    with pytest.raises(SettingsError, match=r"^TOOLS_FILE is 'tools.json', which cannot be read"):
+        built(TOOLS_FILE="tools.json", **llm)
+    tool = {"name": "time", "description": "The time.", "url": "https://a.example/"}
+    (tmp_path / "tools.json").write_text(json.dumps([{**tool, "headers": {"X-Key": "${TOOL_KEY}"}}]))
+    services = built(TOOLS_FILE="tools.json", **llm)
+    assert services.speech.replier().remote
+    assert "hunter2" not in repr(services.settings)
 
 
 def test_a_recordings_folder_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

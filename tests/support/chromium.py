@@ -9,28 +9,49 @@ import shutil
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
 from personaplex_ui.audio.frames import Samples
 from tests.support.app_process import wait_until
 from tests.support.password import HEADERS
 
-expect.set_options(timeout=20_000)
+DONE_WITHIN_MS = 60_000
+"""Ends a hang: on a busy machine Chromium may need long to draw a page."""
+
+expect.set_options(timeout=DONE_WITHIN_MS)
 
 MICROPHONE_HZ = 48_000
 QUIET_BEFORE_SEC = 6.0
 """The greeting takes 5.8 s at the pitch 1, and less in the higher voices: it is not spoken over."""
 
 QUIET_AFTER_SEC = 5.0
-HEARD_LEVEL = 35
-"""Per cent of a meter, -39 dBFS."""
+ROOM_DBFS = -66.0
+"""A room is never as quiet as a microphone that is switched off, of which the page complains."""
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
+
+# Instead of the microphone: silence (zeros, as of one that is switched off) until `test.speak(true)`.
+SPEAKS_WHEN_TOLD = """
+{
+  let voice = null;
+  navigator.mediaDevices.getUserMedia = async () => {
+    const context = new AudioContext();
+    const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+    const tone = new OscillatorNode(context, { type: "sawtooth", frequency: 150 });
+    voice = new GainNode(context, { gain: 0 });
+    tone.connect(voice).connect(destination);
+    tone.start();
+    return destination.stream;
+  };
+  window.test.speak = (on) => { voice.gain.value = on ? 0.3 : 0; };
+}
+"""
 
 FLAGS = [
     "--no-sandbox",
@@ -55,6 +76,12 @@ devices.getUserMedia = async (constraints) => {
   test.tracks.push(...stream.getTracks());
   return stream;
 };
+const clone = MediaStream.prototype.clone; // the page watches a copy, to notice who speaks while muted
+MediaStream.prototype.clone = function () {
+  const copy = clone.call(this);
+  test.tracks.push(...copy.getTracks());
+  return copy;
+};
 test.inboundEnergy = async () => {
   let energy = 0;
   for (const peer of test.peers) {
@@ -76,29 +103,32 @@ def require(tool: str) -> str:
 
 
 def make_microphone(folder: Path) -> Path:
-    """What the microphone hears: silence, a sentence, silence; 48 kHz mono."""
+    """What the microphone hears: a quiet room, a sentence in it, the room again; 48 kHz mono."""
     spoken = folder / "spoken.wav"
     command = [require("espeak-ng"), "-v", "en-us", "-s", "165", "-w", str(spoken), SENTENCE]
     subprocess.run(command, check=True, capture_output=True)
     sound, rate_hz = soundfile.read(spoken, dtype="float32")
     speech: Samples = soxr.resample(np.asarray(sound, dtype=np.float32), rate_hz, MICROPHONE_HZ)  # pyright: ignore[reportUnknownVariableType]
-    parts = [_silence(QUIET_BEFORE_SEC), 0.5 * speech / np.abs(speech).max(), _silence(QUIET_AFTER_SEC)]
+    before, after = (int(sec * MICROPHONE_HZ) for sec in (QUIET_BEFORE_SEC, QUIET_AFTER_SEC))
+    heard = np.pad(0.5 * speech / np.abs(speech).max(), (before, after))
+    heard += 10 ** (ROOM_DBFS / 20) * np.random.default_rng(7).standard_normal(len(heard), np.float32)
     path = folder / "microphone.wav"
-    soundfile.write(path, np.concatenate(parts), MICROPHONE_HZ, subtype="PCM_16")
+    soundfile.write(path, heard, MICROPHONE_HZ, subtype="PCM_16")
     return path
 
 
-def _silence(sec: float) -> Samples:
-    return np.zeros(int(sec * MICROPHONE_HZ), dtype=np.float32)
-
-
 @contextlib.contextmanager
-def chromium(playwright: Playwright, microphone: Path | None) -> Generator[Browser]:
-    """``microphone``: the file it hears, again and again; None: a machine that has none."""
+def chromium(
+    playwright: Playwright, microphone: Path | None, program: Path | None = None, secure_url: str = ""
+) -> Generator[Browser]:
+    """``microphone``: the file it hears, again and again; None: a machine that has none. ``program``: starts
+    it in its place. ``secure_url``: counts as secure, though it is not https."""
     flags = [*FLAGS]
+    if secure_url:
+        flags.append(f"--unsafely-treat-insecure-origin-as-secure={secure_url}")
     if microphone is not None:
         flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}"]
-    browser = playwright.chromium.launch(executable_path=require("chromium"), args=flags)
+    browser = playwright.chromium.launch(executable_path=program or require("chromium"), args=flags)
     with browser:
         yield browser
 
@@ -119,6 +149,7 @@ def open_context(
         permissions=["microphone"] if allowed else [],
         extra_http_headers=HEADERS if knows_password else {},
     )
+    context.set_default_timeout(DONE_WITHIN_MS)
     context.add_init_script(WATCH)
     return context
 
@@ -135,57 +166,57 @@ class TalkPage:
         self.context = context
         self.page: Page = context.new_page()
         self.page.goto(url)
-        self.start_button = self.page.get_by_role("button", name="Talk: start the call")
-        self.hang_up_button = self.page.get_by_role("button", name="Hang up")
-        self.status = self.page.locator("#status")
-        self.utterances = self.page.locator("#transcript .pp-line")
-        self.result = self.page.locator("#result")
-        self.microphone_message = self.page.locator("#mic-message")
+        self.start_button = self.page.locator("#start")
+        self.hang_up_button = self.page.locator("#call-bar .pp-end")
+        self.word = self.page.locator("#live-word")
+        self.detail = self.page.locator("#stage-live .pp-detail")
+        self.trouble = self.page.locator("#trouble")
+        self.bubbles = self.page.locator(".pp-bubble")
+        self.result = self.page.locator("#stage-after")
         self.role = self.page.locator("#prompt textarea")
-        self.start_button.wait_for()
-        # What Gradio asks the server for when the page opens has come: the page is the visitor's.
-        engine = self.page.locator("#engine")
-        expect(engine).to_contain_text(re.compile("echo engine|is ready"))
-        if "is ready" in engine.inner_text():
-            # The voices are those of the model, and it counts the role in its tokens.
-            expect(self.page.locator("#prompt-counter")).to_contain_text("tokens")
+        # The server has told how it is, and the controls tell what is chosen in them.
+        expect(self.page.locator("#pill")).to_be_visible()
+        self.page.wait_for_function("window.personaplexBridge !== undefined")
+        expect(self.role).to_be_visible()
 
     def start(self) -> None:
         self.start_button.click()
 
     def wait_live(self) -> None:
-        expect(self.status).to_contain_text("Live")
-
-    def level(self, side: str) -> int:
-        """Per cent of the live meter of the ``caller`` or the ``assistant``."""
-        bar = self.status.locator(f".pp-meter-{side} .pp-bar span")
-        return int(bar.evaluate("bar => parseInt(bar.style.getPropertyValue('--pp-level'))"))
+        """Until the call's clock runs."""
+        expect(self.detail).to_contain_text(re.compile(r"^\d+:\d\d"))
 
     def wait_for_sound_of(self, side: str) -> None:
-        """Until the page shows that this side is to be heard."""
-        wait_until(lambda: self.level(side) > HEARD_LEVEL, 30, f"the {side} is heard")
+        """Until the page shows that the ``caller`` or the ``assistant`` is to be heard."""
+        expect(self.page.locator(".pp-orb")).to_have_attribute("data-mood", re.compile(f"{side}|both"))
+
+    def lines_of(self, side: str) -> Locator:
+        return self.page.locator(f".pp-bubble[data-side={side}]")
 
     def said(self) -> str:
-        """What the transcript shows now, without its times."""
-        return plain(" ".join(re.sub(r"^[\d:]+\s", "", line) for line in self.utterances.all_inner_texts()))
+        """What the assistant has said, as far as the page shows it now."""
+        words = self.page.locator(".pp-bubble[data-side=assistant] .pp-bubble-text")
+        return plain(" ".join(words.all_inner_texts()))
 
     def watch_the_transcript_grow(self) -> None:
         """Words come one after the other while the call is live."""
-
-        def shown() -> int:
-            return len("".join(self.utterances.all_inner_texts()))
-
-        self.utterances.first.wait_for()
-        at_first = shown()
-        wait_until(lambda: shown() > at_first, 20, "more words stand in the transcript")
+        self.bubbles.first.wait_for()
+        at_first = len(self.said())
+        wait_until(lambda: len(self.said()) > at_first, 40, "more words stand in the transcript")
         self.wait_live()
 
     def hang_up(self) -> None:
         self.hang_up_button.click()
-        expect(self.status).to_contain_text("Ended")
+        expect(self.page.locator("#call-bar")).to_be_hidden()
 
     def wait_for_result(self) -> None:
-        self.result.locator("audio").wait_for()
+        """Until the server's record of the call is shown, with the recording in the player."""
+        expect(self.result.locator(".pp-delete")).to_be_visible()
+
+    @property
+    def call_id(self) -> str:
+        """Of the call whose record is shown: it stands in the address."""
+        return parse_qs(urlsplit(self.page.url).query)["call"][0]
 
     def inbound_energy(self) -> float:
         return float(self.page.evaluate("test.inboundEnergy()"))

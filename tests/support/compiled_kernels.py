@@ -121,6 +121,22 @@ def ring(packed: bool) -> None:
     attention.ring_attention(queries[0], queries[1], layer, positions, pinned)
 
 
+def captions() -> None:
+    """Kyutai's STT: 32 codebooks and the text, a shorter window without pins, fewer text tokens."""
+    from personaplex_ui.models.personaplex.kernels.gpu import attention, embedding, rope
+    from personaplex_ui.models.personaplex.kernels.gpu import linear as kernels
+
+    dim, heads, window = 2048, 16, 750
+    tables = [half(2049, dim) for _ in range(33)]
+    embedding.embed_sum(torch.zeros(4, 33, dtype=torch.int64), tables, None)
+    positions = torch.zeros(4, 1, dtype=torch.int64)
+    keys, values = half(2, 4, heads, window, HEAD_DIM)
+    layer, turned = RingLayer(keys, values), turns(positions, HEAD_DIM, 1e5)
+    queries = rope.rope_and_store(half(4, 1, 3, heads, HEAD_DIM), turned, None, layer, positions)
+    attention.ring_attention(queries[0], None, layer, positions, positions[:, 0])
+    kernels.row_linear(half(4, dim), half(8_000, dim))
+
+
 def mimi_ring() -> None:
     """In float32 and without pins."""
     from personaplex_ui.models.personaplex.kernels.gpu import attention, rope
@@ -187,6 +203,7 @@ CASES: dict[str, Callable[[], None]] = {
     "a tick": lambda: ring(packed=False),
     "a tick, int8": lambda: ring(packed=True),
     "depth": depth,
+    "captions": captions,
     "Mimi": mimi_ring,
     "Mimi's convolutions": mimi_convolutions,
     "Mimi's rows": mimi_rows,

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.speech_model import (
     Answer,
+    Heard,
     Persona,
     Preparation,
     PreparedPersona,
@@ -122,3 +124,20 @@ class FakeModel:
 
     def memory_allocated_mb(self) -> float:
         return 0.0
+
+
+class HearingModel(FakeModel):
+    """A model that hears words: ``to_tell``, one of them, or none, with each frame."""
+
+    heard_by = "Kyutai's STT"
+
+    def __init__(self, *to_tell: Heard | None, slots: int = 4) -> None:
+        super().__init__(slots)
+        self.to_tell = list(to_tell)
+
+    def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
+        answers = super().step(heard, riding)
+        return {
+            slot: replace(answer, heard=self.to_tell.pop(0) if self.to_tell else None)
+            for slot, answer in answers.items()
+        }

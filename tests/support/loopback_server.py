@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
-from personaplex_ui.channels.moshi.protocol import asks_for_state
-from personaplex_ui.channels.moshi.session import serve_chat
+from personaplex_ui.channels.moshi.query import parse_extensions
+from personaplex_ui.channels.moshi.session import Caller, serve_chat
 
 
 @contextlib.asynccontextmanager
@@ -33,15 +33,17 @@ async def serving(app: ASGIApp) -> AsyncGenerator[str]:
 async def moshi_server(
     call_manager: CallManager, read_settings: Callable[[dict[str, str]], CallSettings]
 ) -> AsyncGenerator[str]:
-    """The URL of a server that answers at any path. ``read_settings`` is given the query, less ``state``."""
+    """The URL of a server that answers at any path. ``read_settings`` is given the query, less what asks for
+    extensions."""
     app = FastAPI()
 
     @app.websocket("/{path:path}")
     async def chat(websocket: WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
         query = dict(websocket.query_params)
-        tells_state = asks_for_state(query)
-        query.pop("state", None)
-        await serve_chat(websocket, call_manager, lambda: read_settings(query), "", tells_state)
+        extensions = parse_extensions(query)
+        for name in ("state", "facts", "audio", "record", "captions"):
+            query.pop(name, None)
+        await serve_chat(websocket, call_manager, lambda: read_settings(query), Caller(), extensions)
 
     async with serving(app) as url:
         yield url

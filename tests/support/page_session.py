@@ -5,11 +5,13 @@ Knows Gradio's protocol; nothing is drawn.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 from uuid import uuid4
 
 import httpx
@@ -18,10 +20,12 @@ from fastapi import FastAPI
 from gradio.blocks import Blocks
 from httpx import ASGITransport, AsyncClient
 
+from personaplex_ui.app import garbage
 from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.app.services import Services
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import check_settings
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.ui.callbacks import PageCallbacks
@@ -58,6 +62,11 @@ class OpenApp:
         return self._app.state.services
 
     @property
+    def asgi(self) -> FastAPI:
+        """The app itself, for what its HTTP client cannot do."""
+        return self._app
+
+    @property
     def page(self) -> Blocks:
         return self._app.state.page
 
@@ -69,7 +78,7 @@ class OpenApp:
 
     @property
     def callbacks(self) -> PageCallbacks:
-        return next(f.fn.__self__ for f in self.functions.values() if f.name == "watch_engine")
+        return next(f.fn.__self__ for f in self.functions.values() if f.name == "offer_voices")
 
     async def get(self, address: str, **options: Any) -> httpx.Response:
         answer = await self.http.get(address, **options)
@@ -82,17 +91,32 @@ class OpenApp:
         await until(lambda: self.engine.state is not EngineState.LOADING, WITHIN_SEC)
         return self.engine.state
 
+    async def become_operator(self) -> None:
+        """Open the link of the log: from now on the client has the operator's cookie."""
+        link = self.services.operators.link().partition("/operator")[2]
+        answer = await self.http.get(f"/operator{link}")
+        assert answer.status_code == 303, answer.text
+
     async def health(self) -> tuple[int, dict[str, Any]]:
         answer = await self.get("/health")
         return answer.status_code, answer.json()
 
 
 @asynccontextmanager
-async def open_app(folder: Path, **variables: str) -> AsyncGenerator[OpenApp]:
-    """The app with ``variables`` as its settings, loading. Its files go into ``folder``."""
-    own = {"RECORDINGS_DIR": str(folder / "recordings")}
+async def open_app(folder: Path, collecting: bool = False, /, **variables: str) -> AsyncGenerator[OpenApp]:
+    """The app with ``variables`` as its settings, loading. Its files go into ``folder``. ``collecting``: it
+    collects garbage as it does alone, which takes seconds in a process that has imported all tests."""
+    own = {"RECORDINGS_DIR": str(folder / "recordings"), "CAPTIONS": "off"}
     settings = Settings.from_mapping(own | variables)
     app = build_app(settings)
+    freezing = contextlib.nullcontext() if collecting else mock.patch.object(garbage, "_freeze")
+    with freezing:
+        async with _opened(app) as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def _opened(app: FastAPI) -> AsyncGenerator[OpenApp]:
     async with app.router.lifespan_context(app):
         transport = ASGITransport(app)
         async with AsyncClient(transport=transport, base_url="http://localhost", timeout=WITHIN_SEC) as http:
@@ -160,8 +184,8 @@ class PageSession:
             InvalidInput: a value cannot be used.
         """
         values = {**self.inputs, **inputs}
-        read = self._app.callbacks.read_settings(["", "", *values.values()])
-        call = self._app.callbacks.calls.open(f"webrtc-{uuid4().hex[:8]}", *read)
+        settings = check_settings(self._app.services.voices, **values)
+        call = self._app.call_manager.open(settings, "")
         await until(lambda: call.live.is_set() or call.over.is_set(), WITHIN_SEC)
         return call
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,8 +19,8 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.client import TwilioClient
+from personaplex_ui.channels.twilio.media_stream.protocol import Start
 from personaplex_ui.channels.twilio.personas import PhonePersonas
-from personaplex_ui.channels.twilio.protocol import Start
 from personaplex_ui.channels.twilio.routes import build_twilio_router
 from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.engine.engine import Engine, EngineState
@@ -31,6 +31,7 @@ from tests.support.clock import Clock
 from tests.support.fake_model import FakeModel
 from tests.support.running import until
 from tests.support.twilio_rest import ACCOUNT_SID, AUTH_TOKEN, PHONE_NUMBER
+from tests.support.twilio_rig import Peer, dialling, started_with
 
 SERVER_URL = "https://phone.example.org"
 API_KEY = "the key of machines"
@@ -43,7 +44,8 @@ DEFAULT_ROLE = "You enjoy having a good conversation."
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a webhook's TwiML tells Twilio to do. ``farewell``: said when the stream is over."""
+    """What a webhook's TwiML tells Twilio to do. ``farewell``: said when the stream is over. ``dials``: the
+    number to which it connects the caller, and ``dial`` how."""
 
     said: str
     stream_url: str
@@ -51,6 +53,8 @@ class Answered:
     parameters: Mapping[str, str]
     hangs_up: bool
     farewell: str
+    dials: str = ""
+    dial: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def start(self, call_sid: str = CALL_SID, **changed: str) -> Start:
         """The message with which Twilio begins the stream."""
@@ -62,16 +66,18 @@ def read_twiml(response: Response) -> Answered:
     assert response.headers["content-type"].startswith("application/xml")
     root = ElementTree.fromstring(response.content)
     verbs = [element.tag for element in root]
-    connects = "Connect" in verbs
-    assert verbs in (CONNECTING if connects else [["Hangup"], ["Say", "Hangup"]])
+    connects, dial = "Connect" in verbs, root.find("Dial")
+    assert verbs in (CONNECTING if connects else [["Hangup"], ["Say", "Hangup"], ["Say", "Dial"]])
     connection, stream = root.find("Connect"), root.find("Connect/Stream")
     return Answered(
         said=root[0].text or "" if verbs[0] == "Say" else "",
         stream_url=str(stream.get("url")) if stream is not None else "",
         action=str(connection.get("action", "")) if connection is not None else "",
         parameters={str(p.get("name")): str(p.get("value")) for p in root.iter("Parameter")},
-        hangs_up=not connects,
+        hangs_up=not connects and dial is None,
         farewell=root[-1].text or "" if verbs[-1] == "Say" else "",
+        dials=root.findtext("Dial/Number") or "",
+        dial=dict(dial.attrib) if dial is not None else {},
     )
 
 
@@ -122,6 +128,14 @@ class PhoneApp:
 
     async def inbound(self, call_sid: str = CALL_SID, **fields: str) -> Answered:
         return read_twiml(await self.twilio("/twilio/inbound", {"CallSid": call_sid, **fields}))
+
+    @asynccontextmanager
+    async def stream(self, answered: Answered, call_sid: str = CALL_SID) -> AsyncGenerator[Peer]:
+        """Does what the TwiML tells: opens the stream, in memory. The call is live."""
+        async with dialling(self.call_manager) as dial:
+            peer = dial(admit=self.phone.streams.admit)
+            await peer.start(started_with(answered.parameters, call_sid))
+            yield peer
 
 
 @asynccontextmanager

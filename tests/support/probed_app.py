@@ -13,10 +13,9 @@ from typing import Any
 
 import psutil
 from fastapi import FastAPI
-from fastrtc import WebRTC
-from gradio.blocks import Blocks
 
 from personaplex_ui.app import server
+from personaplex_ui.compat.fastrtc import PageStream
 from personaplex_ui.config.settings import Settings
 
 build_app = server.build_app
@@ -24,13 +23,14 @@ build_app = server.build_app
 
 def build_probed_app(settings: Settings) -> FastAPI:
     app = build_app(settings)
+    (stream,) = (thing for thing in gc.get_objects() if isinstance(thing, PageStream))
 
     @app.get("/probe")
     async def probe() -> dict[str, Any]:
         gc.collect()
         _give_back_unused_memory()
         return {
-            "held": _held(app),
+            "held": _held(app, stream),
             "tasks": _tasks(),
             "threads": _threads(),
             "rss_mb": psutil.Process().memory_info().rss / 2**20,
@@ -48,22 +48,21 @@ def _give_back_unused_memory() -> None:
         trim(0)
 
 
-def _held(app: FastAPI) -> dict[str, int]:
+def _held(app: FastAPI, stream: PageStream) -> dict[str, int]:
     """How many of each thing that belongs to one call or one connection."""
     call_manager = app.state.services.call_manager
-    page: Blocks = app.state.page
-    component: Any = next(block for block in page.blocks.values() if isinstance(block, WebRTC))
+    peers: Any = stream
     slots = call_manager.engine.slots
     return {
         "slots taken": slots.capacity - slots.free,
         "waiting": slots.waiting,
         "calls": len(call_manager.calls),
-        "peer connections": len(component.pcs),
-        "handlers": len(component.handlers),
-        "connections": len(component.connections),
-        "data channels": len(component.data_channels),
-        "connection timeouts": len(component.connection_timeouts),
-        "outputs": len(component.additional_outputs),
+        "peer connections": len(peers.pcs),
+        "handlers": len(peers.handlers),
+        "connections": len(peers.connections),
+        "data channels": len(peers.data_channels),
+        "connection timeouts": len(peers.connection_timeouts),
+        "outputs": len(peers.additional_outputs),
         "open sockets": len(psutil.Process().net_connections("udp")),
     }
 

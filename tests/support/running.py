@@ -10,6 +10,7 @@ from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
+from personaplex_ui.engine.speech_model import SpeechModel
 from tests.support.fake_model import FakeModel
 
 MAX_CALL_SEC = 600.0
@@ -31,6 +32,16 @@ async def running_engine(model: FakeModel, max_calls: int, max_waiting: int) -> 
     await until(lambda: engine.state is EngineState.READY)
     yield engine
     model.going.set()
+    await engine.close()
+
+
+@asynccontextmanager
+async def serving_model(model: SpeechModel) -> AsyncGenerator[Engine]:
+    """The engine with any model, ready."""
+    engine = Engine(lambda report: model, model.slots)
+    await engine.start()
+    await until(lambda: engine.state is EngineState.READY)
+    yield engine
     await engine.close()
 
 

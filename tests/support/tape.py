@@ -132,6 +132,8 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterat
 
 
 def _address(tensor: Tensor) -> int:
+    if tensor.is_mkldnn:  # a packed weight: it hides its memory, and nobody writes to it
+        return 0
     return tensor.untyped_storage().data_ptr()
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import Transport
-from personaplex_ui.channels.twilio.protocol import Start
-from personaplex_ui.channels.twilio.session import Lobby, PhoneGrant, serve_stream
+from personaplex_ui.channels.twilio.media_stream.admission import Admit, Lobby, PhoneGrant
+from personaplex_ui.channels.twilio.media_stream.protocol import Start
+from personaplex_ui.channels.twilio.media_stream.session import serve_stream
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from tests.support.running import until
@@ -30,8 +32,16 @@ QUIET = mu_law.encode(np.zeros(160, dtype=np.float32))
 
 
 def started(token: str = TOKEN) -> dict[str, Any]:
-    start = {"streamSid": SID, "callSid": "CA1", "customParameters": {"token": token}}
+    return started_with({"token": token})
+
+
+def started_with(parameters: Mapping[str, str], call_sid: str = "CA1") -> dict[str, Any]:
+    start = {"streamSid": SID, "callSid": call_sid, "customParameters": dict(parameters)}
     return {"event": "start", "start": start}
+
+
+def key(digit: str) -> dict[str, Any]:
+    return {"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": digit}}
 
 
 def media(sound: bytes = LOUD, track: str = "inbound") -> dict[str, Any]:
@@ -39,10 +49,16 @@ def media(sound: bytes = LOUD, track: str = "inbound") -> dict[str, Any]:
 
 
 class Peer:
-    """A websocket in memory, and what Twilio does with it. ``reads``: cleared, it takes no message."""
+    """A websocket in memory, and what Twilio does with it. ``reads``: cleared, it takes no message.
+    ``admit``: who decides about its call; by default whoever has ``TOKEN`` gets one."""
 
     def __init__(
-        self, call_manager: CallManager, lobby: Lobby, returns_marks: bool = True, address: str = ""
+        self,
+        call_manager: CallManager,
+        lobby: Lobby,
+        returns_marks: bool = True,
+        address: str = "",
+        admit: Admit | None = None,
     ) -> None:
         self.received: list[dict[str, Any]] = []
         self.sound = bytearray()
@@ -51,6 +67,7 @@ class Peer:
         self.reads = asyncio.Event()
         self.reads.set()
         self._returns_marks = returns_marks
+        self._admit_by = admit or admit_by_token
         self._to_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_server.put_nowait({"type": "websocket.connect"})
         websocket = WebSocket({"type": "websocket"}, self._to_server.get, self._take)
@@ -68,10 +85,10 @@ class Peer:
     def disconnect(self, code: int = 1000) -> None:
         self._to_server.put_nowait({"type": "websocket.disconnect", "code": code})
 
-    async def start(self) -> LiveCall:
+    async def start(self, message: dict[str, Any] | None = None) -> LiveCall:
         """Returns the call when it is live."""
         self.send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-        self.send(started())
+        self.send(message or started())
         await until(lambda: bool(self.calls))
         await self.call.live.wait()
         return self.call
@@ -106,9 +123,13 @@ class Peer:
         return [message for message in self.received if message["event"] == event]
 
     def _admit(self, start: Start) -> PhoneGrant:
-        if start.parameters.get("token") != TOKEN:
-            raise InvalidInput("token", "This call was not announced.")
-        return PhoneGrant(SETTINGS, Transport.TWILIO, on_call=self.calls.append)
+        grant = self._admit_by(start)
+
+        def note(call: LiveCall) -> None:
+            self.calls.append(call)
+            grant.on_call(call)
+
+        return replace(grant, on_call=note)
 
     def _put(self, **content: str | bytes) -> None:
         self._to_server.put_nowait({"type": "websocket.receive", **content})
@@ -131,6 +152,12 @@ class Peer:
             self.sound += base64.b64decode(message["media"]["payload"])
         elif message["event"] == "mark" and self._returns_marks:
             self.send(message)
+
+
+def admit_by_token(start: Start) -> PhoneGrant:
+    if start.parameters.get("token") != TOKEN:
+        raise InvalidInput("token", "This call was not announced.")
+    return PhoneGrant(SETTINGS, Transport.TWILIO)
 
 
 Dial = Callable[..., Peer]

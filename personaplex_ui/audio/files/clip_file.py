@@ -48,6 +48,7 @@ MOST_UNUSABLE_PACKETS = 100
 LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
 
 CANNOT_BE_READ = f"This file cannot be read as audio. {ANOTHER}"
+CANNOT_BE_OPENED = "The audio file cannot be opened. Upload it again."
 _CUT_SHORT = "The audio file is cut short or damaged: its end is missing. Save or upload it again."
 _EMPTY = "The audio file is empty: it holds 0 seconds of sound. Record or choose another one."
 
@@ -84,13 +85,21 @@ def decode_clip(path: Path, max_sec: float) -> DecodedClip:
     """
     try:
         with path.open("rb") as file:
-            if file.seek(0, 2) == 0:
-                raise InvalidInput("audio", _EMPTY)
-            return _decoded(file, max_sec)
+            return decode_open_file(file, max_sec)
+    except OSError as error:
+        raise InvalidInput("audio", CANNOT_BE_OPENED) from error
+
+
+def decode_open_file(file: BinaryIO, max_sec: float) -> DecodedClip:
+    """Like ``decode_clip``, of a file that is open for reading and can be sought in."""
+    try:
+        if file.seek(0, 2) == 0:
+            raise InvalidInput("audio", _EMPTY)
+        return _decoded(file, max_sec)
     except FFmpegError as error:
         raise InvalidInput("audio", CANNOT_BE_READ) from error
     except OSError as error:
-        raise InvalidInput("audio", "The audio file cannot be opened. Upload it again.") from error
+        raise InvalidInput("audio", CANNOT_BE_OPENED) from error
 
 
 def write_wav(path: Path, samples: Samples) -> None:

@@ -138,6 +138,15 @@ def part_path(path: Path) -> Path:
     return path.with_suffix(".part.wav")
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether a server is writing the recording ``path`` now; see ``_lock`` for disks without locks."""
+    try:
+        with part_path(path).open("r+b") as file:
+            return not _lock(file.fileno())
+    except OSError:
+        return False
+
+
 def shown_name(path: Path) -> str:
     """A file's name for the log: only six letters of the call's id, which must stay secret."""
     return re.sub(r"^(call-[\w-]{6})[\w-]{16}(?=\.)", r"\1…", path.name)

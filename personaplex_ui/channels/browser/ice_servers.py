@@ -58,7 +58,7 @@ TOKEN_REFUSED = (
 UNREACHABLE = "The relay needed for calls to this Space cannot be reached now. Please try again in a minute."
 
 
-class RelayUnavailable(PersonaplexError):
+class RelayUnavailable(PersonaplexError, code="no_relay"):
     """Calls need a TURN server, and none is available now."""
 
 

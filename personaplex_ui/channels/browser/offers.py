@@ -5,10 +5,16 @@ without credentials.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.sdp import SessionDescription
+
+from personaplex_ui.errors import PersonaplexError
+
+SOUND_CODECS = ("opus", "g722", "pcmu", "pcma")
+"""Those of aiortc."""
 
 MAX_ID_CHARACTERS = 64
 
@@ -29,6 +35,39 @@ OFFERS_PER_SEC = 1.0
 """The burst and the sustained rate of one known address."""
 
 MAX_ADDRESSES = 1_000
+
+_UNUSABLE = "This is no WebRTC offer that a call can begin with: "
+_AGAIN = "Please reload the page and call again."
+REFUSALS: dict[str, tuple[int, str]] = {
+    "malformed_message": (422, "Please send a JSON object with webrtc_id, type and sdp."),
+    "malformed_webrtc_id": (422, f"The webrtc_id must be 1 to {MAX_ID_CHARACTERS} characters."),
+    "malformed_offer": (422, "The type must be offer, with an sdp, or ice-candidate."),
+    "malformed_candidate": (422, "The candidate must be an object as browsers give it."),
+    "malformed_sdp": (422, f"{_UNUSABLE}its SDP cannot be read."),
+    "offer_too_large": (422, f"{_UNUSABLE}its SDP is too long."),
+    "too_many_media": (422, f"{_UNUSABLE}it has more than a microphone and a data channel."),
+    "offer_without_microphone": (422, f"{_UNUSABLE}it needs a microphone and a data channel."),
+    "offer_without_opus": (422, f"{_UNUSABLE}the first codec of its microphone must be Opus."),
+    "offer_without_keys": (422, f"{_UNUSABLE}it lacks a fingerprint or the credentials of ICE."),
+    "unusable_offer": (422, f"{_UNUSABLE}it could not be answered. {_AGAIN}"),
+    "connection_already_exists": (409, "There is a call with this webrtc_id. Please take a new one."),
+    "unknown_connection": (404, "You have no such call, or its connection has ended."),
+    "too_many_candidates": (429, "Too many candidates were sent."),
+    "too_many_offers": (429, "Your network begins too many calls. Please try again in a few seconds."),
+    "concurrency_limit_reached": (503, "Too many calls are beginning at once. Please try again in a minute."),
+    "pushed_out": (503, "Too many calls are beginning at once. Please try again in a minute."),
+    "candidate_refused": (422, "The candidate cannot be used."),
+}
+"""Statuses and sentences by code."""
+
+
+class OfferRefused(PersonaplexError):
+    """An offer or candidate is refused. ``problem``: one of ``REFUSALS``; ``status``: of HTTP."""
+
+    def __init__(self, problem: str) -> None:
+        self.status, sentence = REFUSALS[problem]
+        super().__init__(sentence)
+        self.problem = problem
 
 
 def check_offer(body: object) -> str:
@@ -65,10 +104,18 @@ def _check_sdp(sdp: str) -> str:
     sends_audio = any(m.kind == "audio" and m.direction in ("sendrecv", "sendonly") for m in media)
     if not sends_audio or not any(m.kind == "application" for m in media):
         return "offer_without_microphone"
+    if not all(_prefers_opus(m.rtp.codecs) for m in media if m.kind == "audio"):
+        return "offer_without_opus"
     # Without these no connection is possible, yet aiortc would answer and wait for one.
     secured = all(m.dtls and m.dtls.fingerprints for m in media)
     known = all(m.ice and m.ice.usernameFragment and m.ice.password for m in media)
     return "" if secured and known else "offer_without_keys"
+
+
+def _prefers_opus(codecs: Sequence[RTCRtpCodecParameters]) -> bool:
+    """Whether Opus is the first of the codecs that this server knows too, and so the one it will send."""
+    known = [codec.name.lower() for codec in codecs if codec.name.lower() in SOUND_CODECS]
+    return known[:1] == ["opus"]
 
 
 def rough_problem(sdp: str) -> str:

@@ -8,9 +8,10 @@ the slots. Defines routes only; independent of the answers and the tunnel.
 from fastapi import FastAPI, Request, Response, WebSocket
 
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.channels.twilio.protocol import Start
-from personaplex_ui.channels.twilio.service import LENT_STREAM_PATH, PhoneService
-from personaplex_ui.channels.twilio.session import Lobby, PhoneGrant, serve_stream
+from personaplex_ui.channels.fastrtc_phone.lent_calls import STREAM_PATH, LentCalls
+from personaplex_ui.channels.twilio.media_stream.admission import Lobby
+from personaplex_ui.channels.twilio.media_stream.session import serve_stream
+from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
 from personaplex_ui.web.small_body import read_small_body
 
@@ -19,19 +20,17 @@ INCOMING_PATH = "/telephone/incoming"
 
 def build_lent_number_app(call_manager: CallManager, phone: PhoneService, host: str) -> FastAPI:
     """The app behind the public ``host``, which is the only host that streams connect to."""
+    calls = LentCalls(call_manager, phone, host)
     lobby = Lobby()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-
-    def admit(start: Start) -> PhoneGrant:
-        return phone.admit_lent(host, start)
 
     @app.post(INCOMING_PATH)
     async def incoming(request: Request) -> Response:
         await read_small_body(request)  # its content is not used
-        return Response(await phone.answer_lent(host), media_type=MEDIA_TYPE)
+        return Response(await calls.answer(), media_type=MEDIA_TYPE)
 
-    @app.websocket(LENT_STREAM_PATH)
+    @app.websocket(STREAM_PATH)
     async def stream(websocket: WebSocket) -> None:
-        await serve_stream(websocket, call_manager, admit, lobby)
+        await serve_stream(websocket, call_manager, calls.admit, lobby)
 
     return app

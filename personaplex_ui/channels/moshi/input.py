@@ -1,36 +1,44 @@
-"""A Moshi client's audio: pieces of its Ogg stream in, sound to its call out, no faster than real time.
+"""A Moshi client's audio: pieces of its stream in, sound to its call out, no faster than real time.
 
-Depends on Ogg/Opus, the limits on incoming sound and the call, not on a websocket or messages.
+Depends on the format, the limits on incoming sound and the call, not on a websocket or messages.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from personaplex_ui.audio.frames import Samples
 from personaplex_ui.calls.live_call import LiveCall
-from personaplex_ui.channels.moshi.opus import OpusInput
 from personaplex_ui.channels.moshi.paced_input import MOST_SEC, PacedInput
 from personaplex_ui.channels.token_bucket import TokenBucket
 from personaplex_ui.errors import ProtocolError
 
 
+class AudioInput(Protocol):
+    """``OpusInput`` or ``PcmInput``."""
+
+    def receive(
+        self, data: bytes, may_hear: Callable[[float], bool]
+    ) -> Iterator[Samples | ProtocolError]: ...
+
+
 class Hearing:
     """``run`` it alongside the connection: it hands on sound from long pages."""
 
-    def __init__(self, call: LiveCall) -> None:
+    def __init__(self, call: LiveCall, stream: AudioInput) -> None:
         self._call = call
-        self._stream = OpusInput()
+        self._stream = stream
         self._intake = TokenBucket(MOST_SEC)
         self._paced = PacedInput()
         self._something_held = asyncio.Event()
         self._page_too_long_sec = 0.0
         self._told_of_long_pages = False
 
-    def receive(self, ogg: bytes) -> Iterator[ProtocolError]:
+    def receive(self, piece: bytes) -> Iterator[ProtocolError]:
         """Receive a piece of the stream; yields its errors. Before the call is live only the stream's headers
         are used."""
-        for sound in self._stream.receive(ogg, self._may_hear):
+        for sound in self._stream.receive(piece, self._may_hear):
             if isinstance(sound, ProtocolError):
                 yield sound
             else:

@@ -32,6 +32,9 @@ LARGE_LAG_OF_PIECE = 0.5
 LARGE_LAG_PATIENCE_SEC = 0.48
 """Lag above the larger of the two (the second is in lengths of a piece) is a stall, and is cut back soon."""
 
+BURST_SEC = 0.04
+"""A burst is complete after this. What lags in the middle of it says nothing of what will stay."""
+
 KEPT_SEC = 0.08
 """The lag that remains after a cut."""
 
@@ -55,8 +58,9 @@ class Lag:
             self.forget()
             return 0.0
         if self._since is None:
-            self._since, self._least_sec = now, lag_sec
-        self._least_sec = min(self._least_sec, lag_sec)
+            self._since = now
+        is_burst = now - self._since < BURST_SEC
+        self._least_sec = lag_sec if is_burst else min(self._least_sec, lag_sec)
         return self._least_sec if now - self._since >= self._patience_sec else 0.0
 
     def forget(self) -> None:

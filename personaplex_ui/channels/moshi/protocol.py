@@ -1,18 +1,16 @@
-"""The messages of the Moshi websocket, both ways, and the query that begins a call.
+"""The messages of the Moshi websocket, both ways.
 
 Depends on bytes, kinds and limits, not on a socket, Opus or a call. Source: the official server and web
 client of Kyutai's Moshi and NVIDIA's PersonaPlex; kind 07 comes from older PersonaPlex servers.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from personaplex_ui.calls.settings import MAX_SEED
-from personaplex_ui.errors import ProtocolError
-from personaplex_ui.plain_text import unusable_characters, with_line_breaks
+from personaplex_ui.calls.settings import check_spoken_text
+from personaplex_ui.errors import InvalidInput, ProtocolError
 
 HANDSHAKE, AUDIO, TEXT, CONTROL, METADATA, ERROR, PING, SPEAK = range(8)
 """The first byte of a message."""
@@ -22,10 +20,6 @@ MAX_MESSAGE_BYTES = 1_048_576
 MAX_AUDIO_BYTES = 65_536
 MAX_METADATA_BYTES = 65_536
 MAX_SPEAK_BYTES = 8_192
-MAX_SPEAK_CHARACTERS = 2_000
-
-OTHER_SERVERS_SEED = re.compile(r"[0-9]{1,20}")
-"""Up to 2**64, reduced to the valid range of seeds."""
 
 SPEAK_QUEUE_FULL = "TTS queue full"
 """The exact words with which older servers refuse a text; clients look for them."""
@@ -39,9 +33,9 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A piece of one Ogg/Opus stream, cut anywhere."""
+    """A piece of one Ogg/Opus stream, cut anywhere; or whole samples of PCM (``query.AudioFormat``)."""
 
-    ogg: bytes
+    sound: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +116,8 @@ def build(event: Event) -> bytes:
     match event:
         case Handshake():
             return bytes([HANDSHAKE])
-        case Audio(ogg):
-            return bytes([AUDIO]) + ogg
+        case Audio(sound):
+            return bytes([AUDIO]) + sound
         case Text(piece):
             return bytes([TEXT]) + _encode(piece)
         case Control(action):
@@ -175,56 +169,10 @@ def _parse_metadata(content: bytes) -> Metadata:
 
 
 def _parse_speak(content: bytes) -> Speak:
-    text = with_line_breaks(_decode(content, "speak-this (07)")).strip()
-    if not text:
+    text = _decode(content, "speak-this (07)")
+    if not text.strip():
         raise ProtocolError("The speak-this (07) message holds no text.")
-    if len(text) > MAX_SPEAK_CHARACTERS:
-        raise ProtocolError(
-            f"The text to speak has {len(text):,} characters; at most {MAX_SPEAK_CHARACTERS:,} are allowed."
-        )
-    if unusable := unusable_characters(text):
-        raise ProtocolError(f"The text to speak contains control characters: {unusable}. Please remove them.")
-    return Speak(text)
-
-
-QUERY = {
-    "voice_prompt": "voice",
-    "seed": "seed",
-    "text_temperature": "text_temperature",
-    "text_topk": "text_top_k",
-    "audio_temperature": "audio_temperature",
-    "audio_topk": "audio_top_k",
-}
-"""URL parameters, and their names in ``calls.settings.check_settings``."""
-
-
-def parse_query(query: Mapping[str, str]) -> dict[str, object]:
-    """What a client requests in the URL's query (decoded, unchecked), as arguments of ``check_settings``.
-
-    Only parameters that were given. An empty ``text_prompt`` means no role; other empty parameters count as
-    not given. Unknown parameters are ignored: clients of other servers send some.
-    """
-    given: dict[str, object] = {
-        name: value for parameter, name in QUERY.items() if (value := query.get(parameter, "").strip())
-    }
-    if "text_prompt" in query:
-        given["text_prompt"] = query["text_prompt"]
-    if "seed" not in given and (seed := _seed_for_other_servers(query)):
-        given["seed"] = seed
-    return given
-
-
-def asks_for_state(query: Mapping[str, str]) -> bool:
-    """Whether the client opted in to messages that only this server sends."""
-    return query.get("state", "").strip() == "1"
-
-
-def _seed_for_other_servers(query: Mapping[str, str]) -> str | None:
-    """Kyutai's server has one seed for text and one for sound, and all web clients send both. Here one seed
-    serves both; the text's takes precedence. Invalid seeds are ignored; NVIDIA's server ignores all of
-    them."""
-    for name in ("text_seed", "audio_seed"):
-        value = query.get(name, "").strip()
-        if OTHER_SERVERS_SEED.fullmatch(value):
-            return str(int(value) % (MAX_SEED + 1))
-    return None
+    try:
+        return Speak(check_spoken_text(text))
+    except InvalidInput as error:
+        raise ProtocolError(str(error)) from None

@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from personaplex_ui.calls.snapshot import End
 from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
-from personaplex_ui.channels.moshi.protocol import Error, Event, build
+from personaplex_ui.channels.moshi.protocol import Error, Event, Handshake, build
 
 SEND_WITHIN_SEC = 5.0
 
@@ -29,6 +29,7 @@ class Wire:
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self.gone = False
+        self.handshake_sent = False
 
     async def accept(self) -> None:
         try:
@@ -48,6 +49,7 @@ class Wire:
 
     async def send(self, event: Event) -> None:
         await self._do(self._websocket.send_bytes, build(event))
+        self.handshake_sent |= isinstance(event, Handshake)
 
     async def close(self, code: int, sentence: str) -> None:
         await self._do(self._websocket.close, code, close_reason(sentence))

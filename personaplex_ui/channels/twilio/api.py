@@ -13,8 +13,9 @@ from personaplex_ui.calls.settings import MAX_PROMPT_CHARACTERS
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.channels.twilio.call_log import PhoneCall
 from personaplex_ui.channels.twilio.pending_dials import DailyLimitReached
-from personaplex_ui.channels.twilio.service import PhoneService, owner_of
+from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.channels.twilio.signatures import NO_PUBLIC_URL, PublicUrl
+from personaplex_ui.channels.twilio.stream_grants import owner_of
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.web.api_responses import NEEDS_API_KEY, TEXT, Responses, Schema, errors, form, sound
 from personaplex_ui.web.byte_ranges import RangeResponse
@@ -155,7 +156,9 @@ class PhoneApi:
         if url is None:
             raise HTTPException(503, NO_PUBLIC_URL)
         try:
-            call = await self._phone.dial(given["to"], given["voice_prompt"], given["text_prompt"], url)
+            call = await self._phone.outbound.dial(
+                given["to"], given["voice_prompt"], given["text_prompt"], url
+            )
         except InvalidInput as error:
             raise HTTPException(422, str(error)) from error
         except DailyLimitReached as error:
@@ -169,7 +172,7 @@ class PhoneApi:
 
     async def hang_up(self, call_sid: str) -> CallState:
         try:
-            return self._state_of(await self._phone.hang_up(call_sid))
+            return self._state_of(await self._phone.endings.hang_up(call_sid))
         except PersonaplexError as error:
             raise HTTPException(503, str(error)) from error
 

@@ -108,8 +108,8 @@ class PhoneCallLog:
         return self._store(call)
 
     def attach(self, call: PhoneCall, call_id: str) -> None:
-        """Its stream has begun our call ``call_id``."""
-        call.call_id = call_id
+        """Its stream has begun our call ``call_id``, perhaps not its first."""
+        call.call_id, call.end, call.reason = call_id, None, ""
         self._store(call)
 
     def explain(self, call: PhoneCall, reason: str, end: End | None = None) -> None:

@@ -14,28 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personaplex_ui.channels.twilio.call_log import FILE
+from personaplex_ui.channels.twilio.daily_count import DailyCount
 from personaplex_ui.database import Database
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import PhoneUnavailable, StorageFailed
 
 log = logging.getLogger(__name__)
 
-DAY_SEC = 86_400
 KEPT_SEC = 300.0
 MOST_RINGING = 100
 """Far more than one account can begin before they expire."""
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS outbound (day INTEGER PRIMARY KEY, attempts INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pending_dial (
     key TEXT PRIMARY KEY, until REAL NOT NULL, voice TEXT NOT NULL, text_prompt TEXT NOT NULL
 );
 """
-ADD = """
-INSERT INTO outbound VALUES (?, 1) ON CONFLICT (day) DO UPDATE SET attempts = attempts + 1
-"""
-GIVE_BACK = "UPDATE outbound SET attempts = attempts - 1 WHERE day = ? AND attempts > 0"
-ATTEMPTS = "SELECT coalesce(sum(attempts), 0) FROM outbound WHERE day = ?"
 PERSONA = "SELECT voice, text_prompt FROM pending_dial WHERE key = ? AND until >= ?"
 
 CANNOT_BE_COUNTED = (
@@ -60,27 +54,18 @@ class PendingDials:
     """``limit``: attempts per day. ``clock`` gives the time as ``time.time`` does."""
 
     def __init__(self, directory: Path, limit: int, clock: Callable[[], float] = time.time) -> None:
-        self._limit = limit
-        self._database = Database(directory / FILE, SCHEMA)
+        self._count = DailyCount("outbound", limit, clock)
+        self._database = Database(directory / FILE, self._count.schema + SCHEMA)
         self._clock = clock
-        self._known_day = -1
-        self._known_attempts = 0
 
     @property
     def left_today(self) -> int:
         """The last known value, from memory."""
-        return max(0, self._limit - (self._known_attempts if self._known_day == self._today() else 0))
+        return self._count.left_today
 
     def load(self) -> None:
         """Read how many attempts earlier runs and other processes made today."""
-        if not self._database.path.exists():
-            return
-        try:
-            with self._database.transaction() as connection:
-                self._known_day = self._today()
-                [self._known_attempts] = connection.execute(ATTEMPTS, (self._known_day,)).fetchone()
-        except StorageFailed as error:
-            log.warning("The number of calls made today is unknown: %s", error)
+        self._count.load(self._database, "made")
 
     def begin(self, persona: Persona) -> PendingDial:
         """Count one attempt and keep ``persona`` for 5 minutes.
@@ -91,7 +76,7 @@ class PendingDials:
                 is not made.
         """
         try:
-            return self._begin(persona, self._clock(), self._today())
+            return self._begin(persona, self._clock())
         except StorageFailed as error:
             log.error("A call was not made, because it cannot be counted: %s", error)
             raise PhoneUnavailable(CANNOT_BE_COUNTED) from None
@@ -111,38 +96,28 @@ class PendingDials:
         """Do not count an attempt that reached nobody. If the disk fails, it still counts."""
         with contextlib.suppress(StorageFailed), self._database.transaction() as connection:
             connection.execute("DELETE FROM pending_dial WHERE key = ?", (dial.key,))
-            connection.execute(GIVE_BACK, (dial.day,))
-            if self._known_day == dial.day:
-                self._known_attempts = max(0, self._known_attempts - 1)
+            self._count.give_back(connection, dial.day)
 
-    def _begin(self, persona: Persona, now: float, day: int) -> PendingDial:
+    def _begin(self, persona: Persona, now: float) -> PendingDial:
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM outbound WHERE day < ?", (day - 1,))
             connection.execute("DELETE FROM pending_dial WHERE until < ?", (now,))
-            self._known_day = day
-            [self._known_attempts] = connection.execute(ATTEMPTS, (day,)).fetchone()
-            if self._known_attempts >= self._limit:
+            if self._count.read(connection) >= self._count.limit:
                 raise DailyLimitReached(self._limit_reached)
             [ringing] = connection.execute("SELECT count(*) FROM pending_dial").fetchone()
             if ringing >= MOST_RINGING:
                 raise PhoneUnavailable(
                     f"{MOST_RINGING} calls are already ringing. Please try again in a minute."
                 )
-            dial = PendingDial(secrets.token_urlsafe(16), day)
+            dial = PendingDial(secrets.token_urlsafe(16), self._count.add(connection))
             values = (dial.key, now + KEPT_SEC, persona.voice, persona.text_prompt)
             connection.execute("INSERT INTO pending_dial VALUES (?, ?, ?, ?)", values)
-            connection.execute(ADD, (day,))
-        self._known_attempts += 1
         return dial
 
     @property
     def _limit_reached(self) -> str:
-        if not self._limit:
+        if not self._count.limit:
             return "OUTBOUND_DAILY_LIMIT is 0, so no calls are made."
         return (
-            f"OUTBOUND_DAILY_LIMIT allows {self._limit} calls a day, and they are used up. The count starts "
-            "again at midnight UTC."
+            f"OUTBOUND_DAILY_LIMIT allows {self._count.limit} calls a day, and they are used up. The count "
+            "starts again at midnight UTC."
         )
-
-    def _today(self) -> int:
-        return int(self._clock() // DAY_SEC)

@@ -1,16 +1,26 @@
-"""The persona that answers each called number: voice, role and announcement.
+"""The persona that answers each called number: voice, role, announcement, and the person behind it.
 
 Parses the file and checks it at startup; independent of calls and the web.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
 from personaplex_ui.calls.settings import check_prompt
 from personaplex_ui.channels.twilio.numbers import masked, normalised
+from personaplex_ui.channels.twilio.transfers.human import (
+    Human,
+    check_hours,
+    check_human_number,
+    check_phrases,
+    check_zone,
+)
+from personaplex_ui.channels.twilio.transfers.opening_hours import OpeningHours
 from personaplex_ui.errors import InvalidInput, SettingsError
 from personaplex_ui.plain_text import unusable_characters, with_line_breaks
 from personaplex_ui.voices.library import VoiceLibrary
@@ -28,11 +38,26 @@ _ENTRIES = TypeAdapter(dict[str, dict[str, object]])
 
 @dataclass(frozen=True, slots=True)
 class PhonePersona:
-    """``None`` stands for the server's default. ``announcement``: said before the assistant; may be empty."""
+    """``None`` stands for the server's default. ``announcement``: said before the assistant; may be empty.
+    ``human_number``: whom callers can be put through to; empty for nobody."""
 
     voice: str | None = None
     text_prompt: str | None = None
     announcement: str | None = None
+    human_number: str | None = field(default=None, repr=False)
+    human_hours: OpeningHours | None = None
+    human_timezone: ZoneInfo | None = None
+    human_phrases: tuple[str, ...] | None = None
+
+    def human(self, default: Human) -> Human:
+        """The person behind it; what is not told is as in ``default``."""
+        own = {
+            "number": self.human_number,
+            "hours": self.human_hours,
+            "zone": self.human_timezone,
+            "phrases": self.human_phrases,
+        }
+        return replace(default, **{name: value for name, value in own.items() if value is not None})
 
 
 class PhonePersonas:
@@ -68,6 +93,19 @@ class PhonePersonas:
         """The persona of a called number, in any notation."""
         number = normalised(called_number) or ""
         return self._personas.get(number) or self._personas.get(ANY_NUMBER) or PhonePersona()
+
+    def check_humans(self, default: Human, our_number: str) -> None:
+        """Refuse to put callers through to ourselves: this server would call itself, and again from there.
+
+        Raises:
+            SettingsError: a person's number is ``our_number``, or has an entry here.
+        """
+        people = [default, *(persona.human(default) for persona in self._personas.values())]
+        if any(human.number and human.number in (our_number, *self._personas) for human in people):
+            raise SettingsError(
+                "HUMAN_NUMBER, or a human_number of PHONE_PERSONAS, is a number that this server answers. "
+                "Name the telephone of a person."
+            )
 
     def entries(self) -> Iterator[tuple[str, PhonePersona]]:
         """Each entry's display name, with its number masked, and its persona."""
@@ -122,13 +160,18 @@ def _parse(text: str) -> dict[str, dict[str, object]]:
 
 
 def _persona(shown: str, entry: dict[str, object], voices: VoiceLibrary) -> PhonePersona:
-    checks: dict[str, Callable[[object], str]] = {
+    def named(field: str, check: Callable[[object, str], Any]) -> Callable[[object], Any]:
+        return lambda value: check(value, f"PHONE_PERSONAS: the {field} of {shown}")
+
+    checks: dict[str, Callable[[object], Any]] = {
         "voice": voices.check,
         # check_prompt treats None as an empty role; in a file it is a mistake.
         "text_prompt": lambda value: check_prompt(0 if value is None else value),
-        "announcement": lambda value: check_announcement(
-            value, f"PHONE_PERSONAS: the announcement of {shown}"
-        ),
+        "announcement": named("announcement", check_announcement),
+        "human_number": named("human_number", check_human_number),
+        "human_hours": named("human_hours", check_hours),
+        "human_timezone": named("human_timezone", check_zone),
+        "human_phrases": named("human_phrases", check_phrases),
     }
     if unknown := sorted(entry.keys() - checks.keys()):
         raise SettingsError(

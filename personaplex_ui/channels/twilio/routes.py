@@ -6,10 +6,11 @@ from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.close_codes import NOT_ALLOWED
-from personaplex_ui.channels.twilio import service as paths
+from personaplex_ui.channels.twilio import paths
 from personaplex_ui.channels.twilio.api import IsMachine, PhoneApi
+from personaplex_ui.channels.twilio.media_stream.admission import Lobby
+from personaplex_ui.channels.twilio.media_stream.session import serve_stream
 from personaplex_ui.channels.twilio.service import PhoneService
-from personaplex_ui.channels.twilio.session import Lobby, serve_stream
 from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, TwilioSignatures
 from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
 from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
@@ -38,6 +39,13 @@ ANSWERS_TWIML: dict[str, Any] = SIGNED | {
     "responses": {200: told("TwiML.", TEXT, MEDIA_TYPE), **REFUSED},
 }
 
+DIALLED = TEXT | {
+    "description": "How dialling ended: `completed`, `busy`, `no-answer`, `failed`, `canceled`."
+}
+ANSWERS_TWIML_AFTER_DIAL: dict[str, Any] = ANSWERS_TWIML | {
+    "openapi_extra": NEEDS_SIGNATURE | form(FIELDS | {"DialCallStatus": DIALLED}, required=("CallSid",)),
+}
+
 
 def build_twilio_router(
     phone: PhoneService,
@@ -56,7 +64,7 @@ def build_twilio_router(
         if not phone.configured:
             await websocket.close(NOT_ALLOWED, NOT_SET_UP)
             return
-        await serve_stream(websocket, call_manager, phone.admit, lobby, client_address(websocket))
+        await serve_stream(websocket, call_manager, phone.streams.admit, lobby, client_address(websocket))
 
     PhoneApi(phone, call_manager.store, public_url, is_machine, has_api_key).add_to(router)
     return router
@@ -68,27 +76,38 @@ def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSign
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
         return _twiml(
-            await phone.answer(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url)
+            await phone.answers.inbound(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url)
         )
 
     @router.post(paths.ANSWERED_PATH, summary="Twilio: an outbound call was answered", **ANSWERS_TWIML)
     async def answered(request: Request, key: str = "") -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
-        return _twiml(await phone.answer_outbound(_call_sid(fields), fields.get("To", ""), key, url))
+        return _twiml(await phone.answers.outbound(_call_sid(fields), fields.get("To", ""), key, url))
 
     @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over", **ANSWERS_TWIML)
     async def ended(request: Request) -> Response:
-        """Answers with TwiML that says why the call ended. Needs Twilio's signature."""
-        fields, _ = await signatures.read(request)
-        return _twiml(phone.end(_call_sid(fields), fields.get("CallStatus", "")))
+        """Answers with TwiML that says why the call ended, or puts the caller through to a person. Needs
+        Twilio's signature."""
+        fields, url = await signatures.read(request)
+        ours = fields.get("To" if fields.get("Direction") == "inbound" else "From", "")
+        return _twiml(phone.endings.ended(_call_sid(fields), fields.get("CallStatus", ""), url, ours))
+
+    @router.post(
+        paths.TRANSFERRED_PATH, summary="Twilio: a call to a person is over", **ANSWERS_TWIML_AFTER_DIAL
+    )
+    async def transferred(request: Request) -> Response:
+        """Answers TwiML: the end, or the assistant again if nobody answered. Only with Twilio's signature."""
+        fields, url = await signatures.read(request)
+        dialled, status = fields.get("DialCallStatus", ""), fields.get("CallStatus", "")
+        return _twiml(phone.endings.transferred(_call_sid(fields), dialled, status, url))
 
     @router.post(paths.STATUS_PATH, summary="Twilio: status of a call", status_code=204, **SIGNED)
     async def status(request: Request) -> Response:
         """Needs Twilio's signature."""
         fields, _ = await signatures.read(request)
         told = [fields.get(name, "") for name in ("CallStatus", "Direction", "From", "To")]
-        phone.note_status(_call_sid(fields), *told)
+        phone.endings.note_status(_call_sid(fields), *told)
         return Response(status_code=204)
 
 

@@ -16,6 +16,19 @@ UNANSWERED = {
     "canceled": "The call was cancelled before it was answered.",
 }
 LOST = "The connection was lost. Please call again."
-LENT_GREETING = "Connecting to the AI assistant."
-LENT_FAREWELL = "The call has been disconnected."
-"""FastRTC's own wording. Twilio says the farewell only if we end the stream, not if the caller does."""
+
+TRANSFERRED = "The caller was put through to a person."
+"""Why the assistant's part of the call ended; the caller hears the next one."""
+CONNECTING = "One moment please, you are being connected."
+NOBODY_THERE = "I am sorry, nobody is there to talk to you now. Somebody is there again {when}."
+NO_TRANSFER_TODAY = "I am sorry, I cannot put you through to anybody today."
+NO_MORE_TRANSFERS = "I am sorry, I have tried several times, and cannot put you through now."
+NOT_REACHED = {
+    "busy": "I am sorry, the line is busy.",
+    "no-answer": "I am sorry, nobody answered.",
+    "failed": "I am sorry, the connection failed.",
+    "canceled": "I am sorry, the connection was called off.",
+}
+"""By Twilio's ``DialCallStatus``."""
+BACK = "You are back with the assistant."
+CALL_AGAIN = "Please call again."

@@ -10,7 +10,7 @@ split over ``name``, ``name_2``, ``name_3``, ..., and ``join_parameters`` joins 
 import re
 from collections.abc import Iterator, Mapping
 
-from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
 
 from personaplex_ui.plain_text import fit_for_xml
 
@@ -57,6 +57,24 @@ def hang_up(sentence: str = "") -> str:
     if sentence:
         response.say(sentence)
     response.hangup()
+    return str(response)
+
+
+def dial(
+    number: str, action: str, sentence: str, caller_id: str = "", rings_sec: int = 25, most_sec: int = 3_600
+) -> str:
+    """Say ``sentence``, then connect the caller to ``number`` (E.164).
+
+    ``action``: the webhook that Twilio asks what to do when that is over, or came to nothing after
+    ``rings_sec``. ``caller_id``: the number that is shown, one of ours; empty for Twilio's choice.
+    ``most_sec``: how long they can talk.
+    """
+    response = VoiceResponse()
+    response.say(sentence)
+    shown = {"caller_id": caller_id} if caller_id else {}
+    party = Dial(action=action, method="POST", timeout=rings_sec, time_limit=most_sec, **shown)
+    party.number(number)
+    response.append(party)
     return str(response)
 
 

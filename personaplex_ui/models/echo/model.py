@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from personaplex_ui.audio.frames import Frame, silent_frame
+from personaplex_ui.audio.listener import Listener
 from personaplex_ui.engine.speech_model import (
     MAX_TEXTS_WAITING,
     QUEUE_FULL,
@@ -20,7 +21,6 @@ from personaplex_ui.engine.speech_model import (
     StepCosts,
 )
 from personaplex_ui.errors import SpeakQueueFull
-from personaplex_ui.models.echo.listener import Listener
 from personaplex_ui.models.echo.sentences import GREETING, describe, sound_of
 from personaplex_ui.models.echo.voice import Saying, pitch_ratio
 
@@ -71,8 +71,10 @@ class EchoModel:
     clips_only = ""
     costs = StepCosts()
 
-    def __init__(self, slots: int, greeting: str = GREETING) -> None:
+    def __init__(self, slots: int, greeting: str = GREETING, stands_in_because: str = "") -> None:
+        """``stands_in_because``: why another engine, which was wanted, does not answer; see ``StandIn``."""
         self.slots = slots
+        self.stands_in_because = stands_in_because
         self._greeting = greeting
         self._callers: dict[int, EchoCaller] = {}
 

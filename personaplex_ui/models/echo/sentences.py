@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
-from personaplex_ui.models.echo.listener import Utterance
+from personaplex_ui.audio.listener import Utterance
 
 GREETING = "Hello! This is the echo engine. Say something, and I will say it back to you."
 GOODBYE = "This call ends in ten seconds. Goodbye!"

@@ -24,12 +24,16 @@ from personaplex_ui.engine.speech_model import (
     Sampling,
     StepCosts,
 )
+from personaplex_ui.models.personaplex.captions.recogniser import NAME as RECOGNISER
+from personaplex_ui.models.personaplex.captions.recogniser import SttModel
+from personaplex_ui.models.personaplex.captions.words import CallerWords
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset
 from personaplex_ui.models.personaplex.preparation import PersonaPreparation
 from personaplex_ui.models.personaplex.runtime.buffers import StepOutput
 from personaplex_ui.models.personaplex.runtime.mimi.loop import MimiLoop
 from personaplex_ui.models.personaplex.runtime.prefill import PrefillState
 from personaplex_ui.models.personaplex.runtime.prompt import (
+    CODEBOOKS,
     SILENCE_FRAMES,
     PresetVoice,
     RecordedVoice,
@@ -62,13 +66,16 @@ class PersonaPlexModel:
         persona_cache_bytes: int,
         licence_note: str = "",
         clips_only: str = "",
+        recogniser: SttModel | None = None,
     ) -> None:
+        """``recogniser``: of the callers' words; None for none."""
         self.voices = voices
-        self.licence_note = licence_note
+        self._licence_note = licence_note
         self.clips_only = clips_only
         self.costs = StepCosts()
         self._lm = lm
-        self._mimi = MimiLoop(mimi)
+        self._recogniser = recogniser
+        self._mimi = MimiLoop(mimi, heard=recogniser.sizes.codebooks if recogniser is not None else 0)
         self._options = options
         self._window = window_of(lm)
         self._tokenizer = tokenizer
@@ -77,12 +84,13 @@ class PersonaPlexModel:
         self._voice_positions: dict[tuple[Path, int], int] = {}
         self._readers: dict[int, PieceReader] = {}
         self._speeches: dict[int, ForcedSpeech] = {}
+        self._words: dict[int, CallerWords] = {}
 
     @cached_property
     def stepper(self) -> Stepper:
         """Made when it is first needed: on ZeroGPU that is where the GPU is, not where the model was
         loaded."""
-        return Stepper(self._lm, self._mimi, self._options)
+        return Stepper(self._lm, self._mimi, self._options, self._recogniser)
 
     @property
     def slots(self) -> int:
@@ -93,6 +101,23 @@ class PersonaPlexModel:
         assert not self._readers
         self._options = replace(self._options, slots=slots)
         self.__dict__.pop("stepper", None)
+
+    def forget_recogniser(self) -> None:
+        """Do not recognise callers' words from now on. Nobody may be on."""
+        assert not self._readers
+        self._recogniser = None
+        self._mimi.hear(CODEBOOKS)
+        self.__dict__.pop("stepper", None)
+
+    @property
+    def heard_by(self) -> str:
+        """See ``HearsWords``."""
+        return RECOGNISER if self._recogniser is not None else ""
+
+    @property
+    def licence_note(self) -> str:
+        captions = [self._recogniser.licence_note] if self._recogniser is not None else []
+        return " ".join([self._licence_note, *captions]).strip()
 
     @property
     def device(self) -> str:
@@ -187,6 +212,8 @@ class PersonaPlexModel:
         self.stepper.join(slot, persona, sampling)
         self._readers[slot] = PieceReader(self._tokenizer)
         self._speeches[slot] = ForcedSpeech(self._tokenizer)
+        if self._recogniser is not None:
+            self._words[slot] = CallerWords(self._recogniser.tokenizer, self._recogniser.sizes.delay)
 
     def step(self, heard: Mapping[int, Frame], riding: Preparation | None = None) -> Mapping[int, Answer]:
         return {slot: self.answer(slot, output) for slot, output in self.step_tokens(heard, riding).items()}
@@ -194,7 +221,9 @@ class PersonaPlexModel:
     def answer(self, slot: int, output: StepOutput) -> Answer:
         """Turn ``output`` of ``slot`` into the caller's answer. Call it once per output, in order, since a
         letter can arrive in parts."""
-        return Answer(np.clip(output.frame, -1.0, 1.0), self._readers[slot].push(int(output.tokens[0])))
+        text = self._readers[slot].push(int(output.tokens[0]))
+        heard = self._words[slot].push(output.heard) if slot in self._words else None
+        return Answer(np.clip(output.frame, -1.0, 1.0), text, heard)
 
     def step_tokens(
         self, heard: Mapping[int, Frame], riding: Preparation | None = None
@@ -215,6 +244,7 @@ class PersonaPlexModel:
         if slot in self._readers:
             self.stepper.leave(slot)
             del self._readers[slot], self._speeches[slot]
+            self._words.pop(slot, None)
 
     def change_sampling(self, slot: int, sampling: Sampling) -> None:
         self.stepper.change_sampling(slot, sampling)

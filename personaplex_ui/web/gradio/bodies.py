@@ -20,13 +20,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from personaplex_ui.compat.gradio import is_server_function
 from personaplex_ui.web.gradio.failures import RELOAD
 from personaplex_ui.web.gradio.messages import (
     API_CALL,
     MESSAGES,
     ApiCall,
-    ComponentCall,
     GradioMessage,
     QueueJoin,
     Refused,
@@ -39,7 +37,6 @@ NO_FILE = (
     "A file has to be uploaded first: send it to /gradio_api/upload and give the path it returns. "
     "Other addresses and paths are not read."
 )
-NO_SERVER_FUNCTION = "That component has no such function. Please reload the page."
 
 Json = dict[str, Any]
 
@@ -77,14 +74,6 @@ class GradioBodies:
                 return self._check_event(message)
             case ApiCall():
                 return self._check_call(name, message)
-            case ComponentCall() if not self._may_be_read(message.data):
-                raise Refused(NO_FILE)
-            case ComponentCall():
-                component = self._page.blocks.get(message.component_id)
-                if component is None:
-                    raise Refused(RELOAD, 409)
-                if not is_server_function(component, message.fn_name):
-                    raise Refused(NO_SERVER_FUNCTION, 404)
             case _:
                 pass
         return message

@@ -18,7 +18,6 @@ SESSION = Field(
 DATA = Field(description='Please send the values as a list: {"data": [...]}.')
 FUNCTION = Field(description="Please say which function, by a whole number as its fn_index.")
 EVENT = Field(description="Please say which event, by its event_id and fn_index.")
-OF_COMPONENT = Field(description="Please name component_id, fn_name, session_hash and data.")
 
 
 class GradioMessage(BaseModel):
@@ -52,19 +51,11 @@ class Reset(GradioMessage):
     fn_index: Annotated[int, EVENT] = 0
 
 
-class ComponentCall(GradioMessage):
-    session_hash: Annotated[str, SESSION]
-    component_id: Annotated[int, OF_COMPONENT]
-    fn_name: Annotated[str, OF_COMPONENT]
-    data: Annotated[Any, OF_COMPONENT]
-
-
 API_CALL = "/call/"
 MESSAGES: dict[str, type[GradioMessage]] = {
     "/queue/join": QueueJoin,
     "/cancel": Cancel,
     "/reset": Reset,
-    "/component_server": ComponentCall,
 }
 
 

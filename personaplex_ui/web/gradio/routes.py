@@ -34,7 +34,6 @@ GRADIO_ROUTES = (
     # The page and its files. The page reads the rest of its URL itself.
     GradioRoute("GET", "/"),
     GradioRoute("GET", r"/(assets|static)/.+|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json"),
-    GradioRoute("GET", f"/gradio_api/custom_component/{NAME}/client/{NAME}/{NAME}"),
     GradioRoute("GET", "/config/?"),
     GradioRoute("GET", "/gradio_api/info/?", ("all_endpoints", "serialize")),
     GradioRoute("GET", "/gradio_api/app_id/?"),
@@ -48,7 +47,6 @@ GRADIO_ROUTES = (
     GradioRoute("GET", f"/gradio_api/call/{NAME}/{NAME}"),
     GradioRoute("POST", "/gradio_api/cancel"),
     GradioRoute("POST", "/gradio_api/reset/?"),
-    GradioRoute("POST", "/gradio_api/component_server/?"),
     # An upload's id is not passed on, because Gradio would keep its progress until somebody asks for it.
     GradioRoute("POST", "/gradio_api/upload"),
     GradioRoute("GET", "/gradio_api/file=.+"),

@@ -143,7 +143,7 @@ class Credentials:
 
 def take_shown(scope: Scope) -> Shown:
     """Read a client's credentials, and remove ``?password=`` from the query, so that it is never logged."""
-    password = _take_from_query(scope)
+    password = take_from_query(scope, b"password")
     in_query = bool(password)
     bearer = b""
     for name, value in scope["headers"]:
@@ -177,19 +177,20 @@ def cookie_of(connection: HTTPConnection) -> str:
     return connection.cookies.get(COOKIE, "")
 
 
-def _take_from_query(scope: Scope) -> bytes:
+def take_from_query(scope: Scope, wanted: bytes) -> bytes:
+    """The value of the parameter ``wanted``, which is removed from the query, so that it is never logged."""
     query: bytes = scope["query_string"]
-    password = b""
+    taken = b""
     kept: list[bytes] = []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if _unquote(name) == b"password":
-            password = _unquote(value)
+        if _unquote(name) == wanted:
+            taken = _unquote(value)
         else:
             kept.append(part)
     # Changed in place, because uvicorn logs this dictionary's query when a websocket is accepted.
     scope["query_string"] = b"&".join(kept)
-    return password
+    return taken
 
 
 def _unquote(part: bytes) -> bytes:

@@ -20,6 +20,7 @@ class PublicRoute:
 PUBLIC_ROUTES = (
     PublicRoute(("GET",), "/|/health", shows_less=True),  # the login page, and only the status
     PublicRoute(("GET",), r"/favicon\.ico|/robots\.txt"),  # Gradio's standard files
+    PublicRoute(("GET", "HEAD", "POST"), "/operator"),  # asks for more than the password
     # Twilio cannot log in. These routes check its signature and our own tokens.
     PublicRoute(("POST",), "/twilio/(inbound|ended|status|outbound/answered)"),
     PublicRoute(("WEBSOCKET",), "/twilio/media-stream"),

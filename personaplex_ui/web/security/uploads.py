@@ -19,7 +19,8 @@ from personaplex_ui.sliding_window import SlidingWindow
 from personaplex_ui.web.security.proxy_headers import client_address
 
 MB = 1_000_000
-UPLOADS = ("/gradio_api/upload", "/gradio_api/upload/")
+SOUND_UPLOADS = ("/api/v1/transcribe", "/api/v1/conversation", "/api/v1/conversation/stream")
+UPLOADS = ("/gradio_api/upload", "/gradio_api/upload/", *SOUND_UPLOADS)
 MAX_OTHER_BYTES = 128 * 1024
 """For values of the page and of clients; the longest role takes 24,000 when escaped."""
 UNCOUNTED_BYTES = 64 * 1024

@@ -1,4 +1,4 @@
-"""A browser's call over WebRTC: microphone out, sound in, the data channel "text" obeyed as the page does.
+"""A browser's call over WebRTC: microphone out, sound in, and the facts that come over the data channel.
 
 Sound is taken as it arrives, packet by packet: the jitter buffer of aiortc would hold back four packets.
 """
@@ -20,7 +20,7 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
-from tests.support.clients.gradio_page import GradioPage
+from tests.support.clients.page import Page
 from tests.support.clients.relay import Relay
 
 RATE_HZ = 48_000
@@ -34,18 +34,18 @@ class BrowserCall:
     """One call of an open page.
 
     ``say``: gives the next 20 ms of the microphone. ``hear``: takes the moment at which a packet arrived, and
-    its sound. ``relay``: the bad network between, if any. A ``deaf`` browser ignores that the server asks for
-    the page's inputs. ``over`` is set once the server has ended the call (``goodbye``: what it said) or the
-    connection is gone.
+    its sound. ``relay``: the bad network between, if any. ``facts``: the latest; ``lines``: all so far.
+    ``told`` is called with each message of the server. ``over`` is set once the server has ended the call
+    (``goodbye``: what it said) or the connection is gone.
     """
 
     def __init__(
         self,
-        page: GradioPage,
+        page: Page,
         say: Callable[[], Sound],
         hear: Callable[[float, Sound], None],
         relay: Relay | None = None,
-        deaf: bool = False,
+        told: Callable[[dict[str, Any]], None] = lambda message: None,
     ) -> None:
         self.over = asyncio.Event()
         self.goodbye = ""
@@ -53,13 +53,14 @@ class BrowserCall:
         self._page = page
         self._hear = hear
         self._relay = relay
-        self._deaf = deaf
-        self._id = uuid.uuid4().hex[:11]
+        self._told = told
+        self.id = uuid.uuid4().hex[:11]
+        self.facts: dict[str, Any] = {}
+        self.lines: dict[int, dict[str, Any]] = {}
         self._decoder = OpusDecoder()
         self.peer.addTrack(Microphone(say))
-        self._channel = self.peer.createDataChannel("text")
-        self._channel.on("open", lambda: self._channel.send("handshake"))
-        self._channel.on("message", self._obey)
+        self.channel = self.peer.createDataChannel("text")
+        self.channel.on("message", self._take)
         self.peer.on("track", self._take_packets)
         self.peer.on("connectionstatechange", self._look_at_connection)
 
@@ -69,7 +70,7 @@ class BrowserCall:
         offer = self.peer.localDescription
         if self._relay is not None:
             offer = await self._relay.toward_server(offer)
-        answered = await self._page.offer(self._id, offer.sdp, offer.type)
+        answered = await self._page.offer(self.id, offer.sdp, offer.type)
         if "sdp" not in answered:
             return answered
         answer = RTCSessionDescription(answered["sdp"], answered["type"])
@@ -81,15 +82,20 @@ class BrowserCall:
         if self._relay is not None:
             self._relay.close()
 
-    def _obey(self, message: str) -> None:
-        match json.loads(message):
-            case {"type": "send_input"} if not self._deaf:
-                self._page.dispatch("tick", self._id)
-            case {"type": "fetch_output"}:
-                self._page.dispatch("state_change", self._id)
-            case {"type": "end_stream", **rest}:
-                self.goodbye = str(rest.get("data"))
-                self.over.set()
+    def send(self, **message: object) -> None:
+        """Say something to the server over the data channel: its ``type`` and fields."""
+        self.channel.send(json.dumps(message))
+
+    def _take(self, text: str) -> None:
+        message = json.loads(text)
+        self._told(message)
+        match message:
+            case {"type": "facts", "lines": lines, **facts}:
+                self.facts = facts
+                self.lines |= {line["n"]: line for line in lines}
+                if facts["phase"] == "ended":
+                    self.goodbye = facts["reason"]
+                    self.over.set()
             case _:
                 pass
 

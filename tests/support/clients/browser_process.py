@@ -1,4 +1,4 @@
-"""Browsers in a process of their own, which make calls through Gradio and FastRTC as the page does.
+"""Browsers in a process of their own, which make calls over WebRTC as the page does.
 
 ``CallerProcess`` is the test's end: it starts the process, reads what it reports and tells it how to end.
 """
@@ -14,10 +14,13 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import numpy.typing as npt
+
+from tests.support.clients.page import Page
 
 ROOT = Path(__file__).parents[3]
 REPORT_WITHIN_SEC = 40.0
@@ -25,7 +28,7 @@ REPORT_WITHIN_SEC = 40.0
 LIVE = "live"
 """Sound that is not silence has arrived: the greeting."""
 WAITING = "waiting"
-"""The page says the place in the queue."""
+"""The facts have a place in the queue."""
 GOODBYE = "goodbye"
 """The server ended the call with a sentence, which follows."""
 
@@ -40,9 +43,9 @@ class Report:
 
 
 class CallerProcess:
-    """``count`` browsers that call at once. A ``deaf`` one ignores what the server asks for."""
+    """``count`` browsers that call at once."""
 
-    def __init__(self, url: str, count: int = 1, deaf: bool = False) -> None:
+    def __init__(self, url: str, count: int = 1) -> None:
         self.count = count
         self.reports: list[Report] = []
         self._new: queue.Queue[Report] = queue.Queue()
@@ -53,7 +56,6 @@ class CallerProcess:
                 "tests.support.clients.browser_process",
                 url,
                 str(count),
-                "deaf" if deaf else "polite",
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -89,6 +91,10 @@ class CallerProcess:
         """All press the button, and the process ends."""
         self._tell("hang up")
         self._end()
+
+    def say_goodbye(self) -> None:
+        """All say that they hang up, and close nothing."""
+        self._tell("goodbye")
 
     def leave(self) -> None:
         """The process exits and closes nothing."""
@@ -133,14 +139,11 @@ class CallerProcess:
 class _Browser:
     """Reports what happens to it. Says a second of a tone, is silent for two, and so on."""
 
-    def __init__(self, number: int, url: str, deaf: bool) -> None:
-        from tests.support.clients.gradio_page import GradioPage
-
+    def __init__(self, number: int, url: str) -> None:
         self._number = number
-        self._deaf = deaf
         self._reported: set[str] = set()
         self._packets = itertools.count()
-        self._page = GradioPage(httpx.AsyncClient(base_url=url, timeout=None), on_event=self._look_for_place)
+        self._page = Page(httpx.AsyncClient(base_url=url, timeout=None))
 
     async def open(self) -> None:
         await self._page.open()
@@ -151,7 +154,7 @@ class _Browser:
         # Not at the top: the test's own process has no use for WebRTC.
         from tests.support.clients.browser import BrowserCall
 
-        self._call = call = BrowserCall(self._page, self._say, self._hear, deaf=self._deaf)
+        self._call = call = BrowserCall(self._page, self._say, self._hear, told=self._look_for_place)
         call.peer.on("connectionstatechange", lambda: self._report(call.peer.connectionState))
         if refused := await call.begin():
             self._report("refused", json.dumps(refused))
@@ -159,6 +162,9 @@ class _Browser:
 
     async def hang_up(self) -> None:
         await self._call.close()
+
+    def say_goodbye(self) -> None:
+        self._call.send(type="bye")
 
     async def _wait_for_goodbye(self) -> None:
         await self._call.over.wait()
@@ -174,9 +180,9 @@ class _Browser:
         if np.max(np.abs(sound)) > 500 / 32768:
             self._report_once(LIVE)
 
-    def _look_for_place(self, line: str) -> None:
-        if "Waiting: place" in line:
-            self._report_once(WAITING, line)
+    def _look_for_place(self, message: dict[str, Any]) -> None:
+        if message.get("place"):
+            self._report_once(WAITING, json.dumps(message))
 
     def _report_once(self, kind: str, text: str = "") -> None:
         if kind not in self._reported:
@@ -187,7 +193,7 @@ class _Browser:
         print(json.dumps({"call": self._number, "kind": kind, "text": text}), flush=True)
 
 
-async def main(url: str, count: int, deaf: bool) -> None:
+async def main(url: str, count: int) -> None:
     loop = asyncio.get_running_loop()
 
     async def told() -> str:
@@ -195,14 +201,17 @@ async def main(url: str, count: int, deaf: bool) -> None:
 
     import tests.support.clients.browser  # noqa: F401  # pyright: ignore[reportUnusedImport]  takes a second: before it is told to call
 
-    browsers = [_Browser(number, url, deaf) for number in range(count)]
+    browsers = [_Browser(number, url) for number in range(count)]
     await asyncio.gather(*(browser.open() for browser in browsers))
     if await told() == "call":
         await asyncio.gather(*(browser.call() for browser in browsers))
-        if await told() == "hang up":
+        while (order := await told()) == "goodbye":
+            for browser in browsers:
+                browser.say_goodbye()
+        if order == "hang up":
             await asyncio.gather(*(browser.hang_up() for browser in browsers))
     os._exit(0)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "deaf"))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

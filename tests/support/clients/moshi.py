@@ -22,6 +22,7 @@ Sound = npt.NDArray[np.float32]
 RATE_HZ = 24_000
 FRAME_SAMPLES = 1_920
 FRAME_SEC = 0.08
+OPEN_WITHIN_SEC = 60.0
 
 
 class MoshiClient:
@@ -36,8 +37,10 @@ class MoshiClient:
         websocket: ClientConnection,
         next_frame: Callable[[], Sound] | None = None,
         hear: Callable[[float, Sound], None] = lambda arrived_at, sound: None,
+        pcm: bool = False,
     ) -> None:
         self.websocket = websocket
+        self._pcm = pcm
         self._next_frame = next_frame or self._said_or_silence
         self._hear = hear
         self.kinds: list[int] = []
@@ -90,7 +93,14 @@ class MoshiClient:
             await self.websocket.send(message)
 
     def audio(self, frame: Sound) -> bytes:
+        if self._pcm:
+            return b"\x01" + (np.clip(frame, -1.0, 1.0) * 32_767).astype("<i2").tobytes()
         return b"\x01" + self._writer.append_pcm(frame)
+
+    def _decoded(self, sound: bytes) -> Sound:
+        if self._pcm:
+            return np.frombuffer(sound, dtype="<i2").astype(np.float32) / np.float32(32_768)
+        return self._reader.append_bytes(sound)
 
     async def _run_microphone(self) -> None:
         await self.until(lambda: self.ready or self.closed)
@@ -105,7 +115,7 @@ class MoshiClient:
 
     # What it hears ----------------------------------------------------------------------------------
 
-    async def until(self, true: Callable[[], bool], within_sec: float | None = 20.0) -> None:
+    async def until(self, true: Callable[[], bool], within_sec: float | None = 40.0) -> None:
         """Wait until ``true`` after a message, or say what came instead."""
         try:
             async with asyncio.timeout(within_sec):
@@ -135,7 +145,7 @@ class MoshiClient:
         self.kinds.append(kind)
         match kind:
             case 0x01:
-                self.sound.append(self._reader.append_bytes(content))
+                self.sound.append(self._decoded(content))
                 self._hear(time.monotonic(), self.sound[-1])
             case 0x02:
                 self.texts.append(content.decode())
@@ -162,13 +172,19 @@ async def chat(
     tells_state: bool = True,
     next_frame: Callable[[], Sound] | None = None,
     hear: Callable[[float, Sound], None] = lambda arrived_at, sound: None,
+    headers: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[MoshiClient]:
     """Connect to the app at ``url`` (``http://...``), hang up at the end. ``tells_state``: ask for 04 and 06,
-    as clients of other servers do not."""
+    as clients of other servers do not. ``headers``: what a browser sends along, say."""
     asked = {**(query or {}), **({"state": "1"} if tells_state else {})}
     address = f"{url.replace('http', 'ws', 1)}{path}?{urlencode(asked)}"
-    async with connect(address, max_size=None, proxy=None) as websocket:
-        client = MoshiClient(websocket, next_frame, hear)
+    pcm = asked.get("audio") == "pcm16"
+    # A busy machine may need long for the handshakes of many at once.
+    connecting = connect(
+        address, max_size=None, proxy=None, additional_headers=headers, open_timeout=OPEN_WITHIN_SEC
+    )
+    async with connecting as websocket:
+        client = MoshiClient(websocket, next_frame, hear, pcm)
         listening = asyncio.create_task(client._listen())  # pyright: ignore[reportPrivateUsage]
         talking = asyncio.create_task(client._run_microphone()) if microphone else None  # pyright: ignore[reportPrivateUsage]
         try:

@@ -1,4 +1,4 @@
-"""What a browser sends to begin a call, well formed and not: bodies for Gradio's component_server."""
+"""What a browser sends to begin a call, well formed and not."""
 
 import uuid
 from typing import Any
@@ -68,16 +68,5 @@ def junk_bodies() -> dict[str, Any]:
     }
 
 
-def component_of(url: str) -> int:
-    config = httpx.get(f"{url}/config").json()
-    return next(shown["id"] for shown in config["components"] if shown["type"] == "webrtc")
-
-
-def send(url: str, component: int, data: object) -> httpx.Response:
-    message = {
-        "data": data,
-        "component_id": component,
-        "fn_name": "offer",
-        "session_hash": uuid.uuid4().hex[:11],
-    }
-    return httpx.post(f"{url}/gradio_api/component_server", json=message, timeout=30)
+def send(url: str, message: object) -> httpx.Response:
+    return httpx.post(f"{url}/webrtc/offer", json=message, timeout=30)

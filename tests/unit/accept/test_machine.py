@@ -29,6 +29,7 @@ def test_secrets_are_told_as_set_only():
     ("variables", "gpu", "words"),
     [
         ({"ENGINE": "echo"}, True, "ENGINE is echo"),
+        ({"ENGINE": "cascade"}, True, "ENGINE is cascade"),
         ({"ENGINE": "auto"}, False, "There is no GPU"),
         ({"SPACES_ZERO_GPU": "1"}, True, "ZeroGPU"),
         ({"ENGINE": "auto"}, True, ""),

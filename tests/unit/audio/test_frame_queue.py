@@ -20,11 +20,20 @@ def test_first_in_first_out() -> None:
     assert queue.dropped == 0
 
 
-def test_a_full_queue_drops_its_oldest_and_counts() -> None:
-    queue = filled(9, capacity=6)
-    assert len(queue) == 6
-    assert queue.dropped == 3
-    assert queue.take() == 3
+@pytest.mark.parametrize(("target", "left"), [(1, [99]), (2, [98, 99]), (6, [94, 95, 96, 97, 98, 99])])
+def test_of_a_long_burst_only_what_is_not_lag_is_left_at_once(target: int, left: list[int]) -> None:
+    queue = filled(100, capacity=6, target=target)
+    assert queue.dropped == 100 - target
+    assert [queue.take() for _ in range(target + 1)] == [*left, None]
+
+
+def test_after_a_long_burst_the_next_short_one_is_jitter_again() -> None:
+    queue = filled(7, capacity=6)
+    assert queue.take() == 6
+    for item in range(7, 13):
+        queue.put(item)
+    assert [queue.take() for _ in range(6)] == [7, 8, 9, 10, 11, 12]
+    assert queue.dropped == 6
 
 
 def test_a_short_backlog_is_jitter_and_loses_nothing() -> None:

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -67,3 +71,31 @@ def test_the_limits_are_the_callers_choice() -> None:
     assert frames_of(speech_segments(levels("xxxxx"), min_frames=6)) == []
     assert frames_of(speech_segments([-45.0, -45.0, -45.1], min_frames=1)) == [(0, 2)]
     assert frames_of(speech_segments(levels("xx.."), threshold_dbfs=-90.0)) == [(0, 4)]
+
+
+WAKES_A_THREAD = 100_000
+"""Samples for whose product OpenBLAS takes a second thread."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("work", "wakes"), [("rms_dbfs(sound)", False), ("np.dot(exact, exact)", True)])
+def test_measuring_long_sound_wakes_no_thread(work: str, wakes: bool) -> None:
+    """One that OpenBLAS has woken spins for a tenth of a second: a quarter of a core for twelve callers."""
+    program = f"""
+import os, time
+from pathlib import Path
+import numpy as np
+from personaplex_ui.audio.levels import rms_dbfs
+def ticks_of_others():
+    time.sleep(0.5)
+    tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    return sum(int((task / "stat").read_text().rpartition(")")[2].split()[11]) for task in tasks)
+sound, exact = np.ones({WAKES_A_THREAD}, dtype=np.float32), np.ones({WAKES_A_THREAD})
+before = ticks_of_others()
+for _ in range(20):
+    {work}
+print(ticks_of_others() - before)
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert (int(run.stdout) > 0) is wakes

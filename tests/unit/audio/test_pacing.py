@@ -133,3 +133,12 @@ def test_a_stall_is_won_back_in_a_pause_and_not_while_somebody_speaks(quiet: boo
         now = 5.0 + number * FRAME_SEC + (0.055 if number == 7 else 0.0)
         pacer.sent(now, FRAME_SEC - (pacer.spare_sec(now, 0.0) if quiet else 0.0))
     assert pacer.dry_in_sec(now) - DRY_AFTER_SEC - FRAME_SEC == pytest.approx(lag_sec)
+
+
+def test_a_transport_that_catches_up_is_late_after_a_stall_by_what_it_could_not_catch_up_alone():
+    pacer = Pacer(catches_up_sec=0.04)
+    pacer.sent(10.0, FRAME_SEC)
+    pacer.sent(10.0 + FRAME_SEC + 0.03, FRAME_SEC)
+    assert pacer.dry_in_sec(10.0) - DRY_AFTER_SEC == pytest.approx(2 * FRAME_SEC)
+    pacer.sent(10.0 + 2 * FRAME_SEC + 0.055, FRAME_SEC)
+    assert pacer.dry_in_sec(10.0) - DRY_AFTER_SEC == pytest.approx(3 * FRAME_SEC + 0.015)

@@ -141,7 +141,7 @@ async def test_an_ended_call_is_kept_for_its_owner_with_transcript_levels_and_re
     assert kept.utterances[-1].end_sec <= kept.duration_sec + 0.08
     frames = round(kept.duration_sec / 0.08)
     assert (len(kept.caller_levels_dbfs), len(kept.assistant_levels_dbfs)) == (frames, frames)
-    assert max(kept.caller_levels_dbfs) == max(kept.assistant_levels_dbfs) == -12.0
+    assert max(kept.caller_levels_dbfs) == max(kept.assistant_levels_dbfs) == -13.0
     assert call_manager.calls == {}
     for _ in range(2):  # closing twice changes nothing
         await call_manager.close()

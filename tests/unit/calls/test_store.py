@@ -8,6 +8,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
@@ -20,11 +21,12 @@ from personaplex_ui.audio.recording.file import create_file, part_path
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
 from personaplex_ui.calls import store as store_module
 from personaplex_ui.calls.call_table import FILE, CallTable, KeptCall, to_json
+from personaplex_ui.calls.conversation_lines import Line, Who
 from personaplex_ui.calls.snapshot import CallStats, EndedCall
 from personaplex_ui.calls.store import CALLS_IN_ALL, CALLS_PER_OWNER, CallStore
 from personaplex_ui.calls.transcript import Utterance
 from personaplex_ui.database import Database
-from personaplex_ui.errors import InvalidInput
+from personaplex_ui.errors import CallInProgress, InvalidInput, StorageFailed
 from tests.support.clock import Clock
 
 KEEP_SEC = 3_600.0
@@ -221,8 +223,8 @@ def test_long_calls_cannot_fill_the_memory(store: CallStore, monkeypatch: pytest
 
 
 def test_levels_are_kept_as_whole_decibels(store: CallStore) -> None:
-    store.add(ANN, replace(ended(NEW_ID()), caller_levels_dbfs=(-100.0, -33.4, -33.6, 0.2, 600.0)))
-    assert store.calls_of(ANN)[0].caller_levels_dbfs == (-100.0, -33.0, -34.0, 0.0, 100.0)
+    store.add(ANN, replace(ended(NEW_ID()), caller_levels_dbfs=(-100.0, -45.0, -45.1, 0.2, 600.0)))
+    assert store.calls_of(ANN)[0].caller_levels_dbfs == (-100.0, -45.0, -46.0, 0.0, 100.0)
 
 
 def test_what_leaves_the_memory_for_want_of_room_stays_on_the_disk_until_it_expires(
@@ -290,15 +292,26 @@ def test_a_crash_before_anything_was_recorded_leaves_nothing(place: Place) -> No
 
 def test_a_recording_without_a_row_is_nobodys_but_expires(place: Place) -> None:
     path = place.record(NEW_ID(), finish=False)
+    half_a_film = path.with_name(f"call-{NEW_ID()}.mp4.part")
+    half_a_film.write_text("half a video")
     place.crash()
     place.make_files_old()
     later = place.restarted()
-    assert place.names() == [path.name]
+    assert sorted(place.names()) == sorted([path.name, half_a_film.name])
     assert [later.calls_of(owner) for owner in (ANN, "")] == [(), ()]
     later.expire(NOW + KEEP_SEC)
     assert path.exists()
     later.expire(NOW + KEEP_SEC + 1)
-    assert not path.exists()
+    assert place.names() == []
+
+
+def test_a_video_of_a_call_expires_with_it(place: Place) -> None:
+    call = place.recorded_call()
+    place.store.face_path(call.call_id).write_text("a video of it")
+    place.store.expire(call.ended_at + KEEP_SEC)
+    assert len(place.names()) == 2
+    place.store.expire(call.ended_at + KEEP_SEC + 1)
+    assert place.names() == []
 
 
 def test_when_nothing_was_recorded_after_all_the_row_goes(place: Place) -> None:
@@ -352,6 +365,8 @@ def test_a_table_that_is_damaged_is_put_aside(place: Place, caplog: pytest.LogCa
         {"lines": [{"text": "no times"}]},
         {"notes": [5]},
         {"caller_levels_dbfs": ["loud"]},
+        {"conversation": [{"who": "somebody"}]},
+        {"text_prompt": None},
         {"figures": {"dropped_heard": "many"}},
         {"owner_sha256": None},
         *(b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000),
@@ -374,6 +389,46 @@ def test_a_sidecar_that_makes_no_sense_harms_no_other(
 def test_a_first_start(place: Place) -> None:
     assert place.restarted().calls_of(ANN) == ()
     assert not place.directory.exists()
+
+
+LINES = (
+    Line(0, Who.ASSISTANT, 0.5, 1.25, "Grüße — 日本", cut=True),
+    Line(1, Who.CALLER, 1.0, 2.0, interrupts=True, levels=(0, 5, 9)),
+    Line(2, Who.TYPED, 1.5, 1.5, "Say hello."),
+)
+
+
+def test_role_and_lines_of_both_sides_are_kept(place: Place) -> None:
+    call = replace(ended(NEW_ID(), recorded=True), text_prompt="Be kind.\nBe brief.", lines=LINES)
+    place.record(call.call_id)
+    place.store.add(ANN, call)
+    assert place.restarted().calls_of(ANN) == (call,)
+
+
+def test_rows_of_earlier_versions_have_neither(place: Place) -> None:
+    call = place.recorded_call()
+    with contextlib.closing(sqlite3.connect(place.directory / FILE)) as table, table:
+        table.execute(
+            "UPDATE calls SET record = json_remove(record, '$.conversation', '$.text_prompt', "
+            "'$.lines[0].speaker')"
+        )
+    assert place.restarted().calls_of(ANN) == (call,)
+    assert (call.text_prompt, call.lines, call.utterances[0].speaker) == ("", (), "assistant")
+
+
+def test_a_call_cut_off_by_a_crash_still_has_its_role(place: Place) -> None:
+    call_id = NEW_ID()
+    place.store.begin(ANN, call_id, NOW, "NATF2", "Be kind.")
+    place.record(call_id)
+    (call,) = place.restarted().calls_of(ANN)
+    assert call.text_prompt == "Be kind."
+
+
+def test_many_lines_cannot_fill_the_memory(store: CallStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "LEVELS_IN_ALL", 1_000)
+    for at in range(5):
+        store.add(ANN, replace(ended(NEW_ID(), NOW + at), lines=LINES))
+    assert starts(store) == [4, 3, 2]
 
 
 # Expiry ------------------------------------------------------------------------------------------------
@@ -428,6 +483,140 @@ def test_leftovers_of_ours_go_when_they_are_old(place: Place) -> None:
     assert len(place.names()) == 3
     place.store.expire(NOW + KEEP_SEC + 1)
     assert place.names() == []
+
+
+# Deletion ----------------------------------------------------------------------------------------------
+
+
+def test_the_owner_deletes_a_call_and_nothing_is_left(place: Place) -> None:
+    call, other, store = place.recorded_call(), place.recorded_call(at=NOW + 1), place.store
+    (place.directory / f"call-{call.call_id}.json").write_text("left by an earlier version")
+    place.store.face_path(call.call_id).write_text("a video of it")
+    for stranger in (BOB, "", hashlib.sha256(ANN.encode()).hexdigest()):
+        assert not store.delete(stranger, call.call_id)
+    assert store.get(ANN, call.call_id) == call
+    assert store.delete(ANN, call.call_id)
+    assert store.calls_of(ANN) == (other,)
+    assert store.recording_of(ANN, call.call_id) is None
+    assert (place.names(), place.rows()) == ([f"call-{other.call_id}.wav"], [other.call_id])
+    assert place.restarted().calls_of(ANN) == (other,)
+
+
+def test_deleting_again_is_no_fault_while_it_is_remembered(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "DELETIONS_REMEMBERED", 2)
+    calls, store = [place.recorded_call() for _ in range(3)], place.store
+    assert all(store.delete(ANN, call.call_id) for call in calls)
+    assert [store.delete(ANN, call.call_id) for call in calls] == [False, True, True]
+    assert not store.delete(BOB, calls[2].call_id)
+    assert not place.restarted().delete(ANN, calls[2].call_id)
+
+
+@pytest.mark.parametrize("call_id", [*BAD_IDS, "A" * 22])
+def test_what_is_not_there_cannot_be_deleted(place: Place, call_id: str) -> None:
+    place.recorded_call()
+    before = place.names()
+    assert not place.store.delete(ANN, call_id)
+    assert place.names() == before
+
+
+def test_a_call_without_a_recording_is_deleted_too(place: Place) -> None:
+    call = ended(NEW_ID())
+    place.store.add(ANN, call)
+    assert place.store.delete(ANN, call.call_id)
+    assert place.store.calls_of(ANN) == ()
+    assert not place.directory.exists()
+
+
+def test_a_call_in_progress_has_to_end_first(place: Place) -> None:
+    call, store = ended(place.begin(), recorded=True), place.store
+    path = place.record(call.call_id, finish=False)
+    with pytest.raises(CallInProgress, match="End it first"):
+        store.delete(ANN, call.call_id)
+    assert not store.delete(BOB, call.call_id)
+    assert part_path(path).exists()
+    store.add(ANN, call)  # a slow disk has not yet closed the recording
+    assert store.delete(ANN, call.call_id)
+    assert (place.names(), place.rows()) == ([], [])
+
+
+def test_a_call_of_another_server_on_the_folder(place: Place) -> None:
+    other = CallStore(place.directory, KEEP_SEC, place.clock)
+    call, kept = place.recorded_call(), place.recorded_call(at=NOW + 1)
+    assert not other.delete(BOB, call.call_id)
+    assert other.delete(ANN, call.call_id)
+    assert (place.names(), place.rows()) == ([f"call-{kept.call_id}.wav"], [kept.call_id])
+    place.store.expire(NOW)
+    assert place.store.calls_of(ANN) == (kept,), "the other server's deletion is noticed"
+
+
+@pytest.mark.parametrize("sound_began", [False, True])
+def test_a_call_in_progress_on_another_server(place: Place, sound_began: bool) -> None:
+    other = CallStore(place.directory, KEEP_SEC, place.clock)
+    call_id = place.begin()
+    if sound_began:
+        place.record(call_id, finish=False)
+    with pytest.raises(CallInProgress):
+        other.delete(ANN, call_id)
+    assert place.rows() == [call_id]
+    if sound_began:
+        place.crash()
+        assert other.delete(ANN, call_id)
+        assert (place.names(), place.rows()) == ([], [])
+
+
+def test_many_delete_one_call_at_once(place: Place) -> None:
+    call = place.recorded_call()
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(place.store.delete, [ANN] * 24, [call.call_id] * 24))
+    assert (place.names(), place.rows(), place.store.calls_of(ANN)) == ([], [], ())
+
+
+@pytest.mark.parametrize("first", ["add", "delete"])
+def test_a_call_deleted_while_it_is_being_kept_does_not_come_back(place: Place, first: str) -> None:
+    """The page shows a call as soon as it is in memory, which is before its row is written."""
+    calls, store = [ended(NEW_ID(), recorded=True) for _ in range(10)], place.store
+    for call in calls:
+        store.begin(ANN, call.call_id, NOW, call.voice)
+        place.record(call.call_id)
+
+    def delete(call: EndedCall) -> None:
+        while store.get(ANN, call.call_id) is None:
+            continue
+        assert store.delete(ANN, call.call_id)
+
+    with ThreadPoolExecutor(2) as threads:
+        for call in calls:
+            jobs = [lambda call=call: store.add(ANN, call), lambda call=call: delete(call)]
+            done = [threads.submit(job) for job in (jobs if first == "add" else reversed(jobs))]
+            for each in done:
+                each.result(timeout=20)
+    assert (place.names(), place.rows(), store.calls_of(ANN)) == ([], [], ())
+
+
+@pytest.mark.parametrize("fails", ["file", "row", "table"])
+def test_a_disk_that_does_not_let_go(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str
+) -> None:
+    call = place.recorded_call()
+    store = CallStore(place.directory, KEEP_SEC, place.clock) if fails == "table" else place.store
+
+    def refuse(*_: object, **__: object) -> None:
+        raise {"file": OSError(30, "Read-only file system")}.get(fails, StorageFailed("It is locked."))
+
+    if fails == "file":
+        monkeypatch.setattr(Path, "unlink", refuse)
+    else:
+        monkeypatch.setattr(CallTable, "remove" if fails == "row" else "get", refuse)
+    with pytest.raises(StorageFailed, match="try again"):
+        store.delete(ANN, call.call_id)
+    assert place.store.get(ANN, call.call_id) == call
+    assert call.call_id not in caplog.text
+    assert call.call_id[:6] in caplog.text
+    monkeypatch.undo()
+    assert store.delete(ANN, call.call_id)
+    assert (place.names(), place.rows()) == ([], [])
 
 
 # What a disk does --------------------------------------------------------------------------------------

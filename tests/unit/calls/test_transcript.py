@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_ui.calls.transcript import Transcript, Utterance, to_json, to_srt, to_txt
+from personaplex_ui.calls.transcript import (
+    Transcript,
+    Utterance,
+    ends_sentence,
+    to_json,
+    to_srt,
+    to_txt,
+    to_vtt,
+)
 
 FRAME_SEC = 0.08
 
@@ -74,9 +82,9 @@ UTTERANCES = (
 def test_json() -> None:
     text = to_json(UTTERANCES)
     assert json.loads(text) == [
-        {"start_sec": 0.5, "end_sec": 2.0, "text": "Hello there."},
-        {"start_sec": 62.0, "end_sec": 75.25, "text": "Straße, 日本 & <b>"},
-        {"start_sec": 3725.04, "end_sec": 3726.0, "text": "Bye."},
+        {"start_sec": 0.5, "end_sec": 2.0, "text": "Hello there.", "speaker": "assistant"},
+        {"start_sec": 62.0, "end_sec": 75.25, "text": "Straße, 日本 & <b>", "speaker": "assistant"},
+        {"start_sec": 3725.04, "end_sec": 3726.0, "text": "Bye.", "speaker": "assistant"},
     ]
     assert "日本" in text  # to be read by people too
     assert json.loads(to_json(())) == []
@@ -96,6 +104,56 @@ def test_srt() -> None:
         "3\n01:02:05,040 --> 01:02:06,000\nBye.\n"
     )
     assert to_srt(()) == ""
+
+
+def test_vtt() -> None:
+    assert to_vtt(UTTERANCES) == (
+        "WEBVTT\n"
+        "\n"
+        "00:00:00.500 --> 00:00:02.000\n<v Assistant>Hello there.\n"
+        "\n"
+        "00:01:02.000 --> 00:01:15.250\n<v Assistant>Straße, 日本 &amp; &lt;b&gt;\n"
+        "\n"
+        "01:02:05.040 --> 01:02:06.000\n<v Assistant>Bye.\n"
+    )
+    assert to_vtt(()) == "WEBVTT\n"
+    assert "00:00:01.000 --> 00:00:01.001" in to_vtt((Utterance(1.0, 1.0, "a cue ends after its start"),))
+    assert to_vtt((Utterance(1.0, 2.0, "a --> b\n\n1"),)).endswith(">a --&gt; b 1\n")
+
+
+def test_where_both_sides_have_words_the_speaker_is_named() -> None:
+    said = (Utterance(0.0, 1.0, "What time is it?", "caller"), Utterance(1.5, 2.0, "Nine."))
+    assert to_txt(said) == "[00:00] Caller: What time is it?\n[00:01] Assistant: Nine.\n"
+    assert "\nCaller: What time is it?\n" in to_srt(said)
+    assert "<v Caller>What time is it?\n" in to_vtt(said)
+    assert [each["speaker"] for each in json.loads(to_json(said))] == ["caller", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "whole"),
+    [("Yes.", True), ('"No!"', True), ("Well…", True), ("Is it (so?)", True), ("and", False), ("I'", False)],
+)
+def test_the_end_of_a_sentence(ends: str, whole: bool) -> None:
+    assert ends_sentence(ends) is whole
+
+
+def test_a_speaker_who_makes_no_pause_still_ends_utterances() -> None:
+    sentences = spoken(*[(" word." if n % 20 == 19 else " word", n * 0.1) for n in range(200)])
+    assert all(299 <= len(each.text) <= 420 and each.text[-1] == "." for each in sentences[:-1])
+    words = spoken(*[(" word", n * 0.1) for n in range(400)])
+    assert all(599 <= len(each.text) <= 605 for each in words[:-1])
+    letters = spoken(*[("x", n * 0.1) for n in range(3_000)])
+    assert [len(each.text) for each in letters] == [1_200, 1_200, 600]
+
+
+def test_an_utterance_that_was_interrupted_ends_with_its_word() -> None:
+    transcript = Transcript()
+    for piece in (" one", " tw"):
+        transcript.append(piece, 0.0, 0.1)
+    transcript.end_utterance()
+    began = [transcript.append(piece, 0.2, 0.3) for piece in ("o", " three", " four")]
+    assert began == [False, True, False]
+    assert [each.text for each in transcript.utterances] == ["one two", "three four"]
 
 
 def test_line_breaks_in_what_was_said_do_not_break_the_formats() -> None:

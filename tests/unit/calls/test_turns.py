@@ -56,8 +56,3 @@ def test_the_median_response() -> None:
     call = ended_call(levels(100, (0, 10), (50, 60)), levels(100, (20, 40), (65, 80)))
     assert turns_of(call).median_response_sec == pytest.approx(0.6)
     assert turns_of(ended_call((), ())).median_response_sec is None
-
-
-def test_silences_are_what_nobody_filled() -> None:
-    turns = turns_of(ended_call(levels(100, (10, 20)), levels(100, (30, 90))))
-    assert in_frames(turns.silences) == ((0, 10), (20, 30), (90, 100))

@@ -5,31 +5,28 @@
 
 import asyncio
 import functools
-import logging
+import json
 from importlib.metadata import version
 from typing import Any
 
-import gradio as gr
 import httpx
 import numpy as np
-import numpy.typing as npt
 import pytest
 from aiortc import InvalidStateError, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
-from av import AudioFrame
-from fastrtc import CloseStream, WebRTC, get_cloudflare_turn_credentials_async
+from fastrtc import get_cloudflare_turn_credentials_async
 from fastrtc.tracks import AudioCallback
 from fastrtc.utils import Context, player_worker_decode
 
 from personaplex_ui.compat import fastrtc
 from tests.support.clients.offers import SOUND_OFFER, body
+from tests.support.page_peers import browser_client, real_offer, take_answer
 from tests.support.running import until
-from tests.support.webrtc_component import DiaryHandler
 
 RATE_HZ = 24_000
 
 
-class Handler(fastrtc.MendedStreamHandler):
+class Handler(fastrtc.ConnectionHandler):
     def __init__(self) -> None:
         super().__init__(RATE_HZ)
 
@@ -38,31 +35,24 @@ class Handler(fastrtc.MendedStreamHandler):
 
     async def start_up(self) -> None: ...
 
-    async def receive(self, frame: object) -> None: ...
-
-    async def emit(self) -> None: ...
-
 
 @pytest.fixture
-async def bare() -> Any:
-    """FastRTC's component as it comes."""
-    with gr.Blocks(analytics_enabled=False):
-        component = WebRTC(mode="send-receive", modality="audio", server_rtc_configuration={"iceServers": []})
-        component.stream(DiaryHandler([]), inputs=[component], outputs=[component], concurrency_limit=5)
-    return component
+async def bare() -> fastrtc.PageStream:
+    """FastRTC's server half as it comes."""
+    return fastrtc.PageStream(Handler(), 5)
 
 
 def test_it_was_written_for_this_fastrtc() -> None:
     assert version("fastrtc") == "0.0.34", "read what has changed in webrtc_connection_mixin.py and tracks.py"
 
 
-# The component ---------------------------------------------------------------------------------------
+# Connections -----------------------------------------------------------------------------------------
 
 
-async def test_a_malformed_offer_keeps_its_place_until_it_is_closed(bare: Any) -> None:
+async def test_a_malformed_offer_keeps_its_place_until_it_is_closed(bare: fastrtc.PageStream) -> None:
     message = body(SOUND_OFFER.replace("111 opus/48000/2", "xx"))
     with pytest.raises(Exception, match="not enough values"):
-        await bare.handle_offer(message, bare.set_additional_outputs(message["webrtc_id"]))
+        await fastrtc.answer(bare, message)
     assert list(bare.pcs) == [message["webrtc_id"]]
     await fastrtc.close_peer(bare, message["webrtc_id"])
     await fastrtc.close_peer(bare, message["webrtc_id"])  # twice does not matter
@@ -70,7 +60,7 @@ async def test_a_malformed_offer_keeps_its_place_until_it_is_closed(bare: Any) -
 
 
 async def test_a_client_that_never_answers_keeps_its_place_for_half_a_minute(
-    bare: Any, monkeypatch: pytest.MonkeyPatch
+    bare: fastrtc.PageStream,
 ) -> None:
     limits_sec: list[float] = []
 
@@ -83,7 +73,7 @@ async def test_a_client_that_never_answers_keeps_its_place_for_half_a_minute(
         if mended:
             fastrtc.limit_connecting(bare, over.append)
         message = body(SOUND_OFFER)
-        await bare.handle_offer(message, bare.set_additional_outputs(message["webrtc_id"]))
+        assert (await fastrtc.answer(bare, message))["type"] == "answer"
         await asyncio.sleep(0)
         assert fastrtc.is_connecting(bare, message["webrtc_id"]) is False
         await fastrtc.close_peer(bare, message["webrtc_id"])
@@ -91,15 +81,13 @@ async def test_a_client_that_never_answers_keeps_its_place_for_half_a_minute(
     assert over == [message["webrtc_id"]]
 
 
-async def test_its_own_functions_are_listed_for_api_clients_until_they_are_hidden() -> None:
-    with gr.Blocks(analytics_enabled=False) as page:
-        component: Any = WebRTC(mode="send-receive", modality="audio")
-        component.stream(DiaryHandler([]), inputs=[component], outputs=[component])
-        component.on_additional_outputs(lambda: "", outputs=[gr.Textbox()])
-        gr.Button().click(lambda: None, api_name="ours")
-    assert len(page.get_api_info()["named_endpoints"]) > 1
-    fastrtc.hide_internal_functions(page)
-    assert list(page.get_api_info()["named_endpoints"]) == ["/ours"]
+async def test_what_fastrtc_refuses_is_a_code(bare: fastrtc.PageStream) -> None:
+    message = body(SOUND_OFFER)
+    await fastrtc.answer(bare, message)
+    assert await fastrtc.answer(bare, message) == {"error": "connection_already_exists"}
+    await fastrtc.close_peer(bare, message["webrtc_id"])
+    candidate = {"webrtc_id": "nobody", "type": "ice-candidate", "candidate": {"candidate": ""}}
+    assert await fastrtc.answer(bare, candidate) == {"error": "unknown_connection"}
 
 
 async def test_the_turn_services_status_is_in_a_sentence_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,96 +100,84 @@ async def test_the_turn_services_status_is_in_a_sentence_only(monkeypatch: pytes
     assert fastrtc.turn_failure_status(OSError("403")) is None
 
 
-# The handler -----------------------------------------------------------------------------------------
+# Sound -----------------------------------------------------------------------------------------------
 
 
-def packets(rate_hz: int, layout: str, count: int = 50) -> list[AudioFrame]:
-    """A tone of 440 Hz in packets of 20 ms."""
-    time_sec = np.arange(count * rate_hz // 50) / rate_hz
-    tone = (10_000 * np.sin(2 * np.pi * 440 * time_sec)).astype(np.int16)
-    channels = 2 if layout == "stereo" else 1
-    frames: list[AudioFrame] = []
-    for number, packet in enumerate(np.repeat(tone, channels).reshape(count, 1, -1)):
-        frame = AudioFrame.from_ndarray(packet, format="s16", layout=layout)
-        frame.sample_rate, frame.pts = rate_hz, number * rate_hz // 50
-        frames.append(frame)
-    return frames
+async def test_fastrtc_makes_stereo_of_each_sound_which_aiortc_then_resamples_and_encodes() -> None:
+    """Why the track is ours: if FastRTC passed packets on, this would fail."""
+    sound = np.zeros((1, 480), dtype=np.int16)
+    frames: asyncio.Queue[Any] = asyncio.Queue()
+    quit_event = asyncio.Event()
 
-
-def resampled(handler: Any, frames: list[AudioFrame]) -> list[npt.NDArray[np.int16]]:
-    chunks = [chunk for frame in frames for chunk in handler.resample(frame)]
-    assert {(chunk.sample_rate, chunk.layout.name) for chunk in chunks} == {(RATE_HZ, "mono")}
-    return [chunk.to_ndarray().astype(np.int16).reshape(-1) for chunk in chunks]
-
-
-def test_packets_are_resampled_as_they_come_where_fastrtc_waits_for_two() -> None:
-    frames = packets(48_000, "stereo")
-    assert max(map(len, resampled(DiaryHandler([]), frames))) > 480
-    chunks = resampled(Handler(), frames)
-    assert max(map(len, chunks)) <= 480
-    sound = np.concatenate(chunks)
-    assert 23_900 <= len(sound) <= 24_000
-    assert np.argmax(np.abs(np.fft.rfft(sound, 24_000))) == 440
-
-
-def test_a_client_may_change_its_codec_where_fastrtc_fails() -> None:
-    plain, handler = DiaryHandler([]), Handler()
-    resampled(plain, packets(48_000, "stereo"))
-    with pytest.raises(ValueError, match="does not match"):
-        resampled(plain, packets(8_000, "mono"))
-    for layout, rate_hz in (("stereo", 48_000), ("mono", 8_000), ("mono", 16_000), ("stereo", 48_000)):
-        heard = sum(map(len, resampled(handler, packets(rate_hz, layout, 10))))
-        assert heard == pytest.approx(4_800, abs=100)
-
-
-async def test_sound_is_asked_for_after_the_stream_was_closed_until_the_track_is_stopped() -> None:
-    asked = 0
-
-    async def emit() -> CloseStream | None:
-        nonlocal asked
-        asked += 1
+    async def emit() -> tuple[int, Any]:
         await asyncio.sleep(0)
-        return CloseStream("Over.") if asked == 1 else None
+        return RATE_HZ, sound
 
-    handler = Handler()
-    assert handler.stop_track() is None
-    track = AudioCallback(AudioStreamTrack(), handler, Context(webrtc_id="one"))
-    asking = asyncio.create_task(
-        player_worker_decode(emit, track.queue, track.thread_quit, lambda: None, None, False, RATE_HZ, 480)
+    encoding = asyncio.create_task(
+        player_worker_decode(emit, frames, quit_event, lambda: None, None, False, RATE_HZ, 480)
     )
-    await until(lambda: asked > 10)
-    assert handler.stop_track() == "one"
-    await asking
+    frame = await frames.get()
+    quit_event.set()
+    await encoding
+    assert (frame.layout.name, frame.sample_rate) == ("stereo", RATE_HZ)
 
 
-async def test_the_end_of_a_stream_is_nothing_in_place_of_a_frame(caplog: pytest.LogCaptureFixture) -> None:
-    class Channel:
-        def send(self, message: str) -> None: ...
+async def test_fastrtc_reads_the_caller_only_once_its_own_track_is_sent() -> None:
+    """So nothing reads a track of FastRTC's that is replaced."""
+    track = AudioCallback(AudioStreamTrack(), Handler(), Context(webrtc_id="one"))
+    assert track.has_started is False
+    track.stop()
 
-    handler = Handler()
-    track = AudioCallback(AudioStreamTrack(), handler, Context(webrtc_id="one"))
-    track.channel = Channel()  # type: ignore[assignment]
-    track.has_started = True
-    handler.set_channel(Channel())  # type: ignore[arg-type]
-    track.queue.put_nowait(CloseStream("Over."))
-    assert await track.recv() is None
 
-    fastrtc.hide_ended_streams()
-    log = logging.getLogger("aiortc.rtcrtpsender")
-    with caplog.at_level(logging.WARNING, logger=log.name):
-        log.warning("Traceback: %s", "AttributeError: 'NoneType' object has no attribute 'pts'")
-        log.warning("Something else")
-    assert [record.getMessage() for record in caplog.records] == ["Something else"]
+# The data channel ------------------------------------------------------------------------------------
+
+
+class Talkative(Handler):
+    """Keeps what a page sends."""
+
+    heard: list[object]
+
+    def copy(self) -> "Talkative":
+        return self
+
+    def set_channel(self, channel: Any) -> None:
+        super().set_channel(channel)
+        if hasattr(self, "heard"):
+            self.on_message(self.heard.append)
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_fastrtc_answers_each_message_until_its_listener_is_removed(mended: bool) -> None:
+    handler = Talkative()
+    if mended:
+        handler.heard = []
+    stream = fastrtc.PageStream(handler, 5)
+    told: list[str] = []
+    async with browser_client() as client:
+        channel = client.createDataChannel("text")
+        channel.on("message", told.append)
+        message = body(await real_offer(client))
+        await take_answer(client, await fastrtc.answer(stream, message))
+        await until(lambda: handler.channel_set.is_set() and channel.readyState == "open")
+        channel.send("hello")
+        await until(lambda: bool(handler.heard if mended else told))
+        handler.send({"type": "facts"})
+        await until(lambda: any("facts" in each for each in told))
+        kinds = [json.loads(each)["type"] for each in told]
+        assert kinds == (["facts"] if mended else ["log", "facts"])
+    await fastrtc.close_peer(stream, message["webrtc_id"])
 
 
 async def test_a_message_to_a_page_that_was_left_is_dropped() -> None:
     class Closed:
+        bufferedAmount = 7  # noqa: N815  aiortc's spelling
+
         def send(self, message: str) -> None:
             raise InvalidStateError
 
     handler = Handler()
-    handler.send("fetch_output")  # there is no channel yet
+    handler.send({"type": "facts"})
+    assert handler.unread_bytes == 0
     handler.set_channel(Closed())  # type: ignore[arg-type]
-    handler.send("fetch_output")
-    with pytest.raises(InvalidStateError):
-        await handler.send_message("as FastRTC does")
+    handler.send({"type": "facts"})
+    assert handler.unread_bytes == 7

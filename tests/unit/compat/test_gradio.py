@@ -5,11 +5,12 @@ import os
 import re
 import tempfile
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import gradio as gr
 import numpy as np
@@ -39,13 +40,23 @@ pytestmark = LIBRARIES_WARN
 A_SECOND = timedelta(seconds=1)
 
 
+def mount_as_gradio_does(app: FastAPI, page: gr.Blocks) -> None:
+    gr.mount_gradio_app(app, page, path="/")
+
+
+def mount_as_we_do(app: FastAPI, page: gr.Blocks) -> None:
+    compat.mount_page(app, page, None, [])
+
+
 @asynccontextmanager
-async def plain_gradio(function: Any) -> AsyncGenerator[tuple[AsyncClient, gr.Blocks, routes.App]]:
+async def plain_gradio(
+    function: Any, mount: Callable[[FastAPI, gr.Blocks], None] = mount_as_gradio_does
+) -> AsyncGenerator[tuple[AsyncClient, gr.Blocks, routes.App]]:
     """A page of Gradio's alone, nothing mended, with ``function`` as its endpoint ``/work``."""
     app = FastAPI()
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Button().click(function, None, gr.Textbox(), api_name="work")
-    gr.mount_gradio_app(app, page, path="/")
+    mount(app, page)
     mounted = compat.mounted_app(app)
     async with app.router.lifespan_context(app):
         transport = ASGITransport(app, raise_app_exceptions=False)
@@ -91,6 +102,23 @@ async def test_gradio_page_asks_other_hosts() -> None:
     for asked in (rb'<link[^>]+rel="manifest"', rb"<link[^>]+fonts\.gstatic\.com", rb"<script[^>]+cdnjs"):
         assert re.search(asked, html)
         assert not re.search(asked, without_foreign_hosts(html))
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_gradio_makes_statistics_after_each_event(
+    monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    table_of = MagicMock()
+    monkeypatch.setattr(queueing.Queue, "_get_df", table_of)
+    async with plain_gradio(lambda: "done", mount_as_we_do if mended else mount_as_gradio_does) as (
+        http,
+        page,
+        _,
+    ):
+        await call(http)
+        queue = page._queue  # pyright: ignore[reportPrivateUsage]
+        await until(lambda: not any(queue.active_jobs))
+    assert table_of.called is not mended
 
 
 async def test_gradio_begins_to_answer_about_events_that_are_not_there() -> None:
@@ -213,7 +241,7 @@ async def test_programs_are_forgotten_soon_left_pages_later_open_ones_never(
         program, opened, left = PageSession(app), PageSession(app), PageSession(app)
         await program.converse(clip)
         for page in (opened, left):
-            await page.trigger("load")
+            await page.trigger("show_operator_tabs")
         known = app.page.state_holder.session_data
         known[left.session].is_closed = True
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from personaplex_ui.config.settings import EngineChoice, KvCache, LogFormat, Quantize, Settings
+from personaplex_ui.config.settings import (
+    CaptionsChoice,
+    EngineChoice,
+    KvCache,
+    LogFormat,
+    Quantize,
+    Settings,
+)
 from personaplex_ui.errors import SettingsError
 
 ENV_EXAMPLE = Path(__file__).parents[3] / ".env.example"
@@ -41,10 +48,18 @@ def test_an_empty_value_means_not_set_and_other_variables_nothing() -> None:
     ("name", "value", "field", "expected"),
     [
         ("ENGINE", " PersonaPlex ", "engine", EngineChoice.PERSONAPLEX),
+        ("ENGINE", "Cascade", "engine", EngineChoice.CASCADE),
+        ("ASK_PHRASES", "!!! | let me look that up", "ask_phrases", ("!!!", "let me look that up")),
+        ("ASK_PHRASES", "Off", "ask_phrases", ()),
+        ("ASK_FILLER", "off", "ask_filler", ""),
+        ("DOCUMENTS_DIR", "/data/texts", "documents_dir", Path("/data/texts")),
+        ("SPEECH_WEIGHTS_DIR", "/data/weights", "speech_weights_dir", Path("/data/weights")),
         ("PORT", "8080", "port", 8080),
         ("DEVICE", "cuda:1", "device", "cuda:1"),
         ("HF_TOKEN", "hf_abc", "hf_token", SecretStr("hf_abc")),
         ("HF_REPO", "someone/a-copy.v2", "hf_repo", "someone/a-copy.v2"),
+        ("CAPTIONS_REPO", "someone/stt", "captions_repo", "someone/stt"),
+        ("CAPTIONS_REVISION", "v2", "captions_revision", "v2"),
         ("CPU_OFFLOAD", "1", "cpu_offload", True),
         ("CPU_OFFLOAD", "No", "cpu_offload", False),
         ("QUANTIZE", "INT8", "quantize", Quantize.INT8),
@@ -53,12 +68,15 @@ def test_an_empty_value_means_not_set_and_other_variables_nothing() -> None:
         ("KV_CACHE", "Int8", "kv_cache", KvCache.INT8),
         ("KV_CACHE", "bf16", "kv_cache", KvCache.BF16),
         ("PIN_PERSONA", "0", "pin_persona", False),
+        ("CAPTIONS", "Whisper", "captions", CaptionsChoice.WHISPER),
         ("SPACES_ZERO_GPU", "true", "spaces_zero_gpu", True),
         ("PERSONA_CACHE_MB", "0", "persona_cache_mb", 0),
         ("MAX_CALLS", "64", "max_calls", 64),
         ("MAX_CALLS", "1", "max_calls", 1),
         ("MAX_CALLS", "Auto", "max_calls", None),
         ("MAX_CALL_SECONDS", "15", "max_call_seconds", 15),
+        ("BUSY_CALL_SECONDS", "180", "busy_call_seconds", 180),
+        ("VISITOR_MINUTES", "20", "visitor_minutes", 20),
         ("RECORDINGS_DIR", "/data/recordings", "recordings_dir", Path("/data/recordings")),
         ("RECORDINGS_KEEP_HOURS", "0.5", "recordings_keep_hours", 0.5),
         ("DEFAULT_VOICE_PROMPT", "VARM3.pt", "default_voice_prompt", "VARM3"),
@@ -80,9 +98,14 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("ENGINE", "parrot", "one of auto, echo, personaplex"),
+        ("ENGINE", "parrot", "one of auto, cascade, echo, personaplex"),
         ("PORT", "0", "a whole number from 1 to 65535"),
         ("PORT", "http", "a whole number from 1 to 65535"),
+        ("ASK_PHRASES", "!", "off, or up to 8 phrases with | between them"),
+        ("ASK_PHRASES", "one two three four five six seven eight nine", "off, or up to 8 phrases"),
+        ("ASK_PHRASES", "|".join(["!!"] * 9), "off, or up to 8 phrases"),
+        ("ASK_FILLER", "x" * 201, "off, or a sentence of 200 characters"),
+        ("ASK_SECONDS", "61", "a whole number from 1 to 60"),
         ("DEVICE", "cuda:", "auto, cpu, cuda, or one GPU"),
         ("DEVICE", "tpu", "auto, cpu, cuda, or one GPU"),
         ("CPU_OFFLOAD", "maybe", "1 or 0"),
@@ -90,6 +113,7 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
         ("PERSONA_CACHE_MB", "-1", "a whole number from 0 to 1000000"),
         ("KV_CACHE", "fp8", "one of auto, bf16, int8"),
         ("PIN_PERSONA", "always", "1 or 0"),
+        ("CAPTIONS", "yes", "one of auto, whisper, kyutai, off"),
         ("MAX_CALLS", "0", "auto, or a whole number from 1 to 64"),
         ("MAX_CALLS", "65", "auto, or a whole number from 1 to 64"),
         ("MAX_CALLS", "2.5", "auto, or a whole number from 1 to 64"),
@@ -105,12 +129,16 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
         ("SERVER_URL", "http://example.org", "the public address of this server"),
         ("SERVER_URL", "https://", "the public address of this server"),
         ("SERVER_URL", "https://example.org/?a=b", "the public address of this server"),
+        ("LLM_BASE_URL", "ftp://example.org", "the address of an OpenAI-compatible server"),
+        ("STT_BASE_URL", "example.org/v1", "the address of an OpenAI-compatible server"),
+        ("TTS_BASE_URL", "https://example.org/v1?key=a", "the address of an OpenAI-compatible server"),
         ("TURN_URLS", "https://turn.example.org", "a list of URLs"),
         ("TRUSTED_PROXIES", "the.proxy", "a list of addresses or networks"),
         ("ALLOWED_ORIGINS", "example.org", "* or a list of origins"),
         ("ALLOWED_ORIGINS", "https://example.org/page", "* or a list of origins"),
         ("TWILIO_PHONE_NUMBER", "555 1234", "a number with its country code"),
         ("OUTBOUND_DAILY_LIMIT", "-1", "a whole number from 0 to 100000"),
+        ("HUMAN_DAILY_LIMIT", "-1", "a whole number from 0 to 100000"),
         ("LOG_FORMAT", "xml", "one of text, json"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
     ],
@@ -169,6 +197,48 @@ def test_what_auto_means_is_decided_when_a_model_is_loaded() -> None:
     assert (plain.quantize.wanted, plain.kv_cache.wanted) == (False, False)
 
 
+SERVER = "http://127.0.0.1:8000/v1"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"LLM_API_KEY": "sk-hunter2"}, "LLM_API_KEY needs LLM_BASE_URL"),
+        ({"LLM_MODEL": "small"}, "LLM_MODEL needs LLM_BASE_URL"),
+        ({"LLM_BASE_URL": SERVER, "LLM_API_KEY": "sk-hunter2"}, "LLM_BASE_URL needs LLM_MODEL"),
+        (
+            {"LLM_BASE_URL": SERVER, "LLM_MODEL": "m", "STT_API_KEY": "sk-hunter2"},
+            "STT_API_KEY needs STT_BASE",
+        ),
+        ({"TTS_VOICE": "alloy"}, "TTS_VOICE needs TTS_BASE_URL"),
+        ({"STT_BASE_URL": SERVER}, "STT_BASE_URL needs STT_MODEL, the name of a model"),
+        ({"TTS_BASE_URL": SERVER, "TTS_MODEL": "m"}, "TTS_BASE_URL needs TTS_VOICE, the name of a voice"),
+    ],
+)
+def test_what_is_for_a_server_needs_its_address(given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence) as refused:
+        Settings.from_mapping(given)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_servers_may_stand_for_all_parts_and_their_keys_are_masked() -> None:
+    keys = {f"{part}_API_KEY": "sk-hunter2" for part in ("LLM", "STT", "TTS")}
+    addresses = {f"{part}_BASE_URL": SERVER for part in ("LLM", "STT", "TTS")}
+    names = {"LLM_MODEL": "a", "STT_MODEL": "b", "TTS_MODEL": "c", "TTS_VOICE": "alloy"}
+    settings = Settings.from_mapping({**keys, **addresses, **names})
+    assert "hunter2" not in repr(settings)
+    assert settings.stt_api_key == SecretStr("sk-hunter2")
+    assert (settings.llm_model, settings.tts_voice) == ("a", "alloy")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:8000/v1/", "https://[::1]:8443", "https://api.example.org"]
+)
+def test_a_server_is_anywhere_and_its_address_ends_without_a_slash(address: str) -> None:
+    settings = Settings.from_mapping({"STT_BASE_URL": address, "STT_MODEL": "m"})
+    assert settings.stt_base_url == address.rstrip("/")
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = Settings.from_mapping({})
     with pytest.raises(ValidationError, match="frozen"):
@@ -186,7 +256,12 @@ def test_on_a_space_the_public_address_and_the_proxies_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("TWILIO_ACCOUNT_SID", "AC0"), ("TWILIO_PHONE_NUMBER", "+15551234567")]
+    ("name", "value"),
+    [
+        ("TWILIO_ACCOUNT_SID", "AC0"),
+        ("TWILIO_PHONE_NUMBER", "+15551234567"),
+        ("HUMAN_NUMBER", "+15551234567"),
+    ],
 )
 def test_a_twilio_account_or_number_needs_the_token(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} needs TWILIO_AUTH_TOKEN"):
@@ -212,6 +287,12 @@ def test_the_password_of_a_url_is_not_shown(name: str, value: str, shown: str) -
         Settings.from_mapping({name: value})
     assert str(refused.value).startswith(f"{name} is {shown!r}")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("busy", "longest"), [("14", "600"), ("601", "600"), ("300", "299")])
+def test_a_call_while_others_wait_is_no_longer_than_others(busy: str, longest: str) -> None:
+    with pytest.raises(SettingsError, match=f"BUSY_CALL_SECONDS is {busy}, .* from 15 to MAX_CALL_SECONDS"):
+        Settings.from_mapping({"BUSY_CALL_SECONDS": busy, "MAX_CALL_SECONDS": longest})
 
 
 def test_the_example_file_shows_every_variable_with_its_default() -> None:

@@ -84,9 +84,10 @@ def test_packages(installed: dict[str, str], verdict: Verdict, words: tuple[str,
     ("given", "gpus", "torch", "verdict", "words"),
     [
         ({"ENGINE": "echo"}, [L4], None, NOT_USED, ("echo",)),
+        ({"ENGINE": "cascade"}, [L4], None, NOT_USED, ("cascade",)),
         ({"SPACES_ZERO_GPU": "1"}, [], None, WARNING, ("takes no live calls", "Space")),
-        ({}, [], None, WARNING, ("No NVIDIA GPU was found", "understands nothing")),
-        ({"DEVICE": "cpu"}, [L4], None, WARNING, ("DEVICE is cpu, so the echo engine answers",)),
+        ({}, [], None, WARNING, ("No NVIDIA GPU was found", "the cascade engine answers")),
+        ({"DEVICE": "cpu"}, [L4], None, WARNING, ("DEVICE is cpu, so the cascade engine answers",)),
         ({}, [L4], SEEN, OK, ("NVIDIA L4", "550.54", "8.9", "CUDA 12.8")),
         ({}, [L4], TorchFacts("2.9.1", "12.8", "T4", (7, 5)), WARNING, ("7.5", "bfloat16")),
         (
@@ -338,12 +339,20 @@ def test_engine(stats: ServerStats, verdict: Verdict, words: tuple[str, ...]) ->
     holds(check_engine(stats), verdict, *words)
 
 
+def test_how_the_operator_comes_in() -> None:
+    assert (
+        "open with API_KEY, at /operator" in services.check_operator(with_settings(API_KEY="a-key")).sentence
+    )
+    assert "link that the log prints" in services.check_operator(with_settings()).sentence
+
+
 def test_nothing_that_is_told_is_a_secret() -> None:
     given: dict[str, Any] = ACCOUNT | PUBLIC | TURN | {"HF_TOKEN": "hf_a-secret", "APP_PASSWORD": "a-secret"}
     settings = with_settings(**given)
     account = PhoneAccount(*(given[name] for name in ACCOUNT))
     told = [
         services.check_microphone(settings),
+        services.check_operator(settings),
         services.check_relay(settings, None),
         services.check_telephone(account, settings),
         services.check_port(settings, ""),

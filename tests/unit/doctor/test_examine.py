@@ -17,6 +17,9 @@ from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
 from personaplex_ui.models.personaplex.hub.survey import Survey
+from personaplex_ui.speech.loading import Endpoint
+from personaplex_ui.speech.server_check import ServerFound, ServerState
+from personaplex_ui.speech.weights.survey import WeightSurvey
 from personaplex_ui.web.server_stats import ServerStats
 from tests.support.clock import Clock
 
@@ -28,6 +31,15 @@ TELEPHONE = {
     "API_KEY": "a-key",
 }
 TURN = {"TURN_URLS": "turn:example.org", "TURN_USERNAME": "me", "TURN_CREDENTIAL": "a-secret"}
+SERVERS = {
+    "ENGINE": "cascade",
+    "STT_BASE_URL": "http://a.example/v1",
+    "STT_MODEL": "small",
+    "STT_API_KEY": "a-key-of-stt",
+    "TTS_BASE_URL": "http://b.example/v1",
+    "TTS_MODEL": "small",
+    "TTS_VOICE": "ann",
+}
 ECHO = ServerStats(EngineState.READY, model="echo", device="cpu")
 
 
@@ -76,6 +88,14 @@ class FakeProbes(Probes):
             self.asked.add("hub")
         return Survey(True, "/cache/config.json", size=10 if ask_hub else 0)
 
+    def speech_weights(self, settings: Settings, ask: bool) -> WeightSurvey:
+        self.asked.add("weights' sources" if ask else "weights")
+        return WeightSurvey(Path("/weights"))
+
+    def speech_server(self, endpoint: Endpoint) -> ServerFound:
+        self.asked.add(endpoint.base_url)
+        return ServerFound(ServerState.GOOD)
+
     def relay_trouble(self, settings: Settings) -> str:
         self.asked.add("relay")
         return ""
@@ -94,11 +114,11 @@ async def test_with_everything_set_up_everything_is_asked_and_ok() -> None:
     report = await examine(Settings.from_mapping(TELEPHONE | TURN), probes)
     assert probes.asked == {"start", "driver", "torch", "compiler", "port", "hub", "relay", "twilio"}
     assert verdicts(report) == {
-        name: "not used" if name == "Voices" else "ok"
+        name: "not used" if name in ("Voices", "Speech weights") else "ok"
         for name in (
             *("Settings", "Python", "Packages", "GPU", "GPU memory", "Kernels", "Memory", "Port"),
-            *("Model", "Disk"),
-            *("Microphone", "Relay", "Telephone", "Twilio", "Recordings", "Voices"),
+            *("Model", "Disk", "Speech weights"),
+            *("Microphone", "Operator", "Relay", "Telephone", "Twilio", "Recordings", "Voices"),
         )
     }
     assert "a-" not in report.as_json()
@@ -115,8 +135,10 @@ async def test_offline_leaves_others_alone() -> None:
     ("given", "gpus", "asked"),
     [
         ({"ENGINE": "echo"}, 1, set[str]()),
-        ({}, 0, {"driver"}),
-        ({"DEVICE": "cpu"}, 1, set[str]()),
+        ({}, 0, {"driver", "weights' sources"}),
+        ({"ENGINE": "cascade"}, 1, {"weights' sources"}),
+        (SERVERS, 1, {"http://a.example/v1", "http://b.example/v1"}),
+        ({"DEVICE": "cpu"}, 1, {"weights' sources"}),
         ({}, 1, {"driver", "torch", "compiler", "hub"}),
         ({"ENGINE": "personaplex"}, 0, {"torch", "compiler", "hub"}),
         ({"SPACES_ZERO_GPU": "1"}, 0, {"hub"}),
@@ -128,6 +150,38 @@ async def test_the_model_is_asked_for_where_it_will_run(
     probes = FakeProbes(*[Gpu("NVIDIA L4", "550.54")] * gpus)
     await examine(Settings.from_mapping(given), probes)
     assert probes.asked - {"start", "port"} == asked
+
+
+async def test_servers_and_sources_of_weights_are_others_which_offline_are_left_alone() -> None:
+    probes = FakeProbes()
+    report = await examine(Settings.from_mapping(SERVERS), probes, offline=True)
+    told = verdicts(report)
+    assert (told["STT server"], told["TTS server"], told["Speech weights"]) == ("not used",) * 3
+    assert "LLM server" not in told
+    assert "a-key" not in report.as_json()
+    await examine(Settings.from_mapping({"ENGINE": "cascade"}), probes, offline=True)
+    assert probes.asked == {"start", "port", "weights"}
+
+
+async def test_tools_and_documents_that_cannot_be_read_are_told_by_the_settings_alone(tmp_path: Path) -> None:
+    class Starting(FakeProbes):
+        def start_refusal(self, settings: Settings) -> str:
+            return Probes.start_refusal(self, settings)
+
+    llm = {"LLM_BASE_URL": "http://127.0.0.1:9/v1", "LLM_MODEL": "small", "RECORDINGS_DIR": str(tmp_path)}
+    for name in ("TOOLS_FILE", "DOCUMENTS_DIR"):
+        settings = Settings.from_mapping({"ENGINE": "cascade", name: str(tmp_path / "none"), **llm})
+        report = await examine(settings, Starting(), offline=True)
+        told = {check.name: check for check in report.checks}
+        assert told["Settings"].verdict is PROBLEM
+        assert name in told["Settings"].sentence
+        assert told["Speech weights"].verdict is OK
+
+
+async def test_of_a_server_with_a_cascade_the_weights_are_looked_at() -> None:
+    probes, stats = FakeProbes(), ServerStats(EngineState.READY, model="cascade", device="cpu")
+    assert verdicts(await examine_server(Settings(), probes, stats))["Speech weights"] == "ok"
+    assert "weights' sources" in probes.asked
 
 
 async def test_the_echo_engine_needs_little_memory_where_pytorch_cannot_use_the_gpu() -> None:

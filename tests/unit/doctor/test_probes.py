@@ -15,6 +15,9 @@ from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.probes import NO_RELAY, Probes
 from personaplex_ui.doctor.services import TwilioFacts
 from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.speech.loading import Endpoint
+from personaplex_ui.speech.server_check import ServerState
+from personaplex_ui.speech.weights.errors import WeightsMissing
 
 PROBES = Probes()
 
@@ -131,3 +134,24 @@ def test_what_twilio_says_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PROBES.twilio(account) == TwilioFacts("Twilio refused our keys.")
     monkeypatch.setattr(TwilioClient, "look", tell)
     assert PROBES.twilio(account) == TwilioFacts("", "active", "https://example.org")
+
+
+def test_of_weights_only_those_are_looked_for_that_no_server_stands_in_for(tmp_path: Path) -> None:
+    tts = {"TTS_BASE_URL": "http://127.0.0.1:9/v1", "TTS_MODEL": "a", "TTS_VOICE": "b"}
+    settings = Settings.from_mapping({"SPEECH_WEIGHTS_DIR": str(tmp_path), **tts})
+    assert PROBES.speech_weights(settings, ask=False).missing == ("whisper-tiny.en",)
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise WeightsMissing("This user has no home folder. Name a folder for the weights.")
+
+    monkeypatch.setattr(module, "default_folder", no_home)
+    found = PROBES.speech_weights(Settings(), ask=False)
+    assert found.missing == ("whisper-tiny.en", "kokoro")
+    assert "no home folder" in found.trouble
+
+
+def test_a_server_that_is_not_there_is_found_out() -> None:
+    endpoint = Endpoint("http://127.0.0.1:9/v1", "a-key", "small")
+    assert PROBES.speech_server(endpoint).state is ServerState.UNREACHABLE

@@ -362,3 +362,18 @@ async def test_after_a_failure_another_model_may_answer_until_the_first_can_be_l
     assert engine.model is model
     await one_thread_is_left()
     await engine.close()
+
+
+async def test_a_model_that_stands_in_is_told_and_the_wanted_one_can_be_tried_again():
+    class StandingIn(FakeModel):
+        stands_in_because = "The cascade cannot answer: the hub is away."
+
+    loads = [StandingIn(), FakeModel()]
+    engine = Engine(lambda report: loads.pop(0), 4)
+    await engine.start()
+    await until(lambda: engine.state is EngineState.READY)
+    assert engine.health.failure == StandingIn.stands_in_because
+    engine.load_again(lambda report: loads.pop(0))
+    await until(lambda: engine.state is EngineState.READY)
+    assert engine.health.failure == ""
+    await engine.close()

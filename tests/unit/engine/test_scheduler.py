@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from personaplex_ui.audio.frames import FRAME_SEC
-from personaplex_ui.engine.scheduler import RESERVE_SEC, Prepare, Scheduler, Step, Wait
+from personaplex_ui.engine.scheduler import ASK_AGAIN_SEC, RESERVE_SEC, Prepare, Scheduler, Step, Wait
 from personaplex_ui.engine.speech_model import StepCosts
 from personaplex_ui.engine.tick_clock import JITTER_SEC
 
@@ -391,3 +391,28 @@ def test_whose_persona_makes_way_for_others_is_known():
     assert [scheduler.makes_way(slot) for slot in (0, 1, 2)] == [False, False, True]
     scheduler.leave(2)
     assert not scheduler.makes_way(2)
+
+
+def test_a_clip_is_held_while_the_model_works_for_it_and_looked_at_again_before_long():
+    scheduler = live(0, paced=False)
+    working = {0}
+    scheduler.works_for = working.__contains__
+    scheduler.hear(0, FRAME, 0.0)
+    assert scheduler.next_action(0.0) == Wait(ASK_AGAIN_SEC)
+    working.clear()
+    assert stepped(scheduler.next_action(0.01)) == [0]
+    assert scheduler.next_action(0.01) == Wait(None)
+
+
+def test_a_clip_that_is_held_keeps_nobody_waiting():
+    scheduler = live(0)
+    scheduler.join(1, paced=False)
+    scheduler.works_for = {0, 1}.__contains__
+    scheduler.hear(1, FRAME, 0.0)
+    scheduler.hear(0, FRAME, 0.0)
+    assert stepped(scheduler.next_action(TICK)) == [0]
+    assert scheduler.waiting_frames(1)[0] == 1
+    wait = scheduler.next_action(TICK)
+    assert isinstance(wait, Wait)
+    assert wait.sec is not None
+    assert wait.sec <= ASK_AGAIN_SEC

@@ -30,8 +30,8 @@ def test_all_three(tmp_path: Path):
     assert (rate_hz, sound.shape) == (24_000, (5_000,))
     assert np.max(np.abs(sound - SOUND)) < 1e-4
     assert json.loads(clip.text.read_text(encoding="utf-8")) == [
-        {"start_sec": 0.0, "end_sec": 0.16, "text": "Hello."},
-        {"start_sec": 4.0, "end_sec": 4.16, "text": "Grüezi!"},
+        {"start_sec": 0.0, "end_sec": 0.16, "text": "Hello.", "speaker": "assistant"},
+        {"start_sec": 4.0, "end_sec": 4.16, "text": "Grüezi!", "speaker": "assistant"},
     ]
     assert clip.tokens is not None
     kept = np.load(clip.tokens)

@@ -17,9 +17,7 @@ from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.scheduler import Scheduler
 from personaplex_ui.engine.speech_model import Persona, StepCosts
 from personaplex_ui.engine.thread import ModelThread
-from personaplex_ui.errors import InvalidInput
 from personaplex_ui.models.personaplex.loading.load import OFFLOADED_IS_SLOW
-from personaplex_ui.ui.callbacks import HIDDEN
 from tests.support.app_process import TINY
 from tests.support.page_session import LIBRARIES_WARN, EventRefused, OpenApp, PageSession, open_app
 from tests.support.running import until
@@ -120,31 +118,6 @@ async def test_a_role_is_counted_in_characters_while_there_is_no_model(tmp_path:
         assert "alert" not in message
 
 
-async def test_the_page_says_in_words_why_a_call_was_refused(app: OpenApp, page: PageSession):
-    call = await page.call(text_prompt=TOO_LONG)
-    calls = app.callbacks.calls
-    [webrtc_id] = [known for known in vars(calls)["_connections"] if calls.of(known).call is call]
-    status, *_ = await page.trigger("follow", webrtc_id, None)
-    assert f"Ended: {call.reason}" in unescape(status)
-
-
-# In trouble ------------------------------------------------------------------------------------------
-
-
-async def test_a_page_that_opens_in_trouble_sees_its_end(tmp_path: Path):
-    async with open_app(tmp_path, ENGINE="echo", RECORDINGS_DIR=str(tmp_path / "recordings")) as app:
-        assert await app.loaded() is EngineState.READY
-        app.engine.health.degrade("It hangs.")
-        shown = app.callbacks.watch_engine()
-        banner, ways_out = await anext(shown)
-        assert "Calls cannot be taken.</strong> It hangs." in banner
-        assert ways_out == HIDDEN  # it helps itself
-        app.engine.health.ready()
-        banner, _ = await anext(shown)
-        assert "This is the echo engine" in banner
-        assert [item async for item in shown] == []
-
-
 # Clips only -----------------------------------------------------------------------------------------
 
 
@@ -152,9 +125,6 @@ async def test_layers_in_host_memory_answer_clips_and_refuse_live_calls(tmp_path
     async with open_app(tmp_path, **TINY | with_voice(tmp_path), CPU_OFFLOAD="1") as app:
         assert await app.loaded() is EngineState.READY
         page = PageSession(app)
-        banner, help_row = await page.trigger("watch_engine")
-        assert OFFLOADED_IS_SLOW in banner
-        assert help_row["visible"] is False
         sentence = await page.refusal()
         assert sentence == OFFLOADED_IS_SLOW
         assert "QUANTIZE=int8" in sentence
@@ -177,12 +147,3 @@ async def test_a_live_call_waits_for_no_slow_first_chunk(app: OpenApp, page: Pag
     await until(call.live.is_set)
     call.hang_up("Enough.")
     await app.call_manager.ended(call)
-
-
-async def test_nobody_calls_from_a_page_that_was_never_loaded(tmp_path: Path):
-    """It would have no address, and no limit."""
-    async with open_app(tmp_path, ENGINE="echo") as app:
-        await app.loaded()
-        inputs = PageSession(app).inputs.values()
-        with pytest.raises(InvalidInput, match="not ready"):
-            app.callbacks.read_settings(["", None, *inputs])

@@ -115,7 +115,7 @@ async def test_another_page_does_not_see_it(app: OpenApp, page: PageSession):
     assert name not in (await app.get("/voices")).text
     other = PageSession(app)
     with pytest.raises(EventRefused, match="not in the list of choices"):
-        await other.trigger("preview", name)
+        await other.trigger("check_role", "You are kind.", name)
 
 
 async def test_a_second_one_takes_the_place_of_the_first(app: OpenApp, page: PageSession, clip: Path):

@@ -18,6 +18,7 @@ from personaplex_ui.errors import InvalidInput
 from personaplex_ui.ui.phone_callbacks import check_key
 from tests.support.answering_machine import AnsweringMachine, answering_machine
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
+from tests.support.password import HEADERS, PASSWORD
 from tests.support.running import until
 from tests.support.telephone_rig import ForwardingTunnel, plain_client, ring
 from tests.support.twilio_rest import (
@@ -87,7 +88,7 @@ async def test_a_call_is_made_with_the_key_followed_and_counted(tmp_path: Path, 
         async def busy() -> None:
             await until(lambda: bool(phone.call_log.newest_first))
             call_sid = phone.call_log.newest_first[0].call_sid
-            phone.note_status(call_sid, "busy", "outbound-api", PHONE_NUMBER, TO)
+            phone.endings.note_status(call_sid, "busy", "outbound-api", PHONE_NUMBER, TO)
 
         (_, html, left), _ = await asyncio.gather(dial(page), busy())
         assert rest.calls[0]["To"] == TO
@@ -142,7 +143,10 @@ async def test_without_a_key_no_call_is_made_by_anyone(tmp_path: Path, rest: Twi
 
 
 async def test_the_steps_are_shown_where_there_is_no_account(tmp_path: Path) -> None:
-    async with open_app(tmp_path, ENGINE="echo", SERVER_URL="https://talk.example.org") as app:
+    variables = {"ENGINE": "echo", "SERVER_URL": "https://talk.example.org", "APP_PASSWORD": PASSWORD}
+    async with open_app(tmp_path, **variables) as app:
+        app.http.headers.update(HEADERS)
+        await app.become_operator()
         (html,) = await (await ready(app)).trigger("show_setup")
         names = {function.name for function in app.functions.values()}
     assert html.count("<li>") == 3
@@ -153,6 +157,7 @@ async def test_the_steps_are_shown_where_there_is_no_account(tmp_path: Path) -> 
 async def test_a_number_is_lent_shown_and_given_back(tmp_path: Path, service: AnsweringMachine) -> None:
     async with open_app(tmp_path, ENGINE="echo", HF_TOKEN="hf_somebody") as app:
         page = await ready(app)
+        await app.become_operator()
         html, _ = await page.trigger("get", "")
         assert "+1 (555) 010-0042" in html
         assert "7421" in html
@@ -165,7 +170,6 @@ async def test_a_number_is_lent_shown_and_given_back(tmp_path: Path, service: An
 async def test_only_the_owner_gets_a_number(tmp_path: Path, service: AnsweringMachine) -> None:
     variables = {"ENGINE": "echo", "HF_TOKEN": "hf_somebody"}
     async with open_app(tmp_path, **variables) as app:
-        app.http.headers.update(FAR_AWAY)
         _, html = await (await ready(app)).trigger("get", "")
         assert "personaplex-ui serve --phone" in html
         _, html = await PageSession(app).trigger("give_back", "")
@@ -180,6 +184,7 @@ async def test_a_spent_quota_is_a_sentence_on_the_page(tmp_path: Path, service: 
     service.answers["/register"] = (202, {})
     async with open_app(tmp_path, ENGINE="echo", HF_TOKEN="hf_somebody") as app:
         page = await ready(app)
+        await app.become_operator()
         html, _ = await page.trigger("get", "")
         assert "used up" in html
         assert await page.trigger("refresh") == [html]
@@ -194,6 +199,7 @@ async def test_with_the_flag_the_number_is_there_from_the_start_and_goes_back_at
         number = app.services.number
         assert number is not None
         await until(lambda: number.state is NumberState.READY)
+        await app.become_operator()
         (html,) = await page.trigger("refresh")
         assert "7421" in html
         host = str(cast(dict[str, object], service.asked[0].body)["url"])
@@ -211,6 +217,7 @@ async def test_without_a_token_the_flag_says_what_is_missing(
         number = app.services.number
         assert number is not None
         await until(lambda: number.state is NumberState.FAILED)
+        await app.become_operator()
         (html,) = await page.trigger("refresh")
     assert "HF_TOKEN" in html
     assert service.paths() == []

@@ -2,8 +2,10 @@
 
 import pytest
 
+from personaplex_ui.calls.snapshot import End
 from personaplex_ui.channels.fastrtc_phone.number import NumberState, NumberView
 from personaplex_ui.channels.twilio.call_log import OVER, STATUSES, PhoneCall
+from personaplex_ui.channels.twilio.transfers.human import Human
 from personaplex_ui.ui import phone_view
 from tests.support.parsed_html import ParsedHtml
 
@@ -29,6 +31,20 @@ def test_where_the_public_address_is_not_known_it_says_how_to_tell_it() -> None:
 def test_with_an_account_it_shows_number_webhook_and_whether_it_records(recorded: bool, words: str) -> None:
     text = ParsedHtml(phone_view.setup_html(True, WEBHOOK, "+15550001111", recorded, ())).text
     assert all(shown in text for shown in ("+15550001111", WEBHOOK, words))
+
+
+def test_it_shows_to_whom_callers_are_put_through_but_not_the_whole_number() -> None:
+    human = Human.from_texts("+4930123456", "Mo-Fr 09:00-17:00", "Europe/Berlin", "")
+    text = ParsedHtml(phone_view.setup_html(True, WEBHOOK, "", False, (), human, 1)).text
+    assert "put through to +49…3456, Mo-Fr 09:00-17:00 (Europe/Berlin). 1 more caller can be today." in text
+    assert "put through" not in phone_view.setup_html(True, WEBHOOK, "", False, ())
+
+
+def test_a_caller_who_was_put_through_is_talking_until_twilio_says_that_it_is_over() -> None:
+    call = PhoneCall("CA1", "outbound", "…234", "in-progress", 0.0, end=End.TRANSFERRED, reason="Why.")
+    assert ParsedHtml(phone_view.call_html(call)).text == "Talking with a person …234"
+    call.status = "completed"
+    assert ParsedHtml(phone_view.call_html(call)).text == "Ended …234 Why."
 
 
 @pytest.mark.parametrize("status", [*STATUSES, *OVER, "unknown"])

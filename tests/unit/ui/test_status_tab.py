@@ -13,6 +13,7 @@ pytestmark = LIBRARIES_WARN
 async def test_it_shows_a_live_call_and_that_it_ended(tmp_path: Path) -> None:
     async with open_app(tmp_path, ENGINE="echo") as app:
         await app.loaded()
+        await app.become_operator()
         page = PageSession(app)
         call = await page.call()
         (html,) = await page.trigger("refresh")
@@ -29,6 +30,7 @@ async def test_it_shows_a_live_call_and_that_it_ended(tmp_path: Path) -> None:
 async def test_the_clock_runs_only_while_the_tab_is_seen(tmp_path: Path) -> None:
     async with open_app(tmp_path, ENGINE="echo") as app:
         await app.loaded()
+        await app.become_operator()
         page = PageSession(app)
         clock, html = await page.trigger("open_tab")
         assert clock["active"] is True
@@ -37,29 +39,49 @@ async def test_the_clock_runs_only_while_the_tab_is_seen(tmp_path: Path) -> None
         assert clock["active"] is False
 
 
-FROM_A_PROXY = {"X-Forwarded-For": "203.0.113.7"}
-
-
+@pytest.mark.parametrize("sees", [True, False])
 @pytest.mark.parametrize(
-    ("given", "headers", "sees"),
+    ("given", "headers"),
     [
-        ({}, {}, True),
-        ({}, FROM_A_PROXY, False),
-        ({"SERVER_URL": "https://localhost"}, {}, False),
-        ({"SERVER_URL": "https://localhost", "APP_PASSWORD": PASSWORD}, FROM_A_PROXY, True),
+        ({}, {}),
+        ({"SERVER_URL": "https://localhost"}, {"X-Forwarded-For": "203.0.113.7"}),
+        ({"APP_PASSWORD": PASSWORD}, HEADERS),
     ],
 )
-async def test_only_who_runs_the_server_or_has_its_password_sees_the_checks(
+async def test_only_who_runs_the_server_sees_status_and_checks(
     tmp_path: Path, given: dict[str, str], headers: dict[str, str], sees: bool
 ) -> None:
     async with open_app(tmp_path, ENGINE="echo", **given) as app:
         await app.loaded()
-        app.http.headers.update(headers | (HEADERS if "APP_PASSWORD" in given else {}))
+        app.http.headers.update(headers)
+        if sees:
+            await app.become_operator()
         page = PageSession(app)
-        (column,) = await page.trigger("show_checks")
-        assert column["visible"] is sees
+        _, *tabs = await page.trigger("show_operator_tabs")
+        assert [tab["visible"] for tab in tabs] == [sees, sees]
+        for name in ("refresh", "open_tab"):
+            assert ("Running for" in str(await page.trigger(name))) is sees
         outputs = await page.trigger("run_checks")
         assert ("Checks of this server" in str(outputs)) is sees
         assert ("echo on cpu answers." in str(outputs)) is sees
         assert (str(tmp_path) in "".join(app.said)) is sees
         assert "gradio 5.50.0" in "".join(app.said) or not sees
+
+
+@pytest.mark.parametrize("may", [True, False])
+@pytest.mark.parametrize("event", ["try_again", "use_echo"])
+async def test_only_who_runs_the_server_switches_its_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str, may: bool
+) -> None:
+    async with open_app(tmp_path, ENGINE="echo") as app:
+        await app.loaded()
+        loaded: list[object] = []
+
+        def load_again(load: object, instead: bool = False) -> None:
+            loaded.append(load)
+
+        monkeypatch.setattr(app.engine, "load_again", load_again)
+        if may:
+            await app.become_operator()
+        await PageSession(app).trigger(event)
+        assert bool(loaded) is may

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from personaplex_ui.calls.captions import CaptionsReport
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.doctor.report import OK, WARNING, Check, Report
 from personaplex_ui.engine.engine import EngineState
@@ -93,8 +94,22 @@ def test_a_model_that_tells_about_itself() -> None:
 @pytest.mark.parametrize(
     ("row", "values", "words"),
     [
-        ("Engine", {"state": EngineState.READY, "message": "Warm."}, "Ready"),
+        (
+            "Engine",
+            {"state": EngineState.READY, "message": "The echo stands in."},
+            "Ready: The echo stands in.",
+        ),
         ("Engine", {"state": EngineState.DRAINING}, "Shutting down"),
+        (
+            "Callers' words",
+            {"captions": CaptionsReport("Whisper tiny.en"), "dropped_utterances": 1_234},
+            "Found by Whisper tiny.en; 1,234 utterances got none",
+        ),
+        (
+            "Callers' words",
+            {"captions": CaptionsReport("", "The <weights> cannot be had.")},
+            "The <weights> cannot be had.",
+        ),
         (
             "Engine",
             {"state": EngineState.FAILED, "message": "There is no GPU."},
@@ -114,14 +129,14 @@ def test_a_model_that_tells_about_itself() -> None:
         (
             "Live calls",
             {"live": dict.fromkeys(Transport, 1)},
-            "5: 1 in the browser, 1 from sound files, 1 from Moshi clients, 1 on the phone, "
-            "1 on FastRTC's phone number",
+            "6: 1 in the browser, 1 in the browser without UDP, 1 from sound files, 1 from Moshi clients, "
+            "1 on the phone, 1 on FastRTC's phone number",
         ),
         (
             "Calls since the start",
             {"ended": dict.fromkeys(End, 1)},
-            "6: 1 hung up, 1 reached the time limit, 1 lost the connection, 1 refused, 1 failed, "
-            "1 ended by a shutdown",
+            "7: 1 hung up, 1 reached the time limit, 1 lost the connection, 1 refused, 1 failed, "
+            "1 ended by a shutdown, 1 put through to a person",
         ),
         ("Running for", {"uptime_sec": -1}, "0 s"),
         ("Running for", {"uptime_sec": 59.9}, "59 s"),

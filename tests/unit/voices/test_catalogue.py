@@ -21,7 +21,10 @@ def test_the_catalogue_lists_the_18_voices_of_the_model() -> None:
     assert [(voice.name, voice.group) for voice in voices] == [
         (f"{kind}{number}", group) for kind, (group, most) in GROUPS.items() for number in range(most)
     ]
-    assert voices[2] == Voice("NATF2", "Natural female", "Natural female 2")
+    assert voices[2] == Voice(
+        "NATF2", "Natural female", "Natural female 2", "Nora", "a natural female voice", featured=True
+    )
+    assert len({voice.person for voice in voices}) == len(voices)
     assert len({voice.label for voice in voices}) == len(voices)
 
 

@@ -17,6 +17,8 @@ from httpx import ASGITransport, AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from personaplex_ui import __version__
+from personaplex_ui.audio.frames import Frame
+from personaplex_ui.calls.captions import OwnWords, TellWords, WordFinder
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
@@ -24,7 +26,7 @@ from personaplex_ui.calls.snapshot import End, PacketCounts, Transport
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
-from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.engine.speech_model import Persona, SpeechModel
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.metrics import Metrics, build_metrics_router
 from tests.support.fake_model import FakeModel
@@ -156,6 +158,13 @@ async def test_calls_are_told_apart_by_transport_and_end(rig: Rig) -> None:
     assert rig.metrics.status().ended == {End.LOST: 1, End.TIME_LIMIT: 1, End.REFUSED: 1}
 
 
+async def test_what_came_of_wishes_to_talk_to_a_person_is_counted(rig: Rig) -> None:
+    rig.metrics.phone_transfers = lambda: {"connected": 2, "closed": 0}
+    told = await scrape(rig)
+    assert told("phone_transfers_total", outcome="connected") == 2
+    assert told("phone_transfers_total", outcome="closed") == 0
+
+
 async def test_who_waits_and_who_is_in_one_step_is_counted(rig: Rig) -> None:
     calls = [rig.call_manager.open(SETTINGS) for _ in range(3)]
     await until(lambda: sum(call.live.is_set() for call in calls) == 2)
@@ -169,6 +178,40 @@ async def test_who_waits_and_who_is_in_one_step_is_counted(rig: Rig) -> None:
     assert status.live == {Transport.BROWSER: 2}
     assert status.tick_mean_sec is not None
     assert status.real_time_factor == pytest.approx(status.tick_mean_sec / 0.08)
+
+
+class Dropping:
+    """A finder of words that finds none."""
+
+    dropped = 0
+
+    def hear(self, frame: Frame, start_sec: float) -> None:
+        self.dropped += 1
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def settled(self) -> None: ...
+
+
+class WithoutWords(OwnWords):
+    def finder_for(self, model: SpeechModel, role: str, tell: TellWords) -> WordFinder | None:
+        return Dropping()
+
+
+async def test_utterances_without_words_are_counted_while_the_call_goes_on(rig: Rig) -> None:
+    rig.call_manager.captions = WithoutWords()
+    for calls in (1, 2):
+        call = rig.call_manager.open(SETTINGS)
+        await call.live.wait()
+        call.hear(np.zeros(5 * 1_920, dtype=np.float32))
+        seen = parsed((await rig.client.get("/metrics")).text)("captions_dropped_total")
+        call.hang_up("You hung up.")
+        await rig.call_manager.ended(call)
+        dropped = parsed((await rig.client.get("/metrics")).text)("captions_dropped_total")
+        assert 0 < seen == dropped == rig.metrics.status().dropped_utterances
+        assert dropped >= 4 * calls
 
 
 async def test_what_was_dropped_never_goes_back(rig: Rig) -> None:

@@ -15,6 +15,9 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from personaplex_ui.audio.files.clip_file import wav_header
+from personaplex_ui.calls.call_table import CallTable
+from personaplex_ui.calls.captions import CaptionsReport, OwnWords
+from personaplex_ui.calls.conversation_lines import Line, Who
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import EndedCall
@@ -24,8 +27,8 @@ from personaplex_ui.channels.clips.preview import Previews
 from personaplex_ui.channels.clips.routes import build_preview_router
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
-from personaplex_ui.engine.speech_model import Persona
-from personaplex_ui.errors import EngineUnavailable
+from personaplex_ui.engine.speech_model import Persona, SpeechModel
+from personaplex_ui.errors import EngineUnavailable, StorageFailed
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
@@ -37,7 +40,13 @@ VOICES = [Voice("NATF2", "Natural female", "NATF2"), Voice("NATM1", "Natural mal
 OWNER = {"Cookie": f"{COOKIE}={'o' * 43}"}
 STRANGERS = ("", f"{COOKIE}={'s' * 43}", f"{COOKIE}=", f"{COOKIE}={'o' * 42}", f"other={'o' * 43}")
 UTTERANCES = (Utterance(0.5, 2.25, "Hello! Grüße."), Utterance(4.0, 5.0, "Goodbye."))
-FILES = ("recording.wav", "transcript.json", "transcript.txt", "transcript.srt")
+FILES = ("recording.wav", *(f"transcript.{kind}" for kind in ("json", "txt", "srt", "vtt")))
+LINES = (
+    Line(0, Who.ASSISTANT, 0.5, 2.25, "Hello! Grüße."),
+    Line(1, Who.CALLER, 2.0, 3.0, levels=(0, 9)),
+    Line(2, Who.TYPED, 3.5, 3.5, "Say goodbye."),
+    Line(3, Who.ASSISTANT, 4.0, 5.0, "Goodbye."),
+)
 UNKNOWN_IDS = ("u" * 22, "short", "x" * 5_000, "%2e%2e", "..%2f..%2fetc%2fpasswd", "..%5c..%5cboot.ini")
 HOSTILE_IDS = ("%00" * 22, "%0a" * 22, "%F0%9F%98%80" * 22, "*" * 22)
 
@@ -75,7 +84,18 @@ def call(call_manager: CallManager) -> str:
     """The id of an ended call of the owner; its recording is 1 s of two tracks."""
     call_id = CallStore.new_call_id()
     call = EndedCall(
-        call_id, time.time(), 1.0, "NATF2", "You hung up.", (), UTTERANCES, (), (), recorded=True
+        call_id,
+        time.time(),
+        1.0,
+        "NATF2",
+        "You hung up.",
+        ("The recording stopped at 0:01.",),
+        UTTERANCES,
+        (-100.0,) * 25 + (-20.0,) * 13,
+        (-100.0,) * 6 + (-20.0,) * 16,
+        recorded=True,
+        text_prompt="Be kind.",
+        lines=LINES,
     )
     call_manager.store.add("o" * 43, call)
     sound = np.arange(48_000, dtype="<i2").tobytes()
@@ -97,6 +117,30 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, call_manager: Call
     model.clips_only = "Calls cannot be held here."
     busy = {"lines": 1, "lines_free": 0, "waiting": 1, "message": model.clips_only}
     assert (await client.get("/health")).json() == of_model | busy
+
+
+class Captioned(OwnWords):
+    def __init__(self, report: CaptionsReport) -> None:
+        self._report = report
+
+    def report(self, model: SpeechModel) -> CaptionsReport:
+        return self._report
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (CaptionsReport("Whisper tiny.en"), {"found_by": "Whisper tiny.en"}),
+        (CaptionsReport("", "There are no weights."), {"message": "There are no weights."}),
+        (CaptionsReport(), None),
+    ],
+)
+async def test_health_says_who_finds_the_callers_words(
+    client: AsyncClient, call_manager: CallManager, report: CaptionsReport, told: dict[str, str] | None
+):
+    call_manager.captions = Captioned(report)
+    body = (await client.get("/health")).json()
+    assert body.get("captions") == told
 
 
 class TellingModel(FakeModel):
@@ -203,11 +247,16 @@ async def test_the_owner_gets_the_recording(client: AsyncClient, call: str, quer
     ("extension", "media_type", "start"),
     [
         ("json", "application/json", '[\n  {\n    "start_sec": 0.5,\n    "end_sec": 2.25,\n    "text": "Hel'),
-        ("txt", "text/plain; charset=utf-8", "[00:00] Hello! Grüße.\n[00:04] Goodbye.\n"),
+        (
+            "txt",
+            "text/plain; charset=utf-8",
+            "[00:00] Assistant: Hello! Grüße.\n[00:02] Caller: (1.0 s of speech)\n[00:03] Typed: Say",
+        ),
         ("srt", "application/x-subrip; charset=utf-8", "1\n00:00:00,500 --> 00:00:02,250\nHello! Grüße.\n"),
+        ("vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n00:00:00.500 --> 00:00:02.250\n<v Assistant>Hello!"),
     ],
 )
-async def test_the_owner_gets_the_transcript_in_three_formats(
+async def test_the_owner_gets_the_transcript_in_four_formats(
     client: AsyncClient, call: str, extension: str, media_type: str, start: str
 ):
     response = await client.get(f"/calls/{call}/transcript.{extension}", headers=OWNER)
@@ -243,3 +292,82 @@ async def test_a_recording_that_has_expired_is_gone_and_the_transcript_is_not(
     response = await client.get(f"/calls/{call}/recording.wav", headers=OWNER)
     assert (response.status_code, "no longer kept" in response.json()["detail"]) == (404, True)
     assert (await client.get(f"/calls/{call}/transcript.txt", headers=OWNER)).status_code == 200
+
+
+# The owner's calls -----------------------------------------------------------------------------------
+
+
+async def test_the_owner_sees_the_list_and_others_an_empty_one(client: AsyncClient, call: str):
+    told = (await client.get("/calls", headers=OWNER)).json()
+    [listed] = told["calls"]
+    assert listed.pop("started_at") == pytest.approx(time.time(), abs=60)
+    assert listed == {
+        "call_id": call,
+        "duration_sec": 1.0,
+        "voice": "NATF2",
+        "recorded": True,
+        "title": "Hello! Grüße.",
+    }
+    for cookie in STRANGERS:
+        assert (await client.get("/calls", headers={"Cookie": cookie})).json() == {"calls": []}
+
+
+async def test_the_owner_gets_the_whole_call(client: AsyncClient, call_manager: CallManager, call: str):
+    response = await client.get(f"/calls/{call}", headers=OWNER)
+    told = response.json()
+    assert response.status_code == 200
+    assert told["lines"] == [line.record() for line in LINES]
+    assert told["turns"] == {"caller": [[2.0, 3.04]], "assistant": [[0.48, 1.76]], "overlaps": []}
+    assert told["figures"] == {"answer_sec": None, "caller_share": 0.448, "interruptions": 0}
+    assert told["keep_until"] == pytest.approx(told["started_at"] + 3601)
+    assert (told["text_prompt"], told["reason"]) == ("Be kind.", "You hung up.")
+    assert told["files"].pop("face") == f"calls/{call}/face.mp4"  # not of this router
+    for kind, path in told["files"].items():
+        file = await client.get(f"/{path}", headers=OWNER)
+        assert (file.status_code, kind in (*path.split("."), "recording")) == (200, True)
+    call_manager.store.recording_path(call).unlink()
+    told = (await client.get(f"/calls/{call}", headers=OWNER)).json()
+    assert (told["recorded"], told["files"]["recording"]) == (False, None)
+    assert told["files"]["face"] is None
+
+
+async def test_nobody_else_gets_or_deletes_it(client: AsyncClient, call: str):
+    for method in ("GET", "DELETE"):
+        for cookie in STRANGERS:
+            response = await client.request(method, f"/calls/{call}", headers={"Cookie": cookie})
+            unknown = await client.request(method, f"/calls/{'u' * 22}", headers={"Cookie": cookie})
+            assert (response.status_code, response.content) == (404, unknown.content)
+        for call_id in (*UNKNOWN_IDS, *HOSTILE_IDS):
+            assert (await client.request(method, f"/calls/{call_id}", headers=OWNER)).status_code == 404
+    assert (await client.get(f"/calls/{call}", headers=OWNER)).status_code == 200
+
+
+async def test_deleting_leaves_nothing_and_may_be_repeated(
+    client: AsyncClient, call_manager: CallManager, call: str
+):
+    for _ in range(2):
+        response = await client.delete(f"/calls/{call}", headers=OWNER)
+        assert (response.status_code, response.content) == (204, b"")
+    assert not call_manager.store.recording_path(call).exists()
+    for file in ("", *(f"/{name}" for name in FILES)):
+        assert (await client.get(f"/calls/{call}{file}", headers=OWNER)).status_code == 404
+    assert (await client.get("/calls", headers=OWNER)).json() == {"calls": []}
+
+
+async def test_a_call_in_progress_cannot_be_deleted(client: AsyncClient, call_manager: CallManager):
+    call_id = CallStore.new_call_id()
+    call_manager.store.begin("o" * 43, call_id, time.time(), "NATF2")
+    response = await client.delete(f"/calls/{call_id}", headers=OWNER)
+    assert (response.status_code, "End it first" in response.json()["detail"]) == (409, True)
+
+
+async def test_a_disk_that_does_not_let_go_is_told_in_words(
+    client: AsyncClient, call: str, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object) -> None:
+        raise StorageFailed("calls.sqlite3 cannot be used: locked")
+
+    monkeypatch.setattr(CallTable, "remove", refuse)
+    response = await client.delete(f"/calls/{call}", headers=OWNER)
+    assert (response.status_code, "try again" in response.json()["detail"]) == (503, True)
+    assert "sqlite" not in response.text

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -86,7 +87,7 @@ def load_language_model(
             ) from error
     report(f"Loading the model: {total / 1e6:,.0f} of {total / 1e6:,.0f} MB.", 1.0)
     model.load_state_dict(state, assign=True)
-    loaded = _for_inference(model)
+    loaded = for_inference(model)
     if cpu_offload:
         del state  # it holds a second reference to the weights of all layers
         move_layers_to_host(loaded, device)
@@ -124,8 +125,8 @@ def load_codec(files: CheckpointFiles, device: torch.device) -> MimiModel:
             f"The tensors of {files.mimi.name} have other sizes than Mimi's config says. Fetch both again."
         ) from error
     missing, unexpected = cast(list[str], result.missing_keys), cast(list[str], result.unexpected_keys)
-    _check_names(files.mimi.name, "Mimi codec", missing, unexpected, len(state))
-    return _for_inference(mimi)
+    check_names(files.mimi.name, "Mimi codec", missing, unexpected, len(state))
+    return for_inference(mimi)
 
 
 def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
@@ -134,16 +135,21 @@ def load_tokenizer(files: CheckpointFiles) -> SentencePieceProcessor:
     Raises:
         CheckpointUnusable: its file cannot be read, or is that of another model.
     """
-    name = files.tokenizer.name
+    return read_tokenizer(files.tokenizer, language_model_sizes(files.config).text_card)
+
+
+def read_tokenizer(path: Path, known: int) -> SentencePieceProcessor:
+    """The one of the file ``path``, for a model that knows ``known`` text tokens. Raises as
+    ``load_tokenizer``."""
+    name = path.name
     try:
-        tokenizer = SentencePieceProcessor(model_file=str(files.tokenizer))
+        tokenizer = SentencePieceProcessor(model_file=str(path))
         pieces: int = tokenizer.get_piece_size()
     except (RuntimeError, OSError) as error:
         raise CheckpointUnusable(
             f"{name} is not a tokenizer of SentencePiece, or it is damaged. Remove "
-            f"{files.tokenizer.resolve()} and restart to fetch it again, or copy it again."
+            f"{path.resolve()} and restart to fetch it again, or copy it again."
         ) from error
-    known = language_model_sizes(files.config).text_card
     if pieces > known:
         raise CheckpointUnusable(
             f"{name} has {pieces:,} pieces, but the model knows {known:,}: they do not belong together. "
@@ -196,7 +202,8 @@ def state_bytes(model: Module) -> int:
     return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 
-def _for_inference(model: _Model) -> _Model:
+def for_inference(model: _Model) -> _Model:
+    """``model``, all of whose tensors have been filled."""
     held = [*model.named_parameters(), *model.named_buffers()]
     empty = [name for name, tensor in held if tensor.is_meta]
     assert not empty, f"no file fills {empty}"
@@ -234,7 +241,7 @@ def _sources(model: LMModel, file: SafetensorsFile, released_steps: int) -> dict
             misshapen.append(f"{source.name} is {_by(given)} instead of {_by(shapes[0])}")
     used = {source.name for source in sources.values()}
     unexpected = [name for name in file.shapes if name not in used and not _is_dropped(name)]
-    _check_names(file.name, "PersonaPlex model", missing, unexpected, len(file.shapes))
+    check_names(file.name, "PersonaPlex model", missing, unexpected, len(file.shapes))
     if misshapen:
         raise CheckpointUnusable(
             f"{file.name} does not fit config.json: {_some(sorted(set(misshapen)))}. "
@@ -267,7 +274,8 @@ def _is_dropped(name: str) -> bool:
     return by_step is not None and int(by_step[2]) >= (CODEBOOKS - 1 if by_step[1] else CODEBOOKS)
 
 
-def _check_names(file: str, kind: str, missing: Iterable[str], unexpected: Iterable[str], total: int) -> None:
+def check_names(file: str, kind: str, missing: Iterable[str], unexpected: Iterable[str], total: int) -> None:
+    """Refuses a ``file`` of ``total`` tensors that are not those of a ``kind``."""
     missing, unexpected = sorted(set(missing)), sorted(unexpected)
     if len(unexpected) > total // 2:
         raise CheckpointUnusable(

@@ -27,6 +27,7 @@ TOKENIZER = "tokenizer_spm_32k_3.model"
 VOICES = "voices.tgz"
 
 LICENCE_NOTES = {
+    "kyutai/stt-1b-en_fr": "Its weights, by Kyutai, are under CC BY 4.0.",
     "nvidia/personaplex-7b-v1": "These weights are under the NVIDIA Open Model License.",
     "kyutai/personaplex-rl-seamless": (
         "For non-commercial use only: these weights are under CC BY-NC 4.0 and the NVIDIA Open Model License."
@@ -42,7 +43,8 @@ class CheckpointUnusable(PersonaplexError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFiles:
-    """``config`` and ``mimi_config`` as in their files; ``voices``: the archive of the presets."""
+    """``config`` and ``mimi_config`` as in their files; ``voices``: the archive of the presets. ``mimi`` may
+    not be there where it is not needed, see ``FileNames``."""
 
     config: Config
     weights: Path
@@ -62,6 +64,8 @@ class FileNames:
     mimi: str
     tokenizer: str
     mimi_config: str | None
+    needs_mimi: bool = True
+    """Not for a recogniser, which reads the codes of PersonaPlex's Mimi: it only names the one it knows."""
 
     @classmethod
     def from_config(cls, config: Config) -> "FileNames":
@@ -81,11 +85,13 @@ class FileNames:
             name("mimi_name", MIMI),
             name("tokenizer_name", TOKENIZER),
             name("mimi_config_name", "") if config.get("mimi_config_name") else None,
+            config.get("model_type") != "stt",
         )
 
     def in_order(self) -> list[str]:
         """The smallest first, so that problems show early."""
-        return [*([self.mimi_config] if self.mimi_config else []), self.tokenizer, self.mimi, self.weights]
+        mimi = [self.mimi] if self.needs_mimi else []
+        return [*([self.mimi_config] if self.mimi_config else []), self.tokenizer, *mimi, self.weights]
 
 
 def files_in(folder: Path, repo: str, licence_note: str, remedy: str) -> CheckpointFiles:

@@ -48,6 +48,16 @@ class WeightBytes:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderBytes:
+    """Of a recogniser that reads the callers' codes: ``stored`` and ``read`` as of ``WeightBytes``, with the
+    codebooks of Mimi that only it reads; ``call``: its keys and values of a call."""
+
+    stored: int
+    read: int
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryNeeds:
     """Bytes on the model's device: ``weights``, ``call`` per call at full window, and ``besides``."""
 
@@ -72,6 +82,16 @@ class ModelBytes:
     int8: WeightBytes
     key_values: int
     key_values_int8: int
+
+    def with_reader(self, reader: "ReaderBytes") -> "ModelBytes":
+        """Beside a recogniser of the callers' words."""
+
+        def more(weights: WeightBytes) -> WeightBytes:
+            stored, read, offloaded = weights.stored, weights.read, weights.offloaded
+            return WeightBytes(stored + reader.stored, read + reader.read, offloaded + reader.stored)
+
+        key_values, key_values_int8 = self.key_values + reader.call, self.key_values_int8 + reader.call
+        return ModelBytes(more(self.plain), more(self.int8), key_values, key_values_int8)
 
     def needs(
         self,

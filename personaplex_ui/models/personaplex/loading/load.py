@@ -13,7 +13,11 @@ from typing import cast
 
 import torch
 
+from personaplex_ui.engine.reports import CapacityReport
 from personaplex_ui.errors import InvalidInput, setting
+from personaplex_ui.models.personaplex.captions.loading import STT_REPO, TOO_SLOW, Captions
+from personaplex_ui.models.personaplex.captions.planning import LEFT_OUT, plan_captions, reader_bytes
+from personaplex_ui.models.personaplex.captions.sizes import SttSizes
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.kernels.availability import triton_trouble
 from personaplex_ui.models.personaplex.loading.checkpoint import (
@@ -41,11 +45,12 @@ from personaplex_ui.models.personaplex.loading.plan import Plan, Wishes, make_pl
 from personaplex_ui.models.personaplex.loading.preset_voices import load_preset, unpack_voices
 from personaplex_ui.models.personaplex.loading.warm_up import tune, warm_up
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
-from personaplex_ui.models.personaplex.runtime.graph import CudaRecorder
+from personaplex_ui.models.personaplex.runtime.graph import CudaRecorder, Recorder
 from personaplex_ui.models.personaplex.runtime.stepper import StepperOptions
 from personaplex_ui.models.personaplex.runtime.text import Tokenizer
 from personaplex_ui.models.personaplex.zero_gpu import NO_LIVE_CALLS, ZeroGpuModel
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.voices.recording import import_loudness_meter
 
 OFFLOADED_IS_SLOW = (
     "CPU_OFFLOAD keeps the model in host memory, which is too slow for live calls. "
@@ -63,7 +68,8 @@ class Source:
     ``needed_voices`` must be among them. ``cpu_offload`` keeps the temporal transformer in host memory;
     ``quantize`` its weights and the depth transformer's as int8; ``kv_int8`` the keys and values of calls.
     These two and ``slots`` may be None for auto, see ``plan``. ``pin_persona``: a call longer than the window
-    keeps its voice and role. ``zero_gpu``: see ``zero_gpu.ZeroGpuModel``."""
+    keeps its voice and role. ``zero_gpu``: see ``zero_gpu.ZeroGpuModel``. ``captions``: callers' words are
+    recognised in the same ticks, by the model of ``captions_repo``; None: where the GPU has room."""
 
     repo: str
     revision: str | None = None
@@ -79,6 +85,9 @@ class Source:
     quantize: bool | None = False
     kv_int8: bool | None = False
     pin_persona: bool = True
+    captions: bool | None = False
+    captions_repo: str = STT_REPO
+    captions_revision: str | None = None
 
 
 def choose_device(name: str) -> torch.device:
@@ -110,6 +119,7 @@ def load_personaplex(source: Source, report: Report) -> PersonaPlexModel:
         CheckpointUnusable: with what is wrong and what to do next.
         InvalidInput: a needed voice is not there, or cannot be used.
     """
+    import_loudness_meter()
     device = choose_device(source.device)
     if device.type == "cuda" and not source.zero_gpu:
         torch.cuda.empty_cache()  # memory left by a failed attempt counts as used
@@ -132,48 +142,95 @@ def _load(source: Source, device: torch.device, report: Report) -> PersonaPlexMo
 
     # Asked before the download, since a model without room for it would be fetched for nothing.
     files = find_checkpoint(source.repo, source.revision, Hub(token=source.token), report, plan_for)
-    plan = plan_for(files.config)
+    captions = _find_captions(source, files.config, plan_for(files.config), device, dtype, report)
     source.voices.offer_files_only(_unpacked_presets(files))
     _check_voices(source, language_model_sizes(files.config).arguments["dim"])
-    warnings = int8_warnings(plan, device, dtype)
-    lm = load_language_model(files, device, dtype, report, cpu_offload, plan.quantize)
+    warnings = int8_warnings(captions.plan, device, dtype)
+    lm = load_language_model(files, device, dtype, report, cpu_offload, captions.plan.quantize)
+    mimi = load_codec(files, device)
+    recogniser = captions.load(files.mimi.name, mimi, device, dtype, report)
+    plan = captions.plan
     kind = ZeroGpuModel if source.zero_gpu else PersonaPlexModel
     model = kind(
         lm,
-        load_codec(files, device),
+        mimi,
         cast(Tokenizer, load_tokenizer(files)),
         source.voices,
         StepperOptions(plan.slots, plan.kv_int8, source.pin_persona),
         source.persona_cache_bytes,
         files.licence_note,
         _clips_only(source),
+        recogniser,
     )
+    del mimi  # the model has copies of what it needs of it
     report("Warming up the model.", 1.0)
     if isinstance(model, ZeroGpuModel):
         model.begin()
     else:
         warm_up(model)
     if device.type == "cuda" and not model.clips_only:
-        model.capacity_report = tune(model, CudaRecorder(device), plan.by_memory, source.slots, report)
+        model.capacity_report = _tuned(model, captions, CudaRecorder(device), source.slots, report)
     else:
         model.capacity_report = unmeasured_capacity(plan, source.slots)
     runs = "chosen when a GPU is lent", "PyTorch or Triton, whatever the lent GPU has"
     if not source.zero_gpu:
         runs = _graphs_of(model), _kernels_on(device)
-    model.runtime_report = runtime_report(plan, runs, _name(dtype), source.pin_persona, warnings)
+    warnings += captions.warnings
+    model.runtime_report = runtime_report(captions.plan, runs, _name(dtype), source.pin_persona, warnings)
     log_reports(model.runtime_report, model.capacity_report)
     return model
 
 
 def _plan(source: Source, config: Config, device: torch.device, dtype: torch.dtype) -> Plan:
-    wishes = Wishes(
-        source.quantize, source.kv_int8, source.slots, source.persona_cache_bytes, source.cpu_offload
-    )
+    gpu = read_gpu(device) if device.type == "cuda" and not source.zero_gpu else None
+    return make_plan(_wishes(source), model_bytes(config, dtype), gpu, _name(dtype))
+
+
+def _wishes(source: Source) -> Wishes:
     if source.zero_gpu:
         # That GPU has room for all weights, is not there yet, and answers one clip at a time.
-        wishes = Wishes(quantize=False, kv_int8=False, slots=1)
-    gpu = read_gpu(device) if device.type == "cuda" and not source.zero_gpu else None
-    return make_plan(wishes, model_bytes(config, dtype), gpu, _name(dtype))
+        return Wishes(quantize=False, kv_int8=False, slots=1)
+    return Wishes(
+        source.quantize, source.kv_int8, source.slots, source.persona_cache_bytes, source.cpu_offload
+    )
+
+
+def _find_captions(
+    source: Source, config: Config, plan: Plan, device: torch.device, dtype: torch.dtype, report: Report
+) -> Captions:
+    captions = Captions(source.captions, plan)
+    if source.captions is False:
+        return captions
+    if source.zero_gpu or (source.captions is None and _clips_only(source)):
+        captions.leave_out(f"{LEFT_OUT}: clips need none.")
+        return captions
+    if source.captions is None and device.type != "cuda":
+        captions.leave_out(f"{LEFT_OUT}: there is no GPU for it.")
+        return captions
+
+    def plan_with(sizes: SttSizes) -> Plan:
+        gpu = read_gpu(device) if device.type == "cuda" else None
+        reader, demanded = reader_bytes(sizes, dtype), source.captions is True
+        sums = model_bytes(config, dtype)
+        return plan_captions(plan, _wishes(source), sums, gpu, _name(dtype), reader, demanded)
+
+    hub = Hub(token=source.token)
+    captions.find(source.captions_repo, source.captions_revision, hub, plan_with, report)
+    return captions
+
+
+def _tuned(
+    model: PersonaPlexModel, captions: Captions, recorder: Recorder, as_set: int | None, report: Report
+) -> CapacityReport:
+    """See ``tune``. Captions that turn out to be too slow for the wanted calls are left out again."""
+    capacity = tune(model, recorder, captions.plan.by_memory, as_set, report)
+    if captions.are_too_slow(capacity, as_set):
+        captions.leave_out(TOO_SLOW)
+        model.forget_recogniser()
+        model.resize(captions.plan.slots)
+        torch.cuda.empty_cache()
+        capacity = tune(model, recorder, captions.plan.by_memory, as_set, report)
+    return capacity
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -1,7 +1,7 @@
 """What goes into a tick and comes out of it: one copy each way, always through the same memory.
 
 A row in holds a frame of sound, whether it is heard at all, and a text token to force; a row out holds a
-frame and the tokens that go with it."""
+frame, the tokens that go with it, and the token of what the caller said."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +18,8 @@ SOUND_BYTES = 4 * FRAME_SAMPLES
 FLAG_BYTES = 2 * 8
 TOKENS = 1 + CODEBOOKS
 TOKEN_BYTES = 40
-"""Nine int32 and four bytes, so that each row begins at a multiple of eight."""
+"""Ten int32: the answer's tokens, and the one of the caller's words. Each row begins at a multiple of
+eight."""
 
 NOT_FORCED = -1
 
@@ -26,10 +27,11 @@ NOT_FORCED = -1
 @dataclass(frozen=True, slots=True)
 class StepOutput:
     """The answer to one frame: ``tokens`` int32 ``[9]`` (text, then the assistant's 8 codebooks), and its
-    sound."""
+    sound. ``heard``: the text token of what the caller said, where somebody reads that, else 0."""
 
     tokens: npt.NDArray[np.int32]
     frame: Frame
+    heard: int = 0
 
 
 class TickInput:
@@ -80,11 +82,14 @@ class TickOutput:
         self._sound = _as_numpy(self._host[:, :SOUND_BYTES].view(torch.float32))
         self._tokens = _as_numpy(self._host[:, SOUND_BYTES:].view(torch.int32))
 
-    def write(self, sound: Tensor, tokens: Tensor) -> None:
-        """Within a tick: frames ``[n, 1920]`` and tokens ``[n, 9]``."""
+    def write(self, sound: Tensor, tokens: Tensor, heard: Tensor | None) -> None:
+        """Within a tick: frames ``[n, 1920]``, tokens ``[n, 9]`` and those of the callers' words ``[n]``."""
         rows = len(sound)
         self._device[:rows, :SOUND_BYTES].view(torch.float32).copy_(sound)
-        self._device[:rows, SOUND_BYTES:].view(torch.int32)[:, :TOKENS].copy_(tokens)
+        numbers = self._device[:rows, SOUND_BYTES:].view(torch.int32)
+        numbers[:, :TOKENS].copy_(tokens)
+        if heard is not None:
+            numbers[:, TOKENS].copy_(heard)
 
     def fetch(self, rows: int) -> None:
         """The one copy from the device; waits for the tick."""
@@ -92,7 +97,8 @@ class TickOutput:
             self._host[:rows].copy_(self._device[:rows])
 
     def row(self, row: int) -> StepOutput:
-        return StepOutput(self._tokens[row, :TOKENS].copy(), self._sound[row].copy())
+        heard = int(self._tokens[row, TOKENS])
+        return StepOutput(self._tokens[row, :TOKENS].copy(), self._sound[row].copy(), heard)
 
 
 def _host_bytes(rows: int, size: int, device: torch.device) -> Tensor:

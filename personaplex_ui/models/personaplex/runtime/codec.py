@@ -12,15 +12,21 @@ from torch import Tensor
 
 from personaplex_ui.models.personaplex.runtime.mimi.loop import MimiLoop
 from personaplex_ui.models.personaplex.runtime.mimi.state import DECODER, ENCODER, StreamState
-from personaplex_ui.models.personaplex.runtime.prompt import SILENCE_CODES
+from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS, SILENCE_CODES
 
 
 class Codec:
     def __init__(self, mimi: MimiLoop, rows: int) -> None:
         self._mimi = mimi
+        mimi.packed.pack(rows)
         self.device = mimi.device
         self._live = mimi.new_state(rows)
         self._initial: StreamState | None = None
+
+    @property
+    def packed_bytes(self) -> int:
+        """What packed copies of Mimi's weights take."""
+        return self._mimi.packed.packed_bytes
 
     def start_row(self, row: int) -> None:
         """Put ``row`` in the state of a new call."""
@@ -36,7 +42,8 @@ class Codec:
         self._live.copy_row(target, self._live, source)
 
     def encode(self, sound: Tensor) -> Tensor:
-        """Frames ``[n, 1920]`` to codes int64 ``[n, 8]``."""
+        """Frames ``[n, 1920]`` to codes int64 ``[n, 8]``, or more where somebody besides PersonaPlex reads
+        them: see ``MimiLoop``."""
         return self._mimi.encode(sound, self._live)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -50,6 +57,10 @@ class Codec:
 
     def encode_recording(self, frames: Tensor) -> Iterator[Tensor]:
         """A recorded voice ``[k, 1920]`` as codes ``[8]``, frame by frame. The live rows are unaffected."""
+        return (codes[:CODEBOOKS] for codes in self.encode_alone(frames))
+
+    def encode_alone(self, frames: Tensor) -> Iterator[Tensor]:
+        """As ``encode_recording``, with all codes that ``encode`` gives."""
         alone = self._mimi.new_state(1)
         for frame in frames:
             codes = self._mimi.encode(frame[None], alone)[0]

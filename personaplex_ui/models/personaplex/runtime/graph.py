@@ -25,12 +25,14 @@ Replay = Callable[[], object]
 class TickShape:
     """What must be known before a tick to choose its kernels. ``filled``: no place of a ring at or beyond it
     is visible to anybody; ``riding``: the same for the prompt that is in the pass, 0 if there is none;
-    ``past_pins``: see ``Temporal.block``."""
+    ``past_pins``: see ``Temporal.block``; ``heard``: as ``filled``, of the rings of who reads the caller's
+    codes besides, 0 if nobody does."""
 
     rows: int
     filled: int
     riding: int = 0
     past_pins: bool = False
+    heard: int = 0
 
 
 class Recorder(Protocol):

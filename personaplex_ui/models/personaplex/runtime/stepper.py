@@ -19,6 +19,10 @@ from torch import Tensor
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.speech_model import MAX_AUDIO_TOP_K, MAX_TEXT_TOP_K, Sampling
+from personaplex_ui.models.personaplex.captions.reader import CodesReader
+from personaplex_ui.models.personaplex.captions.recogniser import SttModel
+from personaplex_ui.models.personaplex.kernels.packed_linear import PackedWeights
+from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.runtime.buffers import StepOutput, TickInput, TickOutput
 from personaplex_ui.models.personaplex.runtime.codec import Codec
 from personaplex_ui.models.personaplex.runtime.depth import Depth
@@ -47,12 +51,21 @@ class StepperOptions:
 
 
 class Stepper:
-    def __init__(self, lm: LMModel, mimi: MimiLoop, options: StepperOptions) -> None:
+    """``recogniser``: tells in the same ticks, from the same codes, what the callers say; ``mimi`` must hear
+    with as many codebooks as it reads."""
+
+    def __init__(
+        self, lm: LMModel, mimi: MimiLoop, options: StepperOptions, recogniser: SttModel | None = None
+    ) -> None:
         slots = options.slots
         self.options = options
-        self.temporal = Temporal(lm)
+        # Layers in host memory take turns in the same weights, of which a copy would be out of date.
+        on_host = isinstance(lm.transformer.layers, HostLayers)
+        self._packed = PackedWeights() if on_host else PackedWeights.of(lm)
+        self._packed.pack(slots)
+        self.temporal = Temporal(lm, self._packed)
         self.codec = Codec(mimi, slots)
-        self._depth = Depth(lm, slots)
+        self._depth = Depth(lm, slots, self._packed)
         self._device = device = self.temporal.device
         # The last row is for a prompt that is prepared in the ticks of others.
         self._cache = self.temporal.new_cache(slots + 1, int8=options.int8_cache)
@@ -73,7 +86,13 @@ class Stepper:
         self._lengths: list[int] = []
         self._generators: list[torch.Generator] = []
         self.prefill = Prefill(self.temporal, self._cache, slots)
+        self.reader = CodesReader(recogniser, self.codec, slots) if recogniser is not None else None
         self.graphs = TickGraphs(self._tick, self._small_state)
+
+    @property
+    def packed_bytes(self) -> int:
+        """What copies of weights for batches on a CPU take, see ``PackedWeights``."""
+        return self._packed.packed_bytes + self.codec.packed_bytes
 
     @property
     def rows(self) -> int:
@@ -104,6 +123,8 @@ class Stepper:
         )
         self._read[row] = torch.cat([text, first[0], self._silence[1:], self._sine])
         self.codec.start_row(row)
+        if self.reader is not None:
+            self.reader.start_row(row)
         # Last, so that a caller who could not join leaves nothing behind.
         self._slots.append(slot)
         self._lengths.append(prefill.positions)
@@ -114,6 +135,8 @@ class Stepper:
         row, last = self._slots.index(slot), len(self._slots) - 1
         if row != last:
             self.codec.copy_row(last, row)
+            if self.reader is not None:
+                self.reader.copy_row(last, row)
             self._cache.copy_row(row, self._cache, last, min(self._lengths[last], self._cache.window))
             for values in (self._positions, self._pinned, self._read):
                 values[row] = values[last]
@@ -148,6 +171,8 @@ class Stepper:
             self.prefill.passed()
         for row in active:
             self._lengths[row] += 1
+        if self.reader is not None:
+            self.reader.passed(active)
         return {self._slots[row]: self._output.row(row) for row in active}
 
     def _shape(self, riding: bool) -> TickShape:
@@ -161,6 +186,7 @@ class Stepper:
             filled=min(window, _rounded_up(longest + 1)),
             riding=min(window, _rounded_up(self.prefill.filled)) if riding else 0,
             past_pins=self.options.pin_persona and longest >= window,
+            heard=self.reader.filled(len(self._slots)) if self.reader is not None else 0,
         )
 
     # Before anybody is on -----------------------------------------------------------------------------
@@ -174,9 +200,15 @@ class Stepper:
         """Capture ticks of all ``row_counts``, with a prompt and without. See ``TickGraphs.capture``."""
         window, pins = self._cache.window, self.options.pin_persona
         shapes = [
-            TickShape(rows, window, riding, pins) for rows in self.row_counts() for riding in (0, window)
+            TickShape(rows, window, riding, pins, self._heard_window)
+            for rows in self.row_counts()
+            for riding in (0, window)
         ]
         self.graphs.capture(recorder, shapes, report)
+
+    @property
+    def _heard_window(self) -> int:
+        return self.reader.window if self.reader is not None else 0
 
     @torch.no_grad()  # pyright: ignore[reportUntypedFunctionDecorator]
     def measure(self, rows: int, ticks: int, riding: bool = False, filled: int | None = None) -> list[float]:
@@ -186,11 +218,13 @@ class Stepper:
         window = self._cache.window
         seen = min(filled or window, window)
         shape = self.graphs.smallest(rows, riding) or TickShape(
-            rows, seen, window if riding else 0, self.options.pin_persona
+            rows, seen, window if riding else 0, self.options.pin_persona, self._heard_window
         )
         taken: list[float] = []
         with left_as_they_were(self._small_state):
             self._positions.fill_(seen - 1)
+            if self.reader is not None:
+                self.reader.fill()
             for _ in range(ticks):
                 started = perf_counter()
                 self._input.send(shape.rows)
@@ -206,7 +240,8 @@ class Stepper:
         word with the host."""
         n = shape.rows
         active = self._input.active(n)
-        caller = self.codec.encode(self._input.sound(n))
+        heard = self.codec.encode(self._input.sound(n))
+        caller = heard[:, :CODEBOOKS]
         read = torch.cat(
             [self._read[:n, : 1 + CODEBOOKS], caller[:, :1], self._read[:n, 2 + CODEBOOKS :]], dim=1
         )
@@ -216,7 +251,8 @@ class Stepper:
         text = torch.where(forced >= 0, forced, text)
         codes = self._depth.forward(text, hidden, self._audio_noise[:n], self._audio_sampling.rows(0, n))
         spoken = torch.cat([read[:, 1:2], codes[:, 1:]], dim=1)
-        self._output.write(self.codec.decode(spoken), torch.cat([read[:, :1], spoken], dim=1))
+        words = self.reader.read(heard, active, shape.heard) if self.reader is not None else None
+        self._output.write(self.codec.decode(spoken), torch.cat([read[:, :1], spoken], dim=1), words)
         self.codec.keep(active)
         # The caller's first codebook of the next position is not heard yet; what stands there is not read.
         following = torch.cat([text[:, None], codes, caller], dim=1)
@@ -241,6 +277,8 @@ class Stepper:
         # What a tick writes to the cache is not seen before it is written again.
         yield from (self._positions, self._read)
         yield from self.codec.state_tensors()
+        if self.reader is not None:
+            yield from self.reader.state_tensors()
 
     def _set_sampling(self, row: int, sampling: Sampling) -> None:
         for batch, temperature, top_k in (

@@ -15,6 +15,7 @@ from torch import Tensor
 from personaplex_ui.models.personaplex.kernels.embedding import embed_sum
 from personaplex_ui.models.personaplex.kernels.gating import silu_mul
 from personaplex_ui.models.personaplex.kernels.norm import add_rms_norm, rms_norm
+from personaplex_ui.models.personaplex.kernels.packed_linear import PackedWeights
 from personaplex_ui.models.personaplex.kernels.ring import (
     RingLayer,
     RingPositions,
@@ -24,7 +25,6 @@ from personaplex_ui.models.personaplex.kernels.ring import (
     rope_and_store,
     turns,
 )
-from personaplex_ui.models.personaplex.kernels.row_linear import row_linear
 from personaplex_ui.models.personaplex.loading.offload import HostLayers
 from personaplex_ui.models.personaplex.runtime.prompt import CODEBOOKS
 from personaplex_ui.models.personaplex.runtime.ring_cache import CacheShape, RingCache, new_ring_cache
@@ -51,8 +51,11 @@ class Block:
 
 
 class Temporal:
-    def __init__(self, lm: LMModel) -> None:
+    """``packed``: copies of weights of ``lm``, for small batches on a CPU."""
+
+    def __init__(self, lm: LMModel, packed: PackedWeights | None = None) -> None:
         self._lm: Any = lm
+        self._packed = packed or PackedWeights()
         layers: Any = lm.transformer.layers
         # Layers in host memory are copied to the device one by one, again on every pass.
         self._layers: Any = layers if isinstance(layers, HostLayers) else list(layers)
@@ -82,9 +85,11 @@ class Temporal:
         return text + total
 
     def embed_known(self, tokens: Tensor) -> Tensor:
-        """As ``embed`` for tokens that all exist: moshi's layers look for -1, which means none."""
+        """As ``embed``, of any number of codebooks, for tokens that all exist: moshi's layers look for -1,
+        which means none."""
         # The text comes first among the tokens, and last in the sum.
-        tables = [module.weight for module in (*self._lm.emb[: 2 * CODEBOOKS], self._lm.text_emb)]
+        codebooks = tokens.shape[1] - 1
+        tables = [module.weight for module in (*self._lm.emb[:codebooks], self._lm.text_emb)]
         return embed_sum(tokens.roll(-1, dims=1), tables)
 
     def block(
@@ -112,11 +117,13 @@ class Temporal:
         """The hidden states (normed) ``[m, dim]`` of ``inputs`` ``[m, dim]``, the blocks' positions one after
         the other, row by row. Stores their keys and values."""
         x, added = inputs, None
+        through = self._packed.layer
         for number, layer in enumerate(self._layers):
+            attention, gating = layer.self_attn, layer.gating
             x, normed = normalize(x, added, layer.norm1)
-            seen = self._attend(layer.self_attn.in_projs[0](normed), blocks, number)
-            x, normed = normalize(x, layer.self_attn.out_projs[0](seen), layer.norm2)
-            added = layer.gating.linear_out(silu_mul(layer.gating.linear_in(normed)))
+            seen = self._attend(through(attention.in_projs[0], normed), blocks, number)
+            x, normed = normalize(x, through(attention.out_projs[0], seen), layer.norm2)
+            added = through(gating.linear_out, silu_mul(through(gating.linear_in, normed)))
         return normalize(x, added, self._lm.out_norm)[1]
 
     def _attend(self, projected: Tensor, blocks: Sequence[Block], layer: int) -> Tensor:
@@ -135,7 +142,7 @@ class Temporal:
 
     def text_logits(self, hidden: Tensor) -> Tensor:
         """``[n, dim]`` -> ``[n, text_card]``."""
-        return row_linear(hidden, self._lm.text_linear.weight)
+        return self._packed.row_linear(hidden, self._lm.text_linear.weight)
 
 
 def window_of(lm: LMModel) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from personaplex_ui.audio.frames import Samples
+from personaplex_ui.calls.captions import OwnWords, TellWords
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
@@ -18,9 +19,9 @@ from personaplex_ui.calls.store import CallStore
 from personaplex_ui.channels.clips import answer as clip
 from personaplex_ui.channels.clips.answer import ClipAnswer, converse
 from personaplex_ui.engine.engine import Engine
-from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.speech_model import Heard, Persona, Sampling, SpeechModel
 from personaplex_ui.errors import EngineFailure, EngineUnavailable, PersonaplexError
-from tests.support.fake_model import FakeModel
+from tests.support.fake_model import FakeModel, HearingModel
 from tests.support.running import running_call_manager, running_engine, until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
@@ -237,3 +238,41 @@ async def test_an_offline_model_is_not_waited_for_at_the_end(
     with pytest.raises(EngineUnavailable, match="shutting down"):
         await running
     offline.going.set()
+
+
+# The caller's words ----------------------------------------------------------------------------------
+
+
+async def test_an_answer_has_the_words_of_both_in_the_order_of_time(tmp_path: Path):
+    model = HearingModel(None, Heard(" Hello", 2, 1), Heard(" there.", 2, 1))
+    async with (
+        running_engine(model, max_calls=1, max_waiting=2) as engine,
+        running_call_manager(engine, tmp_path / "recordings") as call_manager,
+    ):
+        answer = await ask(call_manager, frames=30)
+    assert [(said.speaker, said.text) for said in answer.utterances] == [
+        ("assistant", ("word " * 30).strip()),
+        ("caller", "Hello there."),
+    ]
+    assert answer.utterances[1].start_sec == 0.0
+
+
+class FoundBesides(OwnWords):
+    """``asked``: the lengths of clips, and the longest times for which their words were looked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    async def find_in_clip(
+        self, model: SpeechModel, samples: Samples, role: str, tell: TellWords, within_sec: float
+    ) -> None:
+        self.asked.append((len(samples), within_sec))
+        tell(f" {role}", 0.1, 0.2)
+
+
+async def test_words_are_looked_for_when_the_slot_is_free_again(call_manager: CallManager):
+    call_manager.captions = captions = FoundBesides()
+    plain = await ask(call_manager, frames=25)
+    assert [said.text for said in plain.utterances if said.speaker == "caller"] == ["Be kind."]
+    assert captions.asked == [(25 * 1_920, 11.0)]
+    assert np.array_equal(plain.samples, sound(25 * 1_920))

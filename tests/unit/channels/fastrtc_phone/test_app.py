@@ -16,15 +16,10 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.fastrtc_phone.app import build_lent_number_app
+from personaplex_ui.channels.fastrtc_phone.lent_calls import FAREWELL, GREETING
 from personaplex_ui.channels.fastrtc_phone.loopback_server import listening, serving
 from personaplex_ui.channels.twilio.personas import PhonePersona
-from personaplex_ui.channels.twilio.spoken_sentences import (
-    BUSY,
-    CANNOT_BE_USED,
-    LENT_FAREWELL,
-    LENT_GREETING,
-    NOT_READY,
-)
+from personaplex_ui.channels.twilio.spoken_sentences import BUSY, CANNOT_BE_USED, NOT_READY
 from personaplex_ui.channels.twilio.twiml import join_parameters
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.errors import EngineUnavailable
@@ -106,7 +101,7 @@ async def test_a_call_comes_in_and_hears_what_the_assistant_says(
     call_manager: CallManager, host: str
 ) -> None:
     answered = await ring(host)
-    assert (answered.said, answered.farewell) == (LENT_GREETING, LENT_FAREWELL)
+    assert (answered.said, answered.farewell) == (GREETING, FAREWELL)
     assert answered.stream_url == f"wss://{host}/telephone/handler"
     assert answered.parameters["voice_prompt"] == "NATF2"
     assert answered.parameters["text_prompt"] == "Be kind."
@@ -135,7 +130,7 @@ async def test_the_persona_arrives_whole(call_manager: CallManager, tmp_path: Pa
     persona = PhonePersona("NATF2", role, "Hello & welcome.")
     async with lent_number_app(call_manager, tmp_path, persona) as host:
         answered = await ring(host)
-        assert (answered.said, answered.farewell) == ("Hello & welcome.", LENT_FAREWELL)
+        assert (answered.said, answered.farewell) == ("Hello & welcome.", FAREWELL)
         arrived = join_parameters(answered.parameters)["text_prompt"]
         assert arrived.split() == role.split()
         async with picked_up(answered) as telephone:

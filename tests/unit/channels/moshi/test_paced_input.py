@@ -91,6 +91,21 @@ def test_a_stall_costs_its_sound_once_and_no_lag_for_good(piece_sec: float, stal
     assert heard.lost * FRAME_SEC <= stall_sec + piece_sec + 1.0
 
 
+@pytest.mark.parametrize("burst_sec", [0.8, 1.2, 3.0])
+def test_what_was_recorded_while_waiting_costs_no_word_of_what_is_said_half_a_second_later(
+    burst_sec: float,
+) -> None:
+    """A client that kept it sends all of it when the call begins, in short pieces at once."""
+    live = [(at, sec) for at, sec in steady(0.04, start=burst_sec) if at <= burst_sec + 10.0]
+    arrivals = [(burst_sec, 0.04)] * round(burst_sec / 0.04) + live
+    heard = run(arrivals)
+    said_at = [start for _, start in heard.frames]
+    spoken = [start for start in said_at if start >= burst_sec + 0.55]
+    assert np.diff(spoken) == pytest.approx(FRAME_SEC)
+    assert spoken[0] <= burst_sec + 0.55 + FRAME_SEC
+    assert max(heard.lag_sec(burst_sec + 0.55)) <= 2.5 * FRAME_SEC
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.001, 6.0)), min_size=1, max_size=40))
 def test_whatever_comes_it_holds_a_bounded_time_in_order(pieces: list[tuple[float, float]]) -> None:

@@ -1,15 +1,15 @@
-"""The messages of the Moshi websocket: what is read of any bytes, what is written, and the query."""
+"""The messages of the Moshi websocket: what is read of any bytes, and what is written."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from personaplex_ui.calls.settings import MAX_SPOKEN_CHARACTERS
 from personaplex_ui.channels.moshi.protocol import (
     MAX_AUDIO_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES,
     MAX_SPEAK_BYTES,
-    MAX_SPEAK_CHARACTERS,
     Audio,
     Control,
     Error,
@@ -19,14 +19,10 @@ from personaplex_ui.channels.moshi.protocol import (
     Ping,
     Speak,
     Text,
-    asks_for_state,
     build,
     parse,
-    parse_query,
 )
 from personaplex_ui.errors import ProtocolError
-
-# Messages ----------------------------------------------------------------------------------------------
 
 EVERY_KIND: list[tuple[bytes, Event]] = [
     (b"\x00", Handshake()),
@@ -109,7 +105,7 @@ def test_a_message_of_ten_megabytes_is_refused_whatever_it_is(kind: int):
 def test_the_longest_messages_are_read():
     assert parse(b"\x01" + b"a" * MAX_AUDIO_BYTES) == Audio(b"a" * MAX_AUDIO_BYTES)
     assert parse(b"\x02" + b"a" * (MAX_MESSAGE_BYTES - 1)) == Text("a" * (MAX_MESSAGE_BYTES - 1))
-    longest = "é" * MAX_SPEAK_CHARACTERS
+    longest = "é" * MAX_SPOKEN_CHARACTERS
     assert parse(build(Speak(longest))) == Speak(longest)
     with pytest.raises(ProtocolError, match="2,001 characters"):
         parse(build(Speak(longest + "é")))
@@ -156,48 +152,3 @@ def test_what_is_written_is_read_again(event: Event):
 
 def test_half_a_character_does_not_stop_a_message():
     assert build(Text("a\ud800b")) == b"\x02a?b"
-
-
-# The query ---------------------------------------------------------------------------------------------
-
-
-def test_an_empty_query_leaves_all_to_the_server():
-    assert parse_query({}) == {}
-
-
-@pytest.mark.parametrize(("query", "asks"), [({}, False), ({"state": "0"}, False), ({"state": "1"}, True)])
-def test_state_is_told_to_those_who_ask(query: dict[str, str], asks: bool):
-    assert asks_for_state(query) == asks
-
-
-def test_the_official_clients_query_is_understood():
-    query = {
-        "worker_auth_id": "7",
-        "text_temperature": "0.7",
-        "text_topk": "25",
-        "audio_temperature": "0.8",
-        "audio_topk": "250",
-        "pad_mult": "0",
-        "text_seed": "123456",
-        "audio_seed": "654321",
-        "repetition_penalty_context": "64",
-        "repetition_penalty": "1",
-        "text_prompt": "You are a teacher.",
-        "voice_prompt": "NATF0.pt",
-    }
-    assert parse_query(query) == {
-        "voice": "NATF0.pt",
-        "text_prompt": "You are a teacher.",
-        "text_temperature": "0.7",
-        "text_top_k": "25",
-        "audio_temperature": "0.8",
-        "audio_top_k": "250",
-        "seed": "123456",
-    }
-
-
-def test_an_empty_role_is_no_role_but_other_empty_values_were_not_given():
-    assert parse_query({"text_prompt": "", "voice_prompt": " ", "seed": "", "audio_topk": ""}) == {
-        "text_prompt": ""
-    }
-    assert parse_query({"seed": "-1"}) == {"seed": "-1"}

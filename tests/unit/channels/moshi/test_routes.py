@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.moshi.routes import PATHS, build_moshi_router
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.voices.catalogue import Voice
@@ -115,6 +116,58 @@ async def test_an_address_has_as_many_calls_as_it_may(app: FastAPI):
         assert "as many" in second.errors[0]
         assert second.close_code == 1013
         assert not first.closed
+
+
+KEY = "k" * 43
+COOKIE = {"Cookie": f"personaplex_visitor={KEY}"}
+FACTS = {"facts": "1", "record": "1"}
+
+
+async def owned_call(
+    app: FastAPI, call_manager: CallManager, query: dict[str, str], headers: dict[str, str]
+) -> tuple[bool, Transport, bool]:
+    """Whether such a call is recorded, what it counts as, and whether it is the visitor's after its end."""
+    async with serving(app) as url:
+        headers = {name: value.replace("OURS", url) for name, value in headers.items()}
+        async with chat(url, query, tells_state=False, headers=headers) as client:
+            await client.until(lambda: client.ready)
+            (call,) = call_manager.calls.values()
+        await call_manager.ended(call)
+    kept = call_manager.store.calls_of(KEY)
+    return call.settings.record, call.transport, [each.call_id for each in kept] == [call.call_id]
+
+
+async def test_our_own_page_calls_for_its_visitor(app: FastAPI, call_manager: CallManager):
+    owned = await owned_call(app, call_manager, FACTS, {"Origin": "OURS", **COOKIE})
+    assert owned == (True, Transport.BROWSER_WEBSOCKET, True)
+
+
+async def test_a_visitor_may_choose_not_to_be_recorded(app: FastAPI, call_manager: CallManager):
+    owned = await owned_call(app, call_manager, {"facts": "1"}, {"Origin": "OURS", **COOKIE})
+    assert owned == (False, Transport.BROWSER_WEBSOCKET, True)
+    assert not call_manager.store.calls_of(KEY)[0].recorded
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        (FACTS, COOKIE),  # a program
+        (FACTS, {"Origin": "https://elsewhere.example", **COOKIE}),  # allowed or not
+        (FACTS, {"Origin": "null", **COOKIE}),
+        ({"record": "1"}, {"Origin": "OURS", **COOKIE}),  # the official client, which we serve
+    ],
+)
+async def test_nobody_else_calls_for_a_visitor(
+    app: FastAPI, call_manager: CallManager, query: dict[str, str], headers: dict[str, str]
+):
+    assert await owned_call(app, call_manager, query, headers) == (False, Transport.MOSHI, False)
+
+
+async def test_without_its_cookie_the_page_has_a_call_but_no_recording(
+    app: FastAPI, call_manager: CallManager
+):
+    owned = await owned_call(app, call_manager, FACTS, {"Origin": "OURS"})
+    assert owned == (False, Transport.BROWSER_WEBSOCKET, False)
 
 
 @pytest.mark.parametrize("path", PATHS)

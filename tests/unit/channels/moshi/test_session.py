@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,7 +16,9 @@ from personaplex_ui.channels import token_bucket as intake
 from personaplex_ui.channels.moshi import session as moshi_ws
 from personaplex_ui.channels.moshi import websocket as moshi_wire
 from personaplex_ui.channels.moshi.paced_input import MOST_SEC
-from personaplex_ui.channels.moshi.session import MOST_FAULTS, serve_chat
+from personaplex_ui.channels.moshi.query import Extensions
+from personaplex_ui.channels.moshi.receiving import MOST_FAULTS
+from personaplex_ui.channels.moshi.session import serve_chat
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from tests.support.asgi_peer import AsgiPeer
@@ -118,6 +121,41 @@ async def test_the_progress_of_preparing_is_told(url: str, model: FakeModel, cal
         assert client.states[-1]["state"] == "preparing"
         assert 0.0 <= client.states[-1]["progress"] <= 1.0
     await until(lambda: not call_manager.calls)
+
+
+# PCM -------------------------------------------------------------------------------------------------
+
+PCM = {"audio": "pcm16"}
+
+
+async def test_a_client_without_opus_talks_and_hears_in_pcm(url: str, call_manager: CallManager):
+    async with chat(url, PCM) as client:
+        await client.until(lambda: client.ready)
+        assert await goes_on(client)
+        assert {len(sound) for sound in client.sound} == {1_920}
+        assert client.errors == []
+
+
+async def test_half_a_sample_is_told_and_the_call_goes_on(url: str):
+    async with chat(url, PCM) as client:
+        await client.until(lambda: client.ready)
+        await client.send(b"\x01\x00\x00\x00")
+        await client.until(lambda: bool(client.errors))
+        assert "whole samples" in client.errors[0]
+        assert await goes_on(client)
+
+
+async def test_pcm_ten_times_faster_than_real_time_is_closed_with_words(url: str):
+    async with chat(url) as other, chat(url, PCM, microphone=False) as client:
+        await client.until(lambda: client.ready)
+        piece = client.audio(tone(0.08))
+        for _ in range(1_500):
+            await client.send(piece)
+            await asyncio.sleep(0)
+        await client.until(lambda: client.closed)
+        assert "more was sent" in client.close_reason
+        assert client.close_code == 1008
+        assert await goes_on(other)
 
 
 # Hanging up ------------------------------------------------------------------------------------------
@@ -333,14 +371,14 @@ async def test_a_client_that_reads_nothing_is_given_up(
     call_manager.on_end.append(ended.append)
     deaf = AsgiPeer(reads=reads)
     async with asyncio.timeout(5.0):
-        await serve_chat(deaf.websocket, call_manager, read_settings, "", tells_state=True)
+        await serve_chat(deaf.websocket, call_manager, read_settings, extensions=Extensions(tells_state=True))
         await until(lambda: bool(ended))
     assert ended[0].end is End.LOST
     assert len(deaf.sent) == reads
 
 
 async def test_a_cancelled_connection_hangs_up(call_manager: CallManager):
-    serving = asyncio.create_task(serve_chat(AsgiPeer().websocket, call_manager, read_settings, ""))
+    serving = asyncio.create_task(serve_chat(AsgiPeer().websocket, call_manager, read_settings))
     await until(lambda: bool(call_manager.calls) and only_call(call_manager).phase is Phase.LIVE)
     call = only_call(call_manager)
     serving.cancel()
@@ -364,3 +402,49 @@ async def test_a_fault_of_ours_ends_the_call_with_words(
     assert "failed on our side" in client.errors[0]
     assert client.close_code == 1011
     assert "a secret of ours" in caplog.text
+
+
+# The caller's words ----------------------------------------------------------------------------------
+
+
+async def test_a_client_that_asks_is_told_what_the_caller_said(url: str, call_manager: CallManager):
+    async with chat(url, {"captions": "1"}, tells_state=False) as client:
+        await client.until(lambda: client.ready)
+        call = only_call(call_manager)
+        call.hear_words(" Hello <b>\n", 0.0, 0.5)
+        await client.until(lambda: bool(client.states))
+        call.hear_words(" there.", 0.6, 1.0)
+        await client.until(lambda: len(client.states) == 2)
+        call.conversation.typed("No words of the caller.", 1.0)
+        call.hang_up("Enough.")
+        call.hear_words(" Bye.", 1.1, 1.3)
+        await client.until(lambda: client.closed)
+    n = client.states[0]["caller"]["n"]
+    assert [state["caller"] for state in client.states] == [
+        {"n": n, "start_sec": 0.0, "end_sec": 0.5, "text": "Hello <b>"},
+        {"n": n, "start_sec": 0.0, "end_sec": 1.0, "text": "Hello <b> there."},
+        {"n": n, "start_sec": 0.0, "end_sec": 1.3, "text": "Hello <b> there. Bye."},
+    ]
+
+
+@pytest.mark.parametrize("asked", [{}, {"captions": "0"}, {"captions": "yes"}])
+async def test_a_client_that_does_not_ask_is_told_nothing_of_it(
+    asked: dict[str, str], url: str, call_manager: CallManager
+):
+    async with chat(url, asked, tells_state=False) as client:
+        await client.until(lambda: client.ready)
+        only_call(call_manager).hear_words(" Hello.", 0.0, 0.5)
+        assert await goes_on(client)
+        only_call(call_manager).hang_up("Enough.")
+        await client.until(lambda: client.closed)
+    assert set(client.kinds) == {0x00, 0x01, 0x02, 0x05}
+
+
+async def test_a_client_that_is_told_facts_gets_the_words_there_and_only_there(
+    url: str, call_manager: CallManager
+):
+    async with chat(url, {"captions": "1", "facts": "1"}, tells_state=False) as client:
+        await client.until(lambda: client.ready)
+        only_call(call_manager).hear_words(" Hello.", 0.0, 0.5)
+        await client.until(lambda: '"text": "Hello."' in json.dumps(client.states))
+    assert not any("caller" in state for state in client.states)

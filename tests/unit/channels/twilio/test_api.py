@@ -13,7 +13,7 @@ from twilio.rest import Client
 from personaplex_ui.audio.frames import FRAME_SAMPLES
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.channels.twilio.account import PhoneAccount
-from personaplex_ui.channels.twilio.protocol import Start
+from personaplex_ui.channels.twilio.media_stream.protocol import Start
 from personaplex_ui.channels.twilio.twiml import join_parameters
 from tests.support.phone_app import (
     BEARER,
@@ -52,7 +52,7 @@ async def refused(app: PhoneApp, status: int, path: str = OUTBOUND, **request: A
 
 
 async def live(app: PhoneApp, start: Start) -> LiveCall:
-    grant = app.phone.admit(start)
+    grant = app.phone.streams.admit(start)
     call = app.call_manager.open(grant.settings, grant.owner, transport=grant.transport)
     grant.on_call(call)
     await call.live.wait()
@@ -230,14 +230,14 @@ async def test_a_kind_of_body_is_known_however_it_is_written(app: PhoneApp) -> N
 
 async def test_a_limit_of_calls_a_day(tmp_path: Path, client: Client, rest: TwilioRest) -> None:
     async with phone_app(tmp_path, client=client, daily_limit=1) as app:
-        assert app.phone.left_today == 1
+        assert app.phone.outbound.left_today == 1
         rest.refuse = (400, 21211)
         await refused(app, 503)
-        assert app.phone.left_today == 1
+        assert app.phone.outbound.left_today == 1
         rest.refuse = (503, 20500)  # it may have called all the same
         await refused(app, 503)
         rest.refuse = None
-        assert app.phone.left_today == 0
+        assert app.phone.outbound.left_today == 0
         assert "OUTBOUND_DAILY_LIMIT" in await refused(app, 429)
         app.clock.now += 86_400
         await dial(app)
@@ -256,7 +256,7 @@ async def test_what_is_missing_is_named(tmp_path: Path, client: Client) -> None:
     async with phone_app(tmp_path, account=PhoneAccount(auth_token=AUTH_TOKEN)) as app:
         assert "TWILIO_ACCOUNT_SID, TWILIO_PHONE_NUMBER" in await refused(app, 503)
         assert (await app.inbound()).stream_url
-        assert app.phone.left_today == 0
+        assert app.phone.outbound.left_today == 0
     async with phone_app(tmp_path, client=client, server_url=None) as app:
         assert "SERVER_URL" in await refused(app, 503)
 

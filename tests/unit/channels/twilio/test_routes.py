@@ -14,8 +14,8 @@ from personaplex_ui.channels.twilio import spoken_sentences
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.channels.twilio.call_log import PhoneCall
 from personaplex_ui.channels.twilio.call_tokens import TokenRefused
-from personaplex_ui.channels.twilio.protocol import Start
-from personaplex_ui.channels.twilio.service import owner_of
+from personaplex_ui.channels.twilio.media_stream.protocol import Start
+from personaplex_ui.channels.twilio.stream_grants import owner_of
 from personaplex_ui.channels.twilio.twiml import join_parameters
 from personaplex_ui.errors import NoFreeSlot, PersonaplexError
 from tests.support.phone_app import (
@@ -43,7 +43,7 @@ async def app(tmp_path: Path) -> AsyncIterator[PhoneApp]:
 
 async def live_call(app: PhoneApp, call_sid: str = CALL_SID) -> LiveCall:
     """What the stream does once it is admitted."""
-    grant = app.phone.admit((await app.inbound(call_sid)).start(call_sid))
+    grant = app.phone.streams.admit((await app.inbound(call_sid)).start(call_sid))
     call = app.call_manager.open(grant.settings, grant.owner, transport=grant.transport)
     grant.on_call(call)
     await call.live.wait()
@@ -168,7 +168,7 @@ async def test_who_is_recorded_is_told_first(
     async with phone_app(tmp_path, record=record, announcement=announcement) as app:
         answered = await app.inbound()
         assert answered.said == said
-        assert app.phone.admit(answered.start()).settings.record is record
+        assert app.phone.streams.admit(answered.start()).settings.record is record
 
 
 async def test_when_all_lines_are_taken_it_says_so(app: PhoneApp) -> None:
@@ -218,7 +218,7 @@ async def test_a_stream_has_what_the_webhook_gave_it(tmp_path: Path) -> None:
     async with phone_app(tmp_path, personas=personas) as app:
         answered = await app.inbound()
         assert all(len(name + value) < 500 for name, value in answered.parameters.items())
-        grant = app.phone.admit(answered.start())
+        grant = app.phone.streams.admit(answered.start())
         assert (grant.settings.persona.voice, grant.settings.persona.text_prompt) == ("NATM1", role)
         assert (grant.owner, grant.transport) == (owner_of(CALL_SID), Transport.TWILIO)
 
@@ -237,19 +237,19 @@ async def test_a_stream_has_what_the_webhook_gave_it(tmp_path: Path) -> None:
 async def test_a_stream_that_changes_them_is_refused(app: PhoneApp, changed: dict[str, str]) -> None:
     answered, late = await app.inbound(), await app.inbound()
     with pytest.raises(TokenRefused):
-        app.phone.admit(answered.start(**changed))
-    app.phone.admit(answered.start())
+        app.phone.streams.admit(answered.start(**changed))
+    app.phone.streams.admit(answered.start())
     with pytest.raises(TokenRefused, match="already used"):
-        app.phone.admit(answered.start())
+        app.phone.streams.admit(answered.start())
     app.clock.now += 61.0
     with pytest.raises(TokenRefused, match="over a minute"):
-        app.phone.admit(late.start())
+        app.phone.streams.admit(late.start())
 
 
 async def test_white_space_may_be_changed_on_the_way(tmp_path: Path) -> None:
     personas = json.dumps({"*": {"text_prompt": "Be kind.\n\nBe brief."}})
     async with phone_app(tmp_path, personas=personas) as app:
-        grant = app.phone.admit((await app.inbound()).start(text_prompt="Be kind.  Be brief. "))
+        grant = app.phone.streams.admit((await app.inbound()).start(text_prompt="Be kind.  Be brief. "))
         assert grant.settings.persona.text_prompt == "Be kind.  Be brief."
 
 
@@ -281,14 +281,14 @@ async def test_whoever_came_too_late_for_the_line_hears_so(app: PhoneApp) -> Non
     late = await app.inbound("CA2")
     await live_call(app)
     with pytest.raises(NoFreeSlot):
-        app.phone.admit(late.start("CA2"))
+        app.phone.streams.admit(late.start("CA2"))
     assert await ended(app, "CA2") == spoken_sentences.BUSY
 
 
 async def test_a_stream_that_never_came_is_told(app: PhoneApp) -> None:
     await app.inbound()
     with pytest.raises(PersonaplexError):
-        app.phone.admit(Start("MZ1", CALL_SID, {"token": "forged"}))
+        app.phone.streams.admit(Start("MZ1", CALL_SID, {"token": "forged"}))
     assert await ended(app) == spoken_sentences.NOT_CONNECTED
     assert await ended(app, "CA of before the restart") == spoken_sentences.CUT_OFF
 

@@ -10,15 +10,18 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.random_weights import SIZES
+from benchmarks.ticks.blocks.operators import RECOGNISER
 from benchmarks.ticks.capturable import NotCapturable
 from benchmarks.ticks.device_lint import lint
 from benchmarks.ticks.held_tensors import held_tensors, replaced
 from benchmarks.ticks.pretended_device import DEVICE, pretended_device
-from benchmarks.ticks.pretended_tick import PARTS, PretendedTick
+from benchmarks.ticks.pretended_tick import CAPTIONS, PARTS, PretendedTick
 from benchmarks.ticks.tick_trace import TickTrace
+from personaplex_ui.models.personaplex.captions.sizes import stt_sizes
 from tests.support.parity import TINY
 
 MOST_OPERATORS = 1_600
+MOST_FOR_CAPTIONS = 250
 ROWS = 3
 
 
@@ -37,6 +40,15 @@ def test_the_tick_of_the_7b_can_be_a_cuda_graph(options: dict[str, Any]) -> None
     print(f"{found.trace.launches:,} operators a tick: {counts}")
     assert found.troubles(MOST_OPERATORS) == []
     assert all(counts.values()), "a part of the stepper is no longer called by the name that is counted"
+
+
+def test_the_tick_with_captions_can_be_a_cuda_graph() -> None:
+    """165 operators for the recogniser and 48 for the codebooks that only it reads."""
+    with pretended_device():
+        plain = lint(PretendedTick(SIZES["7b"], 4, int8=True)).trace
+        found = lint(PretendedTick(SIZES["7b"], 4, int8=True, captions=stt_sizes(RECOGNISER)))
+    assert found.troubles(plain.launches + MOST_FOR_CAPTIONS) == []
+    assert found.trace.operators[CAPTIONS].total() > 100
 
 
 def small_model(callers: int) -> PretendedTick:

@@ -61,10 +61,6 @@ def clip(tmp_path: Path) -> Path:
 
 async def test_a_live_call_is_refused_in_words_that_the_page_shows_before(app: OpenApp, page: PageSession):
     assert await page.refusal() == NO_LIVE_CALLS
-    banner, help_row = await page.trigger("watch_engine")
-    assert "PersonaPlex is ready." in banner
-    assert NO_LIVE_CALLS.split("'")[0] in banner
-    assert help_row["visible"] is False
     status, health = await app.health()
     assert (status, health["status"], health["message"]) == (200, "healthy", NO_LIVE_CALLS)
     assert health["lines_free"] == health["lines"]
@@ -85,8 +81,7 @@ async def test_a_clip_is_answered_as_elsewhere(app: OpenApp, page: PageSession, 
     assert lent_lines == own_lines
 
 
-async def test_a_voice_can_be_heard_before(app: OpenApp, page: PageSession):
-    assert "preview.wav" in (await page.trigger("preview", "NATM1"))[0]
+async def test_a_voice_can_be_heard_before(app: OpenApp):
     answer = await app.get("/voices/NATM1/preview.wav")
     assert answer.status_code == 200
     assert len(answer.content) > 6 * SAMPLE_RATE_HZ

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from personaplex_ui.web.gradio.bodies import GradioBodies
 from personaplex_ui.web.gradio.failures import FAILED, GradioFailures
-from personaplex_ui.web.gradio.messages import EVENT, NO_JSON, OF_COMPONENT, SESSION
+from personaplex_ui.web.gradio.messages import EVENT, NO_JSON, SESSION
 from personaplex_ui.web.gradio.routes import GradioRoutes
 from tests.support.page_session import LIBRARIES_WARN
 
@@ -62,17 +62,6 @@ async def test_only_known_fields_are_passed_on(bodies: GradioBodies, seen: list[
         ("/cancel", EVENT_OF_SESSION | {"session_hash": "abc\n"}, SESSION.description),
         ("/cancel", EVENT_OF_SESSION | {"event_id": 7}, EVENT.description),
         ("/reset", {"event_id": "e", "fn_index": True}, EVENT.description),
-        ("/component_server", {"session_hash": "abc", "component_id": 1.0}, OF_COMPONENT.description),
-        (
-            "/component_server",
-            {
-                "session_hash": "abc",
-                "component_id": 1,
-                "fn_name": "x",
-                "data": [{"url": "http://evil.example"}],
-            },
-            "uploaded first",
-        ),
     ],
 )
 async def test_what_cannot_be_used_is_said_in_a_sentence(

@@ -4,23 +4,22 @@ from typing import Any
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
+from starlette.requests import HTTPConnection
 from starlette.responses import Response as Answer
 from starlette.types import Receive, Scope, Send
 
 from personaplex_ui.web.security.session_cookie import COOKIE, SessionCookieMiddleware, session_key
 
 KEY = "A1b2_C3d4-" * 4 + "xyz"
-KEPT = (
-    '<link rel="stylesheet" href="/theme.css"><script src="/app.js"></script></head><body>Grüße</body></html>'
-)
-PAGE = (
-    '<!doctype html><html><head><link rel="preconnect" href="https://fonts.googleapis.com" />'
-    '<link\n rel="preconnect" href="https://fonts.gstatic.com" crossorigin="anonymous">'
-    f'<script src="https://cdnjs.cloudflare.com/ajax/libs/iframe-resizer/x.js" async> </script>{KEPT}'
-)
-STRIPPED = f"<!doctype html><html><head>{KEPT}"
+PAGE = "<!doctype html><html><head></head><body>Grüße</body></html>"
+REWRITTEN = "<!doctype html><html><head></head><body>Grüße, localhost€</body></html>"
 ALWAYS = {"Path=/", "HttpOnly", "Max-Age=31536000"}
 PARTITIONED = {"SameSite=None", "Secure", "Partitioned"}
+
+
+def rewrite(html: bytes, connection: HTTPConnection) -> bytes:
+    """Longer by a letter of three bytes, and by who asks."""
+    return html.replace("Grüße".encode(), f"Grüße, {connection.headers['host']}€".encode())
 
 
 async def ask(
@@ -44,8 +43,9 @@ async def ask(
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    transport = ASGITransport(SessionCookieMiddleware(page))
-    sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"Cookie": cookies}
+    transport = ASGITransport(SessionCookieMiddleware(page, rewrite))
+    sent = {"Accept-Encoding": "identity", "Cookie": cookies}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with AsyncClient(transport=transport, base_url=base_url) as client:
         return await client.request(method, path, headers=sent)
 
@@ -100,10 +100,22 @@ async def test_a_forged_key_makes_nobody_an_owner_and_is_replaced(key: str):
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 1_000_000])
-async def test_foreign_hosts_are_stripped_from_the_page_and_nothing_else(chunk_bytes: int):
+async def test_the_page_is_rewritten_for_who_asks(chunk_bytes: int):
     response = await ask(chunk_bytes=chunk_bytes, status="429")
-    assert (response.status_code, response.content.decode()) == (429, STRIPPED)
-    assert response.headers["content-length"] == str(len(STRIPPED.encode()))
+    assert (response.status_code, response.content.decode()) == (429, REWRITTEN)
+    assert response.headers["content-length"] == str(len(REWRITTEN.encode()))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [("gzip, deflate, br", True), ("gzip;q=0.5", True), ("gzip;q=0, br", False), ("br", False), ("", False)],
+)
+async def test_the_page_is_compressed_for_who_can_read_it(accepted: str, zipped: bool):
+    response = await ask(Accept_Encoding=accepted)
+    assert response.content.decode() == REWRITTEN  # httpx unpacks it
+    assert (response.headers.get("content-encoding") == "gzip") is zipped
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert (int(response.headers["content-length"]) == len(REWRITTEN.encode())) is not zipped
 
 
 @pytest.mark.parametrize(

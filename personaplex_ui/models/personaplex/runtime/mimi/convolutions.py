@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from moshi.modules.conv import StreamingConv1d, StreamingConvTranspose1d
 from torch import Tensor
-from torch.nn.functional import elu, linear, pad
+from torch.nn.functional import elu, pad
 
+from personaplex_ui.models.personaplex.kernels.packed_linear import PackedWeights
 from personaplex_ui.models.personaplex.kernels.windows import windows
 from personaplex_ui.models.personaplex.runtime.mimi.state import Arena, Memory
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
@@ -20,7 +21,9 @@ from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupport
 class Convolution:
     """``StreamingConv1d``, after an ELU of ``alpha`` if there is one."""
 
-    def __init__(self, module: StreamingConv1d, arena: Arena, alpha: float | None = None) -> None:
+    def __init__(
+        self, module: StreamingConv1d, arena: Arena, packed: PackedWeights, alpha: float | None = None
+    ) -> None:
         convolution: Any = module.conv.conv
         _check(module.conv.norm_type, convolution.groups)
         self._kernel: int = convolution.kernel_size[0]
@@ -34,7 +37,8 @@ class Convolution:
         self._replicates = module.pad_mode == "replicate"
         """Before a row's first frame, the input was always the first step, instead of zeros."""
         weight: Tensor = convolution.weight
-        self._weight = weight.transpose(1, 2).flatten(1)
+        self._packed = packed
+        self._weight = packed.add(weight.transpose(1, 2).flatten(1))
         self._bias: Tensor | None = convolution.bias
 
     def __call__(self, x: Tensor, added: Tensor | None, memory: Memory) -> tuple[Tensor, None]:
@@ -47,7 +51,7 @@ class Convolution:
             start = memory.start if self._replicates else None
             shape = self._kernel, self._stride, self._dilation
             seen = windows(x, added, before, after, start, *shape, self._alpha)
-        return linear(seen, self._weight, self._bias).view(n, t // self._stride, -1), None
+        return self._packed.linear(seen, self._weight, self._bias).view(n, t // self._stride, -1), None
 
 
 class TransposedConvolution:
@@ -57,7 +61,9 @@ class TransposedConvolution:
     window of so many steps of the input.
     """
 
-    def __init__(self, module: StreamingConvTranspose1d, arena: Arena, alpha: float | None) -> None:
+    def __init__(
+        self, module: StreamingConvTranspose1d, arena: Arena, packed: PackedWeights, alpha: float | None
+    ) -> None:
         convolution: Any = module.convtr.convtr
         _check(module.convtr.norm_type, convolution.groups)
         stride: int = convolution.stride[0]
@@ -71,7 +77,8 @@ class TransposedConvolution:
         self._number = arena.reserve(past, convolution.in_channels) if past else None
         weight = pad(convolution.weight, (0, self._reach * stride - size))  # [in, out, reach * stride]
         by_stride = weight.unflatten(2, (self._reach, stride)).flip(2)
-        self._weight = by_stride.permute(3, 1, 2, 0).reshape(stride * weight.shape[1], -1)
+        self._packed = packed
+        self._weight = packed.add(by_stride.permute(3, 1, 2, 0).reshape(stride * weight.shape[1], -1))
         bias: Tensor | None = convolution.bias
         self._bias = None if bias is None else bias.repeat(stride)
 
@@ -83,7 +90,7 @@ class TransposedConvolution:
         else:
             before, after = memory.before[self._number], memory.after[self._number]
             seen = windows(x, added, before, after, None, self._reach, alpha=self._alpha)
-        return linear(seen, self._weight, self._bias).view(n, t * self._stride, -1), None
+        return self._packed.linear(seen, self._weight, self._bias).view(n, t * self._stride, -1), None
 
 
 class Upsampling:

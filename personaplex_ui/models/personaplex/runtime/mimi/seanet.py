@@ -10,6 +10,7 @@ from moshi.modules.conv import StreamingConv1d, StreamingConvTranspose1d
 from moshi.modules.seanet import SEANetResnetBlock
 from torch import Tensor, nn
 
+from personaplex_ui.models.personaplex.kernels.packed_linear import PackedWeights
 from personaplex_ui.models.personaplex.runtime.mimi.convolutions import Convolution, TransposedConvolution
 from personaplex_ui.models.personaplex.runtime.mimi.state import Arena, Memory
 from personaplex_ui.models.personaplex.runtime.mimi.unsupported import unsupported
@@ -21,7 +22,7 @@ Step = Callable[[Tensor, Tensor | None, Memory], tuple[Tensor, Tensor | None]]
 class Chain:
     """One step after the other."""
 
-    def __init__(self, modules: Sequence[nn.Module], arena: Arena) -> None:
+    def __init__(self, modules: Sequence[nn.Module], arena: Arena, packed: PackedWeights) -> None:
         self._steps: list[Step] = []
         alpha: float | None = None
         for module in modules:
@@ -29,7 +30,7 @@ class Chain:
             if alpha is not None and not isinstance(module, StreamingConv1d | StreamingConvTranspose1d):
                 raise unsupported("an activation before something else than a convolution")
             if not activates:
-                self._steps.append(_step(module, arena, alpha))
+                self._steps.append(_step(module, arena, packed, alpha))
             alpha = module.alpha if activates else None
         if alpha is not None:
             raise unsupported("an activation at the end of its encoder or decoder")
@@ -42,23 +43,23 @@ class Chain:
         return x if added is None else x + added
 
 
-def _step(module: nn.Module, arena: Arena, alpha: float | None) -> Step:
+def _step(module: nn.Module, arena: Arena, packed: PackedWeights, alpha: float | None) -> Step:
     match module:
         case StreamingConv1d():
-            return Convolution(module, arena, alpha)
+            return Convolution(module, arena, packed, alpha)
         case StreamingConvTranspose1d():
-            return TransposedConvolution(module, arena, alpha)
+            return TransposedConvolution(module, arena, packed, alpha)
         case SEANetResnetBlock():
-            return _ResidualBlock(module, arena)
+            return _ResidualBlock(module, arena, packed)
         case _:
             raise unsupported(f"a {type(module).__name__} in its encoder or decoder")
 
 
 class _ResidualBlock:
-    def __init__(self, block: SEANetResnetBlock, arena: Arena) -> None:
-        self._chain = Chain(list(block.block), arena)
+    def __init__(self, block: SEANetResnetBlock, arena: Arena, packed: PackedWeights) -> None:
+        self._chain = Chain(list(block.block), arena, packed)
         skips_truly = isinstance(block.shortcut, nn.Identity)
-        self._shortcut = None if skips_truly else Chain([block.shortcut], arena)
+        self._shortcut = None if skips_truly else Chain([block.shortcut], arena, packed)
 
     def __call__(self, x: Tensor, added: Tensor | None, memory: Memory) -> tuple[Tensor, Tensor | None]:
         x = x if added is None else x + added

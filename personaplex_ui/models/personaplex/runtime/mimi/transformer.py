@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from moshi.modules.transformer import ProjectedTransformer, StreamingTransformerLayer
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, linear
+from torch.nn.functional import layer_norm
 
 from personaplex_ui.models.personaplex.kernels.layer_norm import add_layer_norm
+from personaplex_ui.models.personaplex.kernels.packed_linear import PackedWeights
 from personaplex_ui.models.personaplex.kernels.ring import (
     RingLayer,
     RingPositions,
@@ -33,15 +34,20 @@ class _Pass:
 class RingTransformer:
     """``ProjectedTransformer`` with one output, rotary positions and layer norms."""
 
-    def __init__(self, module: ProjectedTransformer, steps: int, device: torch.device) -> None:
+    def __init__(
+        self, module: ProjectedTransformer, steps: int, device: torch.device, packed: PackedWeights
+    ) -> None:
         transformer = module.transformer
         if transformer.rope is None or not transformer.rope.interleave:
             raise unsupported(f"the positions {transformer.positional_embedding} in a transformer")
-        self._layers = [_Layer(layer) for layer in transformer.layers]
+        self._layers = [_Layer(layer, packed) for layer in transformer.layers]
+        self._packed = packed
         self._steps = torch.arange(steps, device=device)
-        self._input: Tensor | None = None if module.input_proj is None else module.input_proj.weight
+        self._input: Tensor | None = (
+            None if module.input_proj is None else packed.add(module.input_proj.weight)
+        )
         output: Any = module.output_projs[0]
-        self._output: Tensor | None = None if isinstance(output, nn.Identity) else output.weight
+        self._output: Tensor | None = None if isinstance(output, nn.Identity) else packed.add(output.weight)
         if not self._layers:
             raise unsupported("a transformer without layers")
         first = self._layers[0]
@@ -59,7 +65,7 @@ class RingTransformer:
         )
         x = x.reshape(n * t, -1)
         if self._input is not None:
-            x = linear(x, self._input)
+            x = self._packed.linear(x, self._input)
         normed = self._layers[0].norm1(x)
         for number, layer in enumerate(self._layers):
             update = layer(x, normed, memory.rings[number], shared)
@@ -68,22 +74,23 @@ class RingTransformer:
             else:
                 x = x.add_(update) if layer.scale2 is None else x.addcmul_(update, layer.scale2)
         if self._output is not None:
-            x = linear(x, self._output)
+            x = self._packed.linear(x, self._output)
         return x.view(n, t, -1)
 
 
 class _Layer:
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, packed: PackedWeights) -> None:
         _check(layer)
+        self._packed = packed
         attention: Any = layer.self_attn
         self.heads: int = attention.num_heads
         self.head_dim: int = attention.embed_dim // attention.num_heads
         self.window: int = attention.context
         self.norm1, self._norm2 = _Norm(layer.norm1), _Norm(layer.norm2)
-        self._in: Tensor = attention.in_projs[0].weight
-        self._out: Tensor = attention.out_projs[0].weight
-        self._up: Tensor = layer.linear1.weight
-        self._down: Tensor = layer.linear2.weight
+        self._in: Tensor = packed.add(attention.in_projs[0].weight)
+        self._out: Tensor = packed.add(attention.out_projs[0].weight)
+        self._up: Tensor = packed.add(layer.linear1.weight)
+        self._down: Tensor = packed.add(layer.linear2.weight)
         self._activation: Any = layer.activation
         self._scale1, self.scale2 = _scale(layer.layer_scale_1), _scale(layer.layer_scale_2)
 
@@ -91,6 +98,7 @@ class _Layer:
         """What is to be added to ``x`` ``[n * t, dim]``, which has been changed by the attention, after it is
         multiplied by ``scale2``. ``normed``: ``x`` after ``norm1``."""
         n, t = shared.places.shape
+        linear = self._packed.linear
         qkv = linear(normed, self._in).view(n, t, 3, self.heads, self.head_dim)
         q, q_pinned = rope_and_store(qkv, shared.turns, None, ring, shared.places)
         seen = ring_attention(q, q_pinned, ring, shared.ring).view(n * t, -1)

@@ -1,0 +1,93 @@
+"""Connects a telephone call to a media stream, and admits that stream, once, with the same persona.
+
+Persona and token travel through Twilio, in TwiML to it and in the stream's first message back. Depends on
+TwiML and tokens, not on websockets.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.manager import CallManager
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.channels.twilio import twiml
+from personaplex_ui.channels.twilio.availability import Availability
+from personaplex_ui.channels.twilio.call_log import PhoneCallLog
+from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
+from personaplex_ui.channels.twilio.media_stream.admission import PhoneGrant
+from personaplex_ui.channels.twilio.media_stream.protocol import Start
+from personaplex_ui.channels.twilio.paths import ENDED_PATH, STREAM_PATH
+from personaplex_ui.channels.twilio.transfers.transfers import Transfers
+from personaplex_ui.errors import PersonaplexError
+
+OWNER_PREFIX = "phone "
+"""Browsers' keys never contain a space."""
+
+
+class StreamGrants:
+    """``clock`` gives the time as ``time.time`` does."""
+
+    def __init__(
+        self,
+        call_manager: CallManager,
+        availability: Availability,
+        call_log: PhoneCallLog,
+        transfers: Transfers,
+        clock: Callable[[], float],
+    ) -> None:
+        self._call_manager = call_manager
+        self._availability = availability
+        self._call_log = call_log
+        self._transfers = transfers
+        self._tokens = CallTokens(secrets.token_bytes(32), clock)
+
+    def connect(self, call_sid: str, settings: CallSettings, announcement: str, public_url: str) -> str:
+        """TwiML that says ``announcement`` and connects the call to a stream."""
+        stream_url = public_url.replace("http", "ws", 1) + STREAM_PATH
+        values = self.parameters(settings, call_sid=call_sid)
+        return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
+
+    def admit(self, start: Start) -> PhoneGrant:
+        """The call that a stream may begin. Raises PersonaplexError if it may not; the message says why."""
+        call_sid = start.call_sid
+        values = self.redeem(start, call_sid=call_sid)
+        try:
+            self._availability.check()
+            settings = self._availability.settings(**values)
+        except PersonaplexError as error:
+            if entry := self._call_log.get(call_sid):
+                self._call_log.explain(entry, str(error), End.REFUSED)
+            self._call_manager.turn_away(Transport.TWILIO)
+            raise
+        return PhoneGrant(
+            settings,
+            Transport.TWILIO,
+            owner_of(call_sid),
+            lambda call: self._note_call(call_sid, call),
+            lambda call, key: self._transfers.press(call_sid, call, key),
+            self._transfers.cues(call_sid, self._call_manager.cues),
+        )
+
+    def parameters(self, settings: CallSettings, **bound: str) -> dict[str, str]:
+        """Persona and token of a stream, which is admitted only with the same ``bound`` values."""
+        persona = settings.persona
+        values = {"voice_prompt": persona.voice, "text_prompt": persona.text_prompt}
+        return values | {"token": self._tokens.issue(persona_of(values) | bound)}
+
+    def redeem(self, start: Start, **bound: str) -> dict[str, str]:
+        """The ``voice`` and ``text_prompt`` of a stream with ``parameters``. Raises TokenRefused."""
+        values = twiml.join_parameters(start.parameters)
+        self._tokens.redeem(values.get("token", ""), persona_of(values) | bound)
+        return {"voice": values.get("voice_prompt", ""), "text_prompt": values.get("text_prompt", "")}
+
+    def _note_call(self, call_sid: str, call: Call) -> None:
+        entry = self._call_log.begin(call_sid, "inbound", "unknown", "in-progress")
+        self._call_log.attach(entry, call.call_id)
+        self._transfers.follow(call_sid, call)
+
+
+def owner_of(call_sid: str) -> str:
+    """The owner of a telephone call in the store. Each call has its own, so that its SID finds it even after
+    a restart."""
+    return OWNER_PREFIX + call_sid

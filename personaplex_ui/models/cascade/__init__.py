@@ -1,0 +1,1 @@
+"""The cascade engine: a speech model made of parts. One hears words, one finds an answer, one says it."""

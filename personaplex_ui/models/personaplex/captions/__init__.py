@@ -1,0 +1,1 @@
+"""What the caller says, read by a second model from the codes that Mimi makes for PersonaPlex anyway."""

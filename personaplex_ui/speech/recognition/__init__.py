@@ -1,0 +1,1 @@
+"""Speech to text: Whisper on this machine's CPU, or a server over HTTP."""

@@ -1,0 +1,1 @@
+"""Says sentences: text as people write it, its words, their sounds, and a voice."""

@@ -1,0 +1,213 @@
+"""The routes of a visitor's ended calls: the list, each call with both sides' lines, its recording and
+transcript, and deletion. They serve only the browser that made the calls, known by its cookie."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from personaplex_ui.calls import transcript
+from personaplex_ui.calls.record import readable, record_of, spoken, summary_of
+from personaplex_ui.calls.snapshot import EndedCall
+from personaplex_ui.calls.store import CallStore
+from personaplex_ui.calls.transcript import Utterance
+from personaplex_ui.errors import CallInProgress, StorageFailed
+from personaplex_ui.web.api_responses import (
+    NEEDS_VISITOR,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Responses,
+    Schema,
+    errors,
+    record,
+    sound,
+    told,
+)
+from personaplex_ui.web.byte_ranges import RangeResponse
+from personaplex_ui.web.security.session_cookie import session_key
+
+
+def _said(call: EndedCall) -> tuple[Utterance, ...]:
+    return spoken(call.utterances, call.lines)
+
+
+FORMATS: dict[str, tuple[Callable[[EndedCall], str], str]] = {
+    "json": (lambda call: transcript.to_json(_said(call)), "application/json"),
+    "txt": (lambda call: transcript.to_txt(readable(call)), "text/plain; charset=utf-8"),
+    "srt": (lambda call: transcript.to_srt(_said(call)), "application/x-subrip; charset=utf-8"),
+    "vtt": (lambda call: transcript.to_vtt(_said(call)), "text/vtt; charset=utf-8"),
+}
+
+GONE = (
+    "You have no such call, or it is no longer kept. "
+    "Calls are kept for a limited time, and only for the browser that made them."
+)
+
+
+def listed(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+YES_NO: Schema = {"type": "boolean"}
+NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+SEGMENTS = listed({**listed(NUMBER), "minItems": 2, "maxItems": 2})
+UTTERANCES = listed(record({"start_sec": NUMBER, "end_sec": NUMBER, "text": TEXT, "speaker": TEXT}))
+SUMMARY = record(
+    {"call_id": TEXT, "started_at": NUMBER, "duration_sec": NUMBER, "voice": TEXT, "recorded": YES_NO},
+    {"title": TEXT},
+)
+LINE = record(
+    {
+        "n": WHOLE,
+        "who": {"type": "string", "enum": ["assistant", "caller", "typed"]},
+        "start_sec": NUMBER,
+        "end_sec": NUMBER,
+        "text": TEXT,
+        "cut": YES_NO,
+        "interrupts": YES_NO,
+        "levels": listed({"type": "integer", "minimum": 0, "maximum": 9}),
+        "open": YES_NO,
+    }
+)
+RECORD = record(
+    {
+        "call_id": TEXT,
+        "started_at": NUMBER,
+        "duration_sec": NUMBER,
+        "voice": TEXT,
+        "text_prompt": TEXT,
+        "reason": TEXT,
+        "notes": listed(TEXT),
+        "recorded": YES_NO,
+        "keep_until": NUMBER,
+        "lines": listed(LINE),
+        "turns": record({"caller": SEGMENTS, "assistant": SEGMENTS, "overlaps": SEGMENTS}),
+        "figures": record(
+            {"answer_sec": NUMBER_OR_NULL, "caller_share": NUMBER_OR_NULL, "interruptions": WHOLE}
+        ),
+        "files": record(
+            {
+                "recording": TEXT_OR_NULL,
+                "face": TEXT_OR_NULL,
+                "txt": TEXT,
+                "srt": TEXT,
+                "vtt": TEXT,
+                "json": TEXT,
+            }
+        ),
+    }
+)
+CALLS: Responses = {200: told("The newest first.", record({"calls": listed(SUMMARY)}))}
+CALL: Responses = {200: told("The call.", RECORD), **errors(e404=GONE)}
+DELETED: Responses = {
+    204: {"description": "It is deleted, or was before."},
+    **errors(
+        e404=GONE,
+        e409="The call has not ended.",
+        e503="The disk refuses, so the call is not, or not wholly, deleted.",
+    ),
+}
+TRANSCRIPT: Responses = {
+    200: {
+        "description": "The file.",
+        "content": {
+            "application/json": {"schema": UTTERANCES},
+            "text/plain": {"schema": TEXT},
+            "application/x-subrip": {"schema": TEXT},
+            "text/vtt": {"schema": TEXT},
+        },
+    }
+}
+
+
+def add_call_routes(router: APIRouter, store: CallStore) -> None:
+    _add_calls(router, store)
+    _add_files(router, store)
+
+
+def _add_calls(router: APIRouter, store: CallStore) -> None:
+    @router.get("/calls", summary="Your calls", responses=CALLS, openapi_extra=NEEDS_VISITOR)
+    async def list_calls(request: Request) -> dict[str, Any]:
+        """The ended calls of this browser that are still kept, at most 50. Without a cookie there are none.
+
+        `started_at` is in seconds since 1970. `title`: the first words that the assistant said.
+        """
+        return {"calls": [summary_of(call) for call in store.calls_of(session_key(request.cookies))]}
+
+    @router.get("/calls/{call_id}", summary="A call of yours", responses=CALL, openapi_extra=NEEDS_VISITOR)
+    async def get_call(call_id: str, request: Request) -> dict[str, Any]:
+        """The ended call with the lines of both sides. Only for the browser that made it.
+
+        `keep_until`: when it expires, in seconds since 1970. `turns`: when each side spoke, as `[start, end]`
+        in seconds since the call went live, like all times in it. `lines`: what the assistant said, when the
+        caller spoke (with a small picture of its loudness in `levels`) and what was typed, in the order they
+        appeared; `cut`: the caller interrupted the assistant in it; `interrupts`: the caller did so with it.
+        `figures`: the median time to an answer, the caller's share of the speech, and the number of
+        interruptions. `files`: relative to the app; no `recording` and no `face` if there is none.
+        """
+        owner = session_key(request.cookies)
+        call = store.get(owner, call_id)
+        if call is None:
+            raise HTTPException(404, GONE)
+        recorded = store.recording_of(owner, call_id) is not None
+        return await asyncio.to_thread(record_of, call, recorded, store.keep_until(call))
+
+    @router.delete(
+        "/calls/{call_id}",
+        summary="Delete a call of yours",
+        status_code=204,
+        responses=DELETED,
+        openapi_extra=NEEDS_VISITOR,
+    )
+    async def delete_call(call_id: str, request: Request) -> Response:
+        """Recording, transcript and all; only for the browser that made the call. Deleting it again is
+        answered with 204 too, and with 404 once the server has forgotten that there was such a call. A call
+        in progress has to be ended first (409)."""
+        try:
+            known = await asyncio.to_thread(store.delete, session_key(request.cookies), call_id)
+        except CallInProgress as error:
+            raise HTTPException(409, str(error)) from error
+        except StorageFailed as error:
+            raise HTTPException(503, str(error)) from error
+        if not known:
+            raise HTTPException(404, GONE)
+        return Response(status_code=204)
+
+
+def _add_files(router: APIRouter, store: CallStore) -> None:
+    @router.get(
+        "/calls/{call_id}/recording.wav",
+        summary="The recording of a call of yours",
+        response_class=Response,
+        responses=sound(e404=GONE),
+        openapi_extra=NEEDS_VISITOR,
+    )
+    async def recording(call_id: str, request: Request, download: bool = False) -> Response:
+        """Stereo WAV: caller left, assistant right. Only for the browser that made the call."""
+        path = store.recording_of(session_key(request.cookies), call_id)
+        if path is None:
+            raise HTTPException(404, GONE)
+        return RangeResponse(path, "audio/wav", download_name=_name(call_id, "wav"), inline=not download)
+
+    @router.get(
+        "/calls/{call_id}/transcript.{extension}",
+        summary="The transcript of a call of yours",
+        response_class=Response,
+        responses=TRANSCRIPT | errors(e404=GONE),
+        openapi_extra=NEEDS_VISITOR,
+    )
+    async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
+        """As `json`, `txt`, `srt` (SubRip) or `vtt` (WebVTT). Only for the browser that made the call."""
+        call = store.get(session_key(request.cookies), call_id)
+        if call is None or extension not in FORMATS:
+            raise HTTPException(404, GONE)
+        write, media_type = FORMATS[extension]
+        headers = {"Content-Disposition": f'attachment; filename="{_name(call_id, extension)}"'}
+        return Response(write(call), media_type=media_type, headers=headers)
+
+
+def _name(call_id: str, extension: str) -> str:
+    return f"personaplex-{call_id[:8]}.{extension}"
