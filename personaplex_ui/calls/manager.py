@@ -22,6 +22,7 @@ from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.calls.sound_watch import SoundWatch, WatchedSound
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable, PersonaplexError
@@ -75,6 +76,7 @@ class CallManager:
         self.allowance = allowance or Allowance(0, time.time)
         self._max_call_sec = max_call_sec
         self._fair_lines = FairLines(engine.slots, max_call_sec, busy_call_sec)
+        self.sound_watch = SoundWatch()
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._janitor: asyncio.Task[None] | None = None
@@ -91,6 +93,7 @@ class CallManager:
         await asyncio.to_thread(self.store.load)
         await asyncio.to_thread(self.allowance.load)
         self._janitor = asyncio.create_task(self._expire())
+        self.sound_watch.start()
 
     async def _expire(self) -> None:
         while True:
@@ -107,6 +110,7 @@ class CallManager:
             call.hang_up(reason, End.SHUTDOWN)
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CALLS_END_WITHIN_SEC)
+        self.sound_watch.close()
         await asyncio.to_thread(self._writer.close, RECORDING_CLOSES_WITHIN_SEC)
 
     def open(
@@ -132,6 +136,7 @@ class CallManager:
         call_id = self.store.new_call_id()
         keeper = CallKeeper(self.store, self._writer, owner, call_id)
         length = self._fair_lines.length(call_id, self.allowance, visitor)
+        sound = self.sound_watch.watch(call_id)
         call = LiveCall(
             call_id,
             settings,
@@ -142,11 +147,14 @@ class CallManager:
             length=length,
             captions=self.captions,
             cues=self.cues if cues is None else cues,
+            sound=sound,
         )
-        self._begin(call, self._live(call, keeper, length), address, visitor)
+        self._begin(call, self._live(call, keeper, length, sound), address, visitor)
         return call
 
-    async def _live(self, call: LiveCall, keeper: CallKeeper, length: CallLength) -> None:
+    async def _live(
+        self, call: LiveCall, keeper: CallKeeper, length: CallLength, sound: WatchedSound
+    ) -> None:
         try:
             await call.run()
             length.spend(call.elapsed_sec)
@@ -157,6 +165,7 @@ class CallManager:
                 await self.unless_closed(call.words_settled(LAST_WORDS_WITHIN_SEC))
             await keeper.keep(call, recorded)
         finally:
+            sound.close()
             call.give_up_words()
 
     def open_clip(
