@@ -49,7 +49,7 @@ def read_folder_request(arguments: Sequence[str]) -> FolderRequest:
     groups["answers"] = {
         "--overwrite": {
             "action": "store_true",
-            "help": "answer again what is answered, also by others or with other options",
+            "help": "replace answers that others wrote, or that were given with other options",
         }
     }
     parser = parser_of("personaplex-ui offline folder", DESCRIPTION, EPILOG, groups)

@@ -43,7 +43,7 @@ def words_of(pieces: Iterable[tuple[int, str]], samples: Samples) -> tuple[Word,
     length_sec = len(samples) / SAMPLE_RATE_HZ
     return tuple(
         Word(text, _sec(first, length_sec), _sec(_end(last, next_first, samples), length_sec))
-        for (text, first, last), next_first in zip(frames, [*starts, None], strict=True)
+        for (text, first, last), next_first in zip(frames, [*starts, None], strict=False)
     )
 
 
