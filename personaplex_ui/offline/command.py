@@ -27,9 +27,16 @@ OPTIONS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 with a sentence, or 130 after Ctrl-C. Exits with 2 when the options are wrong."""
-    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _answer_folder(given[1:]) if list(given[:1]) == ["folder"] else _answer_files(given)
+        if arguments and arguments[0] == "folder":
+            from personaplex_ui.offline.folder.command import main as answer_folder
+
+            return answer_folder(arguments[1:])
+        request = read_request(arguments)
+        # The readers of sound and voices take a second to import, which --help does not need.
+        from personaplex_ui.offline.answering import answer_files
+
+        answer_files(request)
     except KeyboardInterrupt:
         return INTERRUPTED
     except PersonaplexError as error:
@@ -38,23 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_interrupt(error):
             return INTERRUPTED
         sentence = FULL if _is_full(error) else f"{UNEXPECTED} {type(error).__name__}: {error}"
+    else:
+        return 0
     print(sentence, file=sys.stderr)
     return 1
-
-
-def _answer_files(arguments: Sequence[str]) -> int:
-    request = read_request(arguments)
-    # The readers of sound and voices take a second to import, which --help does not need.
-    from personaplex_ui.offline.answering import answer_files
-
-    answer_files(request)
-    return 0
-
-
-def _answer_folder(arguments: Sequence[str]) -> int:
-    from personaplex_ui.offline.folder.command import main as answer_folder
-
-    return answer_folder(arguments)
 
 
 def _as_option(name: str, value: str) -> str:

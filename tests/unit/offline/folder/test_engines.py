@@ -52,7 +52,6 @@ def test_a_cascade_with_its_servers_but_without_addresses_and_keys(monkeypatch: 
         "LLM_API_KEY": "key",
         "LLM_MODEL": "some-model",
         "TTS_BASE_URL": "https://tts.example.org/v1",
-        "STT_MODEL": "not used without a server",
     }.items():
         monkeypatch.setenv(name, value)
     request = read_folder_request(["DIR", "--engine", "cascade", "--seed", "3", "--voice-prompt", "NATM1.pt"])
