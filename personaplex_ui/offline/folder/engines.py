@@ -84,12 +84,8 @@ def load(request: FolderRequest, voice: Voice, slots: int) -> SpeechModel:
 def _parts_of_cascade() -> dict[str, object]:
     """What the environment says about its parts, without addresses and keys."""
     settings = Settings.from_mapping(os.environ)
-    servers = {
-        "stt": (settings.stt_base_url, settings.stt_model),
-        "llm": (settings.llm_base_url, settings.llm_model),
-        "tts": (settings.tts_base_url, f"{settings.tts_model or ''} {settings.tts_voice or ''}".strip()),
-    }
-    told: dict[str, object] = {part: model or "a server" for part, (url, model) in servers.items() if url}
+    names = ("stt_model", "llm_model", "tts_model", "tts_voice")  # each is needed where there is a server
+    told: dict[str, object] = {name: model for name in names if (model := getattr(settings, name))}
     paths = {"documents": settings.documents_dir, "tools": settings.tools_file}
     return told | {name: str(path) for name, path in paths.items() if path}
 

@@ -52,6 +52,8 @@ def test_a_cascade_with_its_servers_but_without_addresses_and_keys(monkeypatch: 
         "LLM_API_KEY": "key",
         "LLM_MODEL": "some-model",
         "TTS_BASE_URL": "https://tts.example.org/v1",
+        "TTS_MODEL": "a-voice-model",
+        "TTS_VOICE": "somebody",
     }.items():
         monkeypatch.setenv(name, value)
     request = read_folder_request(["DIR", "--engine", "cascade", "--seed", "3", "--voice-prompt", "NATM1.pt"])
@@ -60,8 +62,9 @@ def test_a_cascade_with_its_servers_but_without_addresses_and_keys(monkeypatch: 
         "voice": "NATM1",
         "role": "Be kind.",
         "seed": 3,
-        "llm": "some-model",
-        "tts": "a server",
+        "llm_model": "some-model",
+        "tts_model": "a-voice-model",
+        "tts_voice": "somebody",
     }
     made: list[int] = []
 
