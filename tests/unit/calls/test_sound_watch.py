@@ -12,18 +12,36 @@ import pytest
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame
 from personaplex_ui.audio.sound_health import SoundFault, SoundHealth
+from personaplex_ui.calls import sound_watch
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.sound_watch import MOST_WAITING, SoundWatch
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.engine.speech_model import Persona
+from personaplex_ui.logs.call_context import current_call
 from tests.support.fake_model import FakeModel
 from tests.support.heard_sounds import frames, speech, square, white_noise
 from tests.support.running import until
 
 
-def test_each_fault_is_counted_once_a_call_and_the_log_is_told_once(caplog: pytest.LogCaptureFixture):
+class NotingCalls(logging.Handler):
+    """The call that each record belongs to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.calls.append(current_call.get())
+
+
+def test_each_fault_is_counted_once_a_call_and_the_log_is_told_once(
+    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+):
+    noting = NotingCalls()
+    sound_watch.log.addHandler(noting)
+    request.addfinalizer(lambda: sound_watch.log.removeHandler(noting))
     watch = SoundWatch()
     bad, good = watch.watch("a" * 32), watch.watch("b" * 32)
     for _ in range(2):
@@ -39,6 +57,8 @@ def test_each_fault_is_counted_once_a_call_and_the_log_is_told_once(caplog: pyte
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert "it is noise" in record.message
+    assert noting.calls == ["aaaaaa"], "the log says of which call it is"
+    assert not current_call.get()
 
 
 def test_words_again_and_again_are_a_fault_unless_the_caller_speaks_between():
