@@ -18,6 +18,7 @@ import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from personaplex_ui.app.signals import SENT_TWICE_WITHIN_SEC
 from personaplex_ui.audio import mu_law
 from personaplex_ui.calls.manager import SHUTS_DOWN
 from personaplex_ui.calls.quiet_end import TAKES_NO_CALLS, TIME_IS_UP
@@ -196,10 +197,8 @@ async def check_newcomers(app: TroubledApp, callers: Callers, clip: Path) -> Non
     assert str(told.value) == TAKES_NO_CALLS
 
 
-async def test_after_drain_seconds_one_has_ended_by_itself_and_the_others_are_told(
-    tmp_path: Path, clip: Path
-) -> None:
-    with app_that_drains(tmp_path, 8) as app:
+async def test_one_ends_by_itself_and_the_others_are_told_when_time_is_up(tmp_path: Path, clip: Path) -> None:
+    with app_that_drains(tmp_path, 600) as app:
         async with calling(app, clip) as callers, chat(app.url) as waiting:
             await asyncio.to_thread(wait_until, lambda: app.waiting() == 1, 30, "one more waits")
             app.process.send_signal(signal.SIGTERM)
@@ -211,6 +210,7 @@ async def test_after_drain_seconds_one_has_ended_by_itself_and_the_others_are_to
             await callers.page.websocket.close()
             async with httpx.AsyncClient(base_url=app.url, cookies=callers.visitor) as http:
                 await kept(http, call_id)  # it was recorded, and its page still gets it
+                await http.post("/drain?seconds=1", headers=BEARER)  # nobody knows how long all that took
             await check_told(callers, TIME_IS_UP, page=False)
             assert await asyncio.to_thread(app.process.wait, 30) == 0
         check_recordings(app, [TIME_IS_UP, TIME_IS_UP, "You hung up."])
@@ -222,21 +222,34 @@ async def kept(http: httpx.AsyncClient, call_id: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_it_ends_as_soon_as_nobody_is_there_and_hurries_when_it_is_asked_again(tmp_path: Path) -> None:
-    with troubled_app(tmp_path, DRAIN_SECONDS="600") as app:
+@contextlib.asynccontextmanager
+async def ending(folder: Path, drain_seconds: int) -> AsyncGenerator[tuple[TroubledApp, MoshiClient]]:
+    """An app that was asked to end while somebody talks with it; it does so with status 0."""
+    with troubled_app(folder, DRAIN_SECONDS=str(drain_seconds)) as app:
         async with chat(app.url) as client:
             await client.until(lambda: len(client.sound) > 5)
             app.process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(wait_until, lambda: capacity(app)["draining"], 20, "it drains")
-            heard = len(client.sound)
-            await client.until(lambda: len(client.sound) > heard + 10)
+            yield app, client
         assert await asyncio.to_thread(app.process.wait, 60) == 0
-    with troubled_app(tmp_path, DRAIN_SECONDS="600") as app:
-        async with chat(app.url) as client:
-            await client.until(lambda: len(client.sound) > 5)
-            app.process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(wait_until, lambda: capacity(app)["draining"], 20, "it drains")
-            app.process.send_signal(signal.SIGTERM)
-            await client.until(lambda: client.closed)
-            assert SHUTS_DOWN in (*client.errors, client.close_reason)
-        assert await asyncio.to_thread(app.process.wait, 60) == 0
+
+
+async def test_drain_seconds_are_the_longest_that_it_takes(tmp_path: Path) -> None:
+    async with ending(tmp_path, 2) as (_, client):
+        await client.until(lambda: client.closed)
+        assert (client.close_code, client.close_reason) == (GOING_AWAY, TIME_IS_UP)
+
+
+async def test_it_ends_as_soon_as_nobody_is_there(tmp_path: Path) -> None:
+    async with ending(tmp_path, 600) as (app, client):
+        await asyncio.to_thread(wait_until, lambda: capacity(app)["draining"], 20, "it drains")
+        heard = len(client.sound)
+        await client.until(lambda: len(client.sound) > heard + 10)
+
+
+async def test_asked_again_it_says_goodbye_at_once(tmp_path: Path) -> None:
+    async with ending(tmp_path, 600) as (app, client):
+        await asyncio.to_thread(wait_until, lambda: capacity(app)["draining"], 20, "it drains")
+        await asyncio.sleep(1.5 * SENT_TWICE_WITHIN_SEC)
+        app.process.send_signal(signal.SIGTERM)
+        await client.until(lambda: client.closed)
+        assert SHUTS_DOWN in (*client.errors, client.close_reason)
