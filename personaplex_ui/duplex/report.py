@@ -17,8 +17,8 @@ class Turns:
 
     ``caller``, ``assistant``: when each spoke. ``overlaps``: when both did. ``responses``: from the caller's
     end to the assistant's begin. ``stops``: from when the caller began to speak over the assistant until it
-    fell silent; ``ignored``: the same where it did not give way. ``take_overs``: from the assistant's begin in
-    a pause of the caller until the caller went on. ``talk_overs``: from the assistant's begin, while the
+    fell silent; ``ignored``: the same where it did not give way. ``take_overs``: from the assistant's begin
+    in a pause of the caller until the caller went on. ``talk_overs``: from the assistant's begin, while the
     caller spoke, to the end of what the caller said. ``backchannels``: "mhm" of the assistant while the
     caller had the turn. ``dead_air``: when nobody spoke for over 2 s.
     """
