@@ -98,7 +98,7 @@ def accept(arguments: Sequence[str]) -> int:
 
 COMMANDS: Mapping[str, tuple[Command, str]] = {
     "serve": (serve, "serve the page, the telephone and the API"),
-    "offline": (offline, "answer recordings: WAV in, WAV and text out"),
+    "offline": (offline, "answer recordings (WAV in, WAV and text out), or measure calls: offline report"),
     "doctor": (doctor, "find out why something does not work"),
     "accept": (accept, "before you go live: try the weights on this GPU, and write a report"),
 }
