@@ -108,7 +108,7 @@ def drain(arguments: Sequence[str]) -> int:
 
 COMMANDS: Mapping[str, tuple[Command, str]] = {
     "serve": (serve, "serve the page, the telephone and the API"),
-    "offline": (offline, "answer recordings: WAV in, WAV and text out"),
+    "offline": (offline, "answer recordings (WAV in, WAV and text out), or measure calls: offline report"),
     "drain": (drain, "before you renew the server: no new calls, and wait for those that go on"),
     "doctor": (doctor, "find out why something does not work"),
     "accept": (accept, "before you go live: try the weights on this GPU, and write a report"),

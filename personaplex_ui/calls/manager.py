@@ -14,6 +14,7 @@ from personaplex_ui.calls.allowance import SHORTEST_CALL_SEC, Allowance, Visitor
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_keeper import CallKeeper
 from personaplex_ui.calls.call_length import CallLength
+from personaplex_ui.calls.call_reports import CallReports
 from personaplex_ui.calls.captions import OWN_WORDS, Captions
 from personaplex_ui.calls.clip_call import ClipCall
 from personaplex_ui.calls.cues import Cues
@@ -63,6 +64,7 @@ class CallManager:
         their own."""
         self.engine = engine
         self.store = store
+        self.reports = CallReports(store)
         self.calls: dict[str, Call] = {}
         self.cues = cues or Cues()
         self.on_begin: list[Callable[[Call], None]] = []
@@ -139,6 +141,7 @@ class CallManager:
             call.hang_up(reason, End.SHUTDOWN)
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CALLS_END_WITHIN_SEC)
+        await self.reports.close()
         await asyncio.to_thread(self._writer.close, RECORDING_CLOSES_WITHIN_SEC)
 
     def open(

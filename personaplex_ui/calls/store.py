@@ -74,6 +74,10 @@ class CallStore:
         """See ``CallFiles.face``."""
         return self._files.face(call_id)
 
+    def report_path(self, call_id: str) -> Path:
+        """See ``CallFiles.report``."""
+        return self._files.report(call_id)
+
     def calls_of(self, owner: str) -> tuple[EndedCall, ...]:
         """The owner's calls, newest first. An empty owner has none."""
         wanted = _hash(owner)

@@ -16,6 +16,8 @@ DESCRIPTION = "Answers recordings with PersonaPlex, as if each of them were a ca
 EPILOG = """\
 Several recordings: give --input-wav once for each, and the outputs as often, in the same order. They are
 answered in one batch, all by the same persona. The files of each are written once its answer is complete.
+
+"personaplex-ui offline report RECORDING.wav" measures how the two sides of a call take turns.
 """
 
 

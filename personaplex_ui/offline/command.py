@@ -28,6 +28,10 @@ OPTIONS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 with a sentence, or 130 after Ctrl-C. Exits with 2 when the options are wrong."""
     try:
+        if arguments and arguments[0] == "report":
+            from personaplex_ui.offline.report_command import report
+
+            return report(arguments[1:])
         request = read_request(arguments)
         # The readers of sound and voices take a second to import, which --help does not need.
         from personaplex_ui.offline.answering import answer_files

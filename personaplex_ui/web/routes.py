@@ -59,7 +59,7 @@ def build_router(call_manager: CallManager, voices: VoiceLibrary) -> APIRouter:
     async def list_voices() -> dict[str, Any]:
         return {"voices": [f"{name}.pt" for name in voices.names()], "default": f"{voices.default}.pt"}
 
-    add_call_routes(router, call_manager.store)
+    add_call_routes(router, call_manager.store, call_manager.reports)
     return router
 
 
