@@ -24,6 +24,7 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.quiet_end import QuietEnd
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.calls.sound_watch import SoundWatch, WatchedSound
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable, PersonaplexError
@@ -84,6 +85,7 @@ class CallManager:
         self.allowance = allowance or Allowance(0, time.time)
         self._max_call_sec = max_call_sec
         self._fair_lines = FairLines(engine.slots, max_call_sec, busy_call_sec, self.quiet_end.limit)
+        self.sound_watch = SoundWatch()
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._janitor: asyncio.Task[None] | None = None
@@ -125,6 +127,7 @@ class CallManager:
         await asyncio.to_thread(self.store.load)
         await asyncio.to_thread(self.allowance.load)
         self._janitor = asyncio.create_task(self._expire())
+        self.sound_watch.start()
 
     async def _expire(self) -> None:
         while True:
@@ -142,6 +145,7 @@ class CallManager:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CALLS_END_WITHIN_SEC)
         await self.reports.close()
+        self.sound_watch.close()
         await asyncio.to_thread(self._writer.close, RECORDING_CLOSES_WITHIN_SEC)
 
     def open(
@@ -167,6 +171,7 @@ class CallManager:
         call_id = self.store.new_call_id()
         keeper = CallKeeper(self.store, self._writer, owner, call_id)
         length = self._fair_lines.length(call_id, self.allowance, visitor)
+        sound = self.sound_watch.watch(call_id)
         call = LiveCall(
             call_id,
             settings,
@@ -177,11 +182,14 @@ class CallManager:
             length=length,
             captions=self.captions,
             cues=self.cues if cues is None else cues,
+            sound=sound,
         )
-        self._begin(call, self._live(call, keeper, length), address, visitor)
+        self._begin(call, self._live(call, keeper, length, sound), address, visitor)
         return call
 
-    async def _live(self, call: LiveCall, keeper: CallKeeper, length: CallLength) -> None:
+    async def _live(
+        self, call: LiveCall, keeper: CallKeeper, length: CallLength, sound: WatchedSound
+    ) -> None:
         try:
             await call.run()
             length.spend(call.elapsed_sec)
@@ -192,6 +200,7 @@ class CallManager:
                 await self.unless_closed(call.words_settled(LAST_WORDS_WITHIN_SEC))
             await keeper.keep(call, recorded)
         finally:
+            sound.close()
             call.give_up_words()
 
     def open_clip(

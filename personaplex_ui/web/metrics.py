@@ -153,6 +153,7 @@ class Metrics(Collector):
             capacity=capacity_of(model),
             runtime=runtime_of(model),
             captions=self._call_manager.captions.report(model) if model is not None else CaptionsReport(),
+            sound_faults=self._call_manager.sound_watch.counts,
             **{name: self._dropped[name] for name in COUNTED},
         )
 
@@ -214,6 +215,9 @@ class Metrics(Collector):
         about = "What callers said whose words were not recognised in time, or could not be."
         utterances = dropped["dropped_utterances"]
         yield CounterMetricFamily(f"{PREFIX}captions_dropped", about, utterances)
+        about = "Live calls in which what the assistant said was not right, by what was wrong with it."
+        faults = {(fault.value,): count for fault, count in self._call_manager.sound_watch.counts.items()}
+        yield _labelled(CounterMetricFamily, "unhealthy_calls", about, ("fault",), faults)
 
 
 def _capacity(capacity: Capacity) -> Iterator[Metric]:

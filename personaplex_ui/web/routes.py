@@ -33,6 +33,7 @@ OF_MODEL = {
     "capacity": CAPACITY,
     "runtime": RUNTIME,
     "captions": record({}, {"found_by": TEXT, "message": TEXT}),
+    "unhealthy_calls": {"type": "object", "additionalProperties": WHOLE},
 }
 OF_QUEUE = {"lines": WHOLE, "lines_free": WHOLE, "waiting": WHOLE}
 HEALTH: Responses = {
@@ -88,7 +89,10 @@ def _health(call_manager: CallManager) -> tuple[int, dict[str, Any]]:
     by = {"found_by": captions.found_by} if captions.found_by else {}
     why_not = {"message": captions.message} if captions.message else {}
     told_of_words = {"captions": by | why_not} if by | why_not else {}
-    return 200, body | _reports(model) | told_of_words | licence | ({"message": note} if note else {})
+    faults = {fault.value: count for fault, count in call_manager.sound_watch.counts.items() if count}
+    told_of_sound = {"unhealthy_calls": faults} if faults else {}
+    message = {"message": note} if note else {}
+    return 200, body | _reports(model) | told_of_words | told_of_sound | licence | message
 
 
 def _cannot(call_manager: CallManager) -> dict[str, Any]:

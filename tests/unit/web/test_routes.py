@@ -34,6 +34,7 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.security.session_cookie import COOKIE
 from tests.support.fake_model import FakeModel
+from tests.support.heard_sounds import frames, white_noise
 from tests.support.running import running_call_manager, running_engine, until
 
 VOICES = [Voice("NATF2", "Natural female", "NATF2"), Voice("NATM1", "Natural male", "NATM1")]
@@ -117,6 +118,16 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, call_manager: Call
     model.clips_only = "Calls cannot be held here."
     busy = {"lines": 1, "lines_free": 0, "waiting": 1, "message": model.clips_only}
     assert (await client.get("/health")).json() == of_model | busy
+
+
+async def test_health_counts_the_calls_whose_sound_was_not_right(
+    client: AsyncClient, call_manager: CallManager
+):
+    sound = call_manager.sound_watch.watch("a" * 32)
+    for frame in frames(white_noise(4.0)):
+        sound.hear(frame)
+    call_manager.sound_watch.look()
+    assert (await client.get("/health")).json()["unhealthy_calls"] == {"noise": 1}
 
 
 class Captioned(OwnWords):
