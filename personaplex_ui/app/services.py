@@ -55,6 +55,8 @@ from personaplex_ui.web.security.visitors import visitor_rule
 
 log = logging.getLogger(__name__)
 
+IDLE_LOOKED_FOR_EVERY_SEC = 0.1
+
 
 class Services:
     """One of each, for the whole app. Nothing is loaded or started before they are ``running``."""
@@ -82,6 +84,8 @@ class Services:
             captions=self.captions,
             cues=Cues(ask=settings.ask_phrases),
         )
+        self.drain_sec = float(settings.drain_seconds or settings.max_call_seconds)
+        """How long calls may go on where somebody asks for a quiet end and the process stays."""
         self.router = Router(self.speech, ask_options(settings))
         self.call_manager.on_begin.append(self.router.attend)
         self.previews = Previews(self.call_manager, self.voices, settings.default_text_prompt)
@@ -119,8 +123,18 @@ class Services:
         try:
             yield
         finally:
+            await self.end_quietly()
             await self.end_calls()
             await self.engine.close()
+
+    async def end_quietly(self) -> None:
+        """Where another program serves the app, and ends it: calls may go on for DRAIN_SECONDS."""
+        manager, within_sec = self.call_manager, self.settings.drain_seconds
+        if not within_sec or manager.is_closed:
+            return
+        manager.quiet_end.begin(within_sec, final=True)
+        while manager.quiet_end.left_sec and not manager.is_idle:  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(IDLE_LOOKED_FOR_EVERY_SEC)
 
     async def end_calls(self) -> None:
         """End all calls with a message, return the phone number, cancel ringing calls, and remove unpacked

@@ -139,6 +139,16 @@ class Call(abc.ABC):
         finally:
             self._engine.slots.release(request)
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether it has not asked for a slot yet, since its persona is being checked."""
+        return self.phase is Phase.WAITING and self._request is None
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it waits for a slot."""
+        return self._request is not None and self._request.place > 0
+
     async def _wait_for_slot(self, request: SlotRequest) -> None:
         while request.slot is None:
             await self._change.wait()
