@@ -12,6 +12,8 @@ local COOKIE = "personaplex_process"
 local VISITOR = "personaplex_visitor"
 local CONFIG = "/webrtc/config" -- what a page asks first; it sends its offer to the process that answered
 local OFFER = "/webrtc/offer"
+local HEALTH = "/health"
+local TWILIO = "^/twilio/%a" -- its later questions, which another process answers with a sentence
 local ASK_EVERY_MS = 500
 local ANSWER_WITHIN_SEC = 1
 local MOST_ANSWER_BYTES = 4096
@@ -19,6 +21,7 @@ local SETTLES_SEC = 1
 local PROMISE_SEC = 10 -- a call that was sent away and has not come by then never will
 
 local processes = {} -- in the order of the servers' names
+local turn = 0
 
 local function now()
     local at = core.now()
@@ -124,9 +127,11 @@ end
 -- Choosing. ----------------------------------------------------------------------------------------------------------
 
 -- The process for a new call, and its room: `home`, where the browser's page came from, as long as it has a free line.
+-- Of several that have the same, the next one in turn, which changes with each page.
 local function roomiest(home)
     local found, most
-    for _, process in ipairs(processes) do
+    for at = 0, #processes - 1 do
+        local process = processes[(turn + at) % #processes + 1]
         if process.told and process.told.accepting then
             local room = process.told.free - process.told.waiting - promised(process)
             if process == home and room > 0 then return process, room end
@@ -173,9 +178,10 @@ local function for_call(home)
     return found or any_that_answers()
 end
 
--- A page that is opened anew leaves a process that takes no calls; one that is open stays until the end.
+-- A page that is opened anew leaves a process that takes no calls; one that is open stays until the end. How it fares
+-- (lines free, callers waiting) is told by the process that would get its call.
 local function for_page(home, path)
-    local leaves = path == "/" and not (home and home.told and home.told.accepting)
+    local leaves = path == HEALTH or (path == "/" and not (home and home.told and home.told.accepting))
     if home and not leaves then return home end
     return roomiest(home) or home or any_that_answers()
 end
@@ -193,7 +199,8 @@ core.register_action("place", { "http-req" }, function(txn)
     if there then
         txn:set_var("txn.process", there.server_name)
         if is_down(there) then
-            txn:set_var("txn.gone", true)
+            local other = rest:match(TWILIO) and any_that_answers()
+            if other then txn:set_var("txn.process", other.server_name) else txn:set_var("txn.gone", true) end
         elseif rest == OFFER and keep(key) then
             txn:set_priv(promise(there))
         end
@@ -211,7 +218,10 @@ core.register_action("place", { "http-req" }, function(txn)
         local process = for_page(home, path)
         if not process then return end
         txn:set_var("txn.process", process.server_name)
-        if process ~= home then txn:set_var("txn.remember", process.name) end
+        if process ~= home and path ~= HEALTH then
+            txn:set_var("txn.remember", process.name)
+            turn = turn + 1
+        end
     end
 end)
 

@@ -127,7 +127,7 @@ class Reporter:
 
 
 def main() -> None:
-    """Until SIGTERM and the app's end: while it drains, as long as its calls last, Agones wants signs of life."""
+    """Until SIGTERM and the end of the app, for whose last calls Agones wants signs of life, too."""
     app_port = int(os.environ.get("PORT") or 7860)
     reporter = Reporter(app_port, int(os.environ.get("AGONES_SDK_HTTP_PORT") or 9358))
     ending = threading.Event()
