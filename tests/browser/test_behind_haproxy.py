@@ -1,4 +1,4 @@
-"""Three processes with two lines each behind HAProxy: callers of all kinds are placed, one process drains, one dies.
+"""Three processes with two lines each behind HAProxy: callers are placed, one process drains, one dies.
 
 The pages are in Chromium. The other callers run beside, in an event loop of their own.
 """
@@ -25,7 +25,7 @@ from tests.support.chromium import TalkPage, open_context
 from tests.support.clients.moshi import MoshiClient, chat
 from tests.support.clients.twilio import TwilioPeer
 from tests.support.clients.twilio_account import BEARER, TwilioAccount
-from tests.support.haproxy import NAMES, Haproxy, haproxy_program, running_haproxy
+from tests.support.haproxy import NAMES, OPEN, Haproxy, haproxy_program, running_haproxy
 
 LINES = 2
 LONGER_THAN_THE_TEST_SEC = 600.0
@@ -132,7 +132,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         for app in apps.values():
             app.wait_until_ready()
         addresses = [f"127.0.0.1:{app.port}" for app in apps.values()]
-        proxy = stack.enter_context(running_haproxy(folder, addresses))
+        proxy = stack.enter_context(running_haproxy(folder, addresses, **OPEN))
         company = Company()
         stack.callback(company.close)
         yield Rig(proxy, apps, company)
@@ -203,5 +203,5 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
 
 def process_of(context: BrowserContext) -> str:
     """Where its page came from, and so its call, since a line was free there."""
-    [name] = [cookie["value"] for cookie in context.cookies() if cookie["name"] == "personaplex_process"]
-    return name
+    cookies = {cookie.get("name"): cookie.get("value") for cookie in context.cookies()}
+    return str(cookies["personaplex_process"])

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
 from tests.support.app_process import wait_until
-from tests.support.haproxy import NAMES, Haproxy, running_haproxy
+from tests.support.haproxy import NAMES, OPEN, Haproxy, running_haproxy
 
 
 @dataclass
@@ -116,7 +116,7 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     processes = [Pretender(name) for name in NAMES]
     addresses = [await process.start() for process in processes]
     try:
-        with running_haproxy(tmp_path, addresses) as proxy:
+        with running_haproxy(tmp_path, addresses, **OPEN) as proxy:
             async with httpx.AsyncClient(base_url=proxy.url) as http:
                 yield Rig(proxy, processes, http)
     finally:
@@ -271,7 +271,7 @@ async def test_http_leads_to_https_and_its_cookie_stays_there(tmp_path: Path):
     address = await process.start()
     nobody = "127.0.0.1:9"
     try:
-        with running_haproxy(tmp_path, [address, nobody, nobody], plain_http=False) as proxy:
+        with running_haproxy(tmp_path, [address, nobody, nobody]) as proxy:
             async with httpx.AsyncClient(verify=False) as http:
                 moved = await http.get(f"{proxy.url}/a?b=c", headers={"Host": "talk.example.org"})
                 assert (moved.status_code, moved.headers["location"]) == (
@@ -283,5 +283,22 @@ async def test_http_leads_to_https_and_its_cookie_stays_there(tmp_path: Path):
             "personaplex_process=gpu-1; Path=/; HttpOnly; SameSite=Lax; Secure"
         )
         assert process.received[-1][1]["x-forwarded-proto"] == "https"
+    finally:
+        await process.stop()
+
+
+async def test_a_proxy_in_front_that_is_known_is_believed(tmp_path: Path):
+    process = Pretender(NAMES[0])
+    address = await process.start()
+    nobody = "127.0.0.1:9"
+    told = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": "talk.example.org"}
+    told |= {"X-Forwarded-Proto": "https"}
+    try:
+        with running_haproxy(tmp_path, [address, nobody, nobody], FRONT_PROXY="127.0.0.0/8") as proxy:
+            async with httpx.AsyncClient() as http:
+                page = await http.get(proxy.url, headers=told)
+        assert page.headers["set-cookie"].endswith("; Secure")
+        passed_on = {name.title(): value for name, value in process.received[-1][1].items()}
+        assert {name: passed_on[name.title()] for name in told} == told
     finally:
         await process.stop()

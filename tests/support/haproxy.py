@@ -30,11 +30,16 @@ def haproxy_program() -> str:
     return path
 
 
+OPEN = {"PLAIN_HTTP": "1"}
+"""Does not lead from http to https."""
+
+
 class Haproxy:
     """On 127.0.0.1, over http and, with a certificate that nobody trusts, https."""
 
-    def __init__(self, folder: Path, addresses: Sequence[str], plain_http: bool = True) -> None:
-        """``addresses``: host and port of the processes, in the order of ``NAMES``."""
+    def __init__(self, folder: Path, addresses: Sequence[str], **variables: str) -> None:
+        """``addresses``: host and port of the processes, in the order of ``NAMES``. ``variables``: others of
+        the configuration."""
         port, tls_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.https_url = f"https://127.0.0.1:{tls_port}"
@@ -45,7 +50,7 @@ class Haproxy:
             "CERTIFICATE": str(write_certificate(folder / "site.pem")),
             "PLACEMENT": str(FILES / "placement.lua"),
             **{f"GPU_{number}": address for number, address in enumerate(addresses, start=1)},
-            **({"PLAIN_HTTP": "1"} if plain_http else {}),
+            **variables,
         }
         command = [haproxy_program(), "-db", "-f", FILES / "haproxy.cfg", "-f", FILES / "processes.cfg"]
         with self._log_path.open("wb") as log:
@@ -70,8 +75,8 @@ class Haproxy:
 
 
 @contextlib.contextmanager
-def running_haproxy(folder: Path, addresses: Sequence[str], plain_http: bool = True) -> Generator[Haproxy]:
-    proxy = Haproxy(folder, addresses, plain_http)
+def running_haproxy(folder: Path, addresses: Sequence[str], **variables: str) -> Generator[Haproxy]:
+    proxy = Haproxy(folder, addresses, **variables)
     try:
         proxy.wait_until_ready()
         yield proxy
