@@ -80,4 +80,7 @@ class QuietShutdown:
             end.begin(left_sec, final=True)
         if not manager.is_idle:
             self._served_at = self._clock()
-        return not end.left_sec or self._clock() - self._served_at >= LINGERS_SEC
+        if not end.left_sec:
+            end.end_calls()  # the timer that does so may come a moment later
+            return True
+        return self._clock() - self._served_at >= LINGERS_SEC

@@ -103,8 +103,9 @@ class QuietEnd:
             self._timer.cancel()
             self._timer = None
         if within_sec is not None:
-            self._timer = asyncio.get_running_loop().call_later(within_sec, self._time_is_up)
+            self._timer = asyncio.get_running_loop().call_later(within_sec, self.end_calls)
 
-    def _time_is_up(self) -> None:
+    def end_calls(self) -> None:
+        """Time is up."""
         for call in list(self._calls.values()):
             call.hang_up(TIME_IS_UP, End.SHUTDOWN)

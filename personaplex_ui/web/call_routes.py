@@ -135,7 +135,10 @@ def _add_calls(router: APIRouter, store: CallStore) -> None:
 
         `started_at` is in seconds since 1970. `title`: the first words that the assistant said.
         """
-        return {"calls": [summary_of(call) for call in store.calls_of(session_key(request.cookies))]}
+        owner = session_key(request.cookies)
+        if owner:
+            await asyncio.to_thread(store.refresh)
+        return {"calls": [summary_of(call) for call in store.calls_of(owner)]}
 
     @router.get("/calls/{call_id}", summary="A call of yours", responses=CALL, openapi_extra=NEEDS_VISITOR)
     async def get_call(call_id: str, request: Request) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _add_calls(router: APIRouter, store: CallStore) -> None:
         interruptions. `files`: relative to the app; no `recording` and no `face` if there is none.
         """
         owner = session_key(request.cookies)
-        call = store.get(owner, call_id)
+        call = await _find(store, owner, call_id)
         if call is None:
             raise HTTPException(404, GONE)
         recorded = store.recording_of(owner, call_id) is not None
@@ -187,7 +190,9 @@ def _add_files(router: APIRouter, store: CallStore) -> None:
     )
     async def recording(call_id: str, request: Request, download: bool = False) -> Response:
         """Stereo WAV: caller left, assistant right. Only for the browser that made the call."""
-        path = store.recording_of(session_key(request.cookies), call_id)
+        owner = session_key(request.cookies)
+        await _find(store, owner, call_id)
+        path = store.recording_of(owner, call_id)
         if path is None:
             raise HTTPException(404, GONE)
         return RangeResponse(path, "audio/wav", download_name=_name(call_id, "wav"), inline=not download)
@@ -201,12 +206,21 @@ def _add_files(router: APIRouter, store: CallStore) -> None:
     )
     async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
         """As `json`, `txt`, `srt` (SubRip) or `vtt` (WebVTT). Only for the browser that made the call."""
-        call = store.get(session_key(request.cookies), call_id)
+        call = await _find(store, session_key(request.cookies), call_id)
         if call is None or extension not in FORMATS:
             raise HTTPException(404, GONE)
         write, media_type = FORMATS[extension]
         headers = {"Content-Disposition": f'attachment; filename="{_name(call_id, extension)}"'}
         return Response(write(call), media_type=media_type, headers=headers)
+
+
+async def _find(store: CallStore, owner: str, call_id: str) -> EndedCall | None:
+    """Also one that another server on the same folder has kept."""
+    call = store.get(owner, call_id)
+    if call is None and owner:
+        await asyncio.to_thread(store.refresh)
+        call = store.get(owner, call_id)
+    return call
 
 
 def _name(call_id: str, extension: str) -> str:

@@ -19,7 +19,8 @@ OF_ANY = re.compile(r"(/[A-Za-z0-9-]{1,40})/twilio/(?:ended|status|transferred|o
 
 
 class InstancePath:
-    """An ASGI middleware outside of all that look at paths. ``path``: as in ``/gpu-1``; empty where there are no others."""
+    """An ASGI middleware outside of all that look at paths. ``path``: as in ``/gpu-1``; empty where there
+    are no others."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self._app = app

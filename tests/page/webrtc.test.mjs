@@ -184,6 +184,49 @@ test("when the server closes the connection, its reason is asked for", async () 
   assertClosed(seen);
 });
 
+test("a server that has stopped is told as soon as somebody else answers in its place", async () => {
+  for (const [status, kind] of [[404, "gone"], [503, "gone"], [429, "lost"]]) {
+    const answers = { callFacts: async () => ({ type: "facts", seq: 0, phase: "live" }) };
+    const seen = await connected({ callFacts: (...given) => answers.callFacts(...given) });
+    seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+    await settled();
+    answers.callFacts = async () => {
+      throw new Refused(status, { detail: "There is no such call." });
+    };
+    seen.peer.become("disconnected");
+    await settled();
+    assert.equal(seen.troubles().length, kind === "gone" ? 1 : 0);
+    await seen.timers.pass(7100);
+    assert.deepEqual(
+      seen.troubles().map((told) => [told.kind, told.remedy.action]),
+      [[kind, "start"]],
+    );
+    assertClosed(seen);
+  }
+});
+
+test("a server that never knew the cookie is not taken for one that has stopped", async () => {
+  const seen = await connected(); // it answers 404, as for a browser that blocks the cookie
+  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+  await settled();
+  seen.peer.become("disconnected");
+  await settled();
+  assert.deepEqual(seen.troubles(), []);
+  seen.peer.become("connected");
+  await seen.timers.pass(8000);
+  assert.deepEqual(seen.troubles(), []);
+});
+
+test("a broken network that comes back while the server is asked ends nothing", async () => {
+  let answer;
+  const seen = await connected({ callFacts: () => new Promise((_, refuse) => (answer = refuse)) });
+  seen.peer.become("disconnected");
+  seen.peer.become("connected");
+  answer(new Refused(503));
+  await settled();
+  assert.deepEqual(seen.troubles(), []);
+});
+
 test("facts of the end close everything, and nothing is told after them", async () => {
   const seen = await connected();
   seen.peer.channel.tell({ type: "facts", seq: 2, phase: "ended", end: "hung_up" });

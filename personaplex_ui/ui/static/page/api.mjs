@@ -82,6 +82,7 @@ export function serverOf(told) {
   const engine = told?.model ?? "";
   return {
     ready,
+    draining: told?.status === "draining",
     sentence: ready ? "" : sentenceOf(told),
     name: NAMES[engine.split(" ")[0]] ?? "PersonaPlex",
     engine,

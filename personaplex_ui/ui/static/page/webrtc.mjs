@@ -12,6 +12,7 @@ const GATHER_WITHIN_MS = 1000;
 const CONNECT_WITHIN_MS = 4500;
 const RECONNECT_WITHIN_MS = 7000;
 const ASK_FACTS_EVERY_MS = 1000;
+const GONE = [502, 503, 504]; // what a proxy answers for a server that it does not reach
 
 /** The network and the browser's clock, so that tests can bring their own. */
 const REAL = {
@@ -38,6 +39,7 @@ export class WebRtcTransport {
   #late = [];
   #before = null;
   #reconnecting = null;
+  #known = null; // until it is asked
 
   /** @param {{settings: object, microphone: MediaStream, on: (event: object) => void}} parts */
   constructor({ settings, microphone, on }, real = {}) {
@@ -163,6 +165,7 @@ export class WebRtcTransport {
         break;
       case "disconnected":
         this.#on({ type: "network", network: "reconnecting" });
+        this.#askIfGone();
         this.#cancel(this.#reconnecting);
         this.#reconnecting = this.#later(RECONNECT_WITHIN_MS, () => this.#over());
         break;
@@ -190,7 +193,23 @@ export class WebRtcTransport {
   #facts(facts) {
     const over = facts.phase === "ended";
     if (over) this.#close();
+    else if (facts.phase === "live") this.#learnIfKnown();
     this.#on({ type: "facts", facts });
+  }
+
+  /** Whether the server tells us of our call by HTTP, too: not where the browser blocks its cookie. */
+  async #learnIfKnown() {
+    if (this.#known !== null) return;
+    this.#known = false;
+    this.#known = Boolean(await this.#real.api.callFacts(this.#id, this.#stopped.signal).catch(() => null));
+  }
+
+  /** The connection broke. Whether the server has stopped is known if somebody else answers in its place:
+   *  a proxy, or another server, which does not know the call. */
+  async #askIfGone() {
+    const told = await this.#real.api.callFacts(this.#id, this.#stopped.signal).catch((error) => error);
+    if (this.closed || this.#peer.connectionState === "connected" || !(told instanceof Refused)) return;
+    if (GONE.includes(told.status) || (told.status === 404 && this.#known)) this.#give("gone");
   }
 
   /** While the channel is not open yet, by HTTP. A server that does not know the call yet is asked again. */
