@@ -10,7 +10,7 @@
 local BACKEND = "processes"
 local COOKIE = "personaplex_process"
 local VISITOR = "personaplex_visitor"
-local CONFIG = "/webrtc/config" -- what a page asks first; it sends its offer to the process that answered
+local CONFIG = "/webrtc/config" -- what a page asks first; it calls the process that answered
 local OFFER = "/webrtc/offer"
 local HEALTH = "/health"
 local TWILIO = "^/twilio/%a" -- its later questions, which another process answers with a sentence
@@ -115,7 +115,7 @@ local function promised(process)
     return #kept
 end
 
--- The page's offer is there: it is counted itself.
+-- The page's offer, or its websocket, is there: it is counted itself.
 local function keep(key)
     for _, process in ipairs(processes) do
         for at, made in ipairs(process.promises) do
@@ -201,7 +201,7 @@ core.register_action("place", { "http-req" }, function(txn)
         if is_down(there) then
             local other = rest:match(TWILIO) and any_that_answers()
             if other then txn:set_var("txn.process", other.server_name) else txn:set_var("txn.gone", true) end
-        elseif rest == OFFER and keep(key) then
+        elseif (rest == OFFER or txn:get_var("txn.begins")) and keep(key) then
             txn:set_priv(promise(there))
         end
         return
