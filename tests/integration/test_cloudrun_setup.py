@@ -1,4 +1,4 @@
-"""``deploy/cloudrun/setup.sh`` against a stand-in ``gcloud`` that keeps a small cloud and fails at each step in turn.
+"""``deploy/cloudrun/setup.sh`` against a stand-in ``gcloud`` that keeps a small cloud and fails at each step.
 
 No real cloud is asked. ``tests/data/gcloud/options.json`` holds the options that the real gcloud has.
 """
@@ -568,7 +568,7 @@ def test_the_image_is_known_again_by_all_that_goes_into_it(cloud: CloudRun) -> N
 
 
 def test_the_script_needs_nothing_newer_than_bash_3_2() -> None:
-    newer = r"declare -[gA]|local -[nA]|mapfile|readarray|\$\{\w+[,^]|\|&|&>>|coproc|\$\{\w+@|wait -n|printf .*%\("
+    newer = r"declare -[gA]|local -[nA]|mapfile|readarray|\$\{\w+[,^@]|\|&|&>>|coproc|wait -n|printf .*%\("
     for script in (SETUP, *sorted((SETUP.parent / "parts").glob("*.sh"))):
         assert not re.search(newer, script.read_text()), script
         assert subprocess.run(["bash", "-n", script]).returncode == 0

@@ -1,4 +1,4 @@
-"""``deploy/cloudrun/setup.sh`` with stand-ins for gcloud, curl and sleep: what it calls, says and leaves behind."""
+"""``deploy/cloudrun/setup.sh`` with stand-ins for gcloud, curl and sleep: what it calls, says and leaves."""
 
 import json
 import os
