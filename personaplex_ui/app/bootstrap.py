@@ -169,6 +169,7 @@ def _add_middlewares(app: FastAPI, services: Services, page_files: PageFiles) ->
         settings.busy_call_seconds,
         knows_role_only=settings.llm_base_url is None,
         several=bool(settings.instance_path),
+        browser_calls=settings.browser_calls.value,
     )
     config = functools.partial(page_config, services.voices, settings.default_text_prompt, limits)
     app.add_middleware(SessionCookieMiddleware, rewrite=PageHead(page_files, config).rewrite)

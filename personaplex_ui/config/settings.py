@@ -111,6 +111,13 @@ class CaptionsChoice(enum.StrEnum):
         return None if self is CaptionsChoice.AUTO else self is CaptionsChoice.KYUTAI
 
 
+class BrowserCalls(enum.StrEnum):
+    """Which way the page's calls take at first. ``websocket``: where no UDP reaches the server."""
+
+    WEBRTC = "webrtc"
+    WEBSOCKET = "websocket"
+
+
 class LogFormat(enum.StrEnum):
     """``json``: one object a line, for machines."""
 
@@ -204,6 +211,7 @@ class Settings(BaseModel):
     human_phrases: str | None = None
     human_daily_limit: Annotated[int, Field(ge=0, le=100_000)] = 20
     fastrtc_phone: bool = False
+    browser_calls: Annotated[BrowserCalls, AnyCase] = BrowserCalls.WEBRTC
     turn_urls: IceUrls = ()
     turn_username: str | None = None
     turn_credential: SecretStr | None = None
