@@ -209,7 +209,7 @@ def _item(values: Json) -> Item:
             output = values.get("output")
             if not isinstance(output, str) or len(output) > MAX_OUTPUT_CHARACTERS:
                 raise RealtimeFault(
-                    f"What a function returned must be a text of at most {MAX_OUTPUT_CHARACTERS:,} characters.",
+                    f"What a function returned is a text of at most {MAX_OUTPUT_CHARACTERS:,} characters.",
                     param="item.output",
                 )
             call_id = _text(values, "call_id", "item.call_id")

@@ -97,6 +97,15 @@ class ItemLog:
     def last_id(self) -> str | None:
         return next(reversed(self._items), None)
 
+    def before(self, item_id: str) -> str | None:
+        """The id of the item before that one."""
+        previous = None
+        for each in self._items:
+            if each == item_id:
+                return previous
+            previous = each
+        return None
+
     def add(self, item: Item) -> str | None:
         """Add at the end; returns the id of the item before."""
         before = self.last_id
