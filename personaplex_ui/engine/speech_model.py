@@ -280,7 +280,8 @@ class WorksBesides(Protocol):
 
 @runtime_checkable
 class TakesTurns(Protocol):
-    """A speech model that waits for its turn, finds its answer in words, and so can be told more than sound."""
+    """A speech model that waits for its turn and finds its answer in words, so that it can be told more than
+    sound."""
 
     def read(self, slot: int, text: str) -> None:
         """The caller wrote ``text`` in the place of speaking; it is answered like what was said."""

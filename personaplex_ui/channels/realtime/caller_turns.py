@@ -1,7 +1,7 @@
 """The caller's turns: where speech begins and ends, and the items that they become. Sans-I/O.
 
-Loud enough for long enough is speech, as for the call's own transcript (``audio.levels``). A full-duplex model
-hears everything at once; turns are for the client.
+Loud enough for long enough is speech, as for the call's own transcript (``audio.levels``). A full-duplex
+model hears everything at once; turns are for the client.
 """
 
 from collections import deque

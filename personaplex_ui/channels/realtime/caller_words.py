@@ -1,4 +1,4 @@
-"""The caller's words for the client: the lines of the conversation, told as transcripts of items. Sans-I/O."""
+"""The caller's words for the client: lines of the conversation, told as transcripts of items. Sans-I/O."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -35,7 +35,8 @@ PAUSE_KEPT_SEC = 0.8
 STAYS_FOR_SEC = 10.0
 STEADY_SEC = 0.3
 LAG_KEPT_SEC = 0.08
-"""A backlog that neither grows nor shrinks by more than the second for the first is lag; the third remains."""
+"""A backlog that neither grows nor shrinks by more than the second for the first is lag; of it the third
+remains."""
 
 LIVE_RATE = 1.5
 LIVE_SLACK_SEC = 1.0

@@ -100,9 +100,9 @@ class Responses:
         return self._active.response.response_id if self._active else ""
 
     @property
-    def speaking_item_id(self) -> str:
-        place = self._active.place if self._active else None
-        return place.item_id if place is not None else ""
+    def is_muted(self) -> bool:
+        """Whether what the assistant says was cancelled."""
+        return self._muted
 
     # What comes about ------------------------------------------------------------------------------
 
@@ -137,6 +137,8 @@ class Responses:
                 if before is not None and loud:
                     events += self._sound(self._active, before)
         if self._active is not None:
+            if self._active.place is not None:
+                self._onset = None  # it is told, and not a second time
             events += self._go_on(self._active, frame, words, loud)
         return events
 
