@@ -131,11 +131,13 @@ class SpeechParts:
         """Whether a language model finds the answers, which can call tools."""
         return self._sources.llm is not None
 
-    def replier_with(self, tools: Tools) -> Replier:
-        """One whose language model may call ``tools``, too, for one caller; the common one without a language
-        model."""
+    def replier_with(self, tools: Tools | None) -> Replier:
+        """One whose language model may call ``tools``, too, for one caller; the common one without tools or a
+        language model."""
         common = self.replier().part
-        return common.with_tools(tools) if isinstance(common, CallsTools) else common
+        if tools is None or not isinstance(common, CallsTools):
+            return common
+        return common.with_tools(tools)
 
     def synthesiser(self, report: Report) -> Loaded[Synthesiser]:
         """See ``recogniser``."""

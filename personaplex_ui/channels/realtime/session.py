@@ -1,10 +1,9 @@
 """One session of the Realtime protocol without I/O: what each event of the client does, and what it is told.
 
-What has to be done with the call is asked of a ``Line``; what is to be sent gathers in ``outbox``.
+What has to be done with the call is asked of a ``Line``; what is to be sent is given to ``send`` as JSON.
 """
 
 import secrets
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -90,10 +89,11 @@ def random_id(prefix: str) -> str:
 
 
 class RealtimeSession:
-    """``model``: its name, for the client. Times are monotonic seconds."""
+    """``send``: takes one message. ``model``: its name, for the client. Times are monotonic seconds."""
 
     def __init__(
         self,
+        send: Callable[[str], None],
         line: Line,
         voices: Voices,
         config: SessionConfig,
@@ -104,8 +104,8 @@ class RealtimeSession:
         self.config = config
         self.dialect = dialect
         self.session_id = new_id("sess")
-        self.outbox: deque[str] = deque()
         self.input = InputSound()
+        self._send = send
         self._line = line
         self._voices = voices
         self._model = model
@@ -130,7 +130,7 @@ class RealtimeSession:
         for event in events:
             message = build(event, self.dialect, self._new_id("event"))
             if message is not None:
-                self.outbox.append(message)
+                self._send(message)
 
     # From the client -------------------------------------------------------------------------------
 
@@ -233,8 +233,8 @@ class RealtimeSession:
                 raise RealtimeFault(str(samples).replace(" (01)", ""), param="audio")
             if not self.input.put(samples, now):
                 raise RealtimeFault(
-                    f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
-                    "left out. Please send sound as it is spoken.",
+                    f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece "
+                    "was left out. Please send sound as it is spoken.",
                     "input_audio_buffer_full",
                     "audio",
                 )
