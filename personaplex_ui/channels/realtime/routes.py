@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
 from fastapi.responses import PlainTextResponse
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
@@ -31,53 +32,62 @@ Connect to this address with such a client, and with any model; docs/PROTOCOLS.m
 """
 
 
-def build_realtime_router(
-    call_manager: CallManager,
-    voices: Voices,
-    default_prompt: str,
-    answerer: Answerer,
-    address_of: Callable[[HTTPConnection], str],
-    visitor_of: VisitorOf = lambda _: None,
-) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class RealtimeApi:
     """``default_prompt``: the role of clients that give none. ``address_of``: the client's address for
     limits, or an empty text if no limits apply. ``visitor_of``: whose minutes are used."""
-    router = APIRouter()
 
-    async def realtime(websocket: WebSocket) -> None:
+    call_manager: CallManager
+    voices: Voices
+    default_prompt: str
+    answerer: Answerer
+    address_of: Callable[[HTTPConnection], str]
+    visitor_of: VisitorOf = lambda _: None
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Accept one websocket and serve it to the end. Never raises for anything a peer does."""
         wire = PeerWebsocket(websocket)
-        config = SessionConfig(voices.default, default_prompt)
-        address, visitor = address_of(websocket), visitor_of(websocket)
+        config = SessionConfig(self.voices.default, self.default_prompt)
+        address, visitor = self.address_of(websocket), self.visitor_of(websocket)
 
         def open_call(config: SessionConfig) -> LiveCall:
             persona = Persona(config.voice, config.instructions)
             # Who calls this way could not fetch a recording: that takes the cookie of a page.
             settings = CallSettings(persona, config.sampling, record=False)
-            return call_manager.open(settings, "", Transport.REALTIME, address, visitor)
+            return self.call_manager.open(settings, "", Transport.REALTIME, address, visitor)
 
         with contextlib.suppress(ClientGone):
             await wire.accept(_chosen_protocol(websocket))
-            model = model_name(call_manager)
-            await RealtimeConnection(
-                wire, open_call, answerer, voices, config, model, dialect_spoken(websocket)
-            ).run()
+            dialect = dialect_spoken(websocket)
+            connection = RealtimeConnection(
+                wire, open_call, self.answerer, self.voices, config, self.model_name, dialect
+            )
+            await connection.run()
 
-    async def explain(request: Request) -> PlainTextResponse:
+    @property
+    def model_name(self) -> str:
+        """Of the loaded model, or what is usually loaded."""
+        try:
+            return self.call_manager.engine.model.name
+        except EngineUnavailable:
+            return USUAL_MODEL
+
+
+def build_realtime_router(api: RealtimeApi) -> APIRouter:
+    router = APIRouter()
+
+    async def explain() -> PlainTextResponse:
         """Answers 426 with a few lines about the protocol."""
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         return PlainTextResponse(EXPLANATION, status_code=426, headers=headers)
 
     async def models() -> dict[str, Any]:
         """The loaded model, as OpenAI's API lists models."""
-        about = {
-            "id": model_name(call_manager),
-            "object": "model",
-            "created": 0,
-            "owned_by": "personaplex_ui",
-        }
+        about = {"id": api.model_name, "object": "model", "created": 0, "owned_by": "personaplex_ui"}
         return {"object": "list", "data": [about]}
 
     for path in PATHS:
-        router.add_api_websocket_route(path, realtime)
+        router.add_api_websocket_route(path, api.serve)
         router.add_api_route(
             path,
             explain,
@@ -97,14 +107,6 @@ def dialect_spoken(connection: HTTPConnection) -> Dialect:
     asked = connection.headers.get("openai-beta", "")
     beta = "realtime=v1" in asked.replace(" ", "") or BETA_PROTOCOL in _protocols(connection)
     return Dialect.BETA if beta else Dialect.GA
-
-
-def model_name(call_manager: CallManager) -> str:
-    """Of the loaded model, or what is usually loaded."""
-    try:
-        return call_manager.engine.model.name
-    except EngineUnavailable:
-        return USUAL_MODEL
 
 
 def _protocols(connection: HTTPConnection) -> list[str]:
