@@ -228,7 +228,7 @@ def _item(values: Json) -> Item:
 
 
 def _message(values: Json, item_id: str) -> Item:
-    roles = {str(role): role for role in Role}
+    roles = {**{str(role): role for role in Role}, "developer": Role.SYSTEM}
     role, parts = roles.get(str(values.get("role", "user"))), values.get("content")
     if role is None:
         raise RealtimeFault("The role of a message is user, assistant or system.", param="item.role")

@@ -250,13 +250,21 @@ class RealtimeSession:
             self._append(item.sound, now)
         if item.kind is Kind.FUNCTION_CALL_OUTPUT:
             self._line.take_result(item.call_id, item.output)
-        if item.kind is Kind.MESSAGE and item.role is Role.USER and item.text:
-            self._written.append(item.text)
-            while sum(map(len, self._written)) > MOST_WRITTEN_CHARACTERS:
-                self._written.pop(0)
+        if item.kind is Kind.MESSAGE:
+            self._note_written(item)
         item = replace(item, item_id=item.item_id or self._new_id("item"), sound=b"")
         before = self._items.add(item)
         return [ItemAdded(before, item), ItemDone(before, item)]
+
+    def _note_written(self, item: Item) -> None:
+        """What the client wrote waits for a ``response.create``; not what was answered in an earlier session,
+        which it repeats for a model that remembers."""
+        if item.role is Role.ASSISTANT:
+            self._written.clear()
+        elif item.role is Role.USER and item.text:
+            self._written.append(item.text)
+            while sum(map(len, self._written)) > MOST_WRITTEN_CHARACTERS:
+                self._written.pop(0)
 
     def _create_response(self, say: str, event_id: str) -> Sequence[ServerEvent]:
         try:
