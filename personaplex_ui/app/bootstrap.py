@@ -21,6 +21,7 @@ from personaplex_ui.channels.browser.routes import build_webrtc_router, settings
 from personaplex_ui.channels.clips.routes import build_preview_router
 from personaplex_ui.channels.moshi.client_page import MoshiClientAssets, build_client_router
 from personaplex_ui.channels.moshi.routes import build_moshi_router
+from personaplex_ui.channels.realtime.routes import RealtimeApi, build_realtime_router
 from personaplex_ui.channels.rest.admission import Admission
 from personaplex_ui.channels.rest.call_video_routes import build_call_video_router
 from personaplex_ui.channels.rest.conversation import Conversations
@@ -76,7 +77,8 @@ def build_app(settings: Settings) -> FastAPI:
         title="personaplex_ui",
         version=__version__,
         description="Talk with NVIDIA PersonaPlex. The page is at `/`; `gradio_client` sees `/voices`, "
-        "`/presets` and `/converse`; the websocket `/api/chat` is described in docs/PROTOCOLS.md.",
+        "`/presets` and `/converse`; the websockets `/api/chat` and `/v1/realtime` (OpenAI's Realtime "
+        "protocol) are described in docs/PROTOCOLS.md.",
         lifespan=functools.partial(_lifespan, services),
         openapi_url=None,
         docs_url=None,
@@ -117,6 +119,8 @@ def _add_routes(app: FastAPI, services: Services, page_files: PageFiles) -> None
             calls, voices, role, client_address, server_url, waits.wait_sec, services.visitor_of
         )
     )
+    realtime = RealtimeApi(calls, voices, role, services.answerer, client_address, services.visitor_of)
+    app.include_router(build_realtime_router(realtime))
     app.include_router(build_twilio_router(services.phone, calls, public_url, is_machine, has_api_key))
     app.include_router(build_client_router(services.moshi_client))
     app.include_router(build_page_files_router(page_files, services.credentials.are_needed))

@@ -45,6 +45,7 @@ from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.models.factory import load_echo, load_speech_model, speech_sources
+from personaplex_ui.routing.answerer import Answerer
 from personaplex_ui.routing.router import Router
 from personaplex_ui.speech.loading import SpeechParts
 from personaplex_ui.web.metrics import Metrics
@@ -88,6 +89,7 @@ class Services:
         """How long calls may go on where somebody asks for a quiet end and the process stays."""
         self.router = Router(self.speech, ask_options(settings))
         self.call_manager.on_begin.append(self.router.attend)
+        self.answerer = Answerer(self.speech, self.router)
         self.previews = Previews(self.call_manager, self.voices, settings.default_text_prompt)
         self.parts = LoadedParts(self.speech)
         self.films = Films(self.parts, self.call_manager.store)
