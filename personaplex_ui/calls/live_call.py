@@ -219,7 +219,7 @@ class LiveCall(Call):
             duration_sec=self.elapsed_sec,
             voice=shown_voice(self.settings.persona.voice),
             reason=self.reason,
-            notes=tuple(note for note in self.notes if note not in WHILE_LIVE),
+            notes=tuple(note for note in self.notes if not note.startswith(WHILE_LIVE)),
             utterances=self.transcript.utterances,
             caller_levels_dbfs=self.caller_levels.until(self.elapsed_sec),
             assistant_levels_dbfs=self.assistant_levels.until(self.elapsed_sec),

@@ -20,6 +20,7 @@ from personaplex_ui.config.values import (
     DeviceName,
     HttpsUrl,
     IceUrls,
+    InstancePath,
     Networks,
     Origins,
     PhoneNumber,
@@ -38,6 +39,10 @@ PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 SHORTEST_CALL = 15
 """Seconds: a call ends with a goodbye of ten."""
+
+
+LONGEST_DRAIN_SEC = 86_400
+"""As long as the longest call."""
 
 
 class EngineChoice(enum.StrEnum):
@@ -104,6 +109,13 @@ class CaptionsChoice(enum.StrEnum):
     def of_personaplex(self) -> bool | None:
         """Whether PersonaPlex is to find them; None: where it can."""
         return None if self is CaptionsChoice.AUTO else self is CaptionsChoice.KYUTAI
+
+
+class BrowserCalls(enum.StrEnum):
+    """Which way the page's calls take at first. ``websocket``: where no UDP reaches the server."""
+
+    WEBRTC = "webrtc"
+    WEBSOCKET = "websocket"
 
 
 class LogFormat(enum.StrEnum):
@@ -183,6 +195,8 @@ class Settings(BaseModel):
     calls_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 12
     upload_mb_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 512
     server_url: HttpsUrl | None = None
+    instance_path: InstancePath = ""
+    drain_seconds: Annotated[int, Field(ge=0, le=LONGEST_DRAIN_SEC)] = 0
     static_path: Path | None = None
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
@@ -197,6 +211,7 @@ class Settings(BaseModel):
     human_phrases: str | None = None
     human_daily_limit: Annotated[int, Field(ge=0, le=100_000)] = 20
     fastrtc_phone: bool = False
+    browser_calls: Annotated[BrowserCalls, AnyCase] = BrowserCalls.WEBRTC
     turn_urls: IceUrls = ()
     turn_username: str | None = None
     turn_credential: SecretStr | None = None

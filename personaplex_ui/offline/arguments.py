@@ -21,6 +21,7 @@ Several recordings: give --input-wav once for each, and the outputs as often, in
 answered in one batch, all by the same persona. The files of each are written once its answer is complete.
 
 A folder of recordings, such as Full-Duplex-Bench's data: personaplex-ui offline folder --help.
+"personaplex-ui offline report RECORDING.wav" measures how the two sides of a call take turns.
 """
 
 

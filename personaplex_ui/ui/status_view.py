@@ -29,6 +29,7 @@ _TRANSPORTS = {
     Transport.BROWSER_WEBSOCKET: "in the browser without UDP",
     Transport.CLIP: "from sound files",
     Transport.MOSHI: "from Moshi clients",
+    Transport.REALTIME: "from OpenAI Realtime clients",
     Transport.TWILIO: "on the phone",
     Transport.FASTRTC_PHONE: "on FastRTC's phone number",
 }

@@ -1,24 +1,23 @@
 """Compose and the platforms' files, as far as they can be checked without a cloud; what is told of them."""
 
-import os
 import re
 import runpy
-import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from starlette.datastructures import Headers
 
+from deploy.space.settings import PUSH_TOKEN
 from personaplex_ui.app import bootstrap
-from personaplex_ui.config.settings import LogFormat, LogLevel, Settings
+from personaplex_ui.config.settings import BrowserCalls, LogFormat, LogLevel, Settings
 from personaplex_ui.logs import formats as logs
-from personaplex_ui.web.security.proxy_headers import parse_networks, trace
+from personaplex_ui.models.personaplex.hub import download
+from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointUnusable, Report
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -99,8 +98,9 @@ def test_the_image_and_the_platforms_have_what_builds_the_kernels(monkeypatch: p
     assert installed
     assert set(installed[1].split()) >= COMPILER
     assert image_environment()["TRITON_CACHE_DIR"].startswith("/tmp/"), "or user 1000 cannot write there"
-    image, _, _ = run_modal_script(monkeypatch)
-    assert [set(args) for name, args, _ in image.steps if name == "apt_install"] == [COMPILER]
+    assert [set(args) for name, args, _ in ModalScript(monkeypatch).image.steps if name == "apt_install"] == [
+        COMPILER
+    ]
     assert set((ROOT / "packages.txt").read_text().split()) >= COMPILER, "which a Space installs"
 
 
@@ -134,95 +134,7 @@ def test_the_readme_carries_the_same_front_matter() -> None:
     assert carried == front_matter_of((ROOT / "deploy" / "space" / "front-matter.yml").read_text())
 
 
-# Cloud Run and Modal ---------------------------------------------------------------------------------
-
-CLOUD_RUN = ROOT / "deploy" / "cloudrun" / "deploy.sh"
-GIVEN = {
-    "PROJECT": "my-project",
-    "BUCKET": "my-bucket",
-    "TURN_URLS": "turns:turn.example.org:443?transport=tcp,turn:turn.example.org:3478",
-    "TURN_USERNAME": "ann",
-}
-
-
-def run_cloud_run_script(folder: Path, given: Mapping[str, str]) -> tuple[int, str, list[list[str]]]:
-    """Its exit code, what it said, and how it called a ``gcloud`` that only writes that down."""
-    calls = folder / "calls"
-    gcloud = folder / "gcloud"
-    gcloud.write_text(
-        f'#!/bin/sh\nfor argument; do printf "%s\\0" "$argument"; done >>"{calls}"\necho >>"{calls}"\n'
-    )
-    gcloud.chmod(0o755)
-    environment = {"PATH": f"{folder}:{os.environ['PATH']}", **given}
-    done = subprocess.run([CLOUD_RUN], env=environment, capture_output=True, text=True, timeout=20)
-    written = calls.read_text().splitlines() if calls.exists() else []
-    return done.returncode, done.stderr, [line.rstrip("\0").split("\0") for line in written]
-
-
-def deployed_on_cloud_run(folder: Path, given: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """How the image is built, and the options of the deployment."""
-    code, said, calls = run_cloud_run_script(folder, given)
-    assert (code, said) == (0, "")
-    build, deploy = calls
-    assert build[:2] == ["builds", "submit"]
-    assert deploy[:2] == ["run", "deploy"]
-    return build, {name: value for name, _, value in (option[2:].partition("=") for option in deploy[3:])}
-
-
-def variables_given(options: Mapping[str, str]) -> dict[str, str]:
-    found = re.fullmatch(r"\^(.)\^(.*)", options["update-env-vars"])
-    assert found
-    return dict(pair.split("=", 1) for pair in found[2].split(found[1]))
-
-
-def test_cloud_run_gets_one_instance_with_a_gpu(tmp_path: Path) -> None:
-    build, options = deployed_on_cloud_run(tmp_path, GIVEN)
-    assert f"--tag={options['image']}" in build
-    assert (options["gpu"], options["gpu-type"]) == ("1", "nvidia-l4")
-    assert (options["min-instances"], options["max-instances"]) == ("1", "1")
-    assert {"no-cpu-throttling", "session-affinity"} <= options.keys()
-    assert int(options["port"]) == Settings.from_mapping({}).port
-    assert "/health" not in options["startup-probe"], "it says 503 while the model loads"
-
-    given = variables_given(options)
-    assert given.keys() <= variables_of_ours()
-    assert given["HF_REPO"].startswith("/weights/")
-    settings = Settings.from_mapping({**given, "HF_REPO": "", "TURN_CREDENTIAL": "a secret"})
-    assert settings.turn_urls == tuple(GIVEN["TURN_URLS"].split(","))
-    assert options["update-secrets"].split("=")[0] in variables_of_ours()
-
-
-def test_a_second_deployment_on_cloud_run_takes_nothing_away(tmp_path: Path) -> None:
-    _, options = deployed_on_cloud_run(tmp_path, GIVEN)
-    taking = [
-        name for name in options if re.match(r"(set|clear|remove)-(env-vars|secrets)|env-vars-file", name)
-    ]
-    assert taking == []
-
-
-@pytest.mark.parametrize(
-    ("given", "forwarded"),
-    [
-        ({}, "198.51.100.1, 203.0.113.5"),  # the first is what the caller wrote itself
-        ({"TRUSTED_PROXIES": "169.254.0.0/16,192.0.2.9"}, "203.0.113.5,192.0.2.9"),
-    ],
-)
-def test_on_cloud_run_the_client_is_known(tmp_path: Path, given: dict[str, str], forwarded: str) -> None:
-    _, options = deployed_on_cloud_run(tmp_path, GIVEN | given)
-    variables = {"TRUSTED_PROXIES": variables_given(options)["TRUSTED_PROXIES"]}
-    trusted = parse_networks(Settings.from_mapping(variables).trusted_proxies)
-    headers = Headers({"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https"})
-    found = trace("169.254.1.1", headers, trusted)
-    assert (str(found.client), found.scheme, found.unknown_proxy) == ("203.0.113.5", "https", False)
-
-
-@pytest.mark.parametrize("missing", GIVEN)
-def test_cloud_run_is_not_asked_for_half_of_it(tmp_path: Path, missing: str) -> None:
-    given = {name: value for name, value in GIVEN.items() if name != missing}
-    code, said, calls = run_cloud_run_script(tmp_path, given)
-    assert code != 0
-    assert f"{missing}: the " in said
-    assert calls == []
+# Modal -----------------------------------------------------------------------------------------------
 
 
 class RecordedImage:
@@ -239,50 +151,153 @@ class RecordedImage:
         return step
 
 
-def run_modal_script(monkeypatch: pytest.MonkeyPatch) -> tuple[RecordedImage, dict[str, Any], dict[str, Any]]:
-    """The image, the options of its function, and what the script defines."""
-    image = RecordedImage()
-    function: dict[str, Any] = {}
+class ModalScript:
+    """``deploy/modal/app.py``, run with a stand-in for the package ``modal``."""
 
-    def decorator(**options: Any) -> Any:
-        function.update(options)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        self.image = RecordedImage()
+        self.committed = 0
+        self._options: list[dict[str, Any]] = []
+        modal: Any = SimpleNamespace(
+            Image=self.image,
+            App=self._named,
+            Volume=SimpleNamespace(from_name=self._named),
+            Secret=SimpleNamespace(from_name=self._named),
+            concurrent=self._decorator,
+            asgi_app=self._decorator,
+        )
+        monkeypatch.setitem(sys.modules, "modal", modal)
+        self.defined = runpy.run_path(str(ROOT / "deploy" / "modal" / "app.py"))
+        # A decorator is made before what it decorates: serve with its two, then download.
+        function, concurrent, _, self.download = self._options
+        self.serve = function | concurrent
+        for name in variables:
+            monkeypatch.delenv(name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        (environment,) = (args[0] for name, args, _ in self.image.steps if name == "env")
+        return environment
+
+    def names(self) -> dict[str, Any]:
+        """What is looked up at Modal, and with how many objects a function depends on."""
+        volume, secrets = self.defined["volume"], self.defined["secrets"]
+        return {
+            "app": self.defined["app"].name,
+            "volume": volume.name,
+            "secrets": [secret.name for secret in secrets],
+            "options": {
+                name: value for name, value in self.serve.items() if name not in ("volumes", "secrets")
+            },
+        }
+
+    def _commit(self) -> None:
+        self.committed += 1
+
+    def _named(self, name: str, **options: Any) -> SimpleNamespace:
+        return SimpleNamespace(name=name, function=self._decorator, commit=self._commit, **options)
+
+    def _decorator(self, **options: Any) -> Any:
+        self._options.append(options)
 
         def unchanged(decorated: Any) -> Any:
             return decorated
 
         return unchanged
 
-    def named(name: str, **options: Any) -> SimpleNamespace:
-        return SimpleNamespace(name=name, function=decorator, **options)
 
-    modal: Any = SimpleNamespace(
-        Image=image,
-        App=named,
-        Volume=SimpleNamespace(from_name=named),
-        Secret=SimpleNamespace(from_name=named),
-        concurrent=decorator,
-        asgi_app=decorator,
+def modal_variables() -> set[str]:
+    """What ``deploy/modal/app.py`` reads when it is deployed."""
+    return set(
+        re.findall(
+            r'^    "([A-Z_]+)": ".*",', (ROOT / "deploy" / "modal" / "app.py").read_text(), re.MULTILINE
+        )
     )
-    monkeypatch.setitem(sys.modules, "modal", modal)
-    return image, function, runpy.run_path(str(ROOT / "deploy" / "modal" / "app.py"))
+
+
+def script_variables() -> set[str]:
+    """What ``deploy/cloudrun/setup.sh`` and ``deploy/space/push.py`` read besides the app's own."""
+    settings = (ROOT / "deploy" / "cloudrun" / "parts" / "settings.sh").read_text()
+    found = re.search(r'^OF_THE_SCRIPT="([A-Z_ ]+)"$', settings, re.MULTILINE)
+    assert found
+    return {*found[1].split(), PUSH_TOKEN}
 
 
 def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    image, function, _ = run_modal_script(monkeypatch)
-    (environment,) = (args[0] for name, args, _ in image.steps if name == "env")
-    assert environment.keys() <= variables_of_ours() | LIBRARIES_READ
-    folders = {args[0]: args[1] for name, args, _ in image.steps if name == "add_local_dir"}
+    script = ModalScript(monkeypatch)
+    environment = script.environment
+    assert environment.keys() <= variables_of_ours() | LIBRARIES_READ | modal_variables()
+    folders = {args[0]: args[1] for name, args, _ in script.image.steps if name == "add_local_dir"}
     assert folders == {source: f"/root/{source}" for source in ("voices", "personaplex_ui")}
-    assert [args for name, args, _ in image.steps if name == "pip_install_from_requirements"] == [
+    assert [args for name, args, _ in script.image.steps if name == "pip_install_from_requirements"] == [
         ("requirements.txt",)
     ]
-    assert (function["gpu"], function["max_containers"]) == ("L4", 1)
-    (mounted,) = function["volumes"]
+    options = script.serve
+    assert (options["gpu"], options["max_containers"], options["min_containers"]) == ("L4", 1, 0)
+    assert options["timeout"] > Settings.from_mapping({}).max_call_seconds, (
+        "a call over the websocket is one request"
+    )
+    assert options["region"] is None
+    (mounted,) = options["volumes"]
     assert all(environment[name].startswith(f"{mounted}/") for name in ("HF_HOME", "RECORDINGS_DIR"))
+    assert script.download["volumes"] == options["volumes"]
+    assert "gpu" not in script.download
 
 
-def test_on_modal_the_app_is_built_with_its_settings_and_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, module = run_modal_script(monkeypatch)
+MODAL_GIVEN = {
+    "MODAL_APP": "talk",
+    "MODAL_SECRET": "weights, telephone",
+    "MODAL_VOLUME": "talk-data",
+    "MODAL_GPU": "A10",
+    "MODAL_REGIONS": "eu-west,eu-north",
+    "MIN_CONTAINERS": "1",
+    "SLEEP_MINUTES": "5",
+}
+
+
+def test_modal_takes_names_and_sizes_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert modal_variables() == MODAL_GIVEN.keys()
+    script = ModalScript(monkeypatch, **MODAL_GIVEN)
+    named = script.names()
+    assert (named["app"], named["volume"], named["secrets"]) == (
+        "talk",
+        "talk-data",
+        ["weights", "telephone"],
+    )
+    options = named["options"]
+    assert (options["gpu"], options["region"]) == ("A10", ["eu-west", "eu-north"])
+    assert (options["min_containers"], options["scaledown_window"]) == (1, 300)
+
+    in_container = ModalScript(monkeypatch, **script.environment)
+    assert in_container.names() == named, "Modal refuses a container that comes to something else"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MIN_CONTAINERS", "2"), ("SLEEP_MINUTES", "21"), ("SLEEP_MINUTES", "soon")]
+)
+def test_modal_is_not_asked_for_what_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(SystemExit, match=name):
+        ModalScript(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "way"),
+    [
+        ({}, BrowserCalls.WEBSOCKET),
+        (
+            {"TURN_URLS": "turn:turn.example.org", "TURN_USERNAME": "ann", "TURN_CREDENTIAL": "x"},
+            BrowserCalls.WEBRTC,
+        ),
+    ],
+)
+def test_on_modal_the_app_is_built_with_its_settings_and_log(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], way: BrowserCalls
+) -> None:
+    script = ModalScript(monkeypatch)
     served: list[Settings] = []
     logged: list[tuple[str, bool]] = []
 
@@ -297,11 +312,34 @@ def test_on_modal_the_app_is_built_with_its_settings_and_log(monkeypatch: pytest
     monkeypatch.setattr(bootstrap, "build_app", build_app)
     monkeypatch.setattr(logs, "configure_logging", configure_logging)
     variables = {"MAX_CALLS": "3", "LOG_LEVEL": LogLevel.DEBUG.value, "LOG_FORMAT": LogFormat.JSON.value}
-    for name, value in variables.items():
+    for name, value in {**variables, **given}.items():
         monkeypatch.setenv(name, value)
-    assert module["serve"]() == "the app"
-    assert [settings.max_calls for settings in served] == [3]
+    assert script.defined["serve"]() == "the app"
+    assert [(settings.max_calls, settings.browser_calls) for settings in served] == [(3, way)]
     assert logged == [("debug", True)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_on_modal_the_weights_are_kept_in_the_volume(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fails: bool
+) -> None:
+    script = ModalScript(monkeypatch)
+
+    def find_checkpoint(repo: str, revision: str | None, hub: download.Hub, report: Report) -> None:
+        assert (repo, revision, hub.token) == ("nvidia/personaplex-7b-v1", "main", "hf_ReadingSecret")
+        report("Downloading the weights.", 0.25)
+        if fails:
+            raise CheckpointUnusable("The token was refused.")
+
+    monkeypatch.setattr(download, "find_checkpoint", find_checkpoint)
+    monkeypatch.setenv("HF_TOKEN", "hf_ReadingSecret")
+    monkeypatch.setenv("HF_REVISION", "main")
+    with pytest.raises(CheckpointUnusable) if fails else nullcontext():
+        script.defined["download"]()
+    assert script.committed == 1, "a download that broke off is resumed"
+    said = capsys.readouterr().out
+    assert " 25% Downloading the weights." in said
+    assert "hf_ReadingSecret" not in said
 
 
 # What is written about it ----------------------------------------------------------------------------
@@ -325,7 +363,7 @@ def test_the_documents_name_only_what_exists(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         assert target.startswith("https://") or (path.parent / target).exists(), target
     variables = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`", text))
-    assert variables <= variables_of_ours() | LIBRARIES_READ
+    assert variables <= variables_of_ours() | LIBRARIES_READ | modal_variables() | script_variables()
 
 
 def test_pre_commit_runs_the_ruff_of_make_check() -> None:

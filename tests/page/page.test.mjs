@@ -12,6 +12,7 @@ import {
   forgetWebsocket,
   prefersWebsocket,
   preferWebsocket,
+  wayOfCalls,
 } from "../../personaplex_ui/ui/static/page/way.mjs";
 
 const realFetch = globalThis.fetch;
@@ -120,6 +121,14 @@ test("the websocket is remembered for a day, where the browser keeps anything", 
   assert.equal(prefersWebsocket(storage, 11 * hour), false);
   preferWebsocket(null);
   assert.equal(prefersWebsocket(null), false);
+});
+
+test("calls go over the websocket where the server says so, or somebody chose it", () => {
+  const chosen = { getItem: () => "1", setItem() {}, removeItem() {} };
+  assert.equal(wayOfCalls({}, null), "webrtc");
+  assert.equal(wayOfCalls({ browserCalls: "webrtc" }, null), "webrtc");
+  assert.equal(wayOfCalls({ browserCalls: "websocket" }, null), "websocket");
+  assert.equal(wayOfCalls({ browserCalls: "webrtc" }, chosen, 2), "websocket");
 });
 
 test("a tone when one's turn comes, and when a call goes live unseen", () => {

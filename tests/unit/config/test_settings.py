@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from personaplex_ui.config.settings import (
+    BrowserCalls,
     CaptionsChoice,
     EngineChoice,
     KvCache,
@@ -67,6 +68,7 @@ def test_an_empty_value_means_not_set_and_other_variables_nothing() -> None:
         ("QUANTIZE", "None", "quantize", Quantize.OFF),
         ("KV_CACHE", "Int8", "kv_cache", KvCache.INT8),
         ("KV_CACHE", "bf16", "kv_cache", KvCache.BF16),
+        ("BROWSER_CALLS", "WebSocket", "browser_calls", BrowserCalls.WEBSOCKET),
         ("PIN_PERSONA", "0", "pin_persona", False),
         ("CAPTIONS", "Whisper", "captions", CaptionsChoice.WHISPER),
         ("SPACES_ZERO_GPU", "true", "spaces_zero_gpu", True),
@@ -112,6 +114,7 @@ def test_a_value_is_read(name: str, value: str, field: str, expected: object) ->
         ("QUANTIZE", "int4", "one of auto, off, int8"),
         ("PERSONA_CACHE_MB", "-1", "a whole number from 0 to 1000000"),
         ("KV_CACHE", "fp8", "one of auto, bf16, int8"),
+        ("BROWSER_CALLS", "auto", "one of webrtc, websocket"),
         ("PIN_PERSONA", "always", "1 or 0"),
         ("CAPTIONS", "yes", "one of auto, whisper, kyutai, off"),
         ("MAX_CALLS", "0", "auto, or a whole number from 1 to 64"),

@@ -84,6 +84,7 @@ async def test_the_page_tells_both_limits(app: OpenApp):
     html = (await app.get("/", headers={"Accept": "text/html"})).text
     assert '"visitorMinutes": 1' in html
     assert '"busyCallSec": 30' in html
+    assert '"browserCalls": "webrtc"' in html
 
 
 async def test_without_a_limit_nothing_is_told(tmp_path: Path):

@@ -20,7 +20,7 @@ import { mountRoles, mountVoices } from "./persona.mjs";
 import { initial, isMuted, trouble } from "./state.mjs";
 import { createStore } from "./store.mjs";
 import { mount as mountTrouble } from "./trouble_bar.mjs";
-import { forgetWebsocket, prefersWebsocket, preferWebsocket } from "./way.mjs";
+import { forgetWebsocket, preferWebsocket, wayOfCalls } from "./way.mjs";
 
 const HEALTH_EVERY_MS = 5000;
 const UNANSWERED_BEFORE_TOLD = 2;
@@ -50,7 +50,7 @@ const calls = new Calls({ dispatch, getState, levels });
 const views = new Map();
 
 const actions = {
-  start: () => calls.start(prefersWebsocket() ? "websocket" : "webrtc"),
+  start: () => calls.start(wayOfCalls(config)),
   retry: () => actions.start(),
   useWebsocket() {
     preferWebsocket();

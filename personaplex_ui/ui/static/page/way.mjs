@@ -1,10 +1,16 @@
-/** Which way calls take from this browser: WebRTC, or the websocket once somebody had to choose it.
+/** Which way calls take from this browser: WebRTC, or the websocket, where the server says that no UDP reaches it or
+ * somebody had to choose it.
  *
  * The choice is forgotten after a day: a person moves between networks.
  */
 
 const KEY = "personaplex.websocket-since";
 const KEPT_MS = 24 * 3600 * 1000;
+
+/** @param {{browserCalls?: string}} config the page's; @returns {"webrtc"|"websocket"} */
+export function wayOfCalls(config, storage = globalThis.localStorage, now = Date.now()) {
+  return config.browserCalls === "websocket" || prefersWebsocket(storage, now) ? "websocket" : "webrtc";
+}
 
 export function prefersWebsocket(storage = globalThis.localStorage, now = Date.now()) {
   try {

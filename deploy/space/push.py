@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Makes or updates a Hugging Face Space from this repository and waits until it takes calls.
+
+    python deploy/space/push.py YOU/personaplex            # or personaplex, of the token's account
+    python deploy/space/push.py YOU/personaplex --dry-run  # what would be done, without a network
+    python deploy/space/push.py YOU/personaplex --delete
+
+README.md beside it has the settings. It needs what requirements.txt installs.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from deploy.space.command import main
+
+    sys.exit(main(sys.argv[1:], os.environ))
