@@ -1,5 +1,5 @@
-"""The command line: ``personaplex-ui serve | offline | doctor | accept``; ``python -m personaplex_ui`` is the
-same.
+"""The command line: ``personaplex-ui serve | offline | doctor | accept | drain``, which is the same as
+``python -m personaplex_ui``.
 
 Importing this module loads no library: the environment has to be prepared before Gradio, torch and the hub's
 client are imported, and ``--help`` is to answer at once."""
@@ -96,9 +96,20 @@ def accept(arguments: Sequence[str]) -> int:
     return try_model(arguments)
 
 
+def drain(arguments: Sequence[str]) -> int:
+    """Have the server on this machine take no new calls."""
+    from personaplex_ui.drain.command import main as drain_server
+
+    try:
+        return drain_server(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
 COMMANDS: Mapping[str, tuple[Command, str]] = {
     "serve": (serve, "serve the page, the telephone and the API"),
-    "offline": (offline, "answer recordings: WAV in, WAV and text out"),
+    "offline": (offline, "answer recordings (WAV in, WAV and text out), or measure calls: offline report"),
+    "drain": (drain, "before you renew the server: no new calls, and wait for those that go on"),
     "doctor": (doctor, "find out why something does not work"),
     "accept": (accept, "before you go live: try the weights on this GPU, and write a report"),
 }

@@ -7,14 +7,13 @@ from array import array
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from personaplex_ui.accept.report import OK, PROBLEM, WARNING, Verdict
-from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, SAMPLE_RATE_HZ, Frame
-from personaplex_ui.audio.levels import QUIET_DBFS, SILENCE_DBFS, rms_dbfs
-
-LOUD_DBFS = QUIET_DBFS
-"""Frames at or above it count as said; below it nobody is speaking."""
+from personaplex_ui.audio.frames import FRAME_SAMPLES, FRAME_SEC, Frame
+from personaplex_ui.audio.levels import SILENCE_DBFS
+from personaplex_ui.audio.loops import LoopFinder
+from personaplex_ui.audio.sound_health import FLAT
+from personaplex_ui.audio.sound_measure import LOUD_DBFS, measure
 
 SHORTEST_SEC = 10.0
 """A call shorter than this may be silent: the model may have been listening."""
@@ -26,28 +25,17 @@ LOUDEST_DBFS, QUIETEST_DBFS = -10.0, -40.0
 """The level of what was said. The presets speak at some -24; at -10 speech clips, at -40 one must strain to
 hear."""
 
-FULL_SCALE = 0.99
-CLIPPED_RUN_SAMPLES = 3
 CLIPPED_SHARES = 0.001, 0.01
 """Of all samples said, in runs at full scale: audible now and then, and audible all the time."""
-
-FLAT = 0.4
-"""Median flatness, from 0 (a tone) to 0.56 (white noise, in a spectrum that is not smoothed). Speech has
-0.001 to 0.05."""
 
 TONAL = 1e-4
 """A hum or a whistle: voiced speech has some noise between its harmonics."""
 
-LOWEST_HZ, HIGHEST_HZ = 100.0, 8_000.0
-BANDS = 16
-
-SAME_DB = 1.0
-"""Two frames whose bands differ by no more on average are the same sound. Two frames of speech differ by 2.4
-at least, and by 12 as a rule."""
-
-LONGEST_PERIOD_FRAMES = 100
 LOOP_SECS = 3.0, 8.0
 """No speaker repeats himself so exactly for so long: doubtful, and broken."""
+
+NUMBERS = 3
+"""That are kept of each frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +61,36 @@ class Fault:
 
 
 class Listener:
-    """Listens frame by frame and keeps 76 bytes of each, not its sound."""
+    """Listens frame by frame and keeps 12 bytes of each, not its sound."""
 
     def __init__(self) -> None:
         self._numbers = array("f")
-        """Of each frame: level, flatness, clipped samples, then its bands in dB."""
+        """Of each frame: level, flatness, clipped samples."""
+        self._loops = LoopFinder()
+        self._longest_loop_frames = 0
         self._repeated_frames = 0
         self._broken_frames = 0
         self._last: Frame | None = None
-        self._window = np.hanning(FRAME_SAMPLES)
-        edges = np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) * FRAME_SAMPLES / SAMPLE_RATE_HZ
-        self._edges = np.round(edges).astype(int)
 
     @property
     def frames(self) -> int:
-        return len(self._numbers) // (3 + BANDS)
+        return len(self._numbers) // NUMBERS
 
     def hear(self, frame: Frame) -> None:
-        finite = bool(np.isfinite(frame).all())
-        sound = frame if finite else np.zeros_like(frame)
-        level = rms_dbfs(sound)
-        self._broken_frames += not finite
-        if self._last is not None and level >= LOUD_DBFS:
+        sound = measure(frame)
+        self._broken_frames += sound.is_broken
+        if self._last is not None and sound.is_loud:
             self._repeated_frames += bool(np.array_equal(frame, self._last))
         self._last = frame
-        first, last = self._edges[0], self._edges[-1]
-        power = np.square(np.abs(np.fft.rfft(sound * self._window)))[:last] + 1e-12
-        flatness = np.exp(np.mean(np.log(power[first:]))) / np.mean(power[first:])
-        bands = 10.0 * np.log10(np.add.reduceat(power, self._edges[:-1]))
-        self._numbers.extend([level, flatness, _clipped(sound), *bands])
+        self._longest_loop_frames = max(self._longest_loop_frames, self._loops.hear(sound))
+        self._numbers.extend([sound.level_dbfs, sound.flatness, sound.clipped_samples])
 
     def health(self, call: str) -> Health:
         """Of all that was heard. Raises ValueError if that is nothing."""
         if not self.frames:
             raise ValueError("nothing was heard")
-        numbers = np.array(self._numbers, dtype=np.float32).reshape(self.frames, 3 + BANDS)
-        levels, flatness, clipped = (numbers[:, column].astype(np.float64) for column in range(3))
+        numbers = np.array(self._numbers, dtype=np.float32).reshape(self.frames, NUMBERS)
+        levels, flatness, clipped = (numbers[:, column].astype(np.float64) for column in range(NUMBERS))
         loud = levels >= LOUD_DBFS
         spoken = int(np.count_nonzero(loud))
         power = float(np.power(10.0, levels[loud] / 10).mean()) if spoken else 0.0
@@ -120,37 +102,9 @@ class Listener:
             clipped_share=float(clipped[loud].sum()) / max(1, spoken * FRAME_SAMPLES),
             flatness=float(np.quantile(flatness[loud], 0.5)) if spoken else 0.0,
             repeated_frames=self._repeated_frames,
-            loop_sec=longest_loop_frames(numbers[:, 3:], loud) * FRAME_SEC,
+            loop_sec=self._longest_loop_frames * FRAME_SEC,
             broken_frames=self._broken_frames,
         )
-
-
-def _clipped(sound: Frame) -> int:
-    full = np.concatenate([[False], np.abs(sound) >= FULL_SCALE, [False]])
-    edges = np.flatnonzero(np.diff(full.astype(np.int8)))
-    runs = edges[1::2] - edges[::2]
-    return int(runs[runs >= CLIPPED_RUN_SAMPLES].sum())
-
-
-def longest_loop_frames(bands: npt.NDArray[np.float32], loud: npt.NDArray[np.bool_]) -> int:
-    """The length of the longest stretch of which each loud frame sounds like the one a period before it, for
-    at least two periods. A sound that is held is a loop of one frame. ``bands`` ``[n, 16]`` in dB, ``loud``
-    ``[n]``."""
-    longest = 0
-    for period in range(1, min(LONGEST_PERIOD_FRAMES, len(loud) - 1) + 1):
-        same = np.abs(bands[period:] - bands[:-period]).mean(axis=1) <= SAME_DB
-        same = (same & loud[period:] & loud[:-period]) | ~(loud[period:] | loud[:-period])
-        for start, end in _runs(same):
-            # Silence fits into a loop, but is none.
-            spoken = int(loud[start + period : end + period].sum())
-            if end - start >= 2 * period and 2 * spoken >= end - start:
-                longest = max(longest, end - start + period)
-    return longest
-
-
-def _runs(values: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], values.astype(np.int8), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def faults_of(health: Health) -> list[Fault]:

@@ -12,7 +12,7 @@ from personaplex_ui import __version__
 from personaplex_ui.app.garbage import keep_collections_short, until_loaded
 from personaplex_ui.app.open_files import most_requests, raise_limit
 from personaplex_ui.app.services import Services
-from personaplex_ui.app.startup_checks import warn_of_misfits
+from personaplex_ui.app.startup_checks import check_instance_path, warn_of_misfits
 from personaplex_ui.calls.wait_estimate import WaitEstimate
 from personaplex_ui.channels.browser.connections import Connections
 from personaplex_ui.channels.browser.ice_servers import choose_ice_servers
@@ -21,6 +21,7 @@ from personaplex_ui.channels.browser.routes import build_webrtc_router, settings
 from personaplex_ui.channels.clips.routes import build_preview_router
 from personaplex_ui.channels.moshi.client_page import MoshiClientAssets, build_client_router
 from personaplex_ui.channels.moshi.routes import build_moshi_router
+from personaplex_ui.channels.realtime.routes import RealtimeApi, build_realtime_router
 from personaplex_ui.channels.rest.admission import Admission
 from personaplex_ui.channels.rest.call_video_routes import build_call_video_router
 from personaplex_ui.channels.rest.conversation import Conversations
@@ -42,8 +43,10 @@ from personaplex_ui.ui.phone_callbacks import PhoneCallbacks
 from personaplex_ui.ui.status_tab import StatusSources
 from personaplex_ui.ui.theme import FAVICON
 from personaplex_ui.web.api_docs import add_api_docs
+from personaplex_ui.web.capacity_routes import build_capacity_router
 from personaplex_ui.web.gradio.app import mount
 from personaplex_ui.web.gradio.routes import STREAMS
+from personaplex_ui.web.instance_path import InstancePath
 from personaplex_ui.web.methods import AllowedMethods, HeadRequests
 from personaplex_ui.web.metrics import build_metrics_router
 from personaplex_ui.web.operator_routes import build_operator_router
@@ -74,7 +77,8 @@ def build_app(settings: Settings) -> FastAPI:
         title="personaplex_ui",
         version=__version__,
         description="Talk with NVIDIA PersonaPlex. The page is at `/`; `gradio_client` sees `/voices`, "
-        "`/presets` and `/converse`; the websocket `/api/chat` is described in docs/PROTOCOLS.md.",
+        "`/presets` and `/converse`; the websockets `/api/chat` and `/v1/realtime` (OpenAI's Realtime "
+        "protocol) are described in docs/PROTOCOLS.md.",
         lifespan=functools.partial(_lifespan, services),
         openapi_url=None,
         docs_url=None,
@@ -95,12 +99,15 @@ def build_app(settings: Settings) -> FastAPI:
         ssr_mode=False,
         favicon_path=str(FAVICON),
     )
+    check_instance_path(settings.instance_path, app.routes)
     return app
 
 
 def _add_routes(app: FastAPI, services: Services, page_files: PageFiles) -> None:
     calls, voices, settings = services.call_manager, services.voices, services.settings
     app.include_router(build_router(calls, voices))
+    has_api_key = services.credentials.has_api_key
+    app.include_router(build_capacity_router(calls, services.drain_sec, is_machine, has_api_key))
     app.include_router(build_visitor_router(calls.allowance, services.visitor_of))
     app.include_router(build_preview_router(services.previews, voices))
     app.include_router(build_operator_router(services.operators, services.origins))
@@ -112,7 +119,8 @@ def _add_routes(app: FastAPI, services: Services, page_files: PageFiles) -> None
             calls, voices, role, client_address, server_url, waits.wait_sec, services.visitor_of
         )
     )
-    has_api_key = services.credentials.has_api_key
+    realtime = RealtimeApi(calls, voices, role, services.answerer, client_address, services.visitor_of)
+    app.include_router(build_realtime_router(realtime))
     app.include_router(build_twilio_router(services.phone, calls, public_url, is_machine, has_api_key))
     app.include_router(build_client_router(services.moshi_client))
     app.include_router(build_page_files_router(page_files, services.credentials.are_needed))
@@ -130,6 +138,7 @@ def _build_rest_router(services: Services) -> APIRouter:
         settings.default_text_prompt,
         services.kept_answers,
         services.films,
+        settings.instance_path,
     )
     return build_rest_router(
         RestApi(
@@ -163,6 +172,7 @@ def _add_middlewares(app: FastAPI, services: Services, page_files: PageFiles) ->
         settings.visitor_minutes,
         settings.busy_call_seconds,
         knows_role_only=settings.llm_base_url is None,
+        several=bool(settings.instance_path),
         browser_calls=settings.browser_calls.value,
     )
     config = functools.partial(page_config, services.voices, settings.default_text_prompt, limits)
@@ -178,6 +188,7 @@ def _add_middlewares(app: FastAPI, services: Services, page_files: PageFiles) ->
     app.add_middleware(RequestLimits, most=most_requests(raise_limit()))
     app.add_middleware(ProxyHeaders, server_url=settings.server_url, trusted_proxies=settings.trusted_proxies)
     app.add_middleware(HeadRequests, streams=f"{STREAMS}|/operator")
+    app.add_middleware(InstancePath, path=settings.instance_path)
     app.add_middleware(SecurityHeaders, allowed_origins=settings.allowed_origins)
 
 

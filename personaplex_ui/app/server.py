@@ -14,6 +14,7 @@ from personaplex_ui import __version__
 from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.app.connection_limits import ConnectionLimits
 from personaplex_ui.app.open_files import BACKLOG, most_connections, raise_limit
+from personaplex_ui.app.quiet_shutdown import QuietShutdown
 from personaplex_ui.app.restart import ProcessRestart
 from personaplex_ui.app.services import Services
 from personaplex_ui.app.signals import ShutdownSignals
@@ -43,8 +44,9 @@ GONE_WITHIN_SEC = 8.0
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, except that calls end with a sentence and a borrowed phone number is returned before
-    connections close. ``restart``: set if the process is to be restarted afterwards."""
+    """Uvicorn, except that calls may go on for DRAIN_SECONDS and then end with a sentence, and a borrowed
+    phone number is returned, before connections close. ``restart``: set if the process is to be restarted
+    afterwards."""
 
     restart: ProcessRestart | None = None
 
@@ -52,27 +54,39 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._services = services
         self._limits = limits
+        self._quiet = QuietShutdown(
+            services.call_manager, services.settings.drain_seconds, services.drain_sec
+        )
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second while serving."""
         if counter % 10 == 0:
             self._limits.drop_overdue()
+        if self._quiet.is_over():
+            self._end_by(_give_up)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         # Uvicorn does not handle SIGHUP, and raises caught signals again when it is done, which would end the
         # process before it has cleaned up.
-        with ShutdownSignals(self.end_orderly).caught():
+        with self._quiet.asked_by_signal(), ShutdownSignals(self.end_orderly).caught():
             yield
 
-    def end_orderly(self) -> None:
-        """Begin to shut down. Called in a signal handler."""
+    def end_orderly(self) -> bool:
+        """Begin to shut down, quietly if calls may go on; the next time, at once. Returns whether there may
+        be a next time. Called in a signal handler."""
         self.restart = None
+        if not self.should_exit and self._quiet.ask():
+            return True
         self._end_by(_give_up)
+        return False
 
     def restart_process(self, why: str) -> str:
         """Shut down and have ``serve`` restart the process. Returns why not, if a restart is not allowed."""
+        if self._quiet.is_asked:
+            self._end_by(_give_up)
+            return ""
         restart = ProcessRestart()
         if why_not := restart.why_not():
             log.error("%s %s", why, why_not)

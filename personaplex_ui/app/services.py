@@ -45,6 +45,7 @@ from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.models.factory import load_echo, load_speech_model, speech_sources
+from personaplex_ui.routing.answerer import Answerer
 from personaplex_ui.routing.router import Router
 from personaplex_ui.speech.loading import SpeechParts
 from personaplex_ui.web.metrics import Metrics
@@ -54,6 +55,8 @@ from personaplex_ui.web.security.origin_check import OriginCheck
 from personaplex_ui.web.security.visitors import visitor_rule
 
 log = logging.getLogger(__name__)
+
+IDLE_LOOKED_FOR_EVERY_SEC = 0.1
 
 
 class Services:
@@ -82,8 +85,11 @@ class Services:
             captions=self.captions,
             cues=Cues(ask=settings.ask_phrases),
         )
+        self.drain_sec = float(settings.drain_seconds or settings.max_call_seconds)
+        """How long calls may go on where somebody asks for a quiet end and the process stays."""
         self.router = Router(self.speech, ask_options(settings))
         self.call_manager.on_begin.append(self.router.attend)
+        self.answerer = Answerer(self.speech, self.router)
         self.previews = Previews(self.call_manager, self.voices, settings.default_text_prompt)
         self.parts = LoadedParts(self.speech)
         self.films = Films(self.parts, self.call_manager.store)
@@ -119,8 +125,18 @@ class Services:
         try:
             yield
         finally:
+            await self.end_quietly()
             await self.end_calls()
             await self.engine.close()
+
+    async def end_quietly(self) -> None:
+        """Where another program serves the app, and ends it: calls may go on for DRAIN_SECONDS."""
+        manager, within_sec = self.call_manager, self.settings.drain_seconds
+        if not within_sec or manager.is_closed:
+            return
+        manager.quiet_end.begin(within_sec, final=True)
+        while manager.quiet_end.left_sec and not manager.is_idle:  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(IDLE_LOOKED_FOR_EVERY_SEC)
 
     async def end_calls(self) -> None:
         """End all calls with a message, return the phone number, cancel ringing calls, and remove unpacked

@@ -1,4 +1,4 @@
-"""The signals that end the process: the first requests an orderly shutdown, the second ends it at once.
+"""The signals that end the process: the first requests an orderly shutdown, the last ends it at once.
 
 Depends on signals and times; the owner decides what an orderly shutdown is.
 """
@@ -20,14 +20,15 @@ SENT_TWICE_WITHIN_SEC = 0.2
 
 
 class ShutdownSignals:
-    """``ask``: called in the main thread for the first signal. ``end``: ends the process with a status.
+    """``ask``: called in the main thread for the first signal; it returns whether another signal shall ask
+    again, to hurry. ``end``: ends the process with a status.
 
     Nothing is logged here: a handler may run while the main thread writes to the log.
     """
 
     def __init__(
         self,
-        ask: Callable[[], None],
+        ask: Callable[[], bool],
         end: Callable[[int], None] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -35,13 +36,16 @@ class ShutdownSignals:
         self._end = end
         self._clock = clock
         self._asked_at: float | None = None
+        self._may_ask = True
 
     def handle(self, number: int, frame: object) -> None:
         now = self._clock()
-        if self._asked_at is None:
-            self._asked_at = now
-            self._ask()
-        elif now - self._asked_at >= SENT_TWICE_WITHIN_SEC:
+        if self._asked_at is not None and now - self._asked_at < SENT_TWICE_WITHIN_SEC:
+            return
+        self._asked_at = now
+        if self._may_ask:
+            self._may_ask = self._ask()
+        else:
             self._end(128 + number)
 
     @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from personaplex_ui.calls.cue_filter import without_cues
 from personaplex_ui.calls.cues import Cues
@@ -40,6 +42,23 @@ def ask_options(settings: Settings) -> AskOptions:
             "ASK_FILLER",
         )
     return AskOptions(filler, float(settings.ask_seconds))
+
+
+def check_instance_path(path: str, routes: Iterable[BaseRoute]) -> None:
+    """Raises SettingsError: one of ``routes`` is at INSTANCE_PATH or below it."""
+    if path and path.lower() in _first_segments(routes):
+        raise SettingsError(
+            f"INSTANCE_PATH is {path}, where this app has pages of its own. Choose another, as in /gpu-1.",
+            "INSTANCE_PATH",
+        )
+
+
+def _first_segments(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    for route in routes:
+        if isinstance(route, Mount) and not route.path:
+            yield from _first_segments(route.routes)
+        elif isinstance(route, Route | WebSocketRoute | Mount):
+            yield "/" + route.path.split("/")[1].lower()
 
 
 def make_recordings_folder(folder: Path) -> None:

@@ -7,14 +7,7 @@ import numpy as np
 
 from personaplex_ui.audio.frames import FRAME_SEC, Frame, Samples
 from personaplex_ui.audio.levels import rms_dbfs
-
-SPEECH_DBFS = -45.0
-"""In a quiet room, sound above this is speech."""
-
-SPEECH_OVER_NOISE_DB = 10.0
-"""In a noisy room, speech must stand out this much."""
-
-QUIET_ROOM_DBFS = -70.0
+from personaplex_ui.audio.noise_floor import NoiseFloor
 
 PAUSE_FRAMES = 7
 """0.56 s: the first whole number of frames over half a second, which ends an utterance."""
@@ -43,7 +36,7 @@ class Listener:
         self._utterance: deque[Frame] = deque(maxlen=int(MAX_UTTERANCE_SEC / FRAME_SEC))
         self._quiet_frames = 0
         self._spoken = False
-        self._noise_dbfs = QUIET_ROOM_DBFS
+        self._floor = NoiseFloor()
         self.speech_frames = 0
         """Number of consecutive frames of speech so far."""
 
@@ -86,8 +79,7 @@ class Listener:
     def hear(self, frame: Frame) -> Utterance | None:
         """Take one frame of shape ``[1920]``; returns the utterance that ended with it, if one did."""
         level = rms_dbfs(frame)
-        speech = level > max(SPEECH_DBFS, self._noise_dbfs + SPEECH_OVER_NOISE_DB)
-        self._follow_noise(level)
+        speech = self._floor.is_speech(level)
         self.speech_frames = self.speech_frames + 1 if speech else 0
         self._spoken |= self.speech_frames >= SHORTEST_SPEECH_FRAMES
         if not self._utterance:
@@ -108,8 +100,3 @@ class Listener:
             return None
         samples = np.concatenate(frames[: KEPT_AFTER_FRAMES - PAUSE_FRAMES])
         return Utterance(samples, rms_dbfs(samples))
-
-    def _follow_noise(self, level: float) -> None:
-        # Falls at once, rises by 3 dB per second: speech hardly raises it, a fan that starts does. Noise
-        # suppression sends zeros between words; they lower it only to the level of a quiet room.
-        self._noise_dbfs = min(max(level, QUIET_ROOM_DBFS), self._noise_dbfs + 3.0 * FRAME_SEC)

@@ -1,6 +1,7 @@
 """How long the assistant takes to answer: from the end of the caller's speech to the start of its own.
 
-Depends on stretches of speech only. The same rule serves a call that goes on and one that has ended.
+Depends on stretches of speech only. This is the figure of a call that goes on, which cannot know yet whether
+the caller had only paused; of one that has ended, the duplex report says it.
 """
 
 from bisect import insort

@@ -139,6 +139,16 @@ class Call(abc.ABC):
         finally:
             self._engine.slots.release(request)
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether it has not asked for a slot yet, since its persona is being checked."""
+        return self.phase is Phase.WAITING and self._request is None
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it waits for a slot."""
+        return self._request is not None and self._request.place > 0
+
     async def _wait_for_slot(self, request: SlotRequest) -> None:
         while request.slot is None:
             await self._change.wait()
@@ -250,12 +260,39 @@ class Call(abc.ABC):
             CallOver: the call is not live.
             SpeakQueueFull: ten texts are already waiting.
         """
-        if self._slot is None:
-            raise CallOver("The call is not live, so nothing can be said in it.")
-        await self._slot.speak(text)
+        await self._live_slot().speak(text)
         if typed:
             self.conversation.typed(text, self.elapsed_sec)
             self._changed()
+
+    async def read(self, text: str) -> bool:
+        """The caller wrote ``text`` in the place of speaking. False: the model takes in nothing but sound.
+
+        Raises:
+            CallOver: the call is not live.
+        """
+        return await self._live_slot().read(text)
+
+    async def fall_silent(self) -> bool:
+        """Have the assistant say nothing more of its present answer. False: the model cannot be told.
+
+        Raises:
+            CallOver: the call is not live.
+        """
+        return await self._live_slot().fall_silent()
+
+    async def answer_with(self, replier: object) -> bool:
+        """Have answers found with ``replier``. False: the model finds them itself.
+
+        Raises:
+            CallOver: the call is not live.
+        """
+        return await self._live_slot().answer_with(replier)
+
+    def _live_slot(self) -> Slot:
+        if self._slot is None:
+            raise CallOver("The call is not live, so nothing can be said in it.")
+        return self._slot
 
     @property
     def elapsed_sec(self) -> float:

@@ -1,5 +1,5 @@
-"""The files of calls in one folder: ``call-<id>.wav``, which StereoRecording writes, the video made of it,
-and what earlier versions left. Several servers may share the folder.
+"""The files of calls in one folder: ``call-<id>.wav``, which StereoRecording writes, the video and the report
+made of it, and what earlier versions left. Several servers may share the folder.
 
 Knows names, ages and lengths of files; ``CallStore`` decides which calls are kept.
 """
@@ -28,12 +28,13 @@ CALL_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 CUT_OFF = "The server stopped during this call."
 """The reason of a call as long as its end is not known."""
 
-_OUR_FILE = re.compile(rf"call-({CALL_ID.pattern})(\.wav|\.json|\.json\.new|\.mp4|\.mp4\.part)")
+_OUR_FILE = re.compile(rf"call-({CALL_ID.pattern})(\.wav|\.json|\.json\.new|\.(mp4|report\.json)(\.part)?)")
 _logger = logging.getLogger(__name__)
 
 
 class CallFiles:
-    """All methods but ``recording`` and ``face`` block on the disk. Only ``delete`` raises an error of it."""
+    """All methods but ``recording``, ``face`` and ``report`` block on the disk. Only ``delete`` raises an
+    error of it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -49,6 +50,11 @@ class CallFiles:
     def face(self, call_id: str) -> Path:
         """The path of the video that is made of the call's recording; it goes with it. Raises as above."""
         return self.recording(call_id).with_suffix(".mp4")
+
+    def report(self, call_id: str) -> Path:
+        """The path of the report that is measured in the call's recording; it goes with it. Raises as
+        above."""
+        return self.recording(call_id).with_suffix(".report.json")
 
     def repair(self) -> None:
         """At startup: repair recordings that a crash cut off."""
@@ -79,14 +85,15 @@ class CallFiles:
     def delete(self, call_id: str) -> None:
         """Delete all files of the call. Raises OSError."""
         path = self.recording(call_id)
-        suffixes = (".json", ".json.new", ".mp4", ".mp4.part")
+        suffixes = (".json", ".json.new", ".mp4", ".mp4.part", ".report.json", ".report.json.part")
         for file in (path, part_path(path), *map(path.with_suffix, suffixes)):
             file.unlink(missing_ok=True)
 
     def expire(self, expired: Iterable[str], before: float, living: Collection[str]) -> None:
-        """Delete the recordings and videos of the calls ``expired``, and what belongs to no ``living`` call
-        and was last written before ``before``."""
-        self._remove(path(call_id) for call_id in expired for path in (self.recording, self.face))
+        """Delete the recordings, videos and reports of the calls ``expired``, and what belongs to no
+        ``living`` call and was last written before ``before``."""
+        kinds = (self.recording, self.face, self.report)
+        self._remove(path(call_id) for call_id in expired for path in kinds)
         self._remove(self._abandoned(before, living))
 
     def _abandoned(self, before: float, living: Collection[str]) -> Iterator[Path]:

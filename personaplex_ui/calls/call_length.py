@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from personaplex_ui.calls.allowance import Allowance, Visitor, in_words
+from personaplex_ui.calls.snapshot import End
 
 GOODBYE_BEFORE_SEC = 10.0
 """A caller is told this long before the end."""
@@ -15,10 +16,11 @@ GOODBYE_BEFORE_SEC = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``sec``: of the call's own time. ``reason``: the sentence if the call ends there."""
+    """``sec``: of the call's own time. ``reason``: the sentence if the call ends there, of kind ``end``."""
 
     sec: float
     reason: str
+    end: End = End.TIME_LIMIT
 
 
 def longest(max_sec: float) -> Limit:
@@ -30,7 +32,7 @@ class CallLength:
     """The length of one call. ``busy_sec``: while its line is wanted, 0 for the same as ever.
 
     ``is_wanted``: whether somebody waits for this call's line. ``visitor``: None if nothing but ``max_sec``
-    limits the call.
+    limits the call. ``of_server``: the limit after so many seconds, if the server is about to end.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class CallLength:
         is_wanted: Callable[[], bool] = lambda: False,
         allowance: Allowance | None = None,
         visitor: Visitor | None = None,
+        of_server: Callable[[float], Limit | None] = lambda _: None,
     ) -> None:
+        self._of_server = of_server
         self._longest = longest(max_sec)
         self._busy_sec = busy_sec
         self._is_wanted = is_wanted
@@ -52,7 +56,13 @@ class CallLength:
     def limit(self, elapsed_sec: float) -> Limit:
         """The limit now, after ``elapsed_sec``, which count as used."""
         self.spend(elapsed_sec)
-        return min(self._longest, self._busy(elapsed_sec), self._of_day(elapsed_sec), key=lambda one: one.sec)
+        limits = (
+            self._longest,
+            self._busy(elapsed_sec),
+            self._of_day(elapsed_sec),
+            self._of_server(elapsed_sec) or self._longest,
+        )
+        return min(limits, key=lambda one: one.sec)
 
     def spend(self, elapsed_sec: float) -> None:
         """The call has lasted for ``elapsed_sec``."""

@@ -1,7 +1,8 @@
 """Decides whether a caller who spoke over the assistant interrupted it.
 
 Depends on stretches of speech and on the first words after them. It is an interruption if the assistant
-falls silent within about a second and does not go on; "mhm" to an assistant that goes on is none.
+falls silent within about a second and does not go on; "mhm" to an assistant that goes on is none. It decides
+while the call goes on, for the lines; how often and how late the assistant stopped is in the duplex report.
 """
 
 from collections import deque

@@ -20,6 +20,7 @@ from personaplex_ui.calls.captions import OWN_WORDS, Captions
 from personaplex_ui.calls.cues import Cues
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import CallStats, EndedCall, PacketCounts, Snapshot, Transport
+from personaplex_ui.calls.sound_watch import WatchedSound
 from personaplex_ui.calls.watchdog import WHILE_LIVE, Watchdog
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.slot import Slot
@@ -50,9 +51,10 @@ class LiveCall(Call):
         length: CallLength | None = None,
         captions: Captions = OWN_WORDS,
         cues: Cues | None = None,
+        sound: WatchedSound | None = None,
     ) -> None:
         """``max_sec``: the longest the call may be; or ``length``, if it may change. ``cues``: what of the
-        assistant's words is not for the caller."""
+        assistant's words is not for the caller. ``sound``: watches what is said."""
         playout = FrameQueue[tuple[float, Answer]]()
         super().__init__(call_id, settings, engine, transport, playout, clock, captions, cues)
         self._length = length or CallLength(max_sec)
@@ -68,6 +70,7 @@ class LiveCall(Call):
         self.answer_waited_sec = 0.0
         """How long the last answer waited until the transport took it."""
         self._start_recording = start_recording
+        self._sound = sound or WatchedSound(call_id)
         self._watchdog = Watchdog(limit.sec)
         self._live_at = 0.0
         self._cutter = FrameCutter()
@@ -129,6 +132,7 @@ class LiveCall(Call):
             level = rms_dbfs(frame)
             start_sec = self.elapsed_sec - FRAME_SEC
             self.conversation.hear_caller(start_sec, level)
+            self._sound.hear_caller(level)
             slot.hear(frame)
             self._captions.hear(frame, start_sec)
             self._heard_frames += 1
@@ -153,6 +157,12 @@ class LiveCall(Call):
     def _deliver(self, answer: Answer | PersonaplexError) -> None:
         self._watchdog.answered(self._clock())
         super()._deliver(answer)
+        if isinstance(answer, Answer):
+            self._sound.hear(answer.frame)
+
+    def _say(self, piece: str) -> None:
+        super()._say(piece)
+        self._sound.say(piece)
 
     async def next_answer(self, timeout_sec: float | None = None, heard: bool = True) -> Frame | None:
         """Like ``Call.next_answer``. The recording places the frame at this moment. A transport that learns
@@ -209,7 +219,7 @@ class LiveCall(Call):
             duration_sec=self.elapsed_sec,
             voice=shown_voice(self.settings.persona.voice),
             reason=self.reason,
-            notes=tuple(note for note in self.notes if note not in WHILE_LIVE),
+            notes=tuple(note for note in self.notes if not note.startswith(WHILE_LIVE)),
             utterances=self.transcript.utterances,
             caller_levels_dbfs=self.caller_levels.until(self.elapsed_sec),
             assistant_levels_dbfs=self.assistant_levels.until(self.elapsed_sec),

@@ -14,14 +14,17 @@ from personaplex_ui.calls.allowance import SHORTEST_CALL_SEC, Allowance, Visitor
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.call_keeper import CallKeeper
 from personaplex_ui.calls.call_length import CallLength
+from personaplex_ui.calls.call_reports import CallReports
 from personaplex_ui.calls.captions import OWN_WORDS, Captions
 from personaplex_ui.calls.clip_call import ClipCall
 from personaplex_ui.calls.cues import Cues
 from personaplex_ui.calls.fair_lines import FairLines
 from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.live_call import LiveCall
+from personaplex_ui.calls.quiet_end import QuietEnd
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.calls.sound_watch import SoundWatch, WatchedSound
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.errors import EngineUnavailable, PersonaplexError
@@ -62,6 +65,7 @@ class CallManager:
         their own."""
         self.engine = engine
         self.store = store
+        self.reports = CallReports(store)
         self.calls: dict[str, Call] = {}
         self.cues = cues or Cues()
         self.on_begin: list[Callable[[Call], None]] = []
@@ -70,11 +74,18 @@ class CallManager:
         """Called with each call after its end, on the event loop."""
         self.on_refusal: list[Callable[[Transport], None]] = []
         """Called for each caller who was turned away before a call began."""
+        self.opening: list[Callable[[], int]] = []
+        """How many callers each channel has answered whose calls are not open yet."""
+        self.at_work = 0
+        """Requests being answered that are no calls, or whose calls have ended; counted by who answers
+        them."""
+        self.quiet_end = QuietEnd(self.calls)
         self.captions = captions
         self.limits = limits or AddressLimits(0, 0, time.monotonic)
         self.allowance = allowance or Allowance(0, time.time)
         self._max_call_sec = max_call_sec
-        self._fair_lines = FairLines(engine.slots, max_call_sec, busy_call_sec)
+        self._fair_lines = FairLines(engine.slots, max_call_sec, busy_call_sec, self.quiet_end.limit)
+        self.sound_watch = SoundWatch()
         self._writer = RecordingWriter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._janitor: asyncio.Task[None] | None = None
@@ -84,13 +95,39 @@ class CallManager:
     def closed_because(self) -> str:
         """Why no more calls are accepted; empty while they still are."""
         health = self.engine.health
-        return health.message if health.state is EngineState.DRAINING else ""
+        return health.message if health.state is EngineState.DRAINING else self.quiet_end.sentence
+
+    @property
+    def state(self) -> EngineState:
+        """The engine's, or that it takes no calls any more, though it still answers."""
+        return EngineState.DRAINING if self.quiet_end.is_on else self.engine.state
+
+    @property
+    def message(self) -> str:
+        """Why no calls can be taken; empty while they can."""
+        return self.closed_because or self.engine.health.message
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether all calls were ended for good."""
+        return self._closed.is_set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is served: no call goes on or is still to be kept, and no request is worked on."""
+        return not self._tasks and not self.at_work
+
+    @property
+    def opening_calls(self) -> int:
+        """Callers who have no line yet, though they do not wait for one."""
+        return sum(call.is_opening for call in self.calls.values()) + sum(count() for count in self.opening)
 
     async def start(self) -> None:
         """Repair what a crash left behind, then expire old recordings every ten minutes."""
         await asyncio.to_thread(self.store.load)
         await asyncio.to_thread(self.allowance.load)
         self._janitor = asyncio.create_task(self._expire())
+        self.sound_watch.start()
 
     async def _expire(self) -> None:
         while True:
@@ -107,6 +144,8 @@ class CallManager:
             call.hang_up(reason, End.SHUTDOWN)
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CALLS_END_WITHIN_SEC)
+        await self.reports.close()
+        self.sound_watch.close()
         await asyncio.to_thread(self._writer.close, RECORDING_CLOSES_WITHIN_SEC)
 
     def open(
@@ -132,6 +171,7 @@ class CallManager:
         call_id = self.store.new_call_id()
         keeper = CallKeeper(self.store, self._writer, owner, call_id)
         length = self._fair_lines.length(call_id, self.allowance, visitor)
+        sound = self.sound_watch.watch(call_id)
         call = LiveCall(
             call_id,
             settings,
@@ -142,11 +182,14 @@ class CallManager:
             length=length,
             captions=self.captions,
             cues=self.cues if cues is None else cues,
+            sound=sound,
         )
-        self._begin(call, self._live(call, keeper, length), address, visitor)
+        self._begin(call, self._live(call, keeper, length, sound), address, visitor)
         return call
 
-    async def _live(self, call: LiveCall, keeper: CallKeeper, length: CallLength) -> None:
+    async def _live(
+        self, call: LiveCall, keeper: CallKeeper, length: CallLength, sound: WatchedSound
+    ) -> None:
         try:
             await call.run()
             length.spend(call.elapsed_sec)
@@ -157,6 +200,7 @@ class CallManager:
                 await self.unless_closed(call.words_settled(LAST_WORDS_WITHIN_SEC))
             await keeper.keep(call, recorded)
         finally:
+            sound.close()
             call.give_up_words()
 
     def open_clip(

@@ -1,4 +1,4 @@
-"""An ended call as plain values for its owner's page: its lines, turns, figures and files.
+"""An ended call as plain values for its owner's page: its lines, turns, figures, report and files.
 
 Pure; the time it takes grows with the call's length (10 ms for ten minutes).
 """
@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from personaplex_ui.audio.frames import FRAME_SEC
-from personaplex_ui.audio.levels import Segment
 from personaplex_ui.calls.conversation import Conversation
 from personaplex_ui.calls.conversation_lines import Line, Who
 from personaplex_ui.calls.figures import figures_of
 from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.calls.transcript import Utterance
-from personaplex_ui.calls.turns import turns_of
 
 TITLE_CHARACTERS = 60
 LONGEST_FACE_SEC = 1_800.0
@@ -32,10 +30,12 @@ def summary_of(call: EndedCall) -> dict[str, Any]:
     return summary | ({"title": _shortened(call.utterances[0].text)} if call.utterances else {})
 
 
-def record_of(call: EndedCall, recorded: bool, keep_until: float) -> dict[str, Any]:
-    """All of a call. ``recorded``: its recording is there. ``keep_until``: as ``time.time``."""
-    turns, lines = turns_of(call), lines_of(call)
-    figures = figures_of(turns, lines)
+def record_of(
+    call: EndedCall, recorded: bool, keep_until: float, report: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """All of a call. ``recorded``: its recording is there. ``keep_until``: as ``time.time``. ``report``: the
+    duplex report of the recording, as ``DuplexReport.record``, if it is there."""
+    figures = figures_of(call, report)
     folder = f"calls/{call.call_id}"
     return {
         "call_id": call.call_id,
@@ -47,19 +47,21 @@ def record_of(call: EndedCall, recorded: bool, keep_until: float) -> dict[str, A
         "notes": list(call.notes),
         "recorded": recorded,
         "keep_until": keep_until,
-        "lines": [line.record() for line in lines],
+        "lines": [line.record() for line in lines_of(call)],
         "turns": {
-            "caller": _pairs(turns.caller),
-            "assistant": _pairs(turns.assistant),
-            "overlaps": _pairs(turns.overlaps),
+            "caller": figures.caller,
+            "assistant": figures.assistant,
+            "overlaps": figures.overlaps,
         },
         "figures": {
             "answer_sec": None if figures.answer_sec is None else round(figures.answer_sec, 2),
             "caller_share": None if figures.caller_share is None else round(figures.caller_share, 3),
             "interruptions": figures.interruptions,
         },
+        "report": report,
         "files": {
             "recording": f"{folder}/recording.wav" if recorded else None,
+            "report": f"{folder}/report.json" if recorded else None,
             "face": f"{folder}/face.mp4" if recorded and call.duration_sec <= LONGEST_FACE_SEC else None,
             **{kind: f"{folder}/transcript.{kind}" for kind in ("txt", "srt", "vtt", "json")},
         },
@@ -117,10 +119,6 @@ def _words(line: Line) -> str:
 def _say(conversation: Conversation, said: Utterance) -> None:
     conversation.transcript.end_utterance()
     conversation.say(f" {said.text}", said.start_sec, said.end_sec)
-
-
-def _pairs(segments: Iterable[Segment]) -> list[list[float]]:
-    return [[round(each.start_sec, 2), round(each.end_sec, 2)] for each in segments]
 
 
 def _shortened(text: str) -> str:

@@ -24,6 +24,7 @@ class Transport(enum.StrEnum):
     BROWSER_WEBSOCKET = "browser_websocket"
     CLIP = "clip"
     MOSHI = "moshi"
+    REALTIME = "realtime"
     TWILIO = "twilio"
     FASTRTC_PHONE = "fastrtc_phone"
 

@@ -8,6 +8,7 @@ recording. Several servers may share a folder.
 import contextlib
 import hashlib
 import logging
+import math
 import os
 import secrets
 import threading
@@ -28,6 +29,7 @@ LEVELS_IN_ALL = 8_000_000
 LINE_AS_LEVELS = 100
 """A line of a conversation counts as so many levels."""
 DELETIONS_REMEMBERED = 1_000
+REFRESHED_EVERY_SEC = 2.0
 CANNOT_DELETE = (
     "The server's disk did not let go of the call, so not all of it is deleted. Please try again in a minute."
 )
@@ -53,6 +55,9 @@ class CallStore:
         """Hashes of the owners of calls between ``begin`` and ``add``."""
         self._deleted: OrderedDict[str, str] = OrderedDict()
         """Hashes of the owners of the calls that were deleted last."""
+        self._looked_at: set[str] = set()
+        """The calls of the table that were in memory once."""
+        self._refreshed_at = -math.inf
         self._memory = threading.Lock()
         self._disk = threading.Lock()
 
@@ -68,6 +73,10 @@ class CallStore:
     def face_path(self, call_id: str) -> Path:
         """See ``CallFiles.face``."""
         return self._files.face(call_id)
+
+    def report_path(self, call_id: str) -> Path:
+        """See ``CallFiles.report``."""
+        return self._files.report(call_id)
 
     def calls_of(self, owner: str) -> tuple[EndedCall, ...]:
         """The owner's calls, newest first. An empty owner has none."""
@@ -133,6 +142,32 @@ class CallStore:
         with self._memory:
             self._keep(loaded)
         self.expire(self._clock())
+
+    def refresh(self) -> None:
+        """Take over what other servers on this folder have kept since; at most every two seconds."""
+        now = self._clock()
+        with self._memory:
+            if 0 <= now - self._refreshed_at < REFRESHED_EVERY_SEC:
+                return
+            self._refreshed_at = now
+        try:
+            ids = self._table.ids()
+            with self._memory:
+                self._looked_at &= ids
+                known = self._looked_at.union(self._kept, self._in_progress, self._deleted)
+                # What was cut off may have been between its end and its row.
+                cut_off = {id for id, kept in self._kept.items() if kept.call.reason == CUT_OFF}
+            rows = [self._table.get(call_id) for call_id in (ids - known) | (ids & cut_off)]
+        except StorageFailed as error:
+            _logger.warning("The calls of other servers are not shown: %s", error)
+            return
+        found = [
+            replace(kept, call=call)
+            for kept in rows
+            if kept is not None and (call := self._files.as_on_disk(kept.call)) is not None
+        ]
+        with self._memory:
+            self._keep([kept for kept in found if kept.call.call_id not in self._deleted])
 
     def expire(self, now: float) -> None:
         """Remove calls that ended more than ``keep_sec`` ago, and call files of that age without a call."""
@@ -208,6 +243,7 @@ class CallStore:
     def _keep(self, new: list[KeptCall]) -> None:
         """Add ``new`` to memory. If there are too many, the oldest leave; their files stay until they
         expire."""
+        self._looked_at.update(kept.call.call_id for kept in new)
         self._kept.update({kept.call.call_id: kept for kept in new})
         per_owner: dict[str, int] = {}
         levels = 0

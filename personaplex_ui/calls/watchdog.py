@@ -17,10 +17,16 @@ PAUSE_SEC = 1.0
 """After the caller has been silent for this long, no answer is owed for what came before."""
 
 GOODBYE = "This call ends in ten seconds. Goodbye!"
+GOODBYE_AT_ONCE = "This call ends in a few seconds. Goodbye!"
+"""Where less is left than the usual ten."""
 ENDS_SOON = "This call ends in 10 seconds."
+ENDS_AT_ONCE = "This call ends in a few seconds."
 GOES_ON = "The call goes on: its line is not needed any more."
-WHILE_LIVE = (ENDS_SOON, GOES_ON)
-"""Notes that mean nothing once the call is over."""
+RENEWED = "The server is being renewed."
+WHILE_LIVE = (ENDS_SOON, ENDS_AT_ONCE, GOES_ON, RENEWED)
+"""What notes begin with that mean nothing once the call is over."""
+
+AT_ONCE_SEC = GOODBYE_BEFORE_SEC - 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Watchdog:
     def check(self, now: float) -> Verdict:
         elapsed = now - self._started
         if elapsed >= self.limit.sec:
-            return Verdict(self.limit.reason, End.TIME_LIMIT)
+            return Verdict(self.limit.reason, self.limit.end)
         if now - self._last_heard >= CALLER_GONE_SEC:
             return Verdict("The connection was lost: no more sound came from the caller.", End.LOST)
         if self._owed_since is not None and self._last_heard - self._owed_since >= ENGINE_SILENT_SEC:
@@ -69,4 +75,8 @@ class Watchdog:
         if ends_soon == self._said_goodbye:
             return Verdict()
         self._said_goodbye = ends_soon
-        return Verdict(goodbye=GOODBYE, note=ENDS_SOON) if ends_soon else Verdict(note=GOES_ON)
+        if not ends_soon:
+            return Verdict(note=GOES_ON)
+        if self.limit.sec - elapsed < AT_ONCE_SEC:
+            return Verdict(goodbye=GOODBYE_AT_ONCE, note=ENDS_AT_ONCE)
+        return Verdict(goodbye=GOODBYE, note=ENDS_SOON)

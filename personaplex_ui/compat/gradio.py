@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -25,7 +25,9 @@ from gradio import route_utils, routes
 from gradio.context import LocalContext
 from gradio.queueing import Event, Queue
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import Mount
+from starlette.types import Scope
 
 T = TypeVar("T")
 
@@ -51,6 +53,19 @@ def mount_page(
     gradio.debug = False
     compressing, telling = gradio.user_middleware
     gradio.user_middleware = [telling, *middleware, compressing]
+
+
+_get_root_url = route_utils.get_root_url
+
+
+def lead_below(path_of: Callable[[Scope], str]) -> None:
+    """Have the addresses that Gradio gives out lead below ``path_of`` the request, which is empty for most.
+    Gradio knows one ``root_path`` for all requests, and takes none from the scope."""
+
+    def get_root_url(request: Request, route_path: str, root_path: str | None) -> str:
+        return _get_root_url(request, route_path, root_path) + path_of(request.scope)
+
+    route_utils.get_root_url = get_root_url
 
 
 def mounted_app(app: FastAPI) -> routes.App:

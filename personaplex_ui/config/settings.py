@@ -20,6 +20,7 @@ from personaplex_ui.config.values import (
     DeviceName,
     HttpsUrl,
     IceUrls,
+    InstancePath,
     Networks,
     Origins,
     PhoneNumber,
@@ -38,6 +39,10 @@ PROXIES_OF_SPACES = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 SHORTEST_CALL = 15
 """Seconds: a call ends with a goodbye of ten."""
+
+
+LONGEST_DRAIN_SEC = 86_400
+"""As long as the longest call."""
 
 
 class EngineChoice(enum.StrEnum):
@@ -190,6 +195,8 @@ class Settings(BaseModel):
     calls_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 12
     upload_mb_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 512
     server_url: HttpsUrl | None = None
+    instance_path: InstancePath = ""
+    drain_seconds: Annotated[int, Field(ge=0, le=LONGEST_DRAIN_SEC)] = 0
     static_path: Path | None = None
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None

@@ -89,6 +89,10 @@ HttpsUrl = Annotated[
         "the public address of this server, as in https://example.org",
     ),
 ]
+InstancePath = Annotated[
+    str, _read(_matching(r"/[A-Za-z0-9-]{1,40}"), "one segment of letters, digits and -, as in /gpu-1")
+]
+"""Below which one of several processes answers, too; empty for none."""
 ServerUrl = Annotated[
     str,
     _read(

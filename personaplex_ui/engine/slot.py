@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import anyio
 
 from personaplex_ui.audio.frames import Frame
-from personaplex_ui.engine.model_runner import Caller
-from personaplex_ui.engine.speech_model import Persona, Sampling
+from personaplex_ui.engine.model_runner import Caller, ModelRunner
+from personaplex_ui.engine.speech_model import Persona, Sampling, TakesTurns
 from personaplex_ui.engine.thread import ModelThread
 from personaplex_ui.errors import EngineFailure
 
@@ -53,6 +54,39 @@ class Slot:
             EngineFailure: the model is being restarted.
         """
         await asyncio.wrap_future(self._submit(lambda runner: runner.model.speak(self._caller.slot, text)))
+
+    async def read(self, text: str) -> bool:
+        """Give the model what the caller wrote. False: it takes in nothing but sound.
+
+        Raises:
+            EngineFailure: the model is being restarted.
+        """
+        return await self._tell(lambda model, slot: model.read(slot, text))
+
+    async def fall_silent(self) -> bool:
+        """Have the model say nothing more of its present answer. False: it cannot be told.
+
+        Raises:
+            EngineFailure: the model is being restarted.
+        """
+        return await self._tell(lambda model, slot: model.fall_silent(slot))
+
+    async def answer_with(self, replier: object) -> bool:
+        """Have answers found with ``replier``. False: the model finds them itself.
+
+        Raises:
+            EngineFailure: the model is being restarted.
+        """
+        return await self._tell(lambda model, slot: model.answer_with(slot, replier))
+
+    async def _tell(self, what: Callable[[TakesTurns, int], None]) -> bool:
+        def tell(runner: ModelRunner) -> bool:
+            if not isinstance(runner.model, TakesTurns):
+                return False
+            what(runner.model, self._caller.slot)
+            return True
+
+        return await asyncio.wrap_future(self._submit(tell))
 
     async def leave(self) -> None:
         """Free the slot; returns when the model has released it, or at once if the model was given up.

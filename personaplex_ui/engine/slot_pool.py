@@ -35,7 +35,7 @@ class SlotPool:
 
     def __init__(self, capacity: int, max_waiting: int) -> None:
         self.capacity = capacity
-        self._max_waiting = max_waiting
+        self.max_waiting = max_waiting
         self._taken: set[int] = set()
         self._queue: list[SlotRequest] = []
 
@@ -66,7 +66,7 @@ class SlotPool:
         request = SlotRequest(self, on_change)
         if self.free:
             self._give_slot(request)
-        elif len(self._queue) >= self._max_waiting:
+        elif len(self._queue) >= self.max_waiting:
             raise NoFreeSlot("All lines are taken and the queue is full. Please try again in a few minutes.")
         else:
             self._notify(self._queue)

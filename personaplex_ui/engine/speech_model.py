@@ -279,6 +279,24 @@ class WorksBesides(Protocol):
 
 
 @runtime_checkable
+class TakesTurns(Protocol):
+    """A speech model that waits for its turn and finds its answer in words, so that it can be told more than
+    sound."""
+
+    def read(self, slot: int, text: str) -> None:
+        """The caller wrote ``text`` in the place of speaking; it is answered like what was said."""
+        ...
+
+    def fall_silent(self, slot: int) -> None:
+        """Say nothing more of the present answer, as if the caller had interrupted."""
+        ...
+
+    def answer_with(self, slot: int, replier: object) -> None:
+        """Find this caller's answers from now on with ``replier``, a ``speech.parts.Replier``."""
+        ...
+
+
+@runtime_checkable
 class HearsWords(Protocol):
     """A speech model that tells in ``Answer.heard`` what its callers say, so that nobody else has to find
     out. ``heard_by``: what hears the words, as in "Whisper tiny.en"; empty if it does not after all."""

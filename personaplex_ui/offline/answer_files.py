@@ -32,7 +32,7 @@ def check_outputs(clip: Clip) -> None:
             with tempfile.TemporaryFile(dir=path.resolve().parent):
                 pass
         except OSError as error:
-            raise _refusal(path, error) from error
+            raise cannot_write(path, error) from error
 
 
 def write_answer(
@@ -59,13 +59,14 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(beside)
         beside.replace(path)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
 
 
-def _refusal(path: Path, error: OSError) -> CannotWrite:
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """The sentence for ``path``, of which writing failed."""
     return CannotWrite(
         f"{path} cannot be written ({error.strerror}). Make room or grant access, or name another one."
     )

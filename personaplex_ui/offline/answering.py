@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from personaplex_ui.audio.files.clip_file import DecodedClip, decode_clip
 from personaplex_ui.config.settings import Quantize
+from personaplex_ui.engine import clip_batch
 from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.answer_files import check_outputs, write_answer
-from personaplex_ui.offline.arguments import Clip, Request
+from personaplex_ui.offline.arguments import Clip, PersonaAndModel, Request
 from personaplex_ui.voices.catalogue import CATALOGUE_PATH
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.voices.names import canonical_voice_name
@@ -31,16 +32,16 @@ PERSONA_CACHE_BYTES = 1 << 32
 def answer_files(request: Request) -> None:
     """Read, answer and write all recordings. Raises PersonaplexError; answers completed by then are
     written."""
-    voices, voice = _find_voice(request)
+    voices, voice = find_voice(request)
     for clip in request.clips:
         check_outputs(clip)
     recordings = [_read(clip) for clip in request.clips]
-    model = _load(request, voices, voice)
+    model = load_model(request, voices, voice, slots=min(request.batch, len(request.clips)))
     _answer(request, model, voice, recordings)
 
 
-def _find_voice(request: Request) -> tuple[VoiceLibrary, str]:
-    """The available voices, and the requested voice's name among them."""
+def find_voice(request: PersonaAndModel) -> tuple[VoiceLibrary, str]:
+    """The available voices, and the requested voice's name among them. Raises InvalidInput."""
     folder = request.voice_folder
     if folder is not None and not folder.is_dir():
         raise InvalidInput("voice", f"There is no folder {folder}. Correct --voice-prompt-dir.")
@@ -66,7 +67,8 @@ def _read(clip: Clip) -> DecodedClip:
         raise InvalidInput("audio", f"{clip.input}: {error}") from error
 
 
-def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexModel":
+def load_model(request: PersonaAndModel, voices: VoiceLibrary, voice: str, slots: int) -> "PersonaPlexModel":
+    """The model, showing how far it is on a terminal. Raises PersonaplexError."""
     from personaplex_ui.models.personaplex.loading.load import DTYPES, Source, load_personaplex
 
     source = Source(
@@ -74,7 +76,7 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
         request.revision,
         device=request.device,
         dtype=DTYPES[request.dtype] if request.dtype else None,
-        slots=min(request.batch, len(request.clips)),
+        slots=slots,
         persona_cache_bytes=PERSONA_CACHE_BYTES,
         voices=voices,
         needed_voices=(voice,),
@@ -94,7 +96,7 @@ def _load(request: Request, voices: VoiceLibrary, voice: str) -> "PersonaPlexMod
 def _answer(
     request: Request, model: "PersonaPlexModel", voice: str, recordings: Sequence[DecodedClip]
 ) -> None:
-    from personaplex_ui.models.personaplex import clip_batch
+    from personaplex_ui.models.personaplex.clip_batch import each_answer
 
     persona = Persona(voice, request.text_prompt)
     clips = [clip_batch.Clip(recording.samples, persona, request.sampling) for recording in recordings]
@@ -103,6 +105,6 @@ def _answer(
         def count(done: int, total: int) -> None:
             bar.update(done - bar.n)
 
-        for number, answer in clip_batch.each_answer(model, clips, count):
+        for number, answer in each_answer(model, clips, count):
             samples = answer.samples[: recordings[number].length_samples]
             write_answer(request.clips[number], samples, answer.tokens, answer.pieces)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from personaplex_ui.config.settings import Quantize, Settings
 from personaplex_ui.engine.speech_model import Sampling
@@ -12,10 +12,16 @@ from personaplex_ui.errors import InvalidInput
 
 LARGEST_BATCH = 64
 
+OptionGroups: TypeAlias = dict[str, dict[str, dict[str, Any]]]
+"""By title and name: argparse's arguments for each option."""
+
 DESCRIPTION = "Answers recordings with PersonaPlex, as if each of them were a caller."
 EPILOG = """\
 Several recordings: give --input-wav once for each, and the outputs as often, in the same order. They are
 answered in one batch, all by the same persona. The files of each are written once its answer is complete.
+
+A folder of recordings, such as Full-Duplex-Bench's data: personaplex-ui offline folder --help.
+"personaplex-ui offline report RECORDING.wav" measures how the two sides of a call take turns.
 """
 
 
@@ -33,8 +39,9 @@ class Clip:
         return (self.wav, self.text, *([self.tokens] if self.tokens else []))
 
 
-class Request(argparse.Namespace):
-    """The options as given; those with a default here are optional. ``voice``: a preset's name or a path."""
+class PersonaAndModel(argparse.Namespace):
+    """The options that say who answers and how, as given; those with a default here are optional. ``voice``:
+    a preset's name or a path."""
 
     model: str
     revision: str | None = None
@@ -47,13 +54,18 @@ class Request(argparse.Namespace):
     voice: str
     voice_folder: Path | None = None
     text_prompt: str
+    seed: str | None = None
+    greedy: bool = False
+    sampling: Sampling
+
+
+class Request(PersonaAndModel):
+    """All options, and the recordings that they name."""
+
     input_wav: list[Path]
     output_wav: list[Path]
     output_text: list[Path]
     output_tokens: list[Path] | None = None
-    seed: str | None = None
-    greedy: bool = False
-    sampling: Sampling
     clips: tuple[Clip, ...]
 
 
@@ -62,34 +74,44 @@ def read_request(arguments: Sequence[str] | None) -> Request:
 
     Exits with 2 and a sentence when they cannot be used, with 0 for ``--help``.
     """
-    parser = argparse.ArgumentParser(
-        prog="personaplex-ui offline",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        argument_default=argparse.SUPPRESS,  # help mentions only real defaults
-        allow_abbrev=False,
-    )
-    for title, options in _option_groups().items():
-        group = parser.add_argument_group(title)
-        for name, values in options.items():
-            group.add_argument(name, **values)
+    parser = parser_of("personaplex-ui offline", DESCRIPTION, EPILOG, option_groups())
     request = parser.parse_args(arguments, namespace=Request())
-    # Imported late: it imports the sound readers, which --help does not need.
-    from personaplex_ui.calls.settings import check_prompt, check_sampling
-
     try:
-        request.text_prompt = check_prompt(request.text_prompt)
-        names = ("text_temperature", "audio_temperature", "text_top_k", "audio_top_k", "seed", "greedy")
-        request.sampling = check_sampling(**{name: getattr(request, name) for name in names})
+        check_persona(request)
         request.clips = _clips(request)
     except InvalidInput as error:
         parser.error(str(error))
     return request
 
 
-def _option_groups() -> dict[str, dict[str, dict[str, Any]]]:
-    """By title and name: argparse's arguments for each option."""
+def parser_of(prog: str, description: str, epilog: str, groups: OptionGroups) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        argument_default=argparse.SUPPRESS,  # help mentions only real defaults
+        allow_abbrev=False,
+    )
+    for title, options in groups.items():
+        group = parser.add_argument_group(title)
+        for name, values in options.items():
+            group.add_argument(name, **values)
+    return parser
+
+
+def check_persona(request: PersonaAndModel) -> None:
+    """Check the role, and put together the sampling. Raises InvalidInput."""
+    # Imported late: it imports the sound readers, which --help does not need.
+    from personaplex_ui.calls.settings import check_prompt, check_sampling
+
+    request.text_prompt = check_prompt(request.text_prompt)
+    names = ("text_temperature", "audio_temperature", "text_top_k", "audio_top_k", "seed", "greedy")
+    request.sampling = check_sampling(**{name: getattr(request, name) for name in names})
+
+
+def option_groups() -> OptionGroups:
+    """Of the whole command. The files' group comes first."""
     usual, sampling = Settings.from_mapping({}), Sampling()
     a_file: dict[str, Any] = {"type": _path, "action": "append", "metavar": "FILE", "required": True}
     return {

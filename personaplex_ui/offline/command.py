@@ -27,12 +27,15 @@ OPTIONS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 with a sentence, or 130 after Ctrl-C. Exits with 2 when the options are wrong."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        request = read_request(arguments)
-        # The readers of sound and voices take a second to import, which --help does not need.
-        from personaplex_ui.offline.answering import answer_files
-
-        answer_files(request)
+        match list(given[:1]):
+            case ["folder"]:
+                return _answer_folder(given[1:])
+            case ["report"]:
+                return _report(given[1:])
+            case _:
+                return _answer_files(given)
     except KeyboardInterrupt:
         return INTERRUPTED
     except PersonaplexError as error:
@@ -41,10 +44,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_interrupt(error):
             return INTERRUPTED
         sentence = FULL if _is_full(error) else f"{UNEXPECTED} {type(error).__name__}: {error}"
-    else:
-        return 0
     print(sentence, file=sys.stderr)
     return 1
+
+
+def _answer_files(arguments: Sequence[str]) -> int:
+    request = read_request(arguments)
+    # The readers of sound and voices take a second to import, which --help does not need.
+    from personaplex_ui.offline.answering import answer_files
+
+    answer_files(request)
+    return 0
+
+
+def _answer_folder(arguments: Sequence[str]) -> int:
+    from personaplex_ui.offline.folder.command import main as answer_folder
+
+    return answer_folder(arguments)
+
+
+def _report(arguments: Sequence[str]) -> int:
+    from personaplex_ui.offline.report_command import report
+
+    return report(arguments)
 
 
 def _as_option(name: str, value: str) -> str:

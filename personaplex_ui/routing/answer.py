@@ -9,13 +9,16 @@ from personaplex_ui.speech.work.sentences import SharedSentences
 
 
 class FetchedAnswer:
-    """The answer of ``speech``'s replier to the last of ``turns``. Its owner must ``close`` it."""
+    """The answer of ``speech``'s replier to the last of ``turns``, or of ``own``, which asks a server. Its
+    owner must ``close`` it."""
 
-    def __init__(self, speech: SpeechParts, role: str, turns: Sequence[Turn]) -> None:
+    def __init__(
+        self, speech: SpeechParts, role: str, turns: Sequence[Turn], own: Replier | None = None
+    ) -> None:
         self._speech = speech
         self._owner = speech.queue.new_owner()
-        self._replier: Loaded[Replier] | None = None
-        self._sentences = SharedSentences(lambda: speech.replier().part.reply(role, turns))
+        self._replier = Loaded(own, "", remote=True) if own is not None else None
+        self._sentences = SharedSentences(lambda: (own or speech.replier().part).reply(role, turns))
 
     async def next_sentence(self) -> str | None:
         """The next sentence; None after the last one. Cancelling it gives the work up.

@@ -16,12 +16,15 @@ from personaplex_ui.routing.counts import AskCounts, Outcome
 from personaplex_ui.routing.question import BEGINNING, Question, question_in, role_for_answers
 from personaplex_ui.routing.voice import AnswerVoice, speak_when_there_is_room
 from personaplex_ui.speech.loading import SpeechParts
-from personaplex_ui.speech.parts import SpeechPartFailed
+from personaplex_ui.speech.parts import Replier, SpeechPartFailed
 
 log = logging.getLogger(__name__)
 
 WORDS_WITHIN_SEC = 1.0
 """How long the caller's last words are waited for."""
+
+OWN_LIMIT_SEC = 25.0
+"""The least ``limit_sec`` of a call with a replier of its own, whose tools may be far away."""
 
 MOST_SENTENCES = 6
 """Of one answer; small models may go on for ever."""
@@ -53,27 +56,42 @@ class Router:
         self._under_way: dict[Call, asyncio.Task[None]] = {}
         self._asked: WeakKeyDictionary[Call, tuple[int, int]] = WeakKeyDictionary()
         """Where the last question of a call ended."""
+        self._repliers: WeakKeyDictionary[Call, Replier] = WeakKeyDictionary()
 
     def attend(self, call: Call) -> None:
         """Answer its cues from now on."""
         call.on_cue.append(lambda cue: self._take_cue(call, cue))
 
+    def answer_with(self, call: Call, replier: Replier) -> None:
+        """Ask ``replier`` for this call's answers, in the place of the common one."""
+        self._repliers[call] = replier
+
+    def ask(self, call: Call) -> bool:
+        """Find and say an answer to the caller's last words, as if the assistant had asked, but without a
+        filler. False: it asks already, or the call is over."""
+        return self._begin(call, filler="")
+
     def is_asking(self, call: Call) -> bool:
         return call in self._under_way
 
     def _take_cue(self, call: Call, cue: Cue) -> None:
-        if cue is not Cue.ASK or call in self._under_way or call.over.is_set():
-            return
+        if cue is Cue.ASK:
+            self._begin(call, self._options.filler)
+
+    def _begin(self, call: Call, filler: str) -> bool:
+        if call in self._under_way or call.over.is_set():
+            return False
         self.counts.asked += 1
-        task = asyncio.create_task(self._serve(call), name=f"ask {call.call_id[:6]}")
+        task = asyncio.create_task(self._serve(call, filler), name=f"ask {call.call_id[:6]}")
         self._under_way[call] = task
         task.add_done_callback(lambda _: self._under_way.pop(call, None))
+        return True
 
-    async def _serve(self, call: Call) -> None:
+    async def _serve(self, call: Call, filler: str) -> None:
         """One question, given up when the call ends."""
         enter_call(call.call_id)
         began = self._clock()
-        asking = asyncio.ensure_future(self._ask(call))
+        asking = asyncio.ensure_future(self._ask(call, filler))
         over = asyncio.ensure_future(call.over.wait())
         outcome = Outcome.GIVEN_UP
         try:
@@ -94,10 +112,10 @@ class Router:
             self.counts.outcomes[outcome] += 1
             log.info("The assistant asked: %s after %.1f s.", outcome.value, self._clock() - began)
 
-    async def _ask(self, call: Call) -> Outcome:
-        until = self._clock() + self._options.limit_sec
-        if self._options.filler:
-            await speak_when_there_is_room(call, self._options.filler, within_sec=0.0)
+    async def _ask(self, call: Call, filler: str) -> Outcome:
+        until = self._clock() + self._limit_sec(call)
+        if filler:
+            await speak_when_there_is_room(call, filler, within_sec=0.0)
         await call.words_settled(min(WORDS_WITHIN_SEC, self._options.limit_sec / 2))
         question = question_in(call.conversation.lines, self._asked.get(call, BEGINNING))
         if question is None:
@@ -109,10 +127,14 @@ class Router:
             await speak_when_there_is_room(call, apology)
         return outcome
 
+    def _limit_sec(self, call: Call) -> float:
+        limit_sec = self._options.limit_sec
+        return max(limit_sec, OWN_LIMIT_SEC) if call in self._repliers else limit_sec
+
     async def _answer(self, call: Call, question: Question, until: float) -> tuple[Outcome, str]:
         """How it went, and what is to be said about that."""
         role = role_for_answers(call.settings.persona.text_prompt, call.cues)
-        answer = FetchedAnswer(self._speech, role, question.turns)
+        answer = FetchedAnswer(self._speech, role, question.turns, self._repliers.get(call))
         voice = AnswerVoice(call)
         said = 0
         try:
@@ -125,7 +147,7 @@ class Router:
                 if not await voice.say(sentence):
                     return Outcome.ANSWERED if said else Outcome.GIVEN_UP, ""
                 said += 1
-                until = self._clock() + self._options.limit_sec
+                until = self._clock() + self._limit_sec(call)
         except TimeoutError:
             # What has been said stays an answer, as far as it came.
             return (Outcome.ANSWERED, "") if said else (Outcome.TIMED_OUT, TOO_SLOW)

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.speech.documents.retrieval import Documents
 from personaplex_ui.speech.parts import Recogniser, Replier, SpeechPartFailed, Synthesiser
 from personaplex_ui.speech.tools.description import Tool
-from personaplex_ui.speech.tools.runner import ToolRunner
+from personaplex_ui.speech.tools.runner import ToolRunner, Tools
 from personaplex_ui.speech.weights.errors import WeightsMissing
 from personaplex_ui.speech.weights.store import WeightStore, default_folder
 from personaplex_ui.speech.work.jobs import JobQueue
@@ -75,6 +75,13 @@ class Loaded(Generic[T]):
     warnings: tuple[str, ...] = ()
 
 
+@runtime_checkable
+class CallsTools(Protocol):
+    """A replier whose model can call tools. ``with_tools``: the same one, for one caller."""
+
+    def with_tools(self, more: Tools) -> Replier: ...
+
+
 class _Once(Generic[T]):
     """Something that is made when it is first wanted; whoever wants it meanwhile waits. Thread-safe."""
 
@@ -118,6 +125,19 @@ class SpeechParts:
 
     def replier(self) -> Loaded[Replier]:
         return self._replier.get(lambda: _replier(self._sources))
+
+    @property
+    def has_language_model(self) -> bool:
+        """Whether a language model finds the answers, which can call tools."""
+        return self._sources.llm is not None
+
+    def replier_with(self, tools: Tools | None) -> Replier:
+        """One whose language model may call ``tools``, too, for one caller; the common one without tools or a
+        language model."""
+        common = self.replier().part
+        if tools is None or not isinstance(common, CallsTools):
+            return common
+        return common.with_tools(tools)
 
     def synthesiser(self, report: Report) -> Loaded[Synthesiser]:
         """See ``recogniser``."""

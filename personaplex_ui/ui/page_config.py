@@ -21,14 +21,16 @@ DROPPED_IN_ABOUT = "a voice of this server"
 class CallLimits:
     """Told on the page before a call. ``keep_sec``: how long recordings are kept. ``visitor_minutes``: of
     calls a day for each visitor, 0 for no limit. ``busy_call_sec``: the longest call while others wait, 0 for
-    the same as ever. ``knows_role_only``: where no language model answers for the small models.
-    ``browser_calls``: the way they take, ``webrtc`` or ``websocket``."""
+    the same as ever. ``knows_role_only``: where no language model answers for the small models. ``several``:
+    other servers at the same address may take a call that this one does not. ``browser_calls``: the way they
+    take, ``webrtc`` or ``websocket``."""
 
     max_call_sec: float
     keep_sec: float
     visitor_minutes: float = 0.0
     busy_call_sec: float = 0.0
     knows_role_only: bool = True
+    several: bool = False
     browser_calls: str = "webrtc"
 
 
@@ -49,6 +51,7 @@ def page_config(voices: VoiceLibrary, default_prompt: str, limits: CallLimits) -
         "visitorMinutes": limits.visitor_minutes,
         "busyCallSec": limits.busy_call_sec,
         "knowsRoleOnly": limits.knows_role_only,
+        "several": limits.several,
         "browserCalls": limits.browser_calls,
     }
 

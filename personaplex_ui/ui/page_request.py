@@ -6,6 +6,7 @@
 import gradio as gr
 from starlette.requests import HTTPConnection
 
+from personaplex_ui.web.instance_path import instance_path
 from personaplex_ui.web.security import proxy_headers as address
 from personaplex_ui.web.security.operator import IsOperator
 
@@ -26,6 +27,13 @@ def public_url(request: gr.Request) -> str | None:
     """See ``proxy_headers.public_url``."""
     connection = request.request
     return address.public_url(connection) if isinstance(connection, HTTPConnection) else None
+
+
+def own_url(request: gr.Request) -> str | None:
+    """The public URL below which this process is reached, if there are several."""
+    connection = request.request
+    url = public_url(request)
+    return url + instance_path(connection) if url and isinstance(connection, HTTPConnection) else url
 
 
 def asked_by_operator(request: gr.Request, is_operator: IsOperator) -> bool:

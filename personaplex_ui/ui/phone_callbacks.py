@@ -98,10 +98,10 @@ class PhoneCallbacks:
         """Call ``number`` and follow the call to its end."""
         try:
             check_key(self._keys, key, request)
-            public_url = page_request.public_url(request)
-            if public_url is None:
+            url = page_request.own_url(request)
+            if url is None:
                 raise InvalidInput("server_url", NO_ADDRESS)
-            call = await self._phone.outbound.dial(number, voice, role, public_url)
+            call = await self._phone.outbound.dial(number, voice, role, url)
         except PersonaplexError as error:
             yield "", phone_view.call_html(None, str(error)), self._left()
             return

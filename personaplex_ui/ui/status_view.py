@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from personaplex_ui.audio.frames import FRAME_SEC
+from personaplex_ui.audio.sound_health import SoundFault
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.doctor.report import Report
 from personaplex_ui.engine.engine import EngineState
@@ -28,6 +29,7 @@ _TRANSPORTS = {
     Transport.BROWSER_WEBSOCKET: "in the browser without UDP",
     Transport.CLIP: "from sound files",
     Transport.MOSHI: "from Moshi clients",
+    Transport.REALTIME: "from OpenAI Realtime clients",
     Transport.TWILIO: "on the phone",
     Transport.FASTRTC_PHONE: "on FastRTC's phone number",
 }
@@ -39,6 +41,13 @@ _ENDS = {
     End.FAILED: "failed",
     End.SHUTDOWN: "ended by a shutdown",
     End.TRANSFERRED: "put through to a person",
+}
+_SOUND_FAULTS = {
+    SoundFault.REPEATS: "repeated itself again and again",
+    SoundFault.NOISE: "made noise",
+    SoundFault.CLIPPED: "was clipped all the time",
+    SoundFault.SILENT: "stayed silent although the caller spoke",
+    SoundFault.BROKEN: "had samples that are no numbers",
 }
 _KEEPS_UP_TO = 0.75
 """Share of a frame's 80 ms. Above it, no room is left for jitter."""
@@ -56,6 +65,7 @@ def status_view_html(stats: ServerStats) -> str:
         step=_step(stats.tick_mean_sec, stats.tick_p95_sec),
         measured=_measured(stats.capacity),
         uptime=_duration(stats.uptime_sec),
+        sound=[f"{count:,} {said}" for count, said in _found(stats.sound_faults, _SOUND_FAULTS)],
         frame_sec=FRAME_SEC,
     )
 
@@ -86,9 +96,14 @@ def _measured(capacity: CapacityReport | None) -> str:
     return ", ".join(times)
 
 
+def _found(calls: Mapping[Kind, int], words: Mapping[Kind, str]) -> list[tuple[int, str]]:
+    """Those of ``words`` of which there are any, with their number of calls."""
+    return [(calls[kind], said) for kind, said in words.items() if calls.get(kind)]
+
+
 def _counted(calls: Mapping[Kind, int], words: Mapping[Kind, str]) -> str:
     """``3: 2 in the browser, 1 on the phone``."""
-    parts = [f"{calls[kind]:,} {said}" for kind, said in words.items() if calls.get(kind)]
+    parts = [f"{count:,} {said}" for count, said in _found(calls, words)]
     return f"{sum(calls.values()):,}: {', '.join(parts)}" if parts else "None"
 
 

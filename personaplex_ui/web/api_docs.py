@@ -43,7 +43,7 @@ SCHEMES = (
 WHO_COMES_IN: list[Requirement] = [
     {name: []} for name in ("bearer", "basic", "password", "password_in_query", "login")
 ]
-OPEN_PATHS = ("/health",)
+OPEN_PATHS = ("/health", "/capacity")
 REFUSALS = errors(
     e400="The request cannot be read.",
     e401="The password or key is missing or wrong.",

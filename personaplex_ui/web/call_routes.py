@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
 
 from personaplex_ui.calls import transcript
+from personaplex_ui.calls.call_reports import CallReports, Report
 from personaplex_ui.calls.record import readable, record_of, spoken, summary_of
 from personaplex_ui.calls.snapshot import EndedCall
 from personaplex_ui.calls.store import CallStore
 from personaplex_ui.calls.transcript import Utterance
-from personaplex_ui.errors import CallInProgress, StorageFailed
+from personaplex_ui.errors import CallInProgress, PersonaplexError, StorageFailed
 from personaplex_ui.web.api_responses import (
     NEEDS_VISITOR,
     NUMBER,
@@ -26,6 +28,8 @@ from personaplex_ui.web.api_responses import (
     told,
 )
 from personaplex_ui.web.byte_ranges import RangeResponse
+from personaplex_ui.web.error_answers import refusal
+from personaplex_ui.web.report_schema import REPORT
 from personaplex_ui.web.security.session_cookie import session_key
 
 
@@ -40,10 +44,17 @@ FORMATS: dict[str, tuple[Callable[[EndedCall], str], str]] = {
     "vtt": (lambda call: transcript.to_vtt(_said(call)), "text/vtt; charset=utf-8"),
 }
 
+REPORT_WITHIN_SEC = 4.0
+"""A call is told without its report if that takes longer."""
+
 GONE = (
     "You have no such call, or it is no longer kept. "
     "Calls are kept for a limited time, and only for the browser that made them."
 )
+
+
+UNREADABLE = "The recording cannot be read."
+NOT_YET = "The report is being made; see `Retry-After`."
 
 
 def listed(schema: Schema) -> Schema:
@@ -88,9 +99,11 @@ RECORD = record(
         "figures": record(
             {"answer_sec": NUMBER_OR_NULL, "caller_share": NUMBER_OR_NULL, "interruptions": WHOLE}
         ),
+        "report": {"anyOf": [REPORT, {"type": "null"}]},
         "files": record(
             {
                 "recording": TEXT_OR_NULL,
+                "report": TEXT_OR_NULL,
                 "face": TEXT_OR_NULL,
                 "txt": TEXT,
                 "srt": TEXT,
@@ -123,19 +136,23 @@ TRANSCRIPT: Responses = {
 }
 
 
-def add_call_routes(router: APIRouter, store: CallStore) -> None:
-    _add_calls(router, store)
+def add_call_routes(router: APIRouter, store: CallStore, reports: CallReports) -> None:
+    _add_calls(router, store, reports)
+    _add_report(router, reports)
     _add_files(router, store)
 
 
-def _add_calls(router: APIRouter, store: CallStore) -> None:
+def _add_calls(router: APIRouter, store: CallStore, reports: CallReports) -> None:
     @router.get("/calls", summary="Your calls", responses=CALLS, openapi_extra=NEEDS_VISITOR)
     async def list_calls(request: Request) -> dict[str, Any]:
         """The ended calls of this browser that are still kept, at most 50. Without a cookie there are none.
 
         `started_at` is in seconds since 1970. `title`: the first words that the assistant said.
         """
-        return {"calls": [summary_of(call) for call in store.calls_of(session_key(request.cookies))]}
+        owner = session_key(request.cookies)
+        if owner:
+            await asyncio.to_thread(store.refresh)
+        return {"calls": [summary_of(call) for call in store.calls_of(owner)]}
 
     @router.get("/calls/{call_id}", summary="A call of yours", responses=CALL, openapi_extra=NEEDS_VISITOR)
     async def get_call(call_id: str, request: Request) -> dict[str, Any]:
@@ -146,14 +163,17 @@ def _add_calls(router: APIRouter, store: CallStore) -> None:
         caller spoke (with a small picture of its loudness in `levels`) and what was typed, in the order they
         appeared; `cut`: the caller interrupted the assistant in it; `interrupts`: the caller did so with it.
         `figures`: the median time to an answer, the caller's share of the speech, and the number of
-        interruptions. `files`: relative to the app; no `recording` and no `face` if there is none.
+        interruptions. `report`: how both sides took turns; null without a recording, and as long as it is
+        being measured, which takes a second for ten minutes. `files`: relative to the app; no `recording`,
+        `report` and `face` if there is none.
         """
         owner = session_key(request.cookies)
-        call = store.get(owner, call_id)
+        call = await _find(store, owner, call_id)
         if call is None:
             raise HTTPException(404, GONE)
         recorded = store.recording_of(owner, call_id) is not None
-        return await asyncio.to_thread(record_of, call, recorded, store.keep_until(call))
+        report = await _report_if_ready(reports, owner, call_id) if recorded else None
+        return await asyncio.to_thread(record_of, call, recorded, store.keep_until(call), report)
 
     @router.delete(
         "/calls/{call_id}",
@@ -177,6 +197,33 @@ def _add_calls(router: APIRouter, store: CallStore) -> None:
         return Response(status_code=204)
 
 
+async def _report_if_ready(reports: CallReports, owner: str, call_id: str) -> Report | None:
+    try:
+        return await reports.of_call(owner, call_id, REPORT_WITHIN_SEC)
+    except PersonaplexError:
+        return None
+
+
+def _add_report(router: APIRouter, reports: CallReports) -> None:
+    @router.get(
+        "/calls/{call_id}/report.json",
+        summary="The duplex report of a call of yours",
+        responses={200: told("The report.", REPORT), **errors(e404=GONE, e422=UNREADABLE, e503=NOT_YET)},
+        openapi_extra=NEEDS_VISITOR,
+    )
+    async def report(call_id: str, request: Request) -> Response:
+        """How both sides of the recording took turns: response gaps, stop latencies, overlaps, dead air,
+        take-overs, backchannels, talk share and self-echo. Measured when it is first asked for, and kept as
+        long as the recording. Only for the browser that made the call."""
+        try:
+            measured = await reports.of_call(session_key(request.cookies), call_id)
+        except PersonaplexError as error:
+            return refusal(error)
+        if measured is None:
+            raise HTTPException(404, GONE)
+        return JSONResponse(measured)
+
+
 def _add_files(router: APIRouter, store: CallStore) -> None:
     @router.get(
         "/calls/{call_id}/recording.wav",
@@ -187,7 +234,9 @@ def _add_files(router: APIRouter, store: CallStore) -> None:
     )
     async def recording(call_id: str, request: Request, download: bool = False) -> Response:
         """Stereo WAV: caller left, assistant right. Only for the browser that made the call."""
-        path = store.recording_of(session_key(request.cookies), call_id)
+        owner = session_key(request.cookies)
+        await _find(store, owner, call_id)
+        path = store.recording_of(owner, call_id)
         if path is None:
             raise HTTPException(404, GONE)
         return RangeResponse(path, "audio/wav", download_name=_name(call_id, "wav"), inline=not download)
@@ -201,12 +250,21 @@ def _add_files(router: APIRouter, store: CallStore) -> None:
     )
     async def download_transcript(call_id: str, extension: str, request: Request) -> Response:
         """As `json`, `txt`, `srt` (SubRip) or `vtt` (WebVTT). Only for the browser that made the call."""
-        call = store.get(session_key(request.cookies), call_id)
+        call = await _find(store, session_key(request.cookies), call_id)
         if call is None or extension not in FORMATS:
             raise HTTPException(404, GONE)
         write, media_type = FORMATS[extension]
         headers = {"Content-Disposition": f'attachment; filename="{_name(call_id, extension)}"'}
         return Response(write(call), media_type=media_type, headers=headers)
+
+
+async def _find(store: CallStore, owner: str, call_id: str) -> EndedCall | None:
+    """Also one that another server on the same folder has kept."""
+    call = store.get(owner, call_id)
+    if call is None and owner:
+        await asyncio.to_thread(store.refresh)
+        call = store.get(owner, call_id)
+    return call
 
 
 def _name(call_id: str, extension: str) -> str:

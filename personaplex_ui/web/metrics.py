@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from personaplex_ui import __version__
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.capacity import Capacity, capacity_now
 from personaplex_ui.calls.captions import CaptionsReport
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import CallStats, End, Phase, Transport
@@ -136,8 +137,8 @@ class Metrics(Collector):
         live = self._live()
         slots, times = self._engine.slots, self._tick_times
         return ServerStats(
-            state=self._engine.state,
-            message=self._engine.health.message or self._engine.health.failure,
+            state=self._call_manager.state,
+            message=self._call_manager.message or self._engine.health.failure,
             model=model.name if model else "",
             device=model.device if model else "",
             slots=slots.capacity,
@@ -152,6 +153,7 @@ class Metrics(Collector):
             capacity=capacity_of(model),
             runtime=runtime_of(model),
             captions=self._call_manager.captions.report(model) if model is not None else CaptionsReport(),
+            sound_faults=self._call_manager.sound_watch.counts,
             **{name: self._dropped[name] for name in COUNTED},
         )
 
@@ -176,6 +178,7 @@ class Metrics(Collector):
         yield _gauge("lines", "Lines: how many calls can be live at once.", slots.capacity)
         yield _gauge("lines_free", "Free lines.", slots.free)
         yield _gauge("callers_waiting", "Callers in the queue for a line.", slots.waiting)
+        yield from _capacity(capacity_now(self._call_manager))
         factor = self._tick_times.real_time_factor
         if factor is not None:
             about = "Mean duration of the latest 250 steps divided by 80 ms; above 1 the model is too slow."
@@ -212,6 +215,16 @@ class Metrics(Collector):
         about = "What callers said whose words were not recognised in time, or could not be."
         utterances = dropped["dropped_utterances"]
         yield CounterMetricFamily(f"{PREFIX}captions_dropped", about, utterances)
+        about = "Live calls in which what the assistant said was not right, by what was wrong with it."
+        faults = {(fault.value,): count for fault, count in self._call_manager.sound_watch.counts.items()}
+        yield _labelled(CounterMetricFamily, "unhealthy_calls", about, ("fault",), faults)
+
+
+def _capacity(capacity: Capacity) -> Iterator[Metric]:
+    yield _gauge("max_waiting", "Places in the queue for a line.", capacity.max_waiting)
+    about = "1 while a new call would get a line or a place in the queue."
+    yield _gauge("accepting", about, capacity.accepting)
+    yield _gauge("draining", "1 while no new calls are taken until the server ends.", capacity.draining)
 
 
 def _reports(model: SpeechModel) -> Iterator[Metric]:

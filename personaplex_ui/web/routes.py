@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.engine.reports import capacity_of, runtime_of
 from personaplex_ui.engine.speech_model import SpeechModel
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.api_responses import NUMBER, TEXT, WHOLE, Responses, record, told
 from personaplex_ui.web.call_routes import add_call_routes
+from personaplex_ui.web.capacity_routes import ASK_AGAIN_SEC
 from personaplex_ui.web.security.auth import is_stranger
 
 NAMES = {"type": "array", "items": TEXT}
@@ -33,6 +33,7 @@ OF_MODEL = {
     "capacity": CAPACITY,
     "runtime": RUNTIME,
     "captions": record({}, {"found_by": TEXT, "message": TEXT}),
+    "unhealthy_calls": {"type": "object", "additionalProperties": WHOLE},
 }
 OF_QUEUE = {"lines": WHOLE, "lines_free": WHOLE, "waiting": WHOLE}
 HEALTH: Responses = {
@@ -43,31 +44,23 @@ HEALTH: Responses = {
     503: told("Calls cannot be taken.", record({"status": TEXT}, {"message": TEXT, "progress": NUMBER})),
 }
 VOICES: Responses = {200: told("Their names.", record({"voices": NAMES, "default": TEXT}))}
-ASK_AGAIN_SEC = {
-    EngineState.LOADING: 10,
-    EngineState.READY: 1,  # it became ready meanwhile
-    EngineState.DEGRADED: 10,
-    EngineState.FAILED: 60,  # somebody has to act
-    EngineState.DRAINING: 10,
-}
 
 
 def build_router(call_manager: CallManager, voices: VoiceLibrary) -> APIRouter:
     router = APIRouter()
-    engine = call_manager.engine
 
     @router.get("/health", summary="Whether calls can be taken", responses=HEALTH)
     async def health(request: Request) -> JSONResponse:
         """200 if calls can be taken; otherwise 503 with the state, the reason, and when to ask again."""
         status, body = _health(call_manager)
-        headers = {"Retry-After": str(ASK_AGAIN_SEC[engine.health.state])} if status == 503 else None
+        headers = {"Retry-After": str(ASK_AGAIN_SEC[call_manager.state])} if status == 503 else None
         return JSONResponse({"status": body["status"]} if is_stranger(request) else body, status, headers)
 
     @router.get("/voices", summary="The voices to choose from", responses=VOICES)
     async def list_voices() -> dict[str, Any]:
         return {"voices": [f"{name}.pt" for name in voices.names()], "default": f"{voices.default}.pt"}
 
-    add_call_routes(router, call_manager.store)
+    add_call_routes(router, call_manager.store, call_manager.reports)
     return router
 
 
@@ -75,14 +68,12 @@ def _health(call_manager: CallManager) -> tuple[int, dict[str, Any]]:
     """Status and body."""
     engine = call_manager.engine
     told = engine.health
+    if call_manager.quiet_end.is_on:
+        return 503, _cannot(call_manager)
     try:
         model = engine.model
     except EngineUnavailable:
-        return 503, {
-            "status": told.state.value,
-            "message": told.message,
-            "progress": round(told.progress, 3),
-        }
+        return 503, _cannot(call_manager)
     note = told.failure or model.clips_only
     body: dict[str, Any] = {
         "status": "healthy",
@@ -98,7 +89,16 @@ def _health(call_manager: CallManager) -> tuple[int, dict[str, Any]]:
     by = {"found_by": captions.found_by} if captions.found_by else {}
     why_not = {"message": captions.message} if captions.message else {}
     told_of_words = {"captions": by | why_not} if by | why_not else {}
-    return 200, body | _reports(model) | told_of_words | licence | ({"message": note} if note else {})
+    faults = {fault.value: count for fault, count in call_manager.sound_watch.counts.items() if count}
+    told_of_sound = {"unhealthy_calls": faults} if faults else {}
+    message = {"message": note} if note else {}
+    return 200, body | _reports(model) | told_of_words | told_of_sound | licence | message
+
+
+def _cannot(call_manager: CallManager) -> dict[str, Any]:
+    """Why no calls can be taken."""
+    progress = round(call_manager.engine.health.progress, 3)
+    return {"status": call_manager.state.value, "message": call_manager.message, "progress": progress}
 
 
 def _reports(model: SpeechModel) -> dict[str, Any]:

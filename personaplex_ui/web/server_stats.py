@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from personaplex_ui.audio.sound_health import SoundFault
 from personaplex_ui.calls.captions import CaptionsReport
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.engine.engine import EngineState
@@ -14,7 +15,8 @@ class ServerStats:
     """``live``, ``ended``: numbers of calls. ``model`` and ``device`` are empty while none is loaded; the
     times are None before the first step. ``dropped_heard``: callers' frames that the model never heard;
     ``dropped_said``: answers that no caller heard; ``*_packets``: see ``PacketCounts``;
-    ``dropped_utterances``: what callers said that got no words, though ``captions`` were to find them."""
+    ``dropped_utterances``: what callers said that got no words, though ``captions`` were to find them;
+    ``sound_faults``: in how many calls what the assistant said had a fault."""
 
     state: EngineState
     message: str = ""
@@ -38,3 +40,4 @@ class ServerStats:
     runtime: RuntimeReport | None = None
     captions: CaptionsReport = field(default_factory=CaptionsReport)
     dropped_utterances: int = 0
+    sound_faults: Mapping[SoundFault, int] = field(default_factory=dict[SoundFault, int])

@@ -105,7 +105,7 @@ async def test_a_model_that_cannot_be_loaded_again_is_loaded_by_the_next_start(a
     async with chat(app.url) as client:
         await client.until(lambda: len(client.sound) > 3)
         app.be_in_trouble("fail load")
-        app.process.send_signal(signal.SIGUSR1)  # the step that is on hangs
+        app.process.send_signal(signal.SIGUSR2)  # the step that is on hangs
         await is_told(client)
     await until(app, lambda: app.starts >= 2, "the process restarts")
     app.be_in_trouble("")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.audio.recording.file import part_path
 from personaplex_ui.audio.recording.recorder import RecordingWriter, StereoRecording
-from personaplex_ui.calls.store import CallStore
+from personaplex_ui.calls.call_files import CUT_OFF
+from personaplex_ui.calls.store import REFRESHED_EVERY_SEC, CallStore
 from tests.support.app_process import ROOT
 from tests.support.clock import Clock
 
@@ -129,3 +131,50 @@ def test_both_keep_their_calls_in_one_table(tmp_path: Path) -> None:
         adding.communicate(timeout=50)
     assert [adding.returncode for adding in processes] == [0, 0, 0]
     assert starts_beside(tmp_path) == 30
+
+
+ENDED = """
+import soundfile
+from personaplex_ui.calls.snapshot import EndedCall
+path = begin()
+soundfile.write(path, np.full((24_000, 2), 0.5), 24_000)
+call_id = path.stem.removeprefix("call-")
+store.add("key of Ann", EndedCall(call_id, now, 1.0, "NATF2", "You hung up.", (), (), (), (), recorded=True))
+print(call_id)
+"""
+
+
+def test_a_call_of_another_server_is_shown_once_it_has_ended(tmp_path: Path, writer: RecordingWriter) -> None:
+    """Without a start in between: a proxy may send a browser elsewhere."""
+    clock = Clock(NOW)
+    store = CallStore(tmp_path, KEEP_SEC, clock)
+    store.load()
+    going_on = CallStore(tmp_path, KEEP_SEC, clock)
+    live_id = going_on.new_call_id()
+    going_on.begin(ANN, live_id, NOW, "NATF2")
+    told, _ = process(ENDED, tmp_path).communicate(timeout=50)
+    assert store.calls_of(ANN) == ()
+    store.refresh()
+    [call] = store.calls_of(ANN)
+    assert (call.call_id, call.reason, call.recorded) == (told.strip(), "You hung up.", True)
+    assert store.get("key of Bob", call.call_id) is None
+    assert store.recording_of(ANN, call.call_id) is not None
+
+    recording = StereoRecording(going_on.recording_path(live_id), writer)
+    speak(recording, 2, writer)
+    recording.finish(2 * SAMPLE_RATE_HZ).result()  # its last words are still looked for
+    clock.now += REFRESHED_EVERY_SEC
+    store.refresh()
+    [cut_off] = [found for found in store.calls_of(ANN) if found.call_id == live_id]
+    assert cut_off.reason == CUT_OFF
+    going_on.add(ANN, replace(cut_off, reason="The time is over.", recorded=True))
+    clock.now += REFRESHED_EVERY_SEC
+    store.refresh()
+    ended = store.get(ANN, live_id)
+    assert ended is not None
+    assert ended.reason == "The time is over."
+
+    assert store.delete(ANN, live_id)
+    clock.now += REFRESHED_EVERY_SEC
+    store.refresh()
+    assert [found.call_id for found in store.calls_of(ANN)] == [call.call_id]

@@ -147,6 +147,22 @@ test("a call that ends before it was live goes back to the start with the reason
   assert.equal(state.trouble.remedy.action, "retry");
 });
 
+test("whoever waits when the server shuts down is told so, and may try again", () => {
+  const shutdown = facts("ended", { reason: "The server is shutting down.", end: "shutdown" });
+  const waiting = run(START, facts("waiting", { seq: 1, call_id: "c1", place: 1 }), shutdown);
+  assert.deepEqual([waiting.view, waiting.trouble.sentence], ["before", "The server is shutting down."]);
+  assert.equal(waiting.trouble.remedy.action, "retry");
+  const live = run(...LIVE, shutdown);
+  assert.deepEqual([live.view, live.result.reason], ["after", "The server is shutting down."]);
+  assert.equal(live.trouble, null);
+});
+
+test("a call whose server has stopped keeps what was said, and can be made again", () => {
+  const state = run(...LIVE, { type: "trouble", trouble: trouble("gone") });
+  assert.deepEqual([state.view, state.call, state.result.reason], ["after", null, trouble("gone").sentence]);
+  assert.deepEqual(state.trouble.remedy, { action: "start", label: "Call again" });
+});
+
 test("a lost call keeps what was said, and says that it was lost", () => {
   const state = run(...LIVE, { type: "trouble", trouble: trouble("lost") });
   assert.deepEqual([state.view, state.call, state.trouble.kind], ["after", null, "lost"]);

@@ -13,10 +13,12 @@ function call(answers = {}, peerFields = {}) {
   const peers = [];
   const events = [];
   const offers = [];
+  const places = [];
   const api = {
     webrtcConfig: async () => ({ iceServers: [] }),
-    sendOffer: async (body) => {
+    sendOffer: async (body, _signal, place) => {
       offers.push(body);
+      places.push(place);
       return { type: "answer", sdp: "their sdp" };
     },
     callFacts: async () => {
@@ -38,6 +40,7 @@ function call(answers = {}, peerFields = {}) {
     timers,
     events,
     offers,
+    places,
     microphone,
     get peer() {
       return peers.at(-1);
@@ -79,6 +82,24 @@ test("an offer carries the settings, and the answer opens the way of facts", asy
   seen.peer.channel.tell("no JSON");
   assert.deepEqual(seen.facts(), [{ type: "facts", seq: 1, phase: "live" }]);
   assert.deepEqual(seen.troubles(), []);
+});
+
+test("the server that answered first is the one that is called", async () => {
+  const asked = [];
+  const seen = await connected({
+    webrtcConfig: async () => ({ iceServers: [], instance_path: "/gpu-2" }),
+    callFacts: async (_id, _signal, place) => {
+      asked.push(place);
+      return { phase: "live" };
+    },
+  });
+  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+  await settled();
+  assert.deepEqual(seen.places, ["gpu-2/"]);
+  assert.deepEqual(asked, ["gpu-2/"]);
+  assert.equal(seen.transport.place, "gpu-2/");
+  const alone = await connected();
+  assert.deepEqual([alone.places, alone.transport.place], [[""], ""]);
 });
 
 test("what the server refuses is told in its sentence", async () => {
@@ -182,6 +203,49 @@ test("when the server closes the connection, its reason is asked for", async () 
   await settled();
   assert.deepEqual([seen.facts(), seen.troubles()], [[ended], []]);
   assertClosed(seen);
+});
+
+test("a server that has stopped is told as soon as somebody else answers in its place", async () => {
+  for (const [status, kind] of [[404, "gone"], [503, "gone"], [429, "lost"]]) {
+    const answers = { callFacts: async () => ({ type: "facts", seq: 0, phase: "live" }) };
+    const seen = await connected({ callFacts: (...given) => answers.callFacts(...given) });
+    seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+    await settled();
+    answers.callFacts = async () => {
+      throw new Refused(status, { detail: "There is no such call." });
+    };
+    seen.peer.become("disconnected");
+    await settled();
+    assert.equal(seen.troubles().length, kind === "gone" ? 1 : 0);
+    await seen.timers.pass(7100);
+    assert.deepEqual(
+      seen.troubles().map((told) => [told.kind, told.remedy.action]),
+      [[kind, "start"]],
+    );
+    assertClosed(seen);
+  }
+});
+
+test("a server that never knew the cookie is not taken for one that has stopped", async () => {
+  const seen = await connected(); // it answers 404, as for a browser that blocks the cookie
+  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+  await settled();
+  seen.peer.become("disconnected");
+  await settled();
+  assert.deepEqual(seen.troubles(), []);
+  seen.peer.become("connected");
+  await seen.timers.pass(8000);
+  assert.deepEqual(seen.troubles(), []);
+});
+
+test("a broken network that comes back while the server is asked ends nothing", async () => {
+  let answer;
+  const seen = await connected({ callFacts: () => new Promise((_, refuse) => (answer = refuse)) });
+  seen.peer.become("disconnected");
+  seen.peer.become("connected");
+  answer(new Refused(503));
+  await settled();
+  assert.deepEqual(seen.troubles(), []);
 });
 
 test("facts of the end close everything, and nothing is told after them", async () => {

@@ -78,6 +78,10 @@ test("the start button says why it cannot be pressed, in the pill's words", () =
     reason: "The model is being loaded.",
   });
   assert.equal(page.pill(loading).text, "The model is being loaded. 40 %");
+  const renewed = { ready: false, draining: true, sentence: "It is being renewed." };
+  assert.equal(page.startButton(server(renewed)).disabled, true);
+  const several = reduce(initial({ ...CONFIG, several: true }), { type: "server", server: renewed });
+  assert.equal(page.startButton(several).disabled, false, "a proxy sends the call to another one");
   const busy = page.startButton(server({ ready: true, linesFree: 0, lines: 4, waiting: 1 }));
   assert.deepEqual([busy.label, busy.disabled], ["Join the line", false]);
   assert.match(busy.reason, /2nd in line/);

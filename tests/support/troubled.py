@@ -17,9 +17,10 @@ SLOTS = 3
 class TroubledApp(AppProcess):
     """``be_in_trouble``: in the words of ``troubled_app.misbehave``; empty, it is well."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         self._trouble = folder / "trouble"
-        super().__init__(folder, SCRIPT, MAX_CALLS=str(SLOTS), TROUBLE_FILE=str(self._trouble))
+        own = {"MAX_CALLS": str(SLOTS), "TROUBLE_FILE": str(self._trouble)}
+        super().__init__(folder, SCRIPT, **own | variables)
 
     def be_in_trouble(self, words: str) -> None:
         self._trouble.write_text(words)
@@ -42,9 +43,9 @@ class TroubledApp(AppProcess):
 
 
 @contextlib.contextmanager
-def troubled_app(folder: Path) -> Generator[TroubledApp]:
+def troubled_app(folder: Path, **variables: str) -> Generator[TroubledApp]:
     """Unlike ``running_app``, it may have tracebacks in its log."""
-    app = TroubledApp(folder)
+    app = TroubledApp(folder, **variables)
     try:
         app.wait_until_ready()
         yield app

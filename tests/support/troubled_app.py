@@ -20,7 +20,7 @@ TROUBLE_FILE = Path(os.environ["TROUBLE_FILE"])
 SLOW_STEP_SEC = 0.05
 
 hanging = threading.Event()
-signal.signal(signal.SIGUSR1, lambda number, frame: hanging.set())
+signal.signal(signal.SIGUSR2, lambda number, frame: hanging.set())
 """Steps hang from now on, whatever the file says; unlike the file, it ends with the process."""
 
 

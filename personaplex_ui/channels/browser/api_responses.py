@@ -37,8 +37,8 @@ ANSWERED: Responses = {
 }
 CONFIG: Responses = {
     200: told(
-        "A browser's RTCConfiguration.",
-        record({"iceServers": {"type": "array", "items": {"type": "object"}}}),
+        "A browser's RTCConfiguration. `instance_path`: where this process is reached among several.",
+        record({"iceServers": {"type": "array", "items": {"type": "object"}}}, {"instance_path": TEXT}),
     ),
     **errors(e503="Calls need a relay, and none is available now."),
 }

@@ -56,6 +56,11 @@ class Connections:
         self.call_manager = call_manager
         self._waits = waits
         self._connections: dict[str, Connection] = {}
+        call_manager.opening.append(self._count_opening)
+
+    def _count_opening(self) -> int:
+        """Pages that were answered and are connecting."""
+        return sum(each.call is None and not each.refusal for each in self._connections.values())
 
     async def check(self, settings: CallSettings, address: str, visitor: Visitor | None = None) -> None:
         """Whether such a call could begin now, apart from free lines.

@@ -20,6 +20,7 @@ from personaplex_ui.channels.browser.peers import Peers
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.web.api_responses import NEEDS_VISITOR
 from personaplex_ui.web.error_answers import refusal
+from personaplex_ui.web.instance_path import called_below, instance_path
 from personaplex_ui.web.security.session_cookie import new_session, session_key
 from personaplex_ui.web.security.visitors import VisitorOf
 from personaplex_ui.web.small_body import read_small_body
@@ -71,9 +72,9 @@ def build_webrtc_router(
     )
 
     @router.get("/webrtc/config", summary="The ICE servers for a call", responses=CONFIG)
-    async def config() -> dict[str, Any]:
+    async def config(request: Request) -> dict[str, Any]:
         try:
-            return {"iceServers": [], **await ice_servers.for_page()}
+            return {"iceServers": [], **await ice_servers.for_page(), **_below(request)}
         except RelayUnavailable as error:
             raise HTTPException(503, str(error)) from error
 
@@ -145,6 +146,13 @@ class _Offers:
         settings = self._read_settings(message.get("settings"))
         await self._connections.check(settings, address, visitor)
         return await self._peers.answer(message, settings, owner, address, visitor)
+
+
+def _below(request: Request) -> dict[str, str]:
+    """Where this process is reached among several, relative to the page; nothing where there are no others,
+    or where the page is below that path already."""
+    path = instance_path(request)
+    return {"instance_path": path} if path and not called_below(request.scope) else {}
 
 
 def settings_reader(voices: OfferedVoices, default_prompt: str) -> Callable[[object], CallSettings]:

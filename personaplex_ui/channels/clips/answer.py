@@ -66,6 +66,21 @@ async def converse(
     Raises:
         PersonaplexError: the call was refused or ended before the clip did; the message says why.
     """
+    call_manager.at_work += 1
+    try:
+        return await _converse(samples, settings, call_manager, on_progress, address, visitor)
+    finally:
+        call_manager.at_work -= 1
+
+
+async def _converse(
+    samples: Samples,
+    settings: CallSettings,
+    call_manager: CallManager,
+    on_progress: OnProgress,
+    address: str,
+    visitor: Visitor | None,
+) -> ClipAnswer:
     model = call_manager.engine.model
     sound_sec = len(samples) / SAMPLE_RATE_HZ
     if isinstance(model, OfflineModel):

@@ -39,7 +39,8 @@ from personaplex_ui.channels.moshi.query import AudioFormat, Extensions
 from personaplex_ui.channels.moshi.receiving import Receiver, Unwelcome
 from personaplex_ui.channels.moshi.sending import Sender
 from personaplex_ui.channels.moshi.state_feed import StateFeed
-from personaplex_ui.channels.moshi.websocket import ClientGone, Wire
+from personaplex_ui.channels.moshi.websocket import Wire
+from personaplex_ui.channels.peer_websocket import ClientGone
 from personaplex_ui.errors import CallOver, InvalidInput, PersonaplexError
 from personaplex_ui.logs.call_context import enter_call
 

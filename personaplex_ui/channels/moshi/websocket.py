@@ -1,79 +1,27 @@
-"""A websocket of the Moshi protocol with bounded sends, whose end always raises one exception.
+"""A websocket of the Moshi protocol: its messages instead of bytes.
 
-Depends on Starlette's websocket and on what uvicorn raises when it is closed, not on a call.
+Depends on the protocol's messages and a bounded websocket, not on a call.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from starlette.websockets import WebSocket
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
-
-from personaplex_ui.calls.snapshot import End
-from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
 from personaplex_ui.channels.moshi.protocol import Error, Event, Handshake, build
-
-SEND_WITHIN_SEC = 5.0
-
-
-class ClientGone(Exception):
-    """Nothing more can be sent to the client. ``end``: how the call then ends."""
-
-    def __init__(self, sentence: str, end: End) -> None:
-        super().__init__(sentence)
-        self.end = end
+from personaplex_ui.channels.peer_websocket import PeerWebsocket
 
 
-class Wire:
-    """A websocket with bounded sends, whose end always raises ``ClientGone``."""
+class Wire(PeerWebsocket):
+    """``handshake_sent``: the client is ready for anything."""
 
     def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-        self.gone = False
+        super().__init__(websocket)
         self.handshake_sent = False
 
-    async def accept(self) -> None:
-        try:
-            await self._websocket.accept()
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            raise self._hung_up() from None
-
-    async def receive(self) -> bytes | str:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            self.gone = True
-            if not closed_on_purpose(message):
-                raise ClientGone("The connection was lost.", End.LOST)
-            raise self._hung_up()
-        data: bytes | None = message.get("bytes")
-        return str(message.get("text") or "") if data is None else data
-
     async def send(self, event: Event) -> None:
-        await self._do(self._websocket.send_bytes, build(event))
+        await self.send_bytes(build(event))
         self.handshake_sent |= isinstance(event, Handshake)
-
-    async def close(self, code: int, sentence: str) -> None:
-        await self._do(self._websocket.close, code, close_reason(sentence))
-        self.gone = True
 
     async def refuse(self, sentence: str, code: int, with_error: bool = True) -> None:
         """Close with a sentence. A close frame truncates long ones; an error (05) sent before it does not."""
         if with_error:
             await self.send(Error(sentence))
         await self.close(code, sentence)
-
-    async def _do(self, send: Callable[..., Awaitable[None]], *values: object) -> None:
-        if self.gone:
-            raise self._hung_up()
-        try:
-            async with asyncio.timeout(SEND_WITHIN_SEC):
-                await send(*values)
-        except TimeoutError:
-            self.gone = True
-            raise ClientGone("The client stopped reading.", End.LOST) from None
-        except (WebSocketDisconnect, RuntimeError):
-            # Starlette and uvicorn raise the latter if the connection was already closed.
-            raise self._hung_up() from None
-
-    def _hung_up(self) -> ClientGone:
-        self.gone = True
-        return ClientGone("The client hung up.", End.HUNG_UP)

@@ -76,6 +76,7 @@ class Admitted:
         self._visitor = visitor
         self._place: Place | None = None
         self._is_closed = False
+        admission.calls.at_work += 1
 
     def enter(self, sound_sec: float = 0.0) -> Place:
         """Ask for a place, to have ``sound_sec`` of sound worked on.
@@ -94,6 +95,7 @@ class Admitted:
         if self._is_closed:
             return
         self._is_closed = True
+        self._admission.calls.at_work -= 1
         if self._place is not None:
             self._place.leave()
         self._admission.calls.limits.release(self._address)

@@ -65,11 +65,19 @@ def heard_as(text: str) -> str:
 
 
 class Conversations:
-    """Answers turns. ``role``: of those who give none."""
+    """Answers turns. ``role``: of those who give none. ``instance_path``: below which their files are found
+    among several servers."""
 
     def __init__(
-        self, parts: LoadedParts, voices: VoiceLibrary, role: str, kept: KeptAnswers, films: Films
+        self,
+        parts: LoadedParts,
+        voices: VoiceLibrary,
+        role: str,
+        kept: KeptAnswers,
+        films: Films,
+        instance_path: str = "",
     ) -> None:
+        self._instance_path = instance_path
         self.parts = parts
         self._voices = voices
         self._role = role
@@ -149,7 +157,7 @@ class Conversations:
             return await self._films.make(path, samples)
 
         kept = await self._kept.keep(job_id, samples, film if asked.video and len(samples) else None)
-        folder = f"/api/v1/jobs/{job_id}"
+        folder = f"{self._instance_path}/api/v1/jobs/{job_id}"
         video_sec = time.monotonic() - video_began if asked.video else 0.0
         sound_sec = len(samples) / SAMPLE_RATE_HZ
         factor = {"video_real_time_factor": _rounded(video_sec / sound_sec)} if kept.video else {}

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from personaplex_ui.calls.capacity import capacity_now
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.channels.twilio import spoken_sentences, twiml
@@ -21,6 +22,9 @@ from personaplex_ui.channels.twilio.transfers.transfers import Transfers
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 
 log = logging.getLogger(__name__)
+
+ASKED_AGAIN_AFTER_SEC = 1
+"""Meanwhile a proxy may notice that this server takes no calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,14 @@ class PhoneAnswers:
     announcement: str
     human: Human
 
-    async def inbound(self, call_sid: str, caller: str, called: str, public_url: str) -> str:
-        """TwiML for an incoming call."""
+    async def inbound(
+        self, call_sid: str, caller: str, called: str, public_url: str, elsewhere: str = ""
+    ) -> str:
+        """TwiML for an incoming call. ``elsewhere``: the webhook of all servers together, one of which may
+        take a call that this one cannot; empty where there is no other."""
+        if elsewhere and (why_not := self._why_not()):
+            log.info("A telephone call is sent to another server: %s", why_not)
+            return twiml.redirect(elsewhere, ASKED_AGAIN_AFTER_SEC)
         entry = self.call_log.begin(call_sid, "inbound", masked(caller), "ringing")
         log.info("Incoming telephone call from %s to %s.", masked(caller), masked(called))
         persona = self.personas.of(called)
@@ -49,6 +59,14 @@ class PhoneAnswers:
         self.transfers.expect(call_sid, persona.human(self.human), settings)
         announcement = self.announcement if persona.announcement is None else persona.announcement
         return self.streams.connect(call_sid, settings, announcement, public_url)
+
+    def _why_not(self) -> str:
+        try:
+            self.availability.check()
+        except PersonaplexError as error:
+            return str(error)
+        # Callers who were just answered, and whose streams have not come yet, have no line either.
+        return "" if capacity_now(self.call_manager).lines_free else spoken_sentences.BUSY
 
     async def outbound(self, call_sid: str, called: str, key: str, public_url: str) -> str:
         """TwiML for an outbound call that was answered. ``key``: the one that ``OutboundCalls.dial`` put into

@@ -19,6 +19,7 @@ from personaplex_ui.channels.twilio.stream_grants import owner_of
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.web.api_responses import NEEDS_API_KEY, TEXT, Responses, Schema, errors, form, sound
 from personaplex_ui.web.byte_ranges import RangeResponse
+from personaplex_ui.web.instance_path import instance_path
 from personaplex_ui.web.small_body import form_fields, read_small_body
 
 IsMachine = Callable[[HTTPConnection], bool]
@@ -157,7 +158,7 @@ class PhoneApi:
             raise HTTPException(503, NO_PUBLIC_URL)
         try:
             call = await self._phone.outbound.dial(
-                given["to"], given["voice_prompt"], given["text_prompt"], url
+                given["to"], given["voice_prompt"], given["text_prompt"], url + instance_path(request)
             )
         except InvalidInput as error:
             raise HTTPException(422, str(error)) from error

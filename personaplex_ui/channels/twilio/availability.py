@@ -29,6 +29,8 @@ class Availability:
     def check(self) -> None:
         """Raises EngineUnavailable or NoFreeSlot if no call can be taken."""
         engine = self.call_manager.engine
+        if self.call_manager.quiet_end.is_on:
+            raise EngineUnavailable(spoken_sentences.RENEWED)
         if self.call_manager.closed_because:
             raise EngineUnavailable(spoken_sentences.NOT_READY)
         try:

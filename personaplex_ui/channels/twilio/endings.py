@@ -87,6 +87,7 @@ class PhoneEndings:
         if not entry.over:
             return
         self._transfers.forget(call_sid)
+        self._streams.forget(call_sid)
         self._call_log.explain(entry, entry.reason or spoken_sentences.UNANSWERED.get(status, ""))
         if call := self._live(entry):
             call.hang_up("The telephone call is over.")
@@ -111,6 +112,7 @@ class PhoneEndings:
     def _finish(self, entry: PhoneCall | None, sentence: str = "") -> str:
         if entry is not None:
             self._transfers.forget(entry.call_sid)
+            self._streams.forget(entry.call_sid)
             self._call_log.finish(entry)
         return twiml.hang_up(sentence)
 

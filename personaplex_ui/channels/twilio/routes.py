@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
+from fastapi import APIRouter, HTTPException, Query, Request, Response, WebSocket
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.close_codes import NOT_ALLOWED
@@ -14,6 +14,7 @@ from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, TwilioSignatures
 from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
 from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
+from personaplex_ui.web.instance_path import instance_path
 from personaplex_ui.web.security.proxy_headers import client_address
 
 FIELDS: dict[str, Schema] = {
@@ -47,6 +48,10 @@ ANSWERS_TWIML_AFTER_DIAL: dict[str, Any] = ANSWERS_TWIML | {
 }
 
 
+MOST_TURNS = 2
+"""So often a call is sent on; then the caller hears a sentence."""
+
+
 def build_twilio_router(
     phone: PhoneService,
     call_manager: CallManager,
@@ -72,12 +77,12 @@ def build_twilio_router(
 
 def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSignatures) -> None:
     @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in", **ANSWERS_TWIML)
-    async def inbound(request: Request) -> Response:
+    async def inbound(request: Request, turn: int = Query(0, include_in_schema=False)) -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
-        return _twiml(
-            await phone.answers.inbound(_call_sid(fields), fields.get("From", ""), fields.get("To", ""), url)
-        )
+        numbers = (fields.get("From", ""), fields.get("To", ""))
+        elsewhere = _elsewhere(url, instance_path(request), turn)
+        return _twiml(await phone.answers.inbound(_call_sid(fields), *numbers, url, elsewhere))
 
     @router.post(paths.ANSWERED_PATH, summary="Twilio: an outbound call was answered", **ANSWERS_TWIML)
     async def answered(request: Request, key: str = "") -> Response:
@@ -109,6 +114,13 @@ def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSign
         told = [fields.get(name, "") for name in ("CallStatus", "Direction", "From", "To")]
         phone.endings.note_status(_call_sid(fields), *told)
         return Response(status_code=204)
+
+
+def _elsewhere(url: str, instance: str, turn: int) -> str:
+    """Where another server may take the call, which this is the ``turn``-th to be asked for; empty where
+    there is none, or enough were asked."""
+    everybody = url.removesuffix(instance)
+    return f"{everybody}{paths.INBOUND_PATH}?turn={turn + 1}" if instance and 0 <= turn < MOST_TURNS else ""
 
 
 def _call_sid(fields: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import HTTPConnection
 from twilio.request_validator import RequestValidator
 
+from personaplex_ui.web.instance_path import called_below, instance_path
 from personaplex_ui.web.small_body import form_fields, read_small_body
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class TwilioSignatures:
         self._public_url = public_url
 
     async def read(self, request: Request) -> tuple[dict[str, str], str]:
-        """The fields of a request signed by Twilio, and our public URL.
+        """The fields of a request signed by Twilio, and our public URL, below which this process is reached.
 
         Raises:
             HTTPException: 503 if nothing can be checked here, 403 for a request that Twilio did not sign, 408
@@ -54,10 +55,10 @@ class TwilioSignatures:
             raise HTTPException(503 if is_signed else 403, NO_PUBLIC_URL)
         fields = form_fields(await read_small_body(request))
         signature = request.headers.get(SIGNATURE, "")
-        url = public_url + request.scope["path"]
+        url = public_url + called_below(request.scope) + request.scope["path"]
         if query := request.scope["query_string"].decode("latin-1"):
             url += f"?{query}"
         if not self._validator.validate(url, ImmutableMultiDict(fields), signature):
             log.info("Refused a request without Twilio's signature for %s.", public_url)
             raise HTTPException(403, FORGED)
-        return dict(fields), public_url
+        return dict(fields), public_url + instance_path(request)

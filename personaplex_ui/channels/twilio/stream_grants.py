@@ -21,6 +21,9 @@ from personaplex_ui.channels.twilio.paths import ENDED_PATH, STREAM_PATH
 from personaplex_ui.channels.twilio.transfers.transfers import Transfers
 from personaplex_ui.errors import PersonaplexError
 
+EXPECTED_SEC = 20.0
+"""Twilio opens the stream within a second after the announcement."""
+
 OWNER_PREFIX = "phone "
 """Browsers' keys never contain a space."""
 
@@ -41,17 +44,33 @@ class StreamGrants:
         self._call_log = call_log
         self._transfers = transfers
         self._tokens = CallTokens(secrets.token_bytes(32), clock)
+        self._clock = clock
+        self._expected: dict[str, float] = {}
+        """Telephone calls whose streams have not come yet, and since when they are expected."""
+        call_manager.opening.append(self._count_expected)
+
+    def forget(self, call_sid: str) -> None:
+        """Its stream will not come any more, or has come."""
+        self._expected.pop(call_sid, None)
+
+    def _count_expected(self) -> int:
+        before = self._clock() - EXPECTED_SEC
+        for call_sid in [sid for sid, since in self._expected.items() if since < before]:
+            del self._expected[call_sid]
+        return len(self._expected)
 
     def connect(self, call_sid: str, settings: CallSettings, announcement: str, public_url: str) -> str:
         """TwiML that says ``announcement`` and connects the call to a stream."""
         stream_url = public_url.replace("http", "ws", 1) + STREAM_PATH
         values = self.parameters(settings, call_sid=call_sid)
+        self._expected[call_sid] = self._clock()
         return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
 
     def admit(self, start: Start) -> PhoneGrant:
         """The call that a stream may begin. Raises PersonaplexError if it may not; the message says why."""
         call_sid = start.call_sid
         values = self.redeem(start, call_sid=call_sid)
+        self.forget(call_sid)
         try:
             self._availability.check()
             settings = self._availability.settings(**values)

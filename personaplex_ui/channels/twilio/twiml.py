@@ -60,6 +60,14 @@ def hang_up(sentence: str = "") -> str:
     return str(response)
 
 
+def redirect(webhook: str, after_sec: int) -> str:
+    """Ask ``webhook`` what to do, after a silence of so many seconds."""
+    response = VoiceResponse()
+    response.pause(length=after_sec)
+    response.redirect(webhook, method="POST")
+    return str(response)
+
+
 def dial(
     number: str, action: str, sentence: str, caller_id: str = "", rings_sec: int = 25, most_sec: int = 3_600
 ) -> str:

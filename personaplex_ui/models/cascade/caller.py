@@ -16,7 +16,7 @@ from personaplex_ui.models.cascade.mouth import Line, Mouth
 from personaplex_ui.models.cascade.parts import PartsOfCall
 from personaplex_ui.models.cascade.reply import Reply
 from personaplex_ui.models.cascade.speculation import Speculation
-from personaplex_ui.speech.parts import SpeechPartFailed
+from personaplex_ui.speech.parts import Replier, SpeechPartFailed
 from personaplex_ui.speech.short_sentences import sentences_of
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ class CascadeCaller:
         self._words: deque[tuple[str, Utterance]] = deque()
         """What was recognised and has not been told yet."""
         self._texts: deque[str] = deque()
+        self._last: Frame | None = None
+        """The end of what it was told not to go on with."""
         self._told: set[str] = set()
 
     @property
@@ -56,6 +58,28 @@ class CascadeCaller:
         if len(self._texts) >= MAX_TEXTS_WAITING:
             raise SpeakQueueFull(QUEUE_FULL)
         self._texts.append(text)
+
+    def read(self, text: str) -> None:
+        """The caller wrote ``text``; whatever is being said gives way to the answer."""
+        self.fall_silent()
+        self._history.caller_said(text)
+        self._unanswered = True
+
+    def fall_silent(self) -> None:
+        """Give up what is being said and what is to be said."""
+        if self._reply is None and self._mouth.idle:
+            return
+        self._speculation.drop()
+        self._end_reply()
+        self._texts.clear()
+        self._unanswered = False
+        if not self._mouth.silent:
+            self._last = self._mouth.fall_silent()
+        else:
+            self._mouth.fall_silent()
+
+    def answer_with(self, replier: Replier) -> None:
+        self._parts.own_replier = replier
 
     def close(self) -> None:
         """Give up all work for this caller."""
@@ -77,6 +101,9 @@ class CascadeCaller:
     def _answer(self) -> Answer:
         if self._is_interrupted():
             return self._fall_silent()
+        if self._last is not None:
+            last, self._last = self._last, None
+            return Answer(last)
         self._take_words()
         self._begin_reply()
         self._speculation.follow(self._ears.words_in_pause, self._history)

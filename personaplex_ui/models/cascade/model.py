@@ -4,6 +4,7 @@ Its parts block, so they work in threads of their own; a step takes what they ha
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 from personaplex_ui.audio.frames import Frame
 from personaplex_ui.engine.reports import CapacityReport, RuntimeReport
@@ -19,6 +20,7 @@ from personaplex_ui.engine.speech_model import (
 from personaplex_ui.models.cascade.caller import CascadeCaller
 from personaplex_ui.models.cascade.parts import Parts, PartsOfCall
 from personaplex_ui.models.cascade.said_before import SaidBefore
+from personaplex_ui.speech.parts import Replier
 from personaplex_ui.speech.work.jobs import JobQueue
 
 OTHER_VOICES = (
@@ -89,6 +91,18 @@ class CascadeModel:
 
     def speak(self, slot: int, text: str) -> None:
         self._callers[slot].speak(text)
+
+    def read(self, slot: int, text: str) -> None:
+        """See ``TakesTurns``."""
+        self._callers[slot].read(text)
+
+    def fall_silent(self, slot: int) -> None:
+        """See ``TakesTurns``."""
+        self._callers[slot].fall_silent()
+
+    def answer_with(self, slot: int, replier: object) -> None:
+        """See ``TakesTurns``."""
+        self._callers[slot].answer_with(cast(Replier, replier))
 
     def memory_allocated_mb(self) -> float:
         return 0.0

@@ -25,9 +25,10 @@ class Parts:
         return not any(part is one for one in self.remote)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PartsOfCall:
-    """``parts``, for the call ``owner`` with this ``voice`` and ``role``."""
+    """``parts``, for the call ``owner`` with this ``voice`` and ``role``. ``own_replier``: whom this call
+    asks in the place of the common one; it asks a server."""
 
     parts: Parts
     queue: JobQueue
@@ -35,11 +36,16 @@ class PartsOfCall:
     voice: str
     role: str
     said_before: SaidBefore = field(default_factory=SaidBefore)
+    own_replier: Replier | None = None
 
     @property
     def replies_here(self) -> bool:
         """Whether answers come from this machine, and cost nobody anything."""
-        return self.parts.computes(self.parts.replier)
+        return self.own_replier is None and self.parts.computes(self.parts.replier)
+
+    @property
+    def _replier(self) -> Replier:
+        return self.own_replier or self.parts.replier
 
     def recognise(self, samples: Samples) -> Job[Recognised]:
         """Have the words in ``samples`` recognised; the role's words are likely ones."""
@@ -48,13 +54,13 @@ class PartsOfCall:
 
     def ask(self, work: Callable[[], T]) -> Job[T]:
         """Have ``work``, which uses the replier, done."""
-        return self._submit(self.parts.replier, work, urgent=True)
+        return self.queue.submit(self.owner, work, heavy=self.replies_here, urgent=True)
 
     def greeting(self) -> Iterator[str]:
         yield self.parts.replier.greet(self.role)
 
     def reply(self, turns: Sequence[Turn]) -> Iterator[str]:
-        return self.parts.replier.reply(self.role, turns)
+        return self._replier.reply(self.role, turns)
 
     def synthesise(self, text: str, urgent: bool) -> Job[Samples]:
         """Have ``text`` said. ``urgent``: nothing is being said meanwhile."""

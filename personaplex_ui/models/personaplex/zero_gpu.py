@@ -12,9 +12,10 @@ from spaces import zero
 from spaces.config import Config
 
 from personaplex_ui.audio.frames import FRAMES_PER_SEC, SAMPLE_RATE_HZ, Samples
+from personaplex_ui.engine.clip_batch import Clip
 from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.errors import EngineUnavailable
-from personaplex_ui.models.personaplex.clip_batch import Clip, answer_clips
+from personaplex_ui.models.personaplex.clip_batch import answer_clips
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 
 NO_LIVE_CALLS = (

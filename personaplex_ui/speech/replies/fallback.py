@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 from personaplex_ui.speech.parts import Replier, SpeechPartFailed, Turn
+from personaplex_ui.speech.tools.runner import Tools
 
 log = logging.getLogger(__name__)
 
@@ -13,6 +14,11 @@ log = logging.getLogger(__name__)
 @runtime_checkable
 class _Closable(Protocol):
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class _CallsTools(Protocol):
+    def with_tools(self, more: Tools) -> Replier: ...
 
 
 class FallbackReplier:
@@ -36,6 +42,13 @@ class FallbackReplier:
     def reply(self, role: str, turns: Sequence[Turn]) -> "FallbackAnswer":
         """The answer to the last of ``turns``, an iterator."""
         return FallbackAnswer(self._first, self._second, role, turns)
+
+    def with_tools(self, more: Tools) -> "FallbackReplier":
+        """See ``HttpReplier.with_tools``."""
+        first = self._first
+        return FallbackReplier(
+            first.with_tools(more) if isinstance(first, _CallsTools) else first, self._second
+        )
 
 
 class FallbackAnswer(Iterator[str]):

@@ -1,5 +1,6 @@
 """Answers from a language model on any server with OpenAI's chat completions, sentence by sentence."""
 
+import copy
 import re
 import threading
 import time
@@ -21,7 +22,7 @@ from personaplex_ui.speech.replies.server_sent_events import MOST_BYTES
 from personaplex_ui.speech.replies.small_talk import greeting
 from personaplex_ui.speech.replies.tool_calls import CallCollector, WantedCall, messages_with_results
 from personaplex_ui.speech.servers import authorization, can_be_sent
-from personaplex_ui.speech.tools.runner import ToolRunner
+from personaplex_ui.speech.tools.runner import AllTools, Tools
 
 MOST_CONNECTIONS = 32
 MOST_ROUNDS = 3
@@ -62,7 +63,7 @@ class HttpReplier:
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         documents: Documents | None = None,
-        tools: ToolRunner | None = None,
+        tools: Tools | None = None,
     ) -> None:
         """``documents``: whose passages go with each question; ``tools``: which the model may call.
 
@@ -116,6 +117,12 @@ class HttpReplier:
             body |= {"tools": self._tools.offers} | ({} if may_call else {"tool_choice": "none"})
         return ChatStream(self._client, self._url, body, self._limits.most_bytes, self._note_refusal)
 
+    def with_tools(self, more: Tools) -> "HttpReplier":
+        """The same replier, over the same connections, whose model may call ``more``, too."""
+        other = copy.copy(self)
+        other._tools = more if self._tools is None else AllTools(self._tools, more)
+        return other
+
     def close(self) -> None:
         """Closes all connections; it cannot be used any more."""
         self._client.close()
@@ -138,7 +145,7 @@ class HttpAnswer(Iterator[str]):
         begin: Callable[[Sequence[Mapping[str, object]], bool], ChatStream],
         messages: Sequence[Mapping[str, object]],
         limits: HttpLimits,
-        tools: ToolRunner | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._begin = begin
         self._messages = list(messages)
@@ -207,7 +214,7 @@ class HttpAnswer(Iterator[str]):
                 wants_tool = delta.finished == "tool_calls"
                 raise failure(chat_failures.WANTS_TOOL if wants_tool else chat_failures.NOTHING_SAID)
 
-    def _run(self, tools: ToolRunner, calls: list[WantedCall]) -> None:
+    def _run(self, tools: Tools, calls: list[WantedCall]) -> None:
         """Run the ``calls`` of this round, and begin the next one with their results."""
         results: list[str] = []
         for call in calls:

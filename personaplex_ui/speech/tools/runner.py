@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Protocol, cast
 
 import httpx
 
@@ -20,6 +21,17 @@ NO_SUCH_TOOL = "There is no such tool."
 NOT_REACHED = "The tool cannot be reached just now."
 TOO_SLOW = "The tool did not answer in time."
 NOT_TEXT = "The tool answered with something that is not text."
+
+
+class Tools(Protocol):
+    """What a language model may call. ``offers``: as chat completions expect them."""
+
+    @property
+    def offers(self) -> Sequence[Mapping[str, object]]: ...
+
+    def run(self, name: str, arguments: str) -> str:
+        """See ``ToolRunner.run``. May be called by several threads at once."""
+        ...
 
 
 class ToolRunner:
@@ -81,6 +93,27 @@ class ToolRunner:
             if response.is_success:
                 return status + cut, text or "(nothing)"
             return status, _error(f"The tool answered with {status}. {text[:500]}")
+
+
+class AllTools:
+    """``first`` and ``second`` together; of two with one name it is the first's."""
+
+    def __init__(self, first: Tools, second: Tools) -> None:
+        self._names = {_name_of(offer) for offer in first.offers}
+        self._first = first
+        self._second = second
+        self.offers = [
+            *first.offers,
+            *(offer for offer in second.offers if _name_of(offer) not in self._names),
+        ]
+
+    def run(self, name: str, arguments: str) -> str:
+        return (self._first if name in self._names else self._second).run(name, arguments)
+
+
+def _name_of(offer: Mapping[str, object]) -> object:
+    function = offer.get("function")
+    return cast(Mapping[str, object], function).get("name") if isinstance(function, dict) else None
 
 
 def _error(sentence: str) -> str:

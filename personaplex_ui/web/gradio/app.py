@@ -12,11 +12,12 @@ from fastapi import FastAPI
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
-from personaplex_ui.compat.gradio import mount_page
+from personaplex_ui.compat.gradio import lead_below, mount_page
 from personaplex_ui.web.gradio.bodies import GradioBodies
 from personaplex_ui.web.gradio.failures import GradioFailures
 from personaplex_ui.web.gradio.files import GradioFiles
 from personaplex_ui.web.gradio.routes import GradioRoutes
+from personaplex_ui.web.instance_path import called_below
 
 
 def mount(app: FastAPI, page: gr.Blocks, server_url: str | None, **options: Any) -> None:
@@ -32,3 +33,4 @@ def mount(app: FastAPI, page: gr.Blocks, server_url: str | None, **options: Any)
         Middleware(GradioBodies, page=page, uploads=uploads),
     ]
     mount_page(app, page, root, middleware, **options)
+    lead_below(called_below)

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 COOKIE = "personaplex_pass"
 COOKIE_SEC = 7 * 86_400
 PASSWORD_HEADER = b"x-app-password"
+PROTOCOL_HEADER = b"sec-websocket-protocol"
+KEY_PROTOCOL = "openai-insecure-api-key."
+KEY_IN_PROTOCOLS = "personaplex_ui.key_in_protocols"
 UNGUESSABLE_BYTES = 16
 MOST_LOGINS = 100_000
 """Beyond this, the oldest are logged out."""
@@ -48,7 +51,8 @@ class TooManyFailures(PersonaplexError):
 class Shown:
     """The credentials a client shows, as bytes; empty for none. ``in_query``: the password was in the query.
 
-    ``bearer``: the password or the key from ``Authorization: Bearer`` or ``Basic``.
+    ``bearer``: the password or the key from ``Authorization: Bearer`` or ``Basic``, or from a browser's
+    websocket, which can send no header: OpenAI's clients put it among the subprotocols.
     """
 
     password: bytes = b""
@@ -151,7 +155,25 @@ def take_shown(scope: Scope) -> Shown:
             password = value.strip()
         elif name == b"authorization":
             bearer = _credentials_of(value)
-    return Shown(_as_utf8(password), _as_utf8(bearer), in_query)
+    return Shown(_as_utf8(password), _as_utf8(bearer or take_from_subprotocols(scope)), in_query)
+
+
+def take_from_subprotocols(scope: Scope) -> bytes:
+    """The key in ``openai-insecure-api-key.KEY``, which is removed from the subprotocols, or nothing."""
+    offered: list[str] = scope.get("subprotocols") or []
+    keys = [each for each in offered if each.startswith(KEY_PROTOCOL)]
+    if not keys:
+        return b""
+    scope["subprotocols"] = [each for each in offered if each not in keys]
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name != PROTOCOL_HEADER]
+    scope[KEY_IN_PROTOCOLS] = True
+    return keys[0].removeprefix(KEY_PROTOCOL).encode()
+
+
+def shows_bearer(connection: HTTPConnection) -> bool:
+    """Whether a key or password came as OpenAI's clients send it: as a bearer, or among the subprotocols."""
+    is_bearer = connection.headers.get("authorization", "").lower().startswith("bearer ")
+    return is_bearer or bool(connection.scope.get(KEY_IN_PROTOCOLS))
 
 
 def _credentials_of(authorization: bytes) -> bytes:

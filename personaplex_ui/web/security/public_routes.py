@@ -18,7 +18,8 @@ class PublicRoute:
 
 
 PUBLIC_ROUTES = (
-    PublicRoute(("GET",), "/|/health", shows_less=True),  # the login page, and only the status
+    # The login page, only the status, and only numbers.
+    PublicRoute(("GET",), "/|/health|/capacity", shows_less=True),
     PublicRoute(("GET",), r"/favicon\.ico|/robots\.txt"),  # Gradio's standard files
     PublicRoute(("GET", "HEAD", "POST"), "/operator"),  # asks for more than the password
     # Twilio cannot log in. These routes check its signature and our own tokens.

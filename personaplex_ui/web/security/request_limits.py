@@ -1,7 +1,7 @@
 """Limits requests and websockets in progress, in total and per address, and the number of headers.
 
-The ASGI middleware looks at headers and counts, not at bodies. ``/health`` is always answered.
-``connection_limits`` limits connections that have not sent a request yet.
+The ASGI middleware looks at headers and counts, not at bodies. ``/health`` and ``/capacity`` are always
+answered. ``connection_limits`` limits connections that have not sent a request yet.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ OF_ONE_ADDRESS = 128
 
 UPLOADS_AT_ONCE = 32
 UPLOADS_OF_ONE_ADDRESS = 8
-ALWAYS_ANSWERED = ("/health",)
+ALWAYS_ANSWERED = ("/health", "/capacity")
 RETRY_AFTER_SEC = 5
 
 BUSY = "This server is handling as many requests as it can. Please try again in a few seconds."

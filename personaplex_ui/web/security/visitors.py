@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from personaplex_ui.calls.allowance import Visitor
 from personaplex_ui.web.security.auth import is_machine
+from personaplex_ui.web.security.credentials import shows_bearer
 from personaplex_ui.web.security.proxy_headers import client_address
 from personaplex_ui.web.security.session_cookie import session_key
 
@@ -29,7 +30,7 @@ def visitor(connection: HTTPConnection) -> Visitor:
 
 def _shows_key(connection: HTTPConnection) -> bool:
     # A proxy in front may send a name and a password of its own with each request: these are no guesses.
-    if not connection.headers.get("authorization", "").lower().startswith("bearer "):
+    if not shows_bearer(connection):
         return False
     try:
         return is_machine(connection)

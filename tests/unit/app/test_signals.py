@@ -19,7 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def signals(told: list[str | int], clock: Clock) -> ShutdownSignals:
-    return ShutdownSignals(lambda: told.append("asked"), told.append, clock)
+    return ShutdownSignals(lambda: bool(told.append("asked")), told.append, clock)
 
 
 @pytest.mark.parametrize("first", SIGNALS)

@@ -214,14 +214,22 @@ def test_who_applies_every_change_has_all_lines(
     assert any(line.interrupts for line in talk.lines) == (talk.interruptions > 0)
 
 
-@given(SPANS, SPANS)
-def test_answers_in_the_call_are_those_found_after_it(
-    caller: list[tuple[int, int]], assistant: list[tuple[int, int]]
-):
-    script = Script(40.0, spans_of(caller), spans_of(assistant))
-    turns = turns_of(ended_call(script.caller_levels, script.assistant_levels))
+@given(st.lists(st.tuples(*(st.integers(7, 30),) * 4), max_size=8))
+def test_answers_in_the_call_are_those_found_after_it(turns: list[tuple[int, int, int, int]]):
+    """As long as each side lets the other finish: only afterwards it is known who had just paused."""
+    caller: list[tuple[float, float]] = []
+    assistant: list[tuple[float, float]] = []
+    now = 0
+    for silent, asking, thinking, answering in turns:
+        caller.append(((now + silent) * FRAME_SEC, (now + silent + asking) * FRAME_SEC))
+        now += silent + asking + thinking
+        assistant.append((now * FRAME_SEC, (now + answering) * FRAME_SEC))
+        now += answering
+    script = Script((now + 10) * FRAME_SEC, caller, assistant)
+    found = turns_of(ended_call(script.caller_levels, script.assistant_levels))
+    assert len(found.responses) == len(turns)
     assert script.played().answer_sec == (
-        None if turns.median_response_sec is None else pytest.approx(turns.median_response_sec)
+        None if found.median_response_sec is None else pytest.approx(found.median_response_sec, abs=0.001)
     )
 
 

@@ -56,9 +56,11 @@ def test_the_whole_record(keeps_lines: bool):
         "caller_share": pytest.approx(4.0 / 10.4, abs=0.02),
         "interruptions": 1,
     }
+    assert told["report"] is None
     assert (told["text_prompt"], told["keep_until"], told["recorded"]) == ("Hi.", 1e9, True)
     assert told["files"] == {
         "recording": "calls/c1/recording.wav",
+        "report": "calls/c1/report.json",
         "face": "calls/c1/face.mp4",
         **{kind: f"calls/c1/transcript.{kind}" for kind in ("txt", "srt", "vtt", "json")},
     }

@@ -294,10 +294,12 @@ def test_a_recording_without_a_row_is_nobodys_but_expires(place: Place) -> None:
     path = place.record(NEW_ID(), finish=False)
     half_a_film = path.with_name(f"call-{NEW_ID()}.mp4.part")
     half_a_film.write_text("half a video")
+    half_a_report = path.with_name(f"call-{NEW_ID()}.report.json.part")
+    half_a_report.write_text("half a report")
     place.crash()
     place.make_files_old()
     later = place.restarted()
-    assert sorted(place.names()) == sorted([path.name, half_a_film.name])
+    assert sorted(place.names()) == sorted([path.name, half_a_film.name, half_a_report.name])
     assert [later.calls_of(owner) for owner in (ANN, "")] == [(), ()]
     later.expire(NOW + KEEP_SEC)
     assert path.exists()
@@ -305,11 +307,12 @@ def test_a_recording_without_a_row_is_nobodys_but_expires(place: Place) -> None:
     assert place.names() == []
 
 
-def test_a_video_of_a_call_expires_with_it(place: Place) -> None:
+def test_the_video_and_the_report_of_a_call_expire_with_it(place: Place) -> None:
     call = place.recorded_call()
     place.store.face_path(call.call_id).write_text("a video of it")
+    place.store.report_path(call.call_id).write_text("{}")
     place.store.expire(call.ended_at + KEEP_SEC)
-    assert len(place.names()) == 2
+    assert len(place.names()) == 3
     place.store.expire(call.ended_at + KEEP_SEC + 1)
     assert place.names() == []
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from personaplex_ui.audio.sound_health import SoundFault
 from personaplex_ui.calls.captions import CaptionsReport
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.doctor.report import OK, WARNING, Check, Report
@@ -43,6 +44,7 @@ BUSY_ROWS = {
     "Real-time factor": "0.39: under 1, as it should be",
     "Lost sound": "2.0 s of callers, 0.4 s of the assistant",
     "Callers' packets": "1,234 lost, 34 of them late; 1,300 concealed",
+    "The assistant's sound": "As it should be",
     "Calls since the start": "1,201: 1,200 hung up, 1 lost the connection",
     "Running for": "2 h 1 min",
 }
@@ -57,9 +59,19 @@ LOADING_ROWS = {
     "Real-time factor": "Unknown so far",
     "Lost sound": "None",
     "Callers' packets": "None lost",
+    "The assistant's sound": "As it should be",
     "Calls since the start": "None",
     "Running for": "0 s",
 }
+
+
+def test_what_was_wrong_with_the_assistants_sound():
+    faults = {SoundFault.NOISE: 2, SoundFault.CLIPPED: 0, SoundFault.REPEATS: 1}
+    page = ParsedHtml(status_view_html(replace(BUSY, sound_faults=faults)))
+    assert page.rows["The assistant's sound"] == (
+        "Not right in some calls since the start: 1 repeated itself again and again, 2 made noise. "
+        "The log names them"
+    )
 
 
 @pytest.mark.parametrize(("stats", "rows"), [(BUSY, BUSY_ROWS), (LOADING, LOADING_ROWS)])

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from personaplex_ui import __version__
 from personaplex_ui.audio.frames import Frame
+from personaplex_ui.audio.sound_health import SoundFault
 from personaplex_ui.calls.captions import OwnWords, TellWords, WordFinder
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
@@ -30,6 +31,7 @@ from personaplex_ui.engine.speech_model import Persona, SpeechModel
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.metrics import Metrics, build_metrics_router
 from tests.support.fake_model import FakeModel
+from tests.support.heard_sounds import frames, white_noise
 from tests.support.running import until
 
 SETTINGS = CallSettings(Persona("NATF2", "Be kind."))
@@ -163,6 +165,17 @@ async def test_what_came_of_wishes_to_talk_to_a_person_is_counted(rig: Rig) -> N
     told = await scrape(rig)
     assert told("phone_transfers_total", outcome="connected") == 2
     assert told("phone_transfers_total", outcome="closed") == 0
+
+
+async def test_calls_with_a_fault_in_their_sound_are_counted(rig: Rig) -> None:
+    assert (await scrape(rig))("unhealthy_calls_total", fault="noise") == 0
+    sound = rig.call_manager.sound_watch.watch("a" * 32)
+    for frame in frames(white_noise(4.0)):
+        sound.hear(frame)
+    rig.call_manager.sound_watch.look()
+    assert (await scrape(rig))("unhealthy_calls_total", fault="noise") == 1
+    assert (await scrape(rig))("unhealthy_calls_total", fault="repeats") == 0
+    assert rig.metrics.status().sound_faults[SoundFault.NOISE] == 1
 
 
 async def test_who_waits_and_who_is_in_one_step_is_counted(rig: Rig) -> None:
@@ -339,7 +352,9 @@ async def test_nothing_of_a_caller_becomes_a_label(rig: Rig) -> None:
     for text in ((await rig.client.get("/metrics")).text, str(rig.metrics.status())):
         assert not any(word in text for word in ("OfMine", "192.0.2.77", call.call_id[:6]))
     labels = {name for _, pairs in await scrape(rig) for name, _ in pairs}
-    assert labels == {"transport", "end", "le", "direction", "outcome", "state", "name", "device", "version"}
+    assert labels == {
+        *("transport", "end", "le", "direction", "outcome", "fault", "state", "name", "device", "version")
+    }
 
 
 async def test_steps_are_counted(rig: Rig) -> None:

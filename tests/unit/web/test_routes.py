@@ -34,13 +34,14 @@ from personaplex_ui.voices.library import VoiceLibrary
 from personaplex_ui.web.routes import build_router
 from personaplex_ui.web.security.session_cookie import COOKIE
 from tests.support.fake_model import FakeModel
+from tests.support.heard_sounds import frames, white_noise
 from tests.support.running import running_call_manager, running_engine, until
 
 VOICES = [Voice("NATF2", "Natural female", "NATF2"), Voice("NATM1", "Natural male", "NATM1")]
 OWNER = {"Cookie": f"{COOKIE}={'o' * 43}"}
 STRANGERS = ("", f"{COOKIE}={'s' * 43}", f"{COOKIE}=", f"{COOKIE}={'o' * 42}", f"other={'o' * 43}")
 UTTERANCES = (Utterance(0.5, 2.25, "Hello! Grüße."), Utterance(4.0, 5.0, "Goodbye."))
-FILES = ("recording.wav", *(f"transcript.{kind}" for kind in ("json", "txt", "srt", "vtt")))
+FILES = ("recording.wav", "report.json", *(f"transcript.{kind}" for kind in ("json", "txt", "srt", "vtt")))
 LINES = (
     Line(0, Who.ASSISTANT, 0.5, 2.25, "Hello! Grüße."),
     Line(1, Who.CALLER, 2.0, 3.0, levels=(0, 9)),
@@ -117,6 +118,16 @@ async def test_a_ready_engine_is_healthy(client: AsyncClient, call_manager: Call
     model.clips_only = "Calls cannot be held here."
     busy = {"lines": 1, "lines_free": 0, "waiting": 1, "message": model.clips_only}
     assert (await client.get("/health")).json() == of_model | busy
+
+
+async def test_health_counts_the_calls_whose_sound_was_not_right(
+    client: AsyncClient, call_manager: CallManager
+):
+    sound = call_manager.sound_watch.watch("a" * 32)
+    for frame in frames(white_noise(4.0)):
+        sound.hear(frame)
+    call_manager.sound_watch.look()
+    assert (await client.get("/health")).json()["unhealthy_calls"] == {"noise": 1}
 
 
 class Captioned(OwnWords):
@@ -317,18 +328,40 @@ async def test_the_owner_gets_the_whole_call(client: AsyncClient, call_manager: 
     told = response.json()
     assert response.status_code == 200
     assert told["lines"] == [line.record() for line in LINES]
-    assert told["turns"] == {"caller": [[2.0, 3.04]], "assistant": [[0.48, 1.76]], "overlaps": []}
-    assert told["figures"] == {"answer_sec": None, "caller_share": 0.448, "interruptions": 0}
+    nothing = {"caller": [], "assistant": [], "overlaps": []}  # the recording is noise, without a voice
+    assert (told["turns"], told["report"]["dead_air"]["count"]) == (nothing, 0)
+    assert told["figures"] == {"answer_sec": None, "caller_share": None, "interruptions": 0}
     assert told["keep_until"] == pytest.approx(told["started_at"] + 3601)
     assert (told["text_prompt"], told["reason"]) == ("Be kind.", "You hung up.")
     assert told["files"].pop("face") == f"calls/{call}/face.mp4"  # not of this router
     for kind, path in told["files"].items():
         file = await client.get(f"/{path}", headers=OWNER)
-        assert (file.status_code, kind in (*path.split("."), "recording")) == (200, True)
+        assert (file.status_code, kind in (*path.split("."), "recording", "report")) == (200, True)
     call_manager.store.recording_path(call).unlink()
     told = (await client.get(f"/calls/{call}", headers=OWNER)).json()
     assert (told["recorded"], told["files"]["recording"]) == (False, None)
-    assert told["files"]["face"] is None
+    assert (told["files"]["face"], told["files"]["report"], told["report"]) == (None, None, None)
+    assert told["turns"] == {"caller": [[2.0, 3.04]], "assistant": [[0.48, 1.76]], "overlaps": []}
+    assert told["figures"] == {"answer_sec": None, "caller_share": 0.448, "interruptions": 0}
+
+
+async def test_a_recording_that_cannot_be_measured(
+    client: AsyncClient, call_manager: CallManager, call: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The call is told without a report, which may still come; who asks for the report alone is told why."""
+    call_manager.store.recording_path(call).write_bytes(b"no sound")
+    response = await client.get(f"/calls/{call}/report.json", headers=OWNER)
+    assert (response.status_code, "cannot be read" in response.json()["detail"]) == (422, True)
+
+    async def too_slow(*_: object) -> None:
+        raise EngineUnavailable("It is still being made.")
+
+    monkeypatch.setattr(call_manager.reports, "of_call", too_slow)
+    response = await client.get(f"/calls/{call}/report.json", headers=OWNER)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    told = (await client.get(f"/calls/{call}", headers=OWNER)).json()
+    assert (told["report"], told["files"]["report"]) == (None, f"calls/{call}/report.json")
+    assert told["turns"]["caller"] == [[2.0, 3.04]]
 
 
 async def test_nobody_else_gets_or_deletes_it(client: AsyncClient, call: str):

@@ -10,8 +10,9 @@
  *   cut: boolean, interrupts: boolean, levels?: number[], open: boolean}} Line
  * @typedef {{voice: string, voiceLabel: string, roleId: string, title: string, text: string, own: string}}
  *   Persona  `text` is what is called with; `own` is the visitor's own text, kept apart from the presets
- * @typedef {{ready: boolean|null, sentence: string, name: string, engine: string, linesFree: number|null,
- *   lines: number|null, waiting: number, progress: number|null}} Server  `ready` is null until it is known
+ * @typedef {{ready: boolean|null, draining: boolean, sentence: string, name: string, engine: string,
+ *   linesFree: number|null, lines: number|null, waiting: number, progress: number|null}} Server  `ready` is null
+ *   until it is known; `draining`: it takes no new calls, but lets those that go on end
  * @typedef {{
  *   step: "permission"|"connecting"|"waiting"|"preparing"|"live", via: "webrtc"|"websocket", since: number,
  *   place: number|null, waiting: number|null, waitSec: number|null, progress: number|null,
@@ -59,6 +60,7 @@ export function initial(config = {}) {
     face: false,
     server: {
       ready: null,
+      draining: false,
       sentence: "",
       name: "",
       engine: "",
@@ -269,7 +271,8 @@ export function mergeLines(lines, news) {
 const OF_END = { lost: "lost", failed: "failed", refused: "refused" };
 
 function ended(state, call, reason, end) {
-  const kind = OF_END[end];
+  // Whoever is not talking yet would see nothing else of a shutdown.
+  const kind = end === "shutdown" && call.step !== "live" ? "refused" : OF_END[end];
   return { ...afterCall(state, call, reason, end), trouble: kind ? trouble(kind, reason) : null };
 }
 

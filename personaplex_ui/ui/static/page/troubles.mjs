@@ -75,6 +75,11 @@ const TROUBLES = {
     remedy: { action: "start", label: "Call again" },
     ends: true,
   },
+  gone: {
+    sentence: "The server of this call has stopped, so the call ended.",
+    remedy: { action: "start", label: "Call again" },
+    ends: true,
+  },
   failed: {
     sentence: "Something failed on our side, and the call ended.",
     remedy: { action: "start", label: "Call again" },

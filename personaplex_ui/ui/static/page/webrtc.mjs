@@ -5,13 +5,14 @@
  * whoever made it and is left alone.
  */
 
-import { callFacts, Refused, sendOffer, webrtcConfig } from "./api.mjs";
+import { callFacts, placeIn, Refused, sendOffer, webrtcConfig } from "./api.mjs";
 import { trouble } from "./troubles.mjs";
 
 const GATHER_WITHIN_MS = 1000;
 const CONNECT_WITHIN_MS = 4500;
 const RECONNECT_WITHIN_MS = 7000;
 const ASK_FACTS_EVERY_MS = 1000;
+const GONE = [502, 503, 504]; // what a proxy answers for a server that it does not reach
 
 /** The network and the browser's clock, so that tests can bring their own. */
 const REAL = {
@@ -38,6 +39,8 @@ export class WebRtcTransport {
   #late = [];
   #before = null;
   #reconnecting = null;
+  #known = null; // until it is asked
+  #place = "";
 
   /** @param {{settings: object, microphone: MediaStream, on: (event: object) => void}} parts */
   constructor({ settings, microphone, on }, real = {}) {
@@ -59,6 +62,11 @@ export class WebRtcTransport {
     return this.#stopped.signal.aborted;
   }
 
+  /** Where the server that has the call is reached, relative to the page. */
+  get place() {
+    return this.#place;
+  }
+
   /** Resolves when the server has answered, or the call cannot be made (which `on` was told). */
   async start() {
     const { api } = this.#real;
@@ -66,6 +74,7 @@ export class WebRtcTransport {
     try {
       const config = await api.webrtcConfig(signal);
       if (this.closed) return;
+      this.#place = placeIn(config);
       this.#open(config);
       await this.#peer.setLocalDescription(await this.#peer.createOffer());
       await this.#gathered();
@@ -73,7 +82,7 @@ export class WebRtcTransport {
       const { type, sdp } = this.#peer.localDescription;
       const offer = { webrtc_id: this.#id, type, sdp, settings: this.#settings };
       this.#offered = true;
-      const answer = await api.sendOffer(offer, signal);
+      const answer = await api.sendOffer(offer, signal, this.#place);
       if (this.closed) return;
       await this.#peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     } catch (error) {
@@ -150,7 +159,7 @@ export class WebRtcTransport {
 
   #sendCandidate(candidate) {
     const body = { webrtc_id: this.#id, type: "ice-candidate", candidate: candidate.toJSON?.() ?? candidate };
-    this.#real.api.sendOffer(body, this.#stopped.signal).catch(() => {}); // the others may do
+    this.#real.api.sendOffer(body, this.#stopped.signal, this.#place).catch(() => {}); // the others may do
   }
 
   #connection(state) {
@@ -163,6 +172,7 @@ export class WebRtcTransport {
         break;
       case "disconnected":
         this.#on({ type: "network", network: "reconnecting" });
+        this.#askIfGone();
         this.#cancel(this.#reconnecting);
         this.#reconnecting = this.#later(RECONNECT_WITHIN_MS, () => this.#over());
         break;
@@ -190,13 +200,29 @@ export class WebRtcTransport {
   #facts(facts) {
     const over = facts.phase === "ended";
     if (over) this.#close();
+    else if (facts.phase === "live") this.#learnIfKnown();
     this.#on({ type: "facts", facts });
+  }
+
+  /** Whether the server tells us of our call by HTTP, too: not where the browser blocks its cookie. */
+  async #learnIfKnown() {
+    if (this.#known !== null) return;
+    this.#known = false;
+    this.#known = Boolean(await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch(() => null));
+  }
+
+  /** The connection broke. Whether the server has stopped is known if somebody else answers in its place:
+   *  a proxy, or another server, which does not know the call. */
+  async #askIfGone() {
+    const told = await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch((error) => error);
+    if (this.closed || this.#peer.connectionState === "connected" || !(told instanceof Refused)) return;
+    if (GONE.includes(told.status) || (told.status === 404 && this.#known)) this.#give("gone");
   }
 
   /** While the channel is not open yet, by HTTP. A server that does not know the call yet is asked again. */
   async #askFacts() {
     if (this.closed || this.#channel.readyState === "open") return;
-    const facts = await this.#real.api.callFacts(this.#id, this.#stopped.signal).catch(() => null);
+    const facts = await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch(() => null);
     if (this.closed) return;
     if (facts) this.#facts(facts);
     if (!this.closed) this.#later(ASK_FACTS_EVERY_MS, () => this.#askFacts());
@@ -206,7 +232,7 @@ export class WebRtcTransport {
   async #over() {
     if (this.closed) return;
     this.#close();
-    const facts = await this.#real.api.callFacts(this.#id).catch(() => null);
+    const facts = await this.#real.api.callFacts(this.#id, undefined, this.#place).catch(() => null);
     if (facts?.phase === "ended") this.#on({ type: "facts", facts });
     else this.#on({ type: "trouble", trouble: trouble("lost") });
   }

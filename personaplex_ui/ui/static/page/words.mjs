@@ -119,6 +119,9 @@ export function startButton(state) {
   const { server, visitor } = state;
   const label = "Start talking";
   if (state.call) return { label, disabled: true, reason: "You are in a call." };
+  if (server.ready === false && server.draining && state.config.several) {
+    return { label, disabled: false, reason: "This server is being renewed. Another one takes your call." };
+  }
   if (server.ready === false) {
     return { label, disabled: true, reason: server.sentence || "Calls cannot be taken now." };
   }

@@ -12,9 +12,9 @@ from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
+from personaplex_ui.channels import peer_websocket
 from personaplex_ui.channels import token_bucket as intake
 from personaplex_ui.channels.moshi import session as moshi_ws
-from personaplex_ui.channels.moshi import websocket as moshi_wire
 from personaplex_ui.channels.moshi.paced_input import MOST_SEC
 from personaplex_ui.channels.moshi.query import Extensions
 from personaplex_ui.channels.moshi.receiving import MOST_FAULTS
@@ -365,7 +365,7 @@ async def test_the_headers_of_a_stream_count_though_its_sound_is_not_heard_yet(
 async def test_a_client_that_reads_nothing_is_given_up(
     call_manager: CallManager, monkeypatch: pytest.MonkeyPatch, reads: int
 ):
-    monkeypatch.setattr(moshi_wire, "SEND_WITHIN_SEC", 0.05)
+    monkeypatch.setattr(peer_websocket, "SEND_WITHIN_SEC", 0.05)
     monkeypatch.setattr(moshi_ws, "SIGN_OF_LIFE_EVERY_SEC", 0.01)
     ended: list[Call] = []
     call_manager.on_end.append(ended.append)

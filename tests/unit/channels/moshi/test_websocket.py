@@ -4,9 +4,10 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from personaplex_ui.calls.snapshot import End
-from personaplex_ui.channels.moshi import websocket as moshi_wire
+from personaplex_ui.channels import peer_websocket
 from personaplex_ui.channels.moshi.protocol import Error, Ping
-from personaplex_ui.channels.moshi.websocket import ClientGone, Wire
+from personaplex_ui.channels.moshi.websocket import Wire
+from personaplex_ui.channels.peer_websocket import ClientGone
 from tests.support.asgi_peer import AsgiPeer
 
 
@@ -77,7 +78,7 @@ async def test_a_connection_that_breaks_is_told_as_hanging_up(broken: Exception)
 
 
 async def test_one_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(moshi_wire, "SEND_WITHIN_SEC", 0.02)
+    monkeypatch.setattr(peer_websocket, "SEND_WITHIN_SEC", 0.02)
     wire = await connected(AsgiPeer(reads=1))
     with pytest.raises(ClientGone, match="stopped reading") as gone:
         await wire.refuse("This is not read.", 4000)

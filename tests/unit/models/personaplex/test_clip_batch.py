@@ -8,9 +8,10 @@ import pytest
 from torch import Tensor
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, Frame, Samples
+from personaplex_ui.engine.clip_batch import Clip
 from personaplex_ui.engine.speech_model import Persona, Sampling, complete
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.models.personaplex.clip_batch import Clip, answer_clips, each_answer
+from personaplex_ui.models.personaplex.clip_batch import answer_clips, each_answer
 from personaplex_ui.models.personaplex.model import PersonaPlexModel
 from personaplex_ui.models.personaplex.runtime.buffers import StepOutput
 from tests.support.parity import CASES, read_case

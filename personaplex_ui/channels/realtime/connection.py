@@ -1,0 +1,315 @@
+"""A Realtime session over its websocket: receives, opens the call, hears, listens and says goodbye.
+
+What each event means is decided in ``session``; here are the tasks, the call and the time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, cast
+
+from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.live_call import LiveCall
+from personaplex_ui.calls.snapshot import End, Phase
+from personaplex_ui.channels.close_codes import (
+    CANNOT_BE_USED,
+    ENDED,
+    FAILED,
+    GOING_AWAY,
+    NOT_ALLOWED,
+    TRY_LATER,
+)
+from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
+from personaplex_ui.channels.realtime.client_tools import ClientTools
+from personaplex_ui.channels.realtime.faults import INVALID, SERVER
+from personaplex_ui.channels.realtime.items import Dialect, Json
+from personaplex_ui.channels.realtime.opening import Opening
+from personaplex_ui.channels.realtime.outbox import Intake, Outbox
+from personaplex_ui.channels.realtime.session import RealtimeSession
+from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
+from personaplex_ui.engine.speech_model import Sampling
+from personaplex_ui.errors import CallOver, InvalidInput, PersonaplexError
+from personaplex_ui.logs.call_context import enter_call
+from personaplex_ui.speech.parts import Replier
+from personaplex_ui.speech.tools.runner import Tools
+
+log = logging.getLogger(__name__)
+
+MOST_ACTIONS = 32
+"""That wait for the call to be live."""
+
+LAST_WORDS_WITHIN_SEC = 1.0
+BUSY = "An answer to what was written before is still on its way. Wait for its response.done."
+TOO_MUCH = "Too much waits to be done. Wait for response.done."
+CLOSE_CODES = {End.SHUTDOWN: GOING_AWAY, End.FAILED: FAILED, End.REFUSED: TRY_LATER}
+CODES = {End.TIME_LIMIT: "session_expired", End.SHUTDOWN: "server_shutdown", End.REFUSED: "no_call"}
+"""Words for programs in the last error event; ``call_ended`` for others."""
+
+Action = Callable[[LiveCall], Awaitable[None]]
+OpenCall = Callable[[SessionConfig], LiveCall]
+"""Raises PersonaplexError: there is no call to be had."""
+
+
+class Answerer(Protocol):
+    """Who finds answers for models that cannot read, and calls functions."""
+
+    @property
+    def has_language_model(self) -> bool: ...
+
+    def replier_with(self, tools: Tools | None) -> Replier:
+        """May block."""
+        ...
+
+    def answer_with(self, call: Call, replier: Replier) -> None: ...
+
+    def ask(self, call: Call) -> bool:
+        """Have the caller's last words answered. False: an answer is on its way already."""
+        ...
+
+
+class Unwelcome(Exception):
+    """The client violates a limit; the sentence is its goodbye."""
+
+
+class RealtimeConnection:
+    """One accepted websocket; the ``Line`` of its session."""
+
+    def __init__(
+        self,
+        wire: PeerWebsocket,
+        open_call: OpenCall,
+        answerer: Answerer,
+        voices: Voices,
+        config: SessionConfig,
+        model: str,
+        dialect: Dialect,
+    ) -> None:
+        self._wire = wire
+        self._open_call = open_call
+        self._answerer = answerer
+        self._outbox = Outbox(wire)
+        self._intake = Intake()
+        self._opening = Opening(time.monotonic())
+        self._wanted_sooner = asyncio.Event()
+        self._sound_came = asyncio.Event()
+        self._call: LiveCall | None = None
+        self._actions: asyncio.Queue[Action] = asyncio.Queue(MOST_ACTIONS)
+        self._tools = ClientTools((), self._call_function)
+        self._pieces_told = 0
+        self._lines_seen = 0
+        self._session = RealtimeSession(self._outbox.put, self, voices, config, model, dialect)
+
+    # The line of the session -----------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._call is not None
+
+    @property
+    def can_call_functions(self) -> bool:
+        return self._answerer.has_language_model
+
+    def note_update(self, names_role: bool) -> None:
+        self._opening.note_update(names_role, time.monotonic())
+        self._wanted_sooner.set()
+
+    def note_sound(self) -> None:
+        self._opening.note_sound(time.monotonic())
+        self._wanted_sooner.set()
+        self._sound_came.set()
+
+    def open(self) -> None:
+        self._opening.open(time.monotonic())
+        self._wanted_sooner.set()
+
+    def say(self, text: str, cause: str) -> None:
+        self._do(lambda call: call.speak(text, typed=True), cause)
+
+    def read(self, text: str, cause: str) -> None:
+        self._do(lambda call: self._have_read(call, text, cause), cause)
+
+    def fall_silent(self) -> None:
+        self._do(_fall_silent)
+
+    def change_sampling(self, sampling: Sampling) -> None:
+        if self._call is not None:
+            self._call.change_sampling(sampling)
+
+    def offer_tools(self, tools: Sequence[Json]) -> None:
+        self._do(lambda call: self._use_tools(call, tools))
+
+    def take_result(self, call_id: str, output: str) -> None:
+        if not self._tools.answer(call_id, output):
+            log.info("A client sent the result of a function that nobody waits for.")
+
+    # What takes time -------------------------------------------------------------------------------
+
+    def _do(self, action: Action, cause: str = "") -> None:
+        """Once the call is live, after what was wanted before."""
+        try:
+            self._actions.put_nowait(action)
+        except asyncio.QueueFull:
+            self._session.tell_failure(TOO_MUCH, INVALID, "too_much", cause)
+
+    async def _act(self, call: LiveCall) -> None:
+        while True:
+            action = await self._actions.get()
+            try:
+                await action(call)
+            except CallOver:
+                raise
+            except PersonaplexError as error:
+                self._session.tell_failure(str(error), SERVER, error.code)
+
+    async def _have_read(self, call: LiveCall, text: str, cause: str) -> None:
+        at_sec, before = call.elapsed_sec, call.conversation.version
+        call.hear_words(f" {text}", at_sec, at_sec)
+        self._session.wrote(call.conversation.changed_since(before))
+        if not await call.read(text) and not self._answerer.ask(call):
+            self._session.tell_failure(BUSY, INVALID, "conversation_already_has_active_response", cause)
+
+    async def _use_tools(self, call: LiveCall, tools: Sequence[Json]) -> None:
+        self._tools.close()
+        self._tools = ClientTools(tools, self._call_function)
+        offered = self._tools if tools else None
+        replier = await asyncio.to_thread(self._answerer.replier_with, offered)
+        if not await call.answer_with(replier):
+            self._answerer.answer_with(call, replier)
+
+    def _call_function(self, call_id: str, name: str, arguments: str) -> None:
+        if self._call is not None and not self._call.over.is_set():
+            self._session.call_function(call_id, name, arguments)
+
+    # The life of a connection ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Returns when the call is over and the client was told or is gone."""
+        close_code = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in (self._receive, self._outbox.run, self._serve):
+                    group.create_task(part())
+        except* CallOver:
+            pass  # the reason is told below
+        except* ClientGone as group_of:
+            gone = _first(group_of)
+            self._hang_up(str(gone), gone.end if isinstance(gone, ClientGone) else End.LOST)
+        except* (Unwelcome, PersonaplexError) as group_of:
+            error = _first(group_of)
+            unwelcome = isinstance(error, Unwelcome)
+            close_code = NOT_ALLOWED if unwelcome else TRY_LATER
+            self._hang_up(str(error), End.REFUSED)
+            if self._call is None:
+                await self._refuse(str(error), close_code)
+        except* Exception:
+            log.exception("A Realtime session failed.")
+            self._hang_up("Something failed on our side. Please call again.", End.FAILED)
+        finally:
+            self._tools.close()
+            self._hang_up("The client hung up.", End.HUNG_UP)  # when this task was cancelled
+        if self._call is not None:
+            await self._say_goodbye(self._call, close_code)
+
+    def _hang_up(self, reason: str, end: End) -> None:
+        if self._call is not None:
+            self._call.hang_up(reason, end)
+
+    async def _receive(self) -> None:
+        """Raises ClientGone or Unwelcome in the end."""
+        while True:
+            await self._outbox.wait_for_room()
+            message = await self._wire.receive()
+            if self._intake.admit(message) and not self._session.receive(message, time.monotonic()):
+                self._intake.count_fault()
+            if trouble := self._intake.trouble:
+                raise Unwelcome(trouble)
+            await asyncio.sleep(0)  # messages that are there already must not hold up the others
+
+    async def _serve(self) -> None:
+        """Raises CallOver in the end, or PersonaplexError if there is no call to be had."""
+        while wait_sec := self._opening.wait_sec(time.monotonic()):
+            self._wanted_sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_sec):
+                    await self._wanted_sooner.wait()
+        call = self._call = self._open_call(self._session.config)
+        enter_call(call.call_id)
+        async for snapshot in call.watch():
+            if snapshot.phase is Phase.WAITING and snapshot.place:
+                self._session.tell_place(snapshot.place, snapshot.waiting)
+            elif snapshot.phase in (Phase.LIVE, Phase.ENDED):
+                break
+        if not call.live.is_set():
+            raise CallOver(call.reason)
+        async with asyncio.TaskGroup() as group:
+            for part in (self._act, self._hear, self._listen):
+                group.create_task(part(call))
+
+    async def _hear(self, call: LiveCall) -> None:
+        """Gives the call what the client sent, in real time."""
+        sound_in = self._session.input
+        sound_in.begin(time.monotonic())
+        while True:
+            self._sound_came.clear()
+            sound = sound_in.take(time.monotonic())
+            if len(sound):
+                call.hear(sound)
+                call.left_out_samples = sound_in.left_out_samples
+                self._session.heard(sound)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(sound_in.wait_sec(time.monotonic())):
+                    await self._sound_came.wait()
+
+    async def _listen(self, call: LiveCall) -> None:
+        """Raises CallOver in the end."""
+        while True:
+            frame = await call.next_answer(heard=not self._session.is_muted)
+            assert frame is not None
+            self._session.said(frame, self._new_words(call))
+            changed, self._lines_seen = (
+                call.conversation.changed_since(self._lines_seen),
+                call.conversation.version,
+            )
+            self._session.lines_changed(changed, time.monotonic())
+
+    def _new_words(self, call: LiveCall) -> str:
+        pieces = call.transcript.pieces
+        words, self._pieces_told = "".join(pieces[self._pieces_told :]), len(pieces)
+        return words
+
+    # Goodbye ---------------------------------------------------------------------------------------
+
+    async def _refuse(self, sentence: str, code: int) -> None:
+        with contextlib.suppress(ClientGone):
+            self._session.tell_failure(sentence, SERVER if code == TRY_LATER else INVALID, "no_call")
+            await self._outbox.flush()
+            await self._wire.close(code, sentence)
+
+    async def _say_goodbye(self, call: LiveCall, close_code: int | None) -> None:
+        with contextlib.suppress(ClientGone):
+            if self._wire.gone:
+                return
+            end = call.end or End.HUNG_UP
+            if call.live.is_set():
+                await call.words_settled(LAST_WORDS_WITHIN_SEC)
+            self._session.finish(call.conversation.changed_since(self._lines_seen), time.monotonic())
+            invalid = isinstance(call.error, InvalidInput) or close_code == NOT_ALLOWED
+            kind = INVALID if invalid or end is End.TIME_LIMIT else SERVER
+            self._session.tell_failure(call.reason, kind, CODES.get(end, "call_ended"))
+            await self._outbox.flush()
+            if isinstance(call.error, InvalidInput):
+                close_code = CANNOT_BE_USED
+            await self._wire.close(close_code or CLOSE_CODES.get(end, ENDED), call.reason)
+
+
+def _first(error: BaseException) -> BaseException:
+    """One of the exceptions in a group, however deep."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast(BaseExceptionGroup[BaseException], error).exceptions[0]
+    return error
+
+
+async def _fall_silent(call: LiveCall) -> None:
+    await call.fall_silent()
