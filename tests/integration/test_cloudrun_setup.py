@@ -387,11 +387,11 @@ def test_deleting_leaves_the_bucket_and_with_bucket_nothing(cloud: CloudRun) -> 
     ran = cloud.run("--delete", "--yes", **PROJECT)
     assert ran.code == 0
     assert "--with-bucket deletes it" in ran.said
-    left = {"services", "rights my-project", "rights gs:__my-project-personaplex"}
+    left = {"services", "rights gs:__my-project-personaplex"}
     kept = {name for name in cloud.contents() if "my-project-personaplex" in name}
     assert cloud.contents().keys() - before.keys() - left == kept - left
     assert cloud.run("--delete", "--yes", "--with-bucket", **PROJECT).code == 0
-    assert cloud.contents().keys() - before.keys() == {"services", "rights my-project"}
+    assert cloud.contents().keys() - before.keys() == {"services"}
     again = cloud.run("--delete", "--yes", "--with-bucket", **PROJECT)
     assert (again.code, again.changes) == (0, [])
 
