@@ -148,8 +148,16 @@ def test_without_a_turn_server_pages_call_over_the_websocket(cloud: CloudRun) ->
 def test_a_turn_server_of_an_earlier_run_stays_in_use(cloud: CloudRun) -> None:
     cloud.run(**ALL)
     given = variables_of(deployed_with(cloud, {**LEAST, "MAX_CALLS": "2"}))
-    assert "BROWSER_CALLS" not in given
+    assert given["BROWSER_CALLS"] == "webrtc"
     assert given["MAX_CALLS"] == "2"
+
+
+def test_a_turn_server_that_comes_later_is_used(cloud: CloudRun) -> None:
+    assert variables_of(deployed_with(cloud, LEAST))["BROWSER_CALLS"] == "websocket"
+    later = {**LEAST, **TURN, "TURN_CREDENTIAL": SECRET_VALUES["TURN_CREDENTIAL"]}
+    assert variables_of(deployed_with(cloud, later))["BROWSER_CALLS"] == "webrtc"
+    chosen = {**later, "BROWSER_CALLS": "websocket"}
+    assert variables_of(deployed_with(cloud, chosen))["BROWSER_CALLS"] == "websocket"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +181,9 @@ def test_weights_from_the_hub_need_no_bucket_to_be_mounted_but_a_token(cloud: Cl
     assert deployment.options()["update-secrets"] == "HF_TOKEN=personaplex-hf-token:1"
     assert "add-volume" not in deployment.options()
     assert not any("weights.yaml" in " ".join(call.arguments) for call in cloud.calls())
+    assert cloud.run(**LEAST, WEIGHTS="hub").changes == []
+    assert "add-volume" in deployed_with(cloud, LEAST).options()
+    assert "clear-volumes" in deployed_with(cloud, {**LEAST, "WEIGHTS": "hub"}).options()
 
 
 def test_a_domain_of_ones_own_and_other_sizes(cloud: CloudRun) -> None:
