@@ -46,6 +46,7 @@ image = (
             "RECORDINGS_DIR": f"{MOUNT}/recordings",
             "TRITON_CACHE_DIR": f"{MOUNT}/triton",  # so that a container that wakes need not build them again
             "NO_TORCH_COMPILE": "1",  # moshi's own compiling serves no call
+            "DRAIN_SECONDS": "20",  # of the 30 s that a container gets; goodbyes take up to 5 of the others
             # The container reads this file, too, and must come to the same secrets and volume.
             **CHOSEN,
         }

@@ -78,12 +78,12 @@ def _run(
 
     sleep_sec = None if options.sleep_minutes is None else options.sleep_minutes * 60
     if there is None:
-        hub.create(options.hardware or USUAL_HARDWARE, options.storage, sleep_sec, options.private)
+        hub.create(options.hardware or USUAL_HARDWARE, sleep_sec, options.private)
     else:
         say(f"Space {hub.repo_id}: is there")
         hub.set_hardware(options.hardware, sleep_sec)
-        if options.storage:
-            hub.set_storage(options.storage)
+    if options.storage:
+        hub.set_storage(options.storage)
     # The files last, so that the first build has all.
     hub.set_variables(wanted.variables)
     hub.set_secrets(wanted.secrets, options.renew_secrets)

@@ -97,14 +97,13 @@ class SpaceHub:
 
     # What is changed ------------------------------------------------------------------------------
 
-    def create(self, hardware: str, storage: str | None, sleep_sec: int | None, private: bool) -> None:
+    def create(self, hardware: str, sleep_sec: int | None, private: bool) -> None:
         with self._step("making the Space"):
             self._api.create_repo(
                 self.repo_id,
                 repo_type="space",
                 space_sdk="gradio",
                 space_hardware=cast(Any, hardware),
-                space_storage=cast(Any, storage),
                 space_sleep_time=sleep_sec,
                 private=private or None,
             )

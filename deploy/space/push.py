@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from deploy.space.command import main
+    try:
+        from deploy.space.command import main
+    except ModuleNotFoundError as missing:
+        sys.exit(
+            f"{missing.name} is not installed; pip install -r requirements.txt installs all that is needed."
+        )
 
     sys.exit(main(sys.argv[1:], os.environ))

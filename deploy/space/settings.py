@@ -18,7 +18,7 @@ OF_THIS_MACHINE = frozenset(
     {
         *("PORT", "HOST", "DEVICE", "CPU_OFFLOAD", "SERVER_URL", "TRUSTED_PROXIES", "FASTRTC_PHONE"),
         *("SPEECH_WEIGHTS_DIR", "DOCUMENTS_DIR", "TOOLS_FILE", "RECORDINGS_DIR", "VOICES_DIR", "STATIC_PATH"),
-        *("SPACE_ID", "SPACES_ZERO_GPU", "BROWSER_CALLS"),
+        *("SPACE_ID", "SPACES_ZERO_GPU", "INSTANCE_PATH", "DRAIN_SECONDS"),
     }
 )
 """Named in ``.env`` for this machine, or known to a Space by itself."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from personaplex_ui.channels.browser.ice_servers import NO_TOKEN
 from personaplex_ui.channels.twilio.account import PhoneAccount
-from personaplex_ui.config.settings import LOOPBACK, Settings
+from personaplex_ui.config.settings import LOOPBACK, BrowserCalls, Settings
 from personaplex_ui.doctor.report import NOT_USED, OK, PROBLEM, WARNING, Check, check_of
 from personaplex_ui.models.personaplex.hub.survey import Survey
 from personaplex_ui.models.personaplex.loading.checkpoint_files import human_size
@@ -106,11 +106,13 @@ def check_relay(settings: Settings, trouble: str | None) -> Check:
     if relay_can_be_asked(settings):
         whose = "The TURN server" if settings.turn_urls else "The relay that HF_TOKEN opens"
         return Check("Relay", OK, f"{whose} {'was not asked' if trouble is None else 'relays calls'}.")
+    if settings.browser_calls is BrowserCalls.WEBSOCKET:
+        return Check("Relay", NOT_USED, "Pages call over the websocket, which needs no TURN server.")
     if settings.space_id and not settings.turn_urls:
         return check_of("Relay", PROBLEM, NO_TOKEN)
     if settings.server_url:
-        sentence = "There is no TURN server, so callers behind strict firewalls do not get through."
-        step = "Set TURN_URLS, TURN_USERNAME and TURN_CREDENTIAL (docs/DEPLOYMENT.md)."
+        sentence = "There is no TURN server: callers behind strict firewalls have to call over the websocket."
+        step = "Set TURN_URLS, TURN_USERNAME and TURN_CREDENTIAL (docs/DEPLOYMENT.md), or leave it."
         return Check("Relay", WARNING, sentence, step)
     return Check("Relay", NOT_USED, "On this machine, and in its network, calls need no TURN server.")
 

@@ -208,6 +208,13 @@ class ModalScript:
         return unchanged
 
 
+MODAL_GIVES_SEC = 30
+"""To the end of a lifespan: https://modal.com/docs/guide/lifecycle-functions"""
+
+GOODBYES_SEC = 8
+"""After so long a process that is told to stop is ended by itself."""
+
+
 def modal_variables() -> set[str]:
     """What ``deploy/modal/app.py`` reads when it is deployed."""
     return set(
@@ -244,6 +251,7 @@ def test_modal_gets_the_app_and_all_it_reads(monkeypatch: pytest.MonkeyPatch) ->
     assert all(environment[name].startswith(f"{mounted}/") for name in ("HF_HOME", "RECORDINGS_DIR"))
     assert script.download["volumes"] == options["volumes"]
     assert "gpu" not in script.download
+    assert int(environment["DRAIN_SECONDS"]) + GOODBYES_SEC < MODAL_GIVES_SEC
 
 
 MODAL_GIVEN = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ SECRET_VALUES = {
     "TWILIO_AUTH_TOKEN": "twilio-ThirdSecret",
     "TURN_CREDENTIAL": "turn-FourthSecret",
 }
+TURN = {
+    "TURN_URLS": "turns:turn.example.org:443?transport=tcp,turn:turn.example.org:3478",
+    "TURN_USERNAME": "ann",
+}
+TWILIO = {"TWILIO_ACCOUNT_SID": "AC0123", "TWILIO_PHONE_NUMBER": "+15551234567"}
+ALL = {**PROJECT, **SECRET_VALUES, **TURN, **TWILIO, "HUMAN_HOURS": "Mo-Fr 09:00-17:00; Sa 10:00-14:00"}
+LEAST = {**PROJECT, "HF_TOKEN": SECRET_VALUES["HF_TOKEN"]}
+URL = "https://personaplex-123456789012.europe-west4.run.app"
 READY = '200 {"status":"healthy","lines":4}'
 BESIDES = ("calls", "inputs", "failed", "fail-each-once", "health", "slow-accounts")
 """What in the folder of the state is not part of it."""
@@ -124,3 +133,48 @@ def known_options() -> dict[str, set[str]]:
     data = json.loads((ROOT / "tests" / "data" / "gcloud" / "options.json").read_text())
     everywhere = set(data["options"].pop(""))
     return {command: {*options, *everywhere} for command, options in data["options"].items()}
+
+
+def deployed_with(cloud: CloudRun, variables: dict[str, str]) -> Call:
+    ran = cloud.run(**variables)
+    assert (ran.code, ran.changes[-1]) == (0, "run deploy personaplex")
+    return ran.only("run deploy")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cloud in which everything was made by one run, and is only looked at."""
+
+    ran: Ran
+    contents: dict[str, str]
+
+    @property
+    def deployment(self) -> Call:
+        return self.ran.only("run deploy")
+
+
+class Terminal:
+    """Answers the script's questions by the words they contain; Enter to all others."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.answers = answers
+        self.seen = ""
+
+    def run(self, cloud: CloudRun, *options: str, **variables: str) -> int:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(SETUP, [str(SETUP), *options], cloud.environment(variables))
+        try:
+            while True:
+                try:
+                    self.seen += os.read(terminal, 65_536).decode()
+                except OSError:
+                    break
+                question = self.seen.rpartition("\n")[2]
+                if question.endswith(": "):
+                    answer = next((a for words, a in self.answers.items() if words in question), "")
+                    os.write(terminal, f"{answer}\n".encode())
+                    self.seen += "\n"
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        finally:
+            os.close(terminal)

@@ -15,6 +15,13 @@ delete_everything() {
         id="$(secret_id "$name")"
         drop "secret $id" "secrets describe" "secrets delete" "$id"
     done
+    # It would stay in the project's list of rights, without its account.
+    STEP="taking the role roles/logging.logWriter from ${BUILDER%%@*}"
+    if is_granted "$BUILDER" roles/logging.logWriter projects "$PROJECT" || [[ -n $DRY_RUN ]]; then
+        attempt "ask the project's owner for the role Owner." gcloud projects remove-iam-policy-binding "$PROJECT" \
+            "--member=serviceAccount:$BUILDER" --role=roles/logging.logWriter --condition=None "${ALWAYS[@]}"
+        made "role roles/logging.logWriter of ${BUILDER%%@*}" taken
+    fi
     for account in "$RUNNER" "$BUILDER"; do
         drop "account ${account%%@*}" "iam service-accounts describe" "iam service-accounts delete" "$account"
     done

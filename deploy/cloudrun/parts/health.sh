@@ -39,6 +39,7 @@ wait_until_healthy() {
                 ;;
             503) now="$(text_of status)" ;;
             000) now="no answer yet" ;;
+            403) now="HTTP 403: the service is not public; an organisation's policy may forbid allUsers as Cloud Run Invoker" ;;
             *) now="HTTP $CODE" ;;
         esac
         if [[ $CODE == 503 ]]; then

@@ -144,19 +144,28 @@ give_rights() {
     grant "$BUILDER" roles/logging.logWriter projects "$PROJECT"
 }
 
-# grant ACCOUNT ROLE GROUP NAME [OPTION]: GROUP is gcloud's, as in "storage buckets".
-grant() {
-    local account="$1" role="$2" group="$3" tries=0 advice
+IAM_ADVICE="ask the project's owner for the role Project IAM Admin."
+
+# is_granted ACCOUNT ROLE GROUP NAME [OPTION]: GROUP is gcloud's, as in "storage buckets".
+is_granted() {
+    local account="$1" role="$2" group="$3"
     shift 3
-    STEP="giving ${account%%@*} the role $role on $1"
-    advice="ask the project's owner for the role Project IAM Admin."
     # shellcheck disable=SC2086
-    if found "$advice" gcloud $group get-iam-policy "$@" "--flatten=bindings[].members" \
+    found "$IAM_ADVICE" gcloud $group get-iam-policy "$@" "--flatten=bindings[].members" \
         "--format=csv[no-heading](bindings.role,bindings.members)" "${ALWAYS[@]}" &&
-        [[ $'\n'$OUT$'\n' == *$'\n'"$role,serviceAccount:$account"$'\n'* ]]; then
+        [[ $'\n'$OUT$'\n' == *$'\n'"$role,serviceAccount:$account"$'\n'* ]]
+}
+
+# grant ACCOUNT ROLE GROUP NAME [OPTION]
+grant() {
+    local account="$1" role="$2" group="$3" tries=0
+    STEP="giving ${account%%@*} the role $role on $4"
+    if is_granted "$@"; then
+        shift 3
         is_there "Role $role of ${account%%@*} on $1"
         return 0
     fi
+    shift 3
     # An account that was made a moment ago is not known everywhere yet.
     # shellcheck disable=SC2086
     while [[ -z $DRY_RUN ]] && ! split_run gcloud $group add-iam-policy-binding "$@" "--member=serviceAccount:$account" \
@@ -164,12 +173,12 @@ grant() {
         tries=$((tries + 1))
         if [[ $ERR != *"does not exist"* || $tries -ge 12 ]]; then
             printf '%s\n' "$ERR" >&2
-            stop "$(advice_for "$ERR" "$advice")"
+            stop "$(advice_for "$ERR" "$IAM_ADVICE")"
         fi
         sleep 5
     done
     # shellcheck disable=SC2086
-    [[ -z $DRY_RUN ]] || attempt "$advice" gcloud $group add-iam-policy-binding "$@" "--member=serviceAccount:$account" \
+    [[ -z $DRY_RUN ]] || attempt "$IAM_ADVICE" gcloud $group add-iam-policy-binding "$@" "--member=serviceAccount:$account" \
         "--role=$role" --condition=None "${ALWAYS[@]}"
     made "Role $role of ${account%%@*} on $1" given
 }

@@ -45,12 +45,11 @@ deploy_service() {
             "--add-volume=name=weights,type=cloud-storage,bucket=$BUCKET,readonly=true"
             --add-volume-mount=volume=weights,mount-path=/weights
         )
-    elif [[ -n $existing ]]; then
-        # What an earlier run with WEIGHTS=bucket has mounted.
-        options+=(--clear-volume-mounts --clear-volumes)
     fi
     [[ -z $SECRET_OPTION ]] || options+=("--update-secrets=$SECRET_OPTION")
     hash="$(printf '%s\n' "${options[@]}" | sha256)"
+    # What an earlier run with WEIGHTS=bucket has mounted.
+    [[ $WEIGHTS == bucket || -z $existing ]] || options+=(--clear-volume-mounts --clear-volumes)
 
     local label="${existing%%,*}" revisions="${existing#*,}"
     if [[ $label == "$hash" && ${revisions%%,*} == "${revisions#*,}" ]]; then
@@ -72,8 +71,10 @@ variables() {
         list="$list${BETWEEN}HF_REPO=$HF_REPO"
     fi
     # No UDP gets in: without a TURN server pages call over the websocket at once, instead of trying for five seconds.
-    if [[ -z $BROWSER_CALLS$TURN_URLS && " $KEPT " != *" TURN_CREDENTIAL "* ]]; then
-        list="$list${BETWEEN}BROWSER_CALLS=websocket"
+    # Said in either case, since an earlier run may have said the other.
+    if [[ -z $BROWSER_CALLS ]]; then
+        BROWSER_CALLS=websocket
+        [[ -z $TURN_URLS && " $KEPT " != *" TURN_CREDENTIAL "* ]] || BROWSER_CALLS=webrtc
     fi
     for name in $VARIABLES; do
         # The copy in the bucket is of the revision already.

@@ -64,6 +64,8 @@ read_settings() {
     # shellcheck disable=SC2086,SC2163
     export -n $SECRETS
 
+    ASK_REGION=""
+    [[ -n $REGION ]] || ASK_REGION=yes
     REGION="${REGION:-europe-west4}"
     SERVICE="${SERVICE:-personaplex}"
     WEIGHTS="${WEIGHTS:-bucket}"
@@ -95,8 +97,10 @@ ask_for_missing() {
     on_terminal || return 0
     local region=""
     ask PROJECT "The Google Cloud project"
-    IFS= read -r -p "The region, one of $REGIONS (Enter: $REGION): " region || true
-    REGION="${region:-$REGION}"
+    if [[ -n $ASK_REGION ]]; then
+        IFS= read -r -p "The region, one of $REGIONS (Enter: $REGION): " region || true
+        REGION="${region:-$REGION}"
+    fi
     say "Enter skips a question; what was set by an earlier run stays." >&2
     ask HF_TOKEN "A Hugging Face token of an account that has accepted the licence of $HF_REPO" secret
     ask APP_PASSWORD "A password for the page (without one it is open to everybody)" secret

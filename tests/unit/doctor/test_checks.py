@@ -286,6 +286,13 @@ TURN = {"TURN_URLS": "turn:example.org", "TURN_USERNAME": "me", "TURN_CREDENTIAL
         ({"SPACE_ID": "me/talk"}, None, PROBLEM, ("the secret HF_TOKEN",)),
         ({"SPACE_ID": "me/talk", "HF_TOKEN": "hf_x"}, "", OK, ("HF_TOKEN opens relays calls",)),
         ({"SPACE_ID": "me/talk", "TURN_URLS": "stun:example.org"}, None, NOT_USED, ()),
+        (
+            {"BROWSER_CALLS": "websocket", "SERVER_URL": "https://example.org"},
+            None,
+            NOT_USED,
+            ("needs no TURN",),
+        ),
+        ({"BROWSER_CALLS": "websocket", "SPACE_ID": "me/talk"}, None, NOT_USED, ()),
     ],
 )
 def test_relay(given: dict[str, str], trouble: str | None, verdict: Verdict, words: tuple[str, ...]) -> None:
