@@ -28,6 +28,12 @@ LEAST_PROMINENCE = 9.0
 """Standard deviations. Of the 5,000 lags of sides that have nothing in common the highest had 8 at most, in a
 hundred conversations."""
 
+LEAST_IN_EACH_PART = 5.0
+"""Two voices that happen to have the same pitch for a second have something in common, too, but only then."""
+
+PART_BLOCKS = 4
+"""2.7 s of the source. They go by turns into one of two sums, in both of which an echo shows."""
+
 FAINTEST_DB, LOUDEST_DB = -50.0, 0.0
 """Fainter, nobody hears it. What is louder than its source is no echo: it is the other way round."""
 
@@ -45,7 +51,8 @@ class EchoFinder:
     """Takes both sides in blocks of any length, together."""
 
     def __init__(self) -> None:
-        self._cross: Spectrum = np.zeros(_BINS, dtype=np.complex128)
+        self._cross: list[Spectrum] = [np.zeros(_BINS, dtype=np.complex128) for _ in range(2)]
+        self._blocks = 0
         self._power: Powers = np.zeros(_BINS, dtype=np.float64)
         self._source: Samples = np.zeros(0, dtype=np.float32)
         self._other: Samples = np.zeros(0, dtype=np.float32)
@@ -61,21 +68,18 @@ class EchoFinder:
         """After the last block. None where nothing comes back."""
         while len(self._source):
             self._add()
-        magnitude = np.abs(self._cross)
-        if not magnitude.any():
+        whole = self._cross[0] + self._cross[1]
+        whitened = _whitened_by_lag(whole)
+        lag = int(np.argmax(whitened[:_LAGS]))
+        prominence = _prominence(whitened, lag)
+        if prominence < LEAST_PROMINENCE:
             return None
-        loud = magnitude > 1e-6 * magnitude.max()
-        loud[:_LOWEST_BIN] = False
-        whitened = np.where(loud, self._cross / np.where(loud, magnitude, 1.0), 0.0)
-        by_lag = _by_lag(whitened)
-        lag = int(np.argmax(by_lag[:_LAGS]))
-        spread = _spread(by_lag, lag)
-        strength = float(_by_lag(self._cross)[lag]) / float(_by_lag(self._power.astype(np.complex128))[0])
-        prominence = float(by_lag[lag]) / spread if spread else 0.0
-        if prominence < LEAST_PROMINENCE or strength <= 0:
+        if any(_prominence(_whitened_by_lag(part), lag) < LEAST_IN_EACH_PART for part in self._cross):
             return None
-        level_db = 20 * math.log10(strength)
-        return Echo(lag / _RATE_HZ, level_db, prominence) if FAINTEST_DB <= level_db <= LOUDEST_DB else None
+        strength = float(_by_lag(whole)[lag]) / float(_by_lag(self._power.astype(np.complex128))[0])
+        if not 10 ** (FAINTEST_DB / 20) <= strength <= 10 ** (LOUDEST_DB / 20):
+            return None
+        return Echo(lag / _RATE_HZ, 20 * math.log10(strength), prominence)
 
     def _add(self) -> None:
         """One block of the source, and the other's sound from its begin to a block after its end."""
@@ -86,18 +90,29 @@ class EchoFinder:
             return
         first = np.fft.rfft(source, _FFT_SAMPLES)[:_BINS]
         second = np.fft.rfft(other, _FFT_SAMPLES)[:_BINS]
-        self._cross += np.conj(first) * second
+        self._cross[self._blocks // PART_BLOCKS % 2] += np.conj(first) * second
+        self._blocks += 1
         self._power += first.real**2 + first.imag**2
 
 
 def _by_lag(spectrum: Spectrum) -> Powers:
     """At 8 kHz: lags from 0 on, and negative ones from the end."""
-    return np.fft.irfft(spectrum, 2 * _BINS)
+    return np.asarray(np.fft.irfft(spectrum, 2 * _BINS))
 
 
-def _spread(by_lag: Powers, peak: int) -> float:
-    """The standard deviation of the lags around the wanted ones, without what belongs to the peak."""
+def _whitened_by_lag(cross: Spectrum) -> Powers:
+    """Zeros where nothing was summed up."""
+    magnitude = np.abs(cross)
+    loud = magnitude > 1e-6 * magnitude.max()
+    loud[:_LOWEST_BIN] = False
+    return _by_lag(np.where(loud, cross / np.where(loud, magnitude, 1.0), 0.0))
+
+
+def _prominence(by_lag: Powers, peak: int) -> float:
+    """How high the peak is, in standard deviations of the lags around the wanted ones without what belongs to
+    it."""
     around = np.concatenate([by_lag[: 2 * _LAGS], by_lag[-_LAGS:]])
     near = _RATE_HZ // 50
     around = np.delete(around, slice(max(0, peak - near), peak + near))
-    return float(np.std(around))
+    spread = float(np.std(around))
+    return float(by_lag[peak]) / spread if spread else 0.0

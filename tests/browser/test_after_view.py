@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.chromium import open_context
-from tests.support.stage_page import StagePage, line, record
+from tests.support.stage_page import StagePage, line, record, report
 
 WIDE, NARROW = (1280, 900), (390, 844)
 both_widths = pytest.mark.parametrize("stage", [WIDE, NARROW], ids=["wide", "narrow"], indirect=True)
@@ -85,6 +85,7 @@ def test_everything_of_it_can_be_taken_along(stage: StagePage) -> None:
         "calls/c1/recording.wav",
         "calls/c1/face.mp4",
         *(f"calls/c1/transcript.{kind}" for kind in ("txt", "srt", "vtt", "json")),
+        "calls/c1/report.json",
     ]
     stage.page.keyboard.press("Escape")
     expect(links.first).to_be_hidden()
@@ -139,3 +140,53 @@ def test_a_recording_that_is_gone_says_so(stage: StagePage) -> None:
     stage.dispatch({"type": "result", "record": gone})
     expect(stage.page.locator(".pp-no-sound")).to_contain_text("could not be loaded")
     expect(stage.page.get_by_role("button", name="Play")).to_be_hidden()
+
+
+@both_widths
+def test_the_report_is_folded_and_says_what_it_means(stage: StagePage) -> None:
+    stage.dispatch({"type": "result", "record": record(LINES, measured=report())})
+    fold = stage.page.locator(".pp-report")
+    expect(fold.locator("dl")).to_be_hidden()
+    stage.page.get_by_text("How you took turns").click()
+    expect(fold.locator("dt")).to_have_text(
+        [
+            "Response gap",
+            "Stop latency",
+            "Overlap",
+            "Dead air",
+            "Pauses taken over",
+            "Talked over",
+            "Backchannels",
+            "Talk share",
+            "Echo",
+        ]
+    )
+    expect(fold.locator(".pp-report-value")).to_have_text(
+        ["0.66 s", "1.00 s", "once", "2 times", "never", "never", "once", "18 % you", "\u221220 dB"]
+    )
+    expect(fold.locator(".pp-report-meaning")).to_have_count(9)
+    expect(fold.locator(".pp-report-meaning").first).to_have_text(
+        "From the end of what you said until Nora began to answer."
+    )
+    assert stage.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_report_that_comes_late_changes_nothing_else(stage: StagePage) -> None:
+    fold = stage.page.locator(".pp-report")
+    stage.page.get_by_text("How you took turns").click()
+    expect(fold).to_contain_text("The recording is being measured.")
+    stage.page.wait_for_function("stage.told.some(([name]) => name === 'refreshCall')")
+    assert stage.told("refreshCall") == ["c1"]
+    stage.page.get_by_role("button", name="0:24 Nora My grandmother would never —").click()
+    stage.page.wait_for_function(f"{PLACE} > 24")
+    late = record(LINES, measured=report()) | {"turns": {"caller": [[1, 2]], "assistant": [], "overlaps": []}}
+    stage.dispatch({"type": "result", "record": late})
+    expect(fold.locator(".pp-report-value").first).to_have_text("0.66 s")
+    expect(fold.locator(".pp-report-waiting")).to_be_hidden()
+    expect(stage.page.locator(".pp-track-caller .pp-stretch")).to_have_count(1)
+    assert stage.page.evaluate(PLACE) > 24, "it plays on"
+
+
+def test_without_a_recording_there_is_no_report(stage: StagePage) -> None:
+    stage.dispatch({"type": "result", "record": record(LINES, recorded=False)})
+    expect(stage.page.locator(".pp-report")).to_be_hidden()

@@ -154,6 +154,7 @@ def test_the_page_shows_player_figures_and_downloads(held: HeldCall, app: AppPro
         "srt",
         "vtt",
         "json",
+        "json",
     ]
     for address in addresses:
         found(held.talk.context.request.get(urljoin(held.talk.page.url, address)))

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from tests.support.chromium import open_context
-from tests.support.stage_page import LIVE, StagePage, line, record
+from tests.support.stage_page import LIVE, StagePage, line, record, report
 
 LINES = [
     line(1, "assistant", "Hello", cut=True),
@@ -38,7 +38,8 @@ def _asking(stage: StagePage) -> None:
 
 
 def _after(stage: StagePage) -> None:
-    stage.dispatch({"type": "result", "record": record(LINES)})
+    stage.dispatch({"type": "result", "record": record(LINES, measured=report())})
+    stage.page.get_by_text("How you took turns").click()
     stage.page.get_by_role("button", name="Download", exact=True).click()
     stage.page.locator(".pp-line-row").first.click()
 

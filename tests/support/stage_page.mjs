@@ -39,6 +39,7 @@ const actions = {
   chooseOutput: asked("chooseOutput"),
   say: asked("say"),
   openCall: asked("openCall"),
+  refreshCall: asked("refreshCall"),
   deleteCall: asked("deleteCall", (callId) => ({ type: "deleted", callId })),
 };
 const parts = { dispatch, actions, getState, levels };

@@ -9,6 +9,8 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route
 
+from personaplex_ui.audio.levels import Segment
+from personaplex_ui.duplex.report import DuplexReport, Echo, Turns
 from personaplex_ui.ui.rendering import render
 from personaplex_ui.ui.theme import page_css
 
@@ -42,8 +44,29 @@ def line(n: int, who: str, text: str = "", **more: Any) -> dict[str, Any]:
     return {"n": n, "who": who, "text": text} | times | others | more
 
 
-def record(lines: list[dict[str, Any]], recorded: bool = True) -> dict[str, Any]:
-    """As ``GET /calls/{id}`` tells it."""
+def report() -> dict[str, Any]:
+    """As ``GET /calls/{id}/report.json`` tells it."""
+
+    def spans(*at: tuple[float, float]) -> tuple[Segment, ...]:
+        return tuple(Segment(*times) for times in at)
+
+    turns = Turns(
+        caller=spans((12, 14), (30, 32)),
+        assistant=spans((3, 5), (14.7, 31)),
+        overlaps=spans((30, 31)),
+        responses=spans((2.4, 3), (14, 14.71)),
+        stops=spans((30, 31)),
+        ignored=spans((40, 45)),
+        backchannels=spans((50, 50.4)),
+        dead_air=spans((5, 12), (32, 60)),
+    )
+    return DuplexReport(DURATION_SEC, turns, Echo(0.18, -20.4, 70.0)).record()
+
+
+def record(
+    lines: list[dict[str, Any]], recorded: bool = True, measured: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """As ``GET /calls/{id}`` tells it. ``measured``: its report."""
     turns = {
         who: [[each["start_sec"], each["end_sec"]] for each in lines if each["who"] == who] for who in SIDES
     }
@@ -61,9 +84,11 @@ def record(lines: list[dict[str, Any]], recorded: bool = True) -> dict[str, Any]
         "lines": lines,
         "turns": turns | {"overlaps": []},
         "figures": {"answer_sec": 0.71, "caller_share": 0.46, "interruptions": 5},
+        "report": measured,
         "files": {kind: f"calls/c1/transcript.{kind}" for kind in kinds}
         | {"recording": "calls/c1/recording.wav" if recorded else None}
-        | {"face": "calls/c1/face.mp4" if recorded else None},
+        | {"face": "calls/c1/face.mp4" if recorded else None}
+        | {"report": "calls/c1/report.json" if recorded else None},
     }
 
 

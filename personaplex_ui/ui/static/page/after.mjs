@@ -7,6 +7,7 @@ import { createDownloads } from "./downloads.mjs";
 import { duration } from "./format.mjs";
 import { asText } from "./lines.mjs";
 import { createPlayer } from "./player.mjs";
+import { createReport } from "./report.mjs";
 import { aboutCall, calledName, figures, personaOf } from "./record_words.mjs";
 import { copyLink } from "./share.mjs";
 import { startButton } from "./state.mjs";
@@ -25,6 +26,7 @@ export function mount(root, parts) {
   const transcript = createTranscript(find("after-lines"), (sec) => player.playFrom(sec));
   const player = createPlayer(find("player"), transcript.light);
   const downloads = createDownloads(find("download"), find("download-list"));
+  const report = createReport(find("report"), (callId) => actions.refreshCall(callId));
   const question = createQuestion(find("ask-delete"), () => actions.deleteCall(record.call_id));
   let state = null;
   let record = null;
@@ -51,6 +53,7 @@ export function mount(root, parts) {
     setHidden(root, !shown);
     if (!shown) {
       if (record) player.stop();
+      report.stop();
       question.close();
       record = null;
       return;
@@ -63,6 +66,7 @@ export function mount(root, parts) {
 
   function show(next) {
     const another = record?.call_id !== next.call_id;
+    const refreshed = !another && !record.pending && record.files.recording === next.files.recording;
     record = next;
     const name = calledName(record, state.config);
     setText(nodes.title, `${duration(record.duration_sec)} with ${name}`);
@@ -70,8 +74,12 @@ export function mount(root, parts) {
     showNotes(nodes.notes, record.notes ?? []);
     figures(record).forEach((text, index) => setText(nodes.figures[index], text));
     setText(find("interruptions-word"), record.figures.interruptions === 1 ? "interruption" : "interruptions");
-    transcript.show(record, name);
-    player.load(record, name);
+    report.show(record, name);
+    if (refreshed) player.update(record); // and goes on playing
+    else {
+      transcript.show(record, name);
+      player.load(record, name);
+    }
     downloads.show(record.files);
     setHidden(nodes.remove, Boolean(record.pending));
     setHidden(nodes.copy, record.lines.length === 0);

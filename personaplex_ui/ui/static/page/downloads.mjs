@@ -9,6 +9,7 @@ const NAMES = {
   srt: "Subtitles (SRT)",
   vtt: "Subtitles (WebVTT)",
   json: "Data (JSON)",
+  report: "Report of the turns (JSON)",
 };
 
 /** @param {HTMLButtonElement} opener @param {HTMLElement} list

@@ -68,6 +68,11 @@ const actions = {
     if (!calls.send({ type: "say", text })) tell("not_taken");
   },
   openCall: (id) => attempt(async () => dispatch({ type: "result", record: await callRecord(id) })),
+  async refreshCall(id) {
+    const record = await callRecord(id).catch(() => null);
+    const shown = getState().result;
+    if (shown?.call_id === id) dispatch({ type: "result", record: record ?? { ...shown } });
+  },
   deleteCall: (id) =>
     attempt(async () => {
       await deleteCall(id);

@@ -6,7 +6,8 @@ import { segments, share, speakersAt, timeAfterKey, timeAt, turnsOf } from "./ti
 import { clock } from "./words.mjs";
 
 /** @param {HTMLElement} root .pp-player @param {(sec: number) => void} onTime where the player is now
- *  @returns {{load(record: object, name: string): void, playFrom(sec: number): void, stop(): void}} */
+ *  @returns {{load(record: object, name: string): void, update(record: object): void, playFrom(sec: number): void,
+ *  stop(): void}} `update`: the same call, measured anew */
 export function createPlayer(root, onTime) {
   const find = (name) => root.querySelector(`.pp-${name}`);
   const [scrubber, head, audio] = [find("scrubber"), find("playhead"), root.querySelector("audio")];
@@ -116,6 +117,11 @@ export function createPlayer(root, onTime) {
       setAttribute(scrubber, "aria-valuemax", Math.ceil(length));
       show();
       showPlaying();
+    },
+    update(next) {
+      record = next;
+      turns = turnsOf(record);
+      drawLanes(root, turns, length, name);
     },
     playFrom(sec) {
       if (!playable()) return;
