@@ -151,7 +151,8 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         stays = {"Cookie": f"personaplex_process={doomed}"}
         clients = [rig.moshi_client(stays), rig.moshi_client()]
         telephones = dict(rig.telephone(f"CA{digit * 32}") for digit in "12")
-        # Its page is the doomed one's, which has no line left.
+        # Its page is the doomed one's, which has no line left; and its network drops UDP.
+        two.add_init_script("localStorage.setItem('personaplex.websocket-since', String(Date.now()))")
         two.add_cookies([{"name": "personaplex_process", "value": doomed, "url": rig.proxy.url}])
         second, third = TalkPage(two, rig.proxy.url), TalkPage(three, rig.proxy.url)
         assert process_of(two) == doomed
