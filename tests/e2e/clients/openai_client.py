@@ -107,7 +107,7 @@ class Talk:
 async def echo(talk: Talk, client: AsyncOpenAI) -> None:
     """The whole protocol, on an engine that repeats what it hears."""
     connection = talk.connection
-    output = {"voice": "alloy"}
+    output = {"voice": "SAMEPITCH"}
     session = {"type": "realtime", "instructions": "Be kind.", "audio": {"output": output}}
     await connection.session.update(session=session)
     await talk.until("session.updated")
@@ -135,7 +135,9 @@ async def echo(talk: Talk, client: AsyncOpenAI) -> None:
 
     await connection.send({"type": "session.wish", "event_id": "wish"})
     await connection.session.update(event_id="late", session={"type": "realtime", "instructions": "Be rude."})
-    await connection.session.update(event_id="voice", session={"type": "realtime", "audio": {"output": {"voice": "nobody"}}})
+    await connection.session.update(
+        event_id="voice", session={"type": "realtime", "audio": {"output": {"voice": "nobody"}}}
+    )
     await connection.response.cancel(event_id="none")
     await talk.until("error", 4)
     await connection.session.update(session={"type": "realtime", "extra": {"text_temperature": 0.5}})
@@ -155,7 +157,12 @@ async def cascade(talk: Talk, client: AsyncOpenAI) -> None:
     }
     heard = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 400}}
     await connection.session.update(
-        session={"type": "realtime", "instructions": "Ann of the bakery.", "audio": {"input": heard}, "tools": [weather]}
+        session={
+            "type": "realtime",
+            "instructions": "Ann of the bakery.",
+            "audio": {"input": heard},
+            "tools": [weather],
+        }
     )
     await talk.until("session.updated")
     await talk.say(tone())
