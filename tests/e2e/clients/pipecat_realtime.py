@@ -1,9 +1,9 @@
 # pyright: basic, reportMissingImports=false
 """A Pipecat pipeline with its OpenAI Realtime service, and a ``Person`` at its ends. Runs in .venv-clients.
 
-``pipecat_realtime.py URL FOLDER VOICE [FUNCTION]``: writes ``heard-1.wav`` and ``told.json``, what the pipeline got
-by the names of Pipecat's frames. With FUNCTION the person says nothing, but the first message of the context
-asks for the weather, which is a function of this client.
+``pipecat_realtime.py URL FOLDER VOICE [FUNCTION]``: writes ``heard-1.wav``, and in ``told.json`` what the
+pipeline got, by the names of Pipecat's frames. With FUNCTION the person says nothing, but the first message
+of the context asks for the weather, which is a function of this client.
 """
 
 import asyncio
