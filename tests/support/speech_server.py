@@ -1,5 +1,5 @@
-"""A stand-in for a server of speech: it recognises what a test says, answers as a test tells it to, and speaks
-in whistles. OpenAI's API for transcriptions, chat completions and speech, on loopback."""
+"""A stand-in for a server of speech: it recognises, answers as a test tells it to, and speaks in whistles.
+OpenAI's API for transcriptions, chat completions and speech, on loopback."""
 
 import io
 import json

@@ -107,7 +107,7 @@ class Talk:
 async def echo(talk: Talk, client: AsyncOpenAI) -> None:
     """The whole protocol, on an engine that repeats what it hears."""
     connection = talk.connection
-    output = {"voice": "alloy"}
+    output = {"voice": "SAMEPITCH"}
     session = {"type": "realtime", "instructions": "Be kind.", "audio": {"output": output}}
     await connection.session.update(session=session)
     await talk.until("session.updated")

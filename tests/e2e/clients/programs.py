@@ -33,7 +33,7 @@ def require_environment() -> None:
 class Program:
     """A client that was started; it ends by itself when its person has hung up, or it is ended."""
 
-    def __init__(self, folder: Path, command: list[str]) -> None:
+    def __init__(self, folder: Path, command: list[str], **variables: str) -> None:
         folder.mkdir()
         self.folder = folder
         environment = {
@@ -43,6 +43,7 @@ class Program:
             "PYTHONUNBUFFERED": "1",
             "NO_TORCH_COMPILE": "1",
             "HEARD_WAV": str(folder / "heard-1.wav"),
+            **variables,
         }
         with (folder / "said.txt").open("wb") as said, (folder / "log.txt").open("wb") as log:
             self.process = subprocess.Popen(

@@ -22,6 +22,7 @@ from personaplex_ui.routing.router import AskOptions, Router
 from personaplex_ui.speech.loading import Endpoint, Sources, SpeechParts
 from tests.support.clock import Clock
 from tests.support.running import running_engine, until
+from tests.support.speech_parts import Scripted
 from tests.support.talking_model import TalkingModel
 from tests.unit.speech.replies.conftest import KEY, ChatServer, event, streamed
 
@@ -277,3 +278,28 @@ def test_metrics_have_all_outcomes() -> None:
     router = Router(SpeechParts(Sources(1)), AskOptions())
     names = {sample.labels.get("outcome") for metric in router.counts.collect() for sample in metric.samples}
     assert names == {None, *(outcome.value for outcome in Outcome)}
+
+
+# Asked from outside ------------------------------------------------------------------------------------
+
+
+async def test_what_the_caller_wrote_is_answered_without_a_filler(tmp_path: Path) -> None:
+    async with rig(tmp_path) as each:
+        at_sec = each.call.elapsed_sec
+        each.call.hear_words(ASKED, at_sec, at_sec)
+        assert not await each.call.read("How much is a bike?")  # this model takes in nothing but sound
+        assert each.router.ask(each.call)
+        assert not each.router.ask(each.call)  # one at a time
+        assert await each.asked() is Outcome.ANSWERED
+        assert FILLER not in each.model.said
+        assert "$15" in each.model.said[-1]
+
+
+async def test_a_call_may_have_a_replier_of_its_own(tmp_path: Path) -> None:
+    own = Scripted(answers={"How much is a bike?": ("Twelve dollars.",)})
+    async with rig(tmp_path) as each:
+        each.router.answer_with(each.call, own)
+        await each.ask()
+        assert await each.asked() is Outcome.ANSWERED
+        assert each.model.said[-1] == "Twelve dollars."
+    assert len(own.asked) == 1

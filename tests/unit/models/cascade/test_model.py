@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES
-from personaplex_ui.engine.speech_model import MAX_TEXTS_WAITING, Answer, HearsWords, WorksBesides
+from personaplex_ui.engine.speech_model import (
+    MAX_TEXTS_WAITING,
+    Answer,
+    HearsWords,
+    TakesTurns,
+    WorksBesides,
+)
 from personaplex_ui.errors import SpeakQueueFull
 from personaplex_ui.models.cascade.caller import APOLOGY, NOT_HEARD
 from personaplex_ui.speech.parts import Turn
@@ -357,3 +363,35 @@ def test_without_words_nothing_was_heard():
     rig = CascadeRig(Listed(failing="No."))
     assert heard_in(rig.hears(says(300), pause(2.0))) == []
     assert heard_in(CascadeRig().hears(tone(1.0, 800), pause(2.0))) == []
+
+
+# What it can be told besides sound ---------------------------------------------------------------------
+
+
+def test_what_the_caller_writes_is_answered_in_the_place_of_what_is_being_said():
+    rig = storyteller()
+    rig.hears(says(500), pause(1.2))  # the story has begun
+    rig.model.read(0, "What do you sell?")
+    answers = rig.hears(pause(3.0))
+    assert text_of(answers) == " You said: What do you sell?"
+    assert rig.replier.asked[-1][-1] == Turn("caller", "What do you sell?")
+
+
+def test_it_falls_silent_when_it_is_told_to_without_a_click_and_then_listens():
+    rig = storyteller()
+    assert sounding(rig.hears(says(500), pause(1.2)))
+    rig.model.fall_silent(0)
+    answers = rig.hears(pause(3.0))
+    assert sounding(answers) in ([], [0])  # the fade
+    assert text_of(rig.hears(says(300), pause(3.0))) == " You said: What do you sell?"
+    rig.model.fall_silent(0)  # with nothing to say
+    assert isinstance(rig.model, TakesTurns)
+
+
+def test_one_caller_may_have_a_replier_of_their_own():
+    rig = CascadeRig()
+    rig.join(1)
+    own = Scripted(answers={"What do you sell?": ("Nothing.",)})
+    rig.model.answer_with(1, own)
+    assert text_of(rig.hears(says(300), pause(3.0), slot=1)) == " Nothing."
+    assert text_of(rig.hears(says(300), pause(3.0))) == " You said: What do you sell?"

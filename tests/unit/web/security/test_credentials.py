@@ -8,8 +8,15 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import HTTPConnection
 
-from personaplex_ui.web.security.credentials import COOKIE, COOKIE_SEC, Credentials, take_shown
+from personaplex_ui.web.security.credentials import (
+    COOKIE,
+    COOKIE_SEC,
+    Credentials,
+    shows_bearer,
+    take_shown,
+)
 from personaplex_ui.web.security.login_throttle import MOST, WITHIN_SEC
 from personaplex_ui.web.security.refusals import NO_PASSWORD, WRONG
 from tests.support.clock import Clock
@@ -287,3 +294,35 @@ async def test_machines_are_not_shut_out_by_strangers_whose_address_is_not_known
             await client.get("/page", headers=bearer("a guess"))
         assert (await client.get("/page", headers=bearer("a guess"))).status_code == 429
         assert (await client.get("/page", headers=bearer(API_KEY))).status_code == 200
+
+
+# Among the subprotocols -------------------------------------------------------------------------------
+
+
+def websocket_scope(*protocols: str) -> dict[str, Any]:
+    offered = ", ".join(protocols).encode()
+    return {
+        "type": "websocket",
+        "query_string": b"",
+        "headers": [(b"sec-websocket-protocol", offered)],
+        "subprotocols": list(protocols),
+    }
+
+
+def test_a_browsers_websocket_shows_its_key_among_the_subprotocols_and_it_is_taken_out():
+    scope = websocket_scope("realtime", f"openai-insecure-api-key.{API_KEY}", "openai-beta.realtime-v1")
+    shown = take_shown(scope)
+    assert Credentials(PASSWORD, API_KEY, Clock()).admits_machine(shown, "")
+    assert scope["subprotocols"] == ["realtime", "openai-beta.realtime-v1"]
+    assert API_KEY not in str(scope)
+    assert shows_bearer(HTTPConnection(scope))
+
+
+def test_a_header_is_shown_before_a_subprotocol_and_without_either_there_is_nothing():
+    scope = websocket_scope("realtime", "openai-insecure-api-key.wrong")
+    scope["headers"].append((b"authorization", f"Bearer {API_KEY}".encode()))
+    assert take_shown(scope).bearer == API_KEY.encode()
+    plain = websocket_scope("realtime")
+    assert not take_shown(plain)
+    assert plain["subprotocols"] == ["realtime"]
+    assert not shows_bearer(HTTPConnection(plain))
