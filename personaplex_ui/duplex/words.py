@@ -68,7 +68,7 @@ def read_transcript(text: str | bytes) -> AssistantWords:
         raise InvalidInput("transcript", f"It is not JSON. {NOT_A_TRANSCRIPT}") from error
     if isinstance(told, dict):
         pieces = cast(dict[str, Any], told).get("chunks")
-        return AssistantWords(_chunk(each) for each in _listed(pieces))
+        return AssistantWords(said for each in _listed(pieces) if (said := _chunk(each)) is not None)
     return AssistantWords(
         _utterance(each) for each in _listed(told) if each.get("speaker", "assistant") == "assistant"
     )
@@ -84,12 +84,15 @@ def _utterance(told: dict[str, Any]) -> Said:
     return _said(told.get("start_sec"), told.get("end_sec"), told.get("text"))
 
 
-def _chunk(told: dict[str, Any]) -> Said:
+def _chunk(told: dict[str, Any]) -> Said | None:
+    """None for a word whose time its recogniser did not find."""
     times = told.get("timestamp")
     if not isinstance(times, list) or len(cast(list[Any], times)) != 2:
         raise InvalidInput("transcript", NOT_A_TRANSCRIPT)
     start_sec, end_sec = cast(list[Any], times)
-    # Recognisers leave out the end of a last word.
+    if start_sec is None:
+        return None
+    # Recognisers leave out the end of a last word, too.
     return _said(start_sec, start_sec if end_sec is None else end_sec, told.get("text"))
 
 

@@ -1,9 +1,11 @@
 """What two sides do with each other's turns, from made-up times: each rule at both sides of its limit."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from personaplex_ui.audio.levels import Segment
-from personaplex_ui.duplex.report import Turns
+from personaplex_ui.duplex.report import Turns, total_sec
 from personaplex_ui.duplex.turn_taking import turns_of
 from personaplex_ui.duplex.words import NO_WORDS, AssistantWords, Said
 
@@ -102,3 +104,41 @@ def test_words_tell_a_backchannel_from_a_sentence_and_an_end_from_a_stop() -> No
     assert (
         found([(3, 5)], [(1, 3.4)], cut) == found([(3, 5)], [(1, 3.4)], elsewhere) == {"stops": span(3, 3.4)}
     )
+
+
+SPANS = st.lists(st.tuples(st.integers(20, 400), st.integers(10, 400)), max_size=12)
+"""Silence of at least 0.2 s, then speech, in steps of 10 ms."""
+
+
+def segments(lengths: list[tuple[int, int]]) -> list[Segment]:
+    found: list[Segment] = []
+    now = 0
+    for silent, spoken in lengths:
+        found.append(Segment((now + silent) / 100, (now + silent + spoken) / 100))
+        now += silent + spoken
+    return found
+
+
+@given(SPANS, SPANS)
+def test_whatever_happens_each_utterance_is_one_thing(
+    of_caller: list[tuple[int, int]], of_assistant: list[tuple[int, int]]
+) -> None:
+    caller, assistant = segments(of_caller), segments(of_assistant)
+    turns = turns_of(caller, assistant, 100.0)
+    begins = [each.start_sec for each in assistant]
+    of_turns = [each.end_sec for each in turns.responses]
+    of_turns += [
+        each.start_sec for kind in (turns.take_overs, turns.talk_overs, turns.backchannels) for each in kind
+    ]
+    assert len(of_turns) == len(set(of_turns)), "no utterance is two of them"
+    assert set(of_turns) <= set(begins)
+    stops = [*turns.stops, *turns.ignored]
+    assert {each.start_sec for each in stops} <= {each.start_sec for each in caller}
+    assert {each.end_sec for each in stops} <= {each.end_sec for each in assistant}
+    assert len({each.end_sec for each in stops}) == len(stops), "one utterance is interrupted once"
+    for kind in KINDS:
+        assert all(each.start_sec <= each.end_sec for each in getattr(turns, kind)), kind
+    spoken = total_sec(caller) + total_sec(assistant) - total_sec(turns.overlaps)
+    assert total_sec(turns.dead_air) <= 100.0 - spoken + 1e-6
+    mirrored = turns_of(assistant, caller, 100.0)
+    assert (mirrored.overlaps, mirrored.dead_air) == (turns.overlaps, turns.dead_air)

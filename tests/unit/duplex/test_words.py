@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from personaplex_ui.audio.levels import Segment
 from personaplex_ui.duplex.words import AssistantWords, read_transcript
@@ -31,7 +33,12 @@ def test_the_transcript_of_a_clip_has_no_speaker() -> None:
 
 
 def test_full_duplex_bench() -> None:
-    spoken: list[tuple[str, float, float | None]] = [("Yes,", 1.0, 1.2), ("it", 1.2, 1.3), ("is.", 1.3, None)]
+    spoken: list[tuple[str, float | None, float | None]] = [
+        ("Yes,", 1.0, 1.2),
+        ("it", 1.2, 1.3),
+        ("is.", 1.3, None),
+        ("uh", None, 1.4),
+    ]
     chunks = [{"text": text, "timestamp": [start, end]} for text, start, end in spoken]
     told = {"text": "Yes, it is.", "chunks": chunks}
     words = read_transcript(json.dumps(told).encode())
@@ -52,7 +59,7 @@ def test_full_duplex_bench() -> None:
         '{"chunks": 3}',
         '{"chunks": [{"text": "a"}]}',
         '{"chunks": [{"text": "a", "timestamp": [1]}]}',
-        '{"chunks": [{"text": "a", "timestamp": [null, 2]}]}',
+        '{"chunks": [{"text": "a", "timestamp": ["1", 2]}]}',
         '[{"start_sec": 1, "end_sec": 2}]',
         '[{"start_sec": "1", "end_sec": 2, "text": "a"}]',
         '[{"start_sec": true, "end_sec": 2, "text": "a"}]',
@@ -71,3 +78,23 @@ def test_nobody_said_anything() -> None:
     words = read_transcript("[]")
     assert words_at(words, 0, 1)
     assert not words.complete_at(1)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["chunks", "timestamp", "text", "start_sec", "end_sec"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON.map(json.dumps) | st.text() | st.binary())
+def test_anything_else_is_refused_or_read(text: str | bytes) -> None:
+    try:
+        words = read_transcript(text)
+    except InvalidInput:
+        return
+    words.complete_at(1.0)
+    words_at(words, 0, 1)
