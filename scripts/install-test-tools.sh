@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests drive: two browsers, two speech synthesisers, sound converters, a proxy,
+# Installs the Debian packages that the tests drive: two browsers, two speech synthesisers, sound converters, two proxies,
 # and Node.js for the tests of the page's modules.
 # If it may not install, it says what is missing; the tests that need it are then skipped.
 set -euo pipefail
 
 missing=()
-for tool in chromium firefox-esr espeak-ng flite ffmpeg sox nginx; do # each is a package and its command
+for tool in chromium firefox-esr espeak-ng flite ffmpeg sox nginx haproxy; do # each is a package and its command
     command -v "$tool" >/dev/null || [[ -x /usr/sbin/$tool ]] || missing+=("$tool")
 done
 command -v node >/dev/null || missing+=(nodejs)

@@ -22,6 +22,7 @@ from personaplex_ui.web.api_responses import (
     record,
     told,
 )
+from personaplex_ui.web.instance_path import instance_path
 from personaplex_ui.web.security.auth import is_stranger
 
 LONGEST_DRAIN_SEC = 86_400
@@ -55,6 +56,7 @@ CAPACITY = record(
         "accepting": YES_NO,
         "draining": YES_NO,
         "drain_seconds_left": {"type": ["number", "null"]},
+        "instance_path": TEXT,
     }
 )
 ASKED: Responses = {
@@ -90,10 +92,10 @@ def build_capacity_router(
         if is_stranger(request):
             now = replace(now, message="", model="")
         if now.accepting and (now.lines_free or not free):
-            return JSONResponse(_record(now))
+            return JSONResponse(_record(now, request))
         status = int(busy) if now.status in SERVES_CALLS else 503
         wait_sec = FULL_ASK_AGAIN_SEC if now.status is EngineState.READY else ASK_AGAIN_SEC[now.status]
-        return JSONResponse(_record(now), status, {"Retry-After": str(wait_sec)})
+        return JSONResponse(_record(now, request), status, {"Retry-After": str(wait_sec)})
 
     def check_key(request: Request) -> None:
         if not has_api_key:
@@ -104,30 +106,31 @@ def build_capacity_router(
     needs_key: dict[str, Any] = {"dependencies": [Depends(check_key)], "openapi_extra": NEEDS_API_KEY}
 
     @router.post("/drain", summary="Take no new calls (needs the API key)", responses=DRAINED, **needs_key)
-    async def drain(seconds: Seconds = None) -> JSONResponse:
+    async def drain(request: Request, seconds: Seconds = None) -> JSONResponse:
         """Those that go on may end by themselves, for so many seconds at most. Asked again, it changes the
         time if `seconds` is given, and otherwise nothing."""
         if seconds is not None or not manager.quiet_end.is_on:
             manager.quiet_end.begin(drain_sec if seconds is None else seconds)
-        return JSONResponse(_record(capacity_now(manager)))
+        return JSONResponse(_record(capacity_now(manager), request))
 
     @router.delete(
         "/drain", summary="Take calls again (needs the API key)", responses=TAKEN_BACK, **needs_key
     )
-    async def take_back() -> JSONResponse:
+    async def take_back(request: Request) -> JSONResponse:
         """Also after all calls have ended, as long as the process itself does not end."""
         if manager.quiet_end.is_final or manager.is_closed:
             raise HTTPException(409, IS_ENDING)
         manager.quiet_end.take_back()
-        return JSONResponse(_record(capacity_now(manager)))
+        return JSONResponse(_record(capacity_now(manager), request))
 
     return router
 
 
-def _record(capacity: Capacity) -> dict[str, Any]:
+def _record(capacity: Capacity, request: Request) -> dict[str, Any]:
     status = "healthy" if capacity.status is EngineState.READY else capacity.status.value
     left_sec = capacity.drain_seconds_left
     return asdict(capacity) | {
         "status": status,
         "drain_seconds_left": None if left_sec is None else round(left_sec, 1),
+        "instance_path": instance_path(request),
     }

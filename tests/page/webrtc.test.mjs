@@ -13,10 +13,12 @@ function call(answers = {}, peerFields = {}) {
   const peers = [];
   const events = [];
   const offers = [];
+  const places = [];
   const api = {
     webrtcConfig: async () => ({ iceServers: [] }),
-    sendOffer: async (body) => {
+    sendOffer: async (body, _signal, place) => {
       offers.push(body);
+      places.push(place);
       return { type: "answer", sdp: "their sdp" };
     },
     callFacts: async () => {
@@ -38,6 +40,7 @@ function call(answers = {}, peerFields = {}) {
     timers,
     events,
     offers,
+    places,
     microphone,
     get peer() {
       return peers.at(-1);
@@ -79,6 +82,24 @@ test("an offer carries the settings, and the answer opens the way of facts", asy
   seen.peer.channel.tell("no JSON");
   assert.deepEqual(seen.facts(), [{ type: "facts", seq: 1, phase: "live" }]);
   assert.deepEqual(seen.troubles(), []);
+});
+
+test("the server that answered first is the one that is called", async () => {
+  const asked = [];
+  const seen = await connected({
+    webrtcConfig: async () => ({ iceServers: [], instance_path: "/gpu-2" }),
+    callFacts: async (_id, _signal, place) => {
+      asked.push(place);
+      return { phase: "live" };
+    },
+  });
+  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+  await settled();
+  assert.deepEqual(seen.places, ["gpu-2/"]);
+  assert.deepEqual(asked, ["gpu-2/"]);
+  assert.equal(seen.transport.place, "gpu-2/");
+  const alone = await connected();
+  assert.deepEqual([alone.places, alone.transport.place], [[""], ""]);
 });
 
 test("what the server refuses is told in its sentence", async () => {

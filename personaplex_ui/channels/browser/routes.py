@@ -20,7 +20,7 @@ from personaplex_ui.channels.browser.peers import Peers
 from personaplex_ui.errors import InvalidInput, PersonaplexError
 from personaplex_ui.web.api_responses import NEEDS_VISITOR
 from personaplex_ui.web.error_answers import refusal
-from personaplex_ui.web.instance_path import instance_path
+from personaplex_ui.web.instance_path import called_below, instance_path
 from personaplex_ui.web.security.session_cookie import new_session, session_key
 from personaplex_ui.web.security.visitors import VisitorOf
 from personaplex_ui.web.small_body import read_small_body
@@ -149,9 +149,10 @@ class _Offers:
 
 
 def _below(request: Request) -> dict[str, str]:
-    """Where this process is reached among several; nothing where there are no others."""
+    """Where this process is reached among several, relative to the page; nothing where there are no others,
+    or where the page is below that path already."""
     path = instance_path(request)
-    return {"instance_path": path} if path else {}
+    return {"instance_path": path} if path and not called_below(request.scope) else {}
 
 
 def settings_reader(voices: OfferedVoices, default_prompt: str) -> Callable[[object], CallSettings]:

@@ -68,6 +68,7 @@ async def test_the_code_says_whether_to_send_a_caller_here(manager: CallManager,
         "accepting": True,
         "draining": False,
         "drain_seconds_left": None,
+        "instance_path": "",
     }
     assert set((await statuses(http)).values()) == {200}
     live = manager.open(SETTINGS)

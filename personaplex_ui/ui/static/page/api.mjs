@@ -65,12 +65,30 @@ export async function ask(
 const path = (id) => encodeURIComponent(id);
 
 export const webrtcConfig = (signal) => ask("webrtc/config", { signal });
-export const sendOffer = (body, signal) => ask("webrtc/offer", { method: "POST", body, signal });
-export const callFacts = (webrtcId, signal) =>
-  ask(`webrtc/calls/${path(webrtcId)}`, { signal, withinMs: 5000 });
+export const sendOffer = (body, signal, place = "") =>
+  ask(`${place}webrtc/offer`, { method: "POST", body, signal });
+export const callFacts = (webrtcId, signal, place = "") =>
+  ask(`${place}webrtc/calls/${path(webrtcId)}`, { signal, withinMs: 5000 });
 export const calls = async () => (await ask("calls")).calls;
-export const callRecord = (callId, signal) => ask(`calls/${path(callId)}`, { signal });
-export const deleteCall = (callId) => ask(`calls/${path(callId)}`, { method: "DELETE" });
+export const deleteCall = (callId) => ask(`${placeOf(callId)}calls/${path(callId)}`, { method: "DELETE" });
+
+/** What is kept of a call, its files' addresses relative to the page. */
+export async function callRecord(callId, signal) {
+  const place = placeOf(callId);
+  const record = await ask(`${place}calls/${path(callId)}`, { signal });
+  const files = Object.entries(record.files ?? {}).map(([kind, url]) => [kind, url && `${place}${url}`]);
+  return { ...record, files: Object.fromEntries(files) };
+}
+
+const places = new Map();
+const placeOf = (callId) => places.get(callId) ?? "";
+
+/** Which of several servers has a call. @param {string} callId @param {string} place as of `placeIn` */
+export const keepPlace = (callId, place) => place && places.set(callId, place);
+
+/** Where the server that answered is reached, relative to the page: of several servers at one address another may
+ *  have the page. @param {{instance_path?: string}|null} config @returns {string} as in "gpu-2/", or empty */
+export const placeIn = (config) => (config?.instance_path ? `${config.instance_path.slice(1)}/` : "");
 export const visitor = () => ask("visitor");
 export const health = () => ask("health", { also: [503], withinMs: 4000 });
 

@@ -2,7 +2,7 @@
  * the state says that the call is over. One AudioContext and one player for all calls of the page.
  */
 
-import { callRecord } from "./api.mjs";
+import { callRecord, keepPlace } from "./api.mjs";
 import { Microphone, obstacle } from "./microphone.mjs";
 import { callSettings, isMuted, trouble } from "./state.mjs";
 import { Watch } from "./watch.mjs";
@@ -80,6 +80,7 @@ export class Calls {
     this.applyMute();
     const transport = (this.#transport = new Transport({
       settings: callSettings(getState()),
+      several: getState().config.several ?? false,
       microphone: this.#microphone.stream,
       audioContext: this.context,
       on: (event) => turn === this.#turn && this.#heard(event),
@@ -103,6 +104,7 @@ export class Calls {
    *  @param {import("./state.mjs").Call} call as it last was */
   finish(call) {
     this.#turn += 1;
+    if (call.callId) keepPlace(call.callId, this.#transport?.place);
     this.#transport?.hangUp();
     this.#transport = null;
     this.#watch?.stop();

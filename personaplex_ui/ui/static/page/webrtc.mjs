@@ -5,7 +5,7 @@
  * whoever made it and is left alone.
  */
 
-import { callFacts, Refused, sendOffer, webrtcConfig } from "./api.mjs";
+import { callFacts, placeIn, Refused, sendOffer, webrtcConfig } from "./api.mjs";
 import { trouble } from "./troubles.mjs";
 
 const GATHER_WITHIN_MS = 1000;
@@ -43,6 +43,7 @@ export class WebRtcTransport {
   #reconnecting = null;
   #known = null; // until it is asked
   #quiet = null;
+  #place = "";
 
   /** @param {{settings: object, microphone: MediaStream, on: (event: object) => void}} parts */
   constructor({ settings, microphone, on }, real = {}) {
@@ -64,6 +65,11 @@ export class WebRtcTransport {
     return this.#stopped.signal.aborted;
   }
 
+  /** Where the server that has the call is reached, relative to the page. */
+  get place() {
+    return this.#place;
+  }
+
   /** Resolves when the server has answered, or the call cannot be made (which `on` was told). */
   async start() {
     const { api } = this.#real;
@@ -71,6 +77,7 @@ export class WebRtcTransport {
     try {
       const config = await api.webrtcConfig(signal);
       if (this.closed) return;
+      this.#place = placeIn(config);
       this.#open(config);
       await this.#peer.setLocalDescription(await this.#peer.createOffer());
       await this.#gathered();
@@ -78,7 +85,7 @@ export class WebRtcTransport {
       const { type, sdp } = this.#peer.localDescription;
       const offer = { webrtc_id: this.#id, type, sdp, settings: this.#settings };
       this.#offered = true;
-      const answer = await api.sendOffer(offer, signal);
+      const answer = await api.sendOffer(offer, signal, this.#place);
       if (this.closed) return;
       await this.#peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     } catch (error) {
@@ -155,7 +162,7 @@ export class WebRtcTransport {
 
   #sendCandidate(candidate) {
     const body = { webrtc_id: this.#id, type: "ice-candidate", candidate: candidate.toJSON?.() ?? candidate };
-    this.#real.api.sendOffer(body, this.#stopped.signal).catch(() => {}); // the others may do
+    this.#real.api.sendOffer(body, this.#stopped.signal, this.#place).catch(() => {}); // the others may do
   }
 
   #connection(state) {
@@ -216,7 +223,7 @@ export class WebRtcTransport {
   }
 
   #askServer() {
-    return this.#real.api.callFacts(this.#id, this.#stopped.signal);
+    return this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place);
   }
 
   /** The connection broke, or the server has told nothing for a while. Whether it has stopped is known if
@@ -244,7 +251,7 @@ export class WebRtcTransport {
   /** While the channel is not open yet, by HTTP. A server that does not know the call yet is asked again. */
   async #askFacts() {
     if (this.closed || this.#channel.readyState === "open") return;
-    const facts = await this.#real.api.callFacts(this.#id, this.#stopped.signal).catch(() => null);
+    const facts = await this.#askServer().catch(() => null);
     if (this.closed) return;
     if (facts) this.#facts(facts);
     if (!this.closed) this.#later(ASK_FACTS_EVERY_MS, () => this.#askFacts());
@@ -254,7 +261,7 @@ export class WebRtcTransport {
   async #over() {
     if (this.closed) return;
     this.#close();
-    const facts = await this.#real.api.callFacts(this.#id).catch(() => null);
+    const facts = await this.#real.api.callFacts(this.#id, undefined, this.#place).catch(() => null);
     if (facts?.phase === "ended") this.#on({ type: "facts", facts });
     else this.#on({ type: "trouble", trouble: trouble("lost") });
   }

@@ -5,6 +5,7 @@
  * after a trouble that ends the call, or facts of its end, everything is closed already.
  */
 
+import { placeIn, webrtcConfig } from "./api.mjs";
 import { hasOpus, OpusDecoder, OpusEncoder, PACKET_SAMPLES, PcmDecoder, PcmEncoder, WIRE_HZ } from "./codecs.mjs";
 import { audio, chatUrl, parse, told, troubleOf } from "./moshi.mjs";
 import { Resampler } from "./resample.mjs";
@@ -19,6 +20,8 @@ const MESSAGE_MS = 80;
 
 export class WebSocketTransport {
   #settings;
+  #several;
+  #place = "";
   #microphone;
   #context;
   #on;
@@ -47,10 +50,12 @@ export class WebSocketTransport {
   #buffer = { gaps: 0, played: 0, heldSec: 0 };
   #before = { gaps: 0, dropped: 0 };
 
-  /** @param {{settings: object, microphone: MediaStream, audioContext: AudioContext,
+  /** `several`: whether one of several servers will have the call.
+   *  @param {{settings: object, several: boolean, microphone: MediaStream, audioContext: AudioContext,
    *  on: (event: object) => void}} parts */
-  constructor({ settings, microphone, audioContext, on }) {
+  constructor({ settings, several = false, microphone, audioContext, on }) {
     this.#settings = settings;
+    this.#several = several;
     this.#microphone = microphone;
     this.#context = audioContext;
     this.#on = on;
@@ -71,7 +76,7 @@ export class WebSocketTransport {
   async start() {
     try {
       this.#context.resume(); // not awaited: it may need a click that came already
-      const [opus] = await Promise.all([hasOpus(), this.#openSound()]);
+      const [opus] = await Promise.all([hasOpus(), this.#openSound(), this.#findPlace()]);
       if (this.#closed) return;
       this.#openCodecs(opus);
       this.#openSocket(opus ? "opus" : "pcm16");
@@ -79,6 +84,16 @@ export class WebSocketTransport {
       console.error(error);
       this.#give("failed");
     }
+  }
+
+  /** Where the server that has the call is reached, relative to the page. */
+  get place() {
+    return this.#place;
+  }
+
+  /** As for WebRTC, where the answer also says it. Without one, any server takes the call. */
+  async #findPlace() {
+    if (this.#several) this.#place = placeIn(await webrtcConfig().catch(() => null));
   }
 
   /** Ends the call; tells nothing, since whoever hangs up knows. */
@@ -152,7 +167,7 @@ export class WebSocketTransport {
   }
 
   #openSocket(format) {
-    const socket = (this.#socket = new WebSocket(chatUrl(document.baseURI, this.#settings, format)));
+    const socket = (this.#socket = new WebSocket(chatUrl(new URL(this.#place, document.baseURI), this.#settings, format)));
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
       this.#opened = true;

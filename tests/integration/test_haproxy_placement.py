@@ -1,0 +1,304 @@
+"""Where HAProxy, with the configuration of deploy/haproxy, sends calls: real requests to three processes that
+pretend."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+
+from tests.support.app_process import wait_until
+from tests.support.haproxy import NAMES, OPEN, Haproxy, running_haproxy
+
+
+@dataclass
+class Pretender:
+    """One process: tells what a test sets, counts a call a moment after it came, and says who answered."""
+
+    name: str
+    lines: int = 2
+    calls: int = 0
+    accepting: bool = True
+    status: int = 200
+    counts: bool = True
+    asked: int = 0
+    received: list[tuple[str, dict[str, str]]] = field(default_factory=list[tuple[str, dict[str, str]]])
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    server: uvicorn.Server | None = None
+
+    @property
+    def app(self) -> Starlette:
+        routes = [
+            Route("/capacity", self.tell),
+            WebSocketRoute("/api/chat", self.talk),
+            Route("/{path:path}", self.answer, methods=["GET", "POST"]),
+        ]
+        return Starlette(routes=routes)
+
+    async def tell(self, request: Request) -> JSONResponse:
+        self.asked += 1
+        told = {
+            "lines_free": max(0, self.lines - self.calls) if self.accepting else 0,
+            "waiting": max(0, self.calls - self.lines),
+            "accepting": self.accepting,
+            "instance_path": f"/{self.name}",
+        }
+        if self.status != 200:
+            return JSONResponse(told, 503)
+        return JSONResponse(told, 200 if self.accepting else int(request.query_params.get("busy", "503")))
+
+    async def answer(self, request: Request) -> JSONResponse:
+        self.received.append((request.url.path, dict(request.headers)))
+        await self.answers.wait()
+        if self.counts and request.url.path.endswith(("/webrtc/offer", "/twilio/inbound")):
+            self.calls += 1
+        return JSONResponse({"process": self.name})
+
+    async def talk(self, websocket: WebSocket) -> None:
+        self.calls += 1
+        await websocket.accept()
+        await websocket.send_text(self.name)
+        with contextlib.suppress(Exception):
+            await websocket.receive()
+        self.calls -= 1
+
+    async def start(self) -> str:
+        self.answers.set()
+        config = uvicorn.Config(self.app, port=0, log_config=None, lifespan="off")
+        config.load()
+        self.server = uvicorn.Server(config)
+        self.server.lifespan = config.lifespan_class(config)
+        await self.server.startup()
+        return f"127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        """The process is gone: its port is closed."""
+        if self.server is not None:
+            await self.server.shutdown()
+            self.server = None
+
+
+@dataclass
+class Rig:
+    proxy: Haproxy
+    processes: list[Pretender]
+    http: httpx.AsyncClient
+
+    async def ask(self, path: str, method: str = "POST", **options: Any) -> str:
+        """Which process answered."""
+        answer = await self.http.request(method, path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["process"]
+
+    async def was_asked(self) -> None:
+        """HAProxy knows what they tell now: each has been asked twice since."""
+        before = [process.asked for process in self.processes]
+        alive = [process for process in self.processes if process.server is not None]
+        async with asyncio.timeout(20):
+            while any(process.asked < before[self.processes.index(process)] + 4 for process in alive):
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
+    processes = [Pretender(name) for name in NAMES]
+    addresses = [await process.start() for process in processes]
+    try:
+        with running_haproxy(tmp_path, addresses, **OPEN) as proxy:
+            async with httpx.AsyncClient(base_url=proxy.url) as http:
+                yield Rig(proxy, processes, http)
+    finally:
+        for process in processes:
+            await process.stop()
+
+
+async def test_seven_at_once_take_all_six_lines_and_one_waits(rig: Rig):
+    answers = await asyncio.gather(*(rig.ask("/webrtc/offer") for _ in range(7)))
+    assert sorted(Counter(answers).values()) == [2, 2, 3]
+
+
+async def test_calls_that_are_not_answered_yet_are_counted_by_the_proxy(rig: Rig):
+    for process in rig.processes:
+        process.counts = False
+        process.answers.clear()
+    kinds = ("/webrtc/offer", "/twilio/inbound", "/api/v1/chat") * 2
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(rig.ask(kind)) for kind in kinds]
+        async with asyncio.timeout(20):
+            while sum(len(process.received) for process in rig.processes) < len(kinds):
+                await asyncio.sleep(0.01)
+        for process in rig.processes:
+            process.answers.set()
+    assert Counter(call.result() for call in asked) == dict.fromkeys(NAMES, 2)
+
+
+async def test_websockets_are_calls(rig: Rig):
+    async with contextlib.AsyncExitStack() as stack:
+        address = rig.proxy.url.replace("http", "ws") + "/api/chat?text_prompt=a%20role"
+        told = [
+            await (await stack.enter_async_context(connect(address, proxy=None))).recv() for _ in range(6)
+        ]
+        assert Counter(told) == dict.fromkeys(NAMES, 2)
+    assert "a%20role" not in rig.proxy.log
+
+
+async def test_a_page_is_promised_a_line_until_its_offer_comes(rig: Rig):
+    """It asks for its configuration first, and sends the offer to the process that answered."""
+    visitors = [{"Cookie": f"personaplex_visitor={letter * 43}"} for letter in "abcdefg"]
+    asked = [await rig.ask("/webrtc/config", "GET", headers=visitor) for visitor in visitors[:6]]
+    assert Counter(asked) == dict.fromkeys(NAMES, 2)
+    for name, visitor in zip(asked, visitors, strict=False):
+        assert await rig.ask(f"/{name}/webrtc/offer", headers=visitor) == name
+    await rig.was_asked()
+    rig.processes[1].calls -= 1
+    assert await rig.ask("/webrtc/config", "GET", headers=visitors[6]) == NAMES[1]
+
+
+async def test_a_line_that_has_just_become_free_is_found(rig: Rig):
+    for process in rig.processes:
+        process.calls = 2
+    await rig.was_asked()
+    rig.processes[2].calls = 1
+    assert await rig.ask("/twilio/inbound") == NAMES[2]
+    assert await rig.ask("/twilio/inbound") == NAMES[0]
+
+
+async def test_a_browser_stays_where_its_page_came_from_and_calls_where_a_line_is_free(rig: Rig):
+    home = await rig.ask("/", "GET")
+    assert rig.http.cookies["personaplex_process"] == home
+    assert [await rig.ask("/gradio_api/queue/join") for _ in range(3)] == [home] * 3
+    assert [await rig.ask("/webrtc/offer") for _ in range(2)] == [home] * 2
+    # What it shows of lines is told by the process that its next call would get.
+    assert await rig.ask("/health", "GET") == await rig.ask("/webrtc/offer") != home
+    assert await rig.ask("/calls", "GET") == home
+
+
+async def test_a_draining_process_gets_no_call_and_keeps_what_it_has(rig: Rig):
+    home = await rig.ask("/", "GET")
+    [draining] = [process for process in rig.processes if process.name == home]
+    draining.accepting = False
+    await rig.was_asked()
+    calls = [await rig.ask("/webrtc/offer") for _ in range(7)]
+    assert home not in calls
+    assert await rig.ask(f"/{home}/twilio/ended") == home
+    assert await rig.ask("/calls", "GET") == home
+    # A page that is opened anew is another one's, and so is all that it asks for from then on.
+    other = await rig.ask("/", "GET")
+    assert other != home
+    assert await rig.ask("/calls", "GET") == other
+    draining.accepting = True
+    await rig.was_asked()
+    assert await rig.ask("/webrtc/config", "GET", headers={"Cookie": "personaplex_process=none"}) == home
+
+
+async def test_what_belongs_to_a_dead_process_is_refused_and_its_browsers_go_elsewhere(rig: Rig):
+    home = await rig.ask("/", "GET")
+    [dead] = [process for process in rig.processes if process.name == home]
+    await dead.stop()
+    # The first call may still be sent there, is not taken, and goes to another.
+    assert await rig.ask("/webrtc/offer") != home
+    await asyncio.to_thread(
+        wait_until,
+        lambda: httpx.get(f"{rig.proxy.url}/{home}/webrtc/calls/x").status_code == 503,
+        30,
+        "it is noticed",
+    )
+    refused = await rig.http.get(f"/{home}/webrtc/calls/x")
+    assert refused.json() == {"detail": "The server that had this call is gone. Please call again."}
+    # Whoever talked with it by telephone hears so from another.
+    assert await rig.ask(f"/{home}/twilio/ended") != home
+    assert await rig.ask("/calls", "GET") != home
+    assert rig.http.cookies["personaplex_process"] != home
+
+
+async def test_a_process_without_a_model_gets_nothing(rig: Rig):
+    rig.processes[0].accepting, rig.processes[0].status = False, 503
+    await rig.was_asked()
+    await asyncio.to_thread(wait_until, lambda: "gpu-1 is DOWN" in rig.proxy.log, 30, "it is taken out")
+    assert NAMES[0] not in [await rig.ask("/", "GET", headers={"Cookie": ""}) for _ in range(4)]
+    assert NAMES[0] not in [await rig.ask("/webrtc/offer") for _ in range(6)]
+
+
+async def test_where_nobody_takes_calls_a_process_says_so_itself(rig: Rig):
+    for process in rig.processes:
+        process.accepting = False
+    await rig.was_asked()
+    assert await rig.ask("/twilio/inbound") in NAMES
+    assert await rig.ask("/", "GET") in NAMES
+
+
+async def test_without_any_process_there_is_a_sentence(rig: Rig):
+    for process in rig.processes:
+        await process.stop()
+    answer = await rig.http.post("/webrtc/offer")
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("No server can be reached now.")
+
+
+async def test_the_processes_are_told_the_clients_address_and_not_what_it_claims(rig: Rig):
+    lies = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.7", "X-Real-IP": "203.0.113.7"}
+    lies |= {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    name = await rig.ask("/calls", "GET", headers={**lies, "Host": "talk.example.org"})
+    [(_, told)] = rig.processes[NAMES.index(name)].received
+    told = {header: value for header, value in told.items() if "forward" in header or "real" in header}
+    assert told == {
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-host": "talk.example.org",
+        "x-forwarded-proto": "http",
+    }
+
+
+async def test_what_concerns_one_process_has_to_name_it(rig: Rig):
+    for path in ("/drain", "/capacity", "/metrics"):
+        assert (await rig.http.get(path)).status_code == 404
+        assert await rig.ask(f"/gpu-2{path}", "GET") == "gpu-2"
+
+
+async def test_http_leads_to_https_and_its_cookie_stays_there(tmp_path: Path):
+    process = Pretender(NAMES[0])
+    address = await process.start()
+    nobody = "127.0.0.1:9"
+    try:
+        with running_haproxy(tmp_path, [address, nobody, nobody]) as proxy:
+            async with httpx.AsyncClient(verify=False) as http:
+                moved = await http.get(f"{proxy.url}/a?b=c", headers={"Host": "talk.example.org"})
+                assert (moved.status_code, moved.headers["location"]) == (
+                    308,
+                    "https://talk.example.org/a?b=c",
+                )
+                page = await http.get(proxy.https_url)
+        assert page.headers["set-cookie"] == (
+            "personaplex_process=gpu-1; Path=/; HttpOnly; SameSite=Lax; Secure"
+        )
+        assert process.received[-1][1]["x-forwarded-proto"] == "https"
+    finally:
+        await process.stop()
+
+
+async def test_a_proxy_in_front_that_is_known_is_believed(tmp_path: Path):
+    process = Pretender(NAMES[0])
+    address = await process.start()
+    nobody = "127.0.0.1:9"
+    told = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": "talk.example.org"}
+    told |= {"X-Forwarded-Proto": "https"}
+    try:
+        with running_haproxy(tmp_path, [address, nobody, nobody], FRONT_PROXY="127.0.0.0/8") as proxy:
+            async with httpx.AsyncClient() as http:
+                page = await http.get(proxy.url, headers=told)
+        assert page.headers["set-cookie"].endswith("; Secure")
+        passed_on = {name.title(): value for name, value in process.received[-1][1].items()}
+        assert {name: passed_on[name.title()] for name in told} == told
+    finally:
+        await process.stop()
