@@ -139,6 +139,7 @@ class Services:
         manager.quiet_end.begin(within_sec, final=True)
         while manager.quiet_end.left_sec and not manager.is_idle:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(IDLE_LOOKED_FOR_EVERY_SEC)
+        manager.quiet_end.end_calls()
 
     async def end_calls(self) -> None:
         """End all calls with a message, return the phone number, cancel ringing calls, and remove unpacked

@@ -1,4 +1,4 @@
-"""Login cookies that all servers with the same password know, so that a login counts at each of several behind
+"""Login cookies that all servers with the same password know, so that a login counts at each of several at
 one address.
 
 What one of them has issued is signed with a key that comes from the password alone. Whoever sees a cookie
