@@ -42,8 +42,8 @@ export class WebRtcTransport {
   #before = null;
   #reconnecting = null;
   #known = null; // until it is asked
-  #place = "";
   #quiet = null;
+  #place = "";
 
   /** @param {{settings: object, microphone: MediaStream, on: (event: object) => void}} parts */
   constructor({ settings, microphone, on }, real = {}) {
@@ -251,7 +251,7 @@ export class WebRtcTransport {
   /** While the channel is not open yet, by HTTP. A server that does not know the call yet is asked again. */
   async #askFacts() {
     if (this.closed || this.#channel.readyState === "open") return;
-    const facts = await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch(() => null);
+    const facts = await this.#askServer().catch(() => null);
     if (this.closed) return;
     if (facts) this.#facts(facts);
     if (!this.closed) this.#later(ASK_FACTS_EVERY_MS, () => this.#askFacts());
