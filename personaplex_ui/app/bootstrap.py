@@ -97,7 +97,7 @@ def build_app(settings: Settings) -> FastAPI:
         ssr_mode=False,
         favicon_path=str(FAVICON),
     )
-    check_instance_path(settings.instance_path, app.routes)
+    check_instance_path(settings.instance_path, app)
     return app
 
 

@@ -2,10 +2,11 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from fastapi import FastAPI
+from starlette.routing import Mount, Route
 
 from personaplex_ui.calls.cue_filter import without_cues
 from personaplex_ui.calls.cues import Cues
@@ -19,6 +20,9 @@ from personaplex_ui.voices.catalogue import CATALOGUE_PATH, load_catalogue
 from personaplex_ui.voices.library import VoiceLibrary
 
 log = logging.getLogger(__name__)
+
+UNDESCRIBED = ("/api", "/ws", "/login", "/logout", "/operator", "/moshi", "/page", "/docs", "/telephone")
+"""Paths of ours that OpenAPI does not tell: websockets, pages, and what middleware answers."""
 
 SHORT_KEY_LETTERS = 16
 SHORT_PASSWORD_CHARACTERS = 8
@@ -44,21 +48,21 @@ def ask_options(settings: Settings) -> AskOptions:
     return AskOptions(filler, float(settings.ask_seconds))
 
 
-def check_instance_path(path: str, routes: Iterable[BaseRoute]) -> None:
-    """Raises SettingsError: one of ``routes`` is at INSTANCE_PATH or below it."""
-    if path and path.lower() in _first_segments(routes):
+def check_instance_path(path: str, app: FastAPI) -> None:
+    """Raises SettingsError: the app has something at INSTANCE_PATH, or below it."""
+    if path and path.lower() in {*UNDESCRIBED, *_first_segments(app)}:
         raise SettingsError(
             f"INSTANCE_PATH is {path}, where this app has pages of its own. Choose another, as in /gpu-1.",
             "INSTANCE_PATH",
         )
 
 
-def _first_segments(routes: Iterable[BaseRoute]) -> Iterator[str]:
-    for route in routes:
-        if isinstance(route, Mount) and not route.path:
-            yield from _first_segments(route.routes)
-        elif isinstance(route, Route | WebSocketRoute | Mount):
-            yield "/" + route.path.split("/")[1].lower()
+def _first_segments(app: FastAPI) -> Iterator[str]:
+    """Of what is described, and of Gradio's routes."""
+    mounted = [one for route in app.routes if isinstance(route, Mount) for one in route.routes]
+    of_gradio = [route.path for route in mounted if isinstance(route, Route | Mount)]
+    for path in (*app.openapi()["paths"], *of_gradio):
+        yield "/" + path.split("/")[1].lower()
 
 
 def make_recordings_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import io
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @contextlib.contextmanager
-def app_that_drains(folder: Path, seconds: int) -> Iterator[TroubledApp]:
+def app_that_drains(folder: Path, seconds: int) -> Generator[TroubledApp]:
     """Its clips take a while: a step takes 50 ms."""
     with troubled_app(folder, **VARIABLES, DRAIN_SECONDS=str(seconds)) as app:
         app.be_in_trouble("slow step")
@@ -152,14 +152,14 @@ def check_recordings(app: TroubledApp, reasons: list[str]) -> None:
     """Three of the four are recorded: whole, on both channels, with what ended them."""
     assert list(app.recordings.glob("*.part.wav")) == []
     recordings = sorted(app.recordings.glob("call-*.wav"))
-    found = []
+    found: list[str] = []
     for path in recordings:
         call = app.kept_call(path.stem.removeprefix("call-"))
         sound, rate_hz = soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32")
         assert (rate_hz, sound.shape[1]) == (24_000, 2)
         assert abs(sound).max(axis=0).min() > 0.02
         assert len(sound) / rate_hz == pytest.approx(call["duration_sec"], abs=0.3)
-        found.append(call["reason"])
+        found.append(str(call["reason"]))
     assert sorted(found) == sorted(reasons)
 
 

@@ -228,24 +228,90 @@ test("a server that has stopped is told as soon as somebody else answers in its 
 
 test("a server that never knew the cookie is not taken for one that has stopped", async () => {
   const seen = await connected(); // it answers 404, as for a browser that blocks the cookie
-  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+  const live = (seq) => seen.peer.channel.tell({ type: "facts", seq, phase: "live" });
+  live(1);
   await settled();
   seen.peer.become("disconnected");
-  await settled();
+  await seen.timers.pass(4000);
   assert.deepEqual(seen.troubles(), []);
   seen.peer.become("connected");
-  await seen.timers.pass(8000);
+  live(2);
+  await seen.timers.pass(2400);
   assert.deepEqual(seen.troubles(), []);
 });
 
 test("a broken network that comes back while the server is asked ends nothing", async () => {
   let answer;
   const seen = await connected({ callFacts: () => new Promise((_, refuse) => (answer = refuse)) });
+  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
   seen.peer.become("disconnected");
   seen.peer.become("connected");
+  seen.peer.channel.tell({ type: "facts", seq: 2, phase: "live" });
   answer(new Refused(503));
   await settled();
   assert.deepEqual(seen.troubles(), []);
+});
+
+/** A live call whose server tells nothing any more over the channel, and `answer` by HTTP. */
+async function fallenSilent(answer) {
+  const answers = { callFacts: async () => ({ type: "facts", seq: 0, phase: "live" }) };
+  const seen = await connected({ callFacts: (...given) => answers.callFacts(...given) });
+  seen.peer.channel.tell({ type: "facts", seq: 1, phase: "live" });
+  await settled();
+  answers.callFacts = answer;
+  return seen;
+}
+
+const networks = (seen) => seen.events.filter(({ type }) => type === "network").map(({ network }) => network);
+
+test("a server that falls silent is asked, and one that is still there is heard on", async () => {
+  let asked = 0;
+  const seen = await fallenSilent(async () => {
+    asked += 1;
+    return { type: "facts", seq: 0, phase: "live" };
+  });
+  await seen.timers.pass(2400);
+  assert.equal(asked, 0);
+  await seen.timers.pass(200);
+  assert.equal(asked, 1);
+  assert.deepEqual(networks(seen), ["good", "reconnecting", "good"]);
+  assert.deepEqual(seen.troubles(), []);
+});
+
+test("a server that falls silent and is not known to who answers has stopped", async () => {
+  const seen = await fallenSilent(async () => {
+    throw new Refused(404, { detail: "There is no such call." });
+  });
+  await seen.timers.pass(2600);
+  assert.deepEqual([networks(seen).at(-1), seen.troubles()], ["reconnecting", []], "once may be a hiccup");
+  await seen.timers.pass(1000);
+  assert.deepEqual(
+    seen.troubles().map(({ kind }) => kind),
+    ["gone"],
+  );
+  assertClosed(seen);
+});
+
+test("a server that falls silent and does not answer is given seven seconds", async () => {
+  const seen = await fallenSilent(async () => {
+    throw new Unreachable(new TypeError("no network"));
+  });
+  await seen.timers.pass(2500 + 5900);
+  assert.deepEqual(seen.troubles(), []);
+  await seen.timers.pass(1200);
+  assert.deepEqual(
+    seen.troubles().map(({ kind }) => kind),
+    ["lost"],
+  );
+  assertClosed(seen);
+});
+
+test("a call that ended while its server was silent ends with its reason", async () => {
+  const ended = { type: "facts", seq: 0, phase: "ended", reason: "The time is over.", end: "time_limit" };
+  const seen = await fallenSilent(async () => ended);
+  await seen.timers.pass(2600);
+  assert.deepEqual([seen.facts().at(-1), seen.troubles()], [ended, []]);
+  assertClosed(seen);
 });
 
 test("facts of the end close everything, and nothing is told after them", async () => {

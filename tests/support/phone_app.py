@@ -26,6 +26,7 @@ from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.engine.engine import Engine, EngineState
 from personaplex_ui.voices.catalogue import Voice
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.instance_path import InstancePath
 from personaplex_ui.web.security.proxy_headers import ProxyHeaders, public_url
 from tests.support.clock import Clock
 from tests.support.fake_model import FakeModel
@@ -150,6 +151,7 @@ async def phone_app(
     has_api_key: bool = True,
     loaded: bool = True,
     slots: int = 1,
+    instance_path: str = "",
     **options: Any,
 ) -> AsyncGenerator[PhoneApp]:
     """``loaded`` False: the model is still being loaded. ``options`` go to the service."""
@@ -180,7 +182,8 @@ async def phone_app(
         await engine.start()
         await until(lambda: engine.state is EngineState.READY)
     await call_manager.start()
-    transport = ASGITransport(ProxyHeaders(app, server_url, ["127.0.0.1"]))
+    proxied = ProxyHeaders(app, server_url, ["127.0.0.1"])
+    transport = ASGITransport(InstancePath(proxied, instance_path))
     async with AsyncClient(transport=transport, base_url="http://stranger.example:8000") as http:
         opened = PhoneApp(model, engine, call_manager, phone)
         opened.http, opened.clock = http, clock

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from personaplex_ui.calls.capacity import capacity_now
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.channels.twilio import spoken_sentences, twiml
@@ -64,7 +65,8 @@ class PhoneAnswers:
             self.availability.check()
         except PersonaplexError as error:
             return str(error)
-        return ""
+        # Callers who were just answered, and whose streams have not come yet, have no line either.
+        return "" if capacity_now(self.call_manager).lines_free else spoken_sentences.BUSY
 
     async def outbound(self, call_sid: str, called: str, key: str, public_url: str) -> str:
         """TwiML for an outbound call that was answered. ``key``: the one that ``OutboundCalls.dial`` put into

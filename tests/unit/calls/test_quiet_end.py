@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from personaplex_ui.calls.call_length import Limit
 from personaplex_ui.calls.capacity import capacity_now
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
@@ -118,7 +119,7 @@ async def test_the_limit_of_a_call_is_on_its_own_clock_and_keeps_still() -> None
     end = QuietEnd({}, clock)
     assert end.limit(7.0) is None
     end.begin(300.4)
-    limits = []
+    limits: list[Limit | None] = []
     for _ in range(50):
         limits.append(end.limit(clock.now - 900.0))
         clock.now += 0.37

@@ -32,6 +32,7 @@ from personaplex_ui.compat.gradio import (
     while_wanted,
     without_foreign_hosts,
 )
+from personaplex_ui.web.instance_path import called_below
 from tests.support.page_session import LIBRARIES_WARN, PageSession, open_app
 from tests.support.running import until
 
@@ -93,6 +94,18 @@ async def test_gradio_debugs_and_wraps_itself_in_two_middlewares() -> None:
             "BrotliMiddleware",
             "CustomCORSMiddleware",
         ]
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_gradio_knows_no_path_of_a_request(mended: bool) -> None:
+    seen_by_proxy = {"X-Forwarded-Host": "talk.example.org", "X-Forwarded-Prefix": "/gpu-1"}
+    async with plain_gradio(lambda: "done") as (http, _, _):
+        compat.lead_below(lambda scope: Headers(scope=scope)["x-forwarded-prefix"] if mended else "")
+        try:
+            root = (await http.get("/config", headers=seen_by_proxy)).json()["root"]
+        finally:
+            compat.lead_below(called_below)
+    assert root == ("http://talk.example.org/gpu-1" if mended else "http://talk.example.org")
 
 
 async def test_gradio_page_asks_other_hosts() -> None:

@@ -1,6 +1,6 @@
 """GET /capacity and /drain, with a fake model."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def shows_key(connection: HTTPConnection) -> bool:
 
 
 @asynccontextmanager
-async def client_of(manager: CallManager, has_api_key: bool = True) -> AsyncIterator[AsyncClient]:
+async def client_of(manager: CallManager, has_api_key: bool = True) -> AsyncGenerator[AsyncClient]:
     app = FastAPI()
     app.include_router(build_capacity_router(manager, DRAIN_SEC, shows_key, has_api_key))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:

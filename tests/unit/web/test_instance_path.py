@@ -55,7 +55,7 @@ async def test_it_is_taken_off(path: str, inner: str, below: str, kind: str) -> 
     scope, _ = await passed_on(path, kind=kind)
     assert (scope["path"], scope["raw_path"].decode()) == (inner, inner)
     assert called_below(scope) == below
-    assert instance_path(HTTPConnection(scope | {"type": "http"})) == "/gpu-1"
+    assert instance_path(HTTPConnection({**scope, "type": "http"})) == "/gpu-1"
 
 
 async def test_without_one_nothing_is_taken_off() -> None:

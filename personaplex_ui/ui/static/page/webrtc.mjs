@@ -12,6 +12,8 @@ const GATHER_WITHIN_MS = 1000;
 const CONNECT_WITHIN_MS = 4500;
 const RECONNECT_WITHIN_MS = 7000;
 const ASK_FACTS_EVERY_MS = 1000;
+const QUIET_MS = 2500; // a live call's facts come once a second
+const ASK_AGAIN_MS = 1000;
 const GONE = [502, 503, 504]; // what a proxy answers for a server that it does not reach
 
 /** The network and the browser's clock, so that tests can bring their own. */
@@ -40,6 +42,7 @@ export class WebRtcTransport {
   #before = null;
   #reconnecting = null;
   #known = null; // until it is asked
+  #quiet = null;
   #place = "";
 
   /** @param {{settings: object, microphone: MediaStream, on: (event: object) => void}} parts */
@@ -172,7 +175,7 @@ export class WebRtcTransport {
         break;
       case "disconnected":
         this.#on({ type: "network", network: "reconnecting" });
-        this.#askIfGone();
+        this.#askIfThere();
         this.#cancel(this.#reconnecting);
         this.#reconnecting = this.#later(RECONNECT_WITHIN_MS, () => this.#over());
         break;
@@ -200,29 +203,55 @@ export class WebRtcTransport {
   #facts(facts) {
     const over = facts.phase === "ended";
     if (over) this.#close();
-    else if (facts.phase === "live") this.#learnIfKnown();
+    else if (facts.phase === "live") this.#heardFrom();
     this.#on({ type: "facts", facts });
+  }
+
+  /** The server is there. */
+  #heardFrom() {
+    this.#cancel(this.#quiet?.timer);
+    if (this.#quiet?.told) this.#on({ type: "network", network: "good" });
+    this.#quiet = { asked: 0, told: false, timer: this.#later(QUIET_MS, () => this.#askIfThere()) };
+    this.#learnIfKnown();
   }
 
   /** Whether the server tells us of our call by HTTP, too: not where the browser blocks its cookie. */
   async #learnIfKnown() {
     if (this.#known !== null) return;
     this.#known = false;
-    this.#known = Boolean(await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch(() => null));
+    this.#known = Boolean(await this.#askServer().catch(() => null));
   }
 
-  /** The connection broke. Whether the server has stopped is known if somebody else answers in its place:
-   *  a proxy, or another server, which does not know the call. */
-  async #askIfGone() {
-    const told = await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch((error) => error);
-    if (this.closed || this.#peer.connectionState === "connected" || !(told instanceof Refused)) return;
-    if (GONE.includes(told.status) || (told.status === 404 && this.#known)) this.#give("gone");
+  #askServer() {
+    return this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place);
+  }
+
+  /** The connection broke, or the server has told nothing for a while. Whether it has stopped is known if
+   *  somebody else answers in its place: a proxy, or another server, which does not know the call. */
+  async #askIfThere() {
+    const quiet = this.#quiet;
+    if (!quiet || quiet.asking) return;
+    this.#cancel(quiet.timer);
+    if (!quiet.told) this.#on({ type: "network", network: "reconnecting" });
+    Object.assign(quiet, { told: true, asking: true, asked: quiet.asked + 1 });
+    const told = await this.#askServer().catch((error) => error);
+    quiet.asking = false;
+    if (this.closed || quiet !== this.#quiet) return; // it told something meanwhile
+    if (told?.phase) this.#facts(told);
+    else if (this.#isGone(told) && (quiet.asked > 1 || this.#peer.connectionState !== "connected")) {
+      this.#give("gone");
+    } else if (quiet.asked * ASK_AGAIN_MS >= RECONNECT_WITHIN_MS) this.#over();
+    else quiet.timer = this.#later(ASK_AGAIN_MS, () => this.#askIfThere());
+  }
+
+  #isGone(error) {
+    return error instanceof Refused && (GONE.includes(error.status) || (error.status === 404 && this.#known));
   }
 
   /** While the channel is not open yet, by HTTP. A server that does not know the call yet is asked again. */
   async #askFacts() {
     if (this.closed || this.#channel.readyState === "open") return;
-    const facts = await this.#real.api.callFacts(this.#id, this.#stopped.signal, this.#place).catch(() => null);
+    const facts = await this.#askServer().catch(() => null);
     if (this.closed) return;
     if (facts) this.#facts(facts);
     if (!this.closed) this.#later(ASK_FACTS_EVERY_MS, () => this.#askFacts());
