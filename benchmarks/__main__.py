@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks import cascade, echo, face, fidelity, jitter, model
+from benchmarks import cascade, echo, face, fidelity, jitter, model, proxy
 from benchmarks.report import Report
 from benchmarks.soak import command as soak
 from benchmarks.ticks import command as ticks
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "fidelity": fidelity,
     "soak": soak,
     "jitter": jitter,
+    "proxy": proxy,
     "ticks": ticks,
 }
 

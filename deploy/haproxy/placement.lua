@@ -14,7 +14,7 @@ local CONFIG = "/webrtc/config" -- what a page asks first; it calls the process 
 local OFFER = "/webrtc/offer"
 local HEALTH = "/health"
 local TWILIO = "^/twilio/%a" -- its later questions, which another process answers with a sentence
-local ASK_EVERY_MS = 500
+local ASK_EVERY_MS = tonumber(os.getenv("ASK_EVERY_MS")) or 500
 local ANSWER_WITHIN_SEC = 1
 local MOST_ANSWER_BYTES = 4096
 local SETTLES_SEC = 1
@@ -56,6 +56,7 @@ end
 local function ask(process)
     local asked_at = now()
     local told = read_capacity(process)
+    if asked_at < process.asked_at then return end -- another question, asked later, was answered sooner
     process.told, process.asked_at = told, asked_at
     if told and told.path then process.name = told.path end
 end
@@ -148,11 +149,12 @@ local function any_that_answers()
     end
 end
 
--- A call that a process has counted and not answered yet counts twice.
+-- Whether no call may be counted twice: by its process, and as a promise that was kept since it told its lines.
 local function is_settled()
     for _, process in ipairs(processes) do
+        promised(process)
         for _, made in ipairs(process.promises) do
-            if not made.key and not made.answered_at then return false end
+            if not made.key then return false end
         end
     end
     return true
@@ -169,10 +171,9 @@ local function for_call(home)
     local found, room = roomiest(home)
     local settles_until = now() + SETTLES_SEC
     while not found or room <= 0 do
-        local settled = is_settled() or now() > settles_until
         ask_all()
         found, room = roomiest(home)
-        if settled then break end
+        if is_settled() or now() > settles_until then break end
         core.msleep(20)
     end
     return found or any_that_answers()

@@ -87,6 +87,10 @@ class Pretender:
         """The process is gone: its port is closed."""
         if self.server is not None:
             await self.server.shutdown()
+            for _ in range(10):  # turns of the event loop, for whoever knocked just then
+                await asyncio.sleep(0)
+            for late in list(self.server.server_state.connections):
+                late.shutdown()
             self.server = None
 
 
@@ -118,7 +122,9 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     try:
         with running_haproxy(tmp_path, addresses, **OPEN) as proxy:
             async with httpx.AsyncClient(base_url=proxy.url) as http:
-                yield Rig(proxy, processes, http)
+                rig = Rig(proxy, processes, http)
+                await rig.was_asked()
+                yield rig
     finally:
         for process in processes:
             await process.stop()

@@ -22,9 +22,13 @@ NAMES = ("gpu-1", "gpu-2", "gpu-3")
 """The processes of ``processes.cfg``."""
 
 
+PROGRAM_PLACES = f"{os.environ['PATH']}:/usr/sbin"
+"""Debian's is where only root looks."""
+
+
 def haproxy_program() -> str:
-    """Without it the test is skipped. Debian's is where only root looks."""
-    path = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    """Without it the test is skipped."""
+    path = shutil.which("haproxy", path=PROGRAM_PLACES)
     if path is None:
         pytest.skip("haproxy is not installed (scripts/install-test-tools.sh).")
     return path
@@ -50,6 +54,8 @@ class Haproxy:
             "CERTIFICATE": str(write_certificate(folder / "site.pem")),
             "PLACEMENT": str(FILES / "placement.lua"),
             **{f"GPU_{number}": address for number, address in enumerate(addresses, start=1)},
+            "ASK_EVERY_MS": "100",  # tests wait for it; by itself it asks less often
+            "CHECK_EVERY": "200ms",
             **variables,
         }
         command = [haproxy_program(), "-db", "-f", FILES / "haproxy.cfg", "-f", FILES / "processes.cfg"]

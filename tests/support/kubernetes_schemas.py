@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 
-VERSIONS = ("1.31", "1.37")
-"""The oldest in which all that is used is there, and the newest whose schemas are there."""
+OLDEST, NEWEST = "1.31", "1.37"
+"""In which all that is used is there, and whose schemas are there."""
 
 Schema = dict[str, Any]
 
@@ -27,17 +27,19 @@ class NotValid(ValueError):
     """Kubernetes would refuse the object, or drop a field of it."""
 
 
-def check(each: Mapping[str, Any]) -> None:
-    """Raises NotValid."""
+def check(each: Mapping[str, Any], *versions: str) -> None:
+    """``versions``: of Kubernetes; without, the oldest and the newest. Raises NotValid."""
+    versions = versions or (OLDEST, NEWEST)
     try:
         schema = CUSTOM.get((each["apiVersion"], each["kind"]))
         if schema is None:
-            for version in VERSIONS:
+            for version in versions:
                 kubernetes_validate.validate(dict(each), version, strict=True)
             return
         jsonschema.validate(each, schema)
         if each["kind"] == "Fleet":
-            _check_pod(each["spec"]["template"]["spec"]["template"])
+            pods: Schema = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pods"}}
+            check(pods | {"template": each["spec"]["template"]["spec"]["template"]}, *versions)
     except (
         jsonschema.ValidationError,
         kubernetes_validate.ValidationError,
@@ -45,12 +47,6 @@ def check(each: Mapping[str, Any]) -> None:
         KeyError,
     ) as error:
         raise NotValid(f"{each.get('kind')}: {error}") from error
-
-
-def _check_pod(template: Mapping[str, Any]) -> None:
-    pods = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pods"}, "template": template}
-    for version in VERSIONS:
-        kubernetes_validate.validate(pods, version, strict=True)
 
 
 def one_of(*words: str) -> Schema:
