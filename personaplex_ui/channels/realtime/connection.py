@@ -7,12 +7,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol, cast
 
 from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.live_call import LiveCall
-from personaplex_ui.calls.snapshot import End, Phase
+from personaplex_ui.calls.settings import CallSettings
+from personaplex_ui.calls.snapshot import End, Phase, Snapshot
 from personaplex_ui.channels.close_codes import (
     CANNOT_BE_USED,
     ENDED,
@@ -29,7 +30,7 @@ from personaplex_ui.channels.realtime.opening import Opening
 from personaplex_ui.channels.realtime.outbox import Intake, Outbox
 from personaplex_ui.channels.realtime.session import RealtimeSession
 from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
-from personaplex_ui.engine.speech_model import Sampling
+from personaplex_ui.engine.speech_model import Persona, Sampling
 from personaplex_ui.errors import CallOver, InvalidInput, PersonaplexError
 from personaplex_ui.logs.call_context import enter_call
 from personaplex_ui.speech.parts import Replier
@@ -48,8 +49,13 @@ CODES = {End.TIME_LIMIT: "session_expired", End.SHUTDOWN: "server_shutdown", End
 """Words for programs in the last error event; ``call_ended`` for others."""
 
 Action = Callable[[LiveCall], Awaitable[None]]
-OpenCall = Callable[[SessionConfig], LiveCall]
+OpenCall = Callable[[CallSettings], LiveCall]
 """Raises PersonaplexError: there is no call to be had."""
+
+
+def settings_of(config: SessionConfig) -> CallSettings:
+    """Not to be recorded: who calls this way could not fetch it, which takes the cookie of a page."""
+    return CallSettings(Persona(config.voice, config.instructions), config.sampling, record=False)
 
 
 class Answerer(Protocol):
@@ -105,13 +111,15 @@ class RealtimeConnection:
 
     @property
     def is_open(self) -> bool:
-        return self._call is not None
+        return self._call is not None and self._call.phase is not Phase.WAITING
 
     @property
     def can_call_functions(self) -> bool:
         return self._answerer.has_language_model
 
     def note_update(self, names_role: bool) -> None:
+        if self._call is not None and self._call.phase is Phase.WAITING:
+            self._call.settings = settings_of(self._session.config)
         self._opening.note_update(names_role, time.monotonic())
         self._wanted_sooner.set()
 
@@ -234,18 +242,27 @@ class RealtimeConnection:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_sec):
                     await self._wanted_sooner.wait()
-        call = self._call = self._open_call(self._session.config)
+        call = self._call = self._open_call(settings_of(self._session.config))
         enter_call(call.call_id)
-        async for snapshot in call.watch():
-            if snapshot.phase is Phase.WAITING and snapshot.place:
-                self._session.tell_place(snapshot.place, snapshot.waiting)
-            elif snapshot.phase in (Phase.LIVE, Phase.ENDED):
-                break
+        await self._tell_place(call)
         if not call.live.is_set():
             raise CallOver(call.reason)
         async with asyncio.TaskGroup() as group:
             for part in (self._act, self._hear, self._listen):
                 group.create_task(part(call))
+
+    async def _tell_place(self, call: LiveCall) -> None:
+        """Until the call is live or over."""
+        told = (0, 0)
+        watched = cast(AsyncGenerator[Snapshot], call.watch())
+        async with contextlib.aclosing(watched) as snapshots:
+            async for snapshot in snapshots:
+                place = (snapshot.place, snapshot.waiting)
+                if snapshot.phase is Phase.WAITING and snapshot.place and place != told:
+                    told = place
+                    self._session.tell_place(*place)
+                elif snapshot.phase in (Phase.LIVE, Phase.ENDED):
+                    return
 
     async def _hear(self, call: LiveCall) -> None:
         """Gives the call what the client sent, in real time."""

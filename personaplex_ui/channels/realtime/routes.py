@@ -17,7 +17,6 @@ from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
 from personaplex_ui.channels.realtime.connection import Answerer, RealtimeConnection
 from personaplex_ui.channels.realtime.items import Dialect
 from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
-from personaplex_ui.engine.speech_model import Persona
 from personaplex_ui.errors import EngineUnavailable
 from personaplex_ui.web.security.visitors import VisitorOf
 
@@ -50,10 +49,7 @@ class RealtimeApi:
         config = SessionConfig(self.voices.default, self.default_prompt)
         address, visitor = self.address_of(websocket), self.visitor_of(websocket)
 
-        def open_call(config: SessionConfig) -> LiveCall:
-            persona = Persona(config.voice, config.instructions)
-            # Who calls this way could not fetch a recording: that takes the cookie of a page.
-            settings = CallSettings(persona, config.sampling, record=False)
+        def open_call(settings: CallSettings) -> LiveCall:
             return self.call_manager.open(settings, "", Transport.REALTIME, address, visitor)
 
         with contextlib.suppress(ClientGone):

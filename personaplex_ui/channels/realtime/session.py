@@ -37,6 +37,7 @@ from personaplex_ui.channels.realtime.server_events import (
 from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
 from personaplex_ui.channels.realtime.session_update import dialect_of, updated
 from personaplex_ui.channels.realtime.sound import OGG_CAPTURE, Format, sound_in, sound_out
+from personaplex_ui.channels.token_bucket import TokenBucket
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput, ProtocolError
 
@@ -44,12 +45,16 @@ MOST_WRITTEN_CHARACTERS = 10_000
 """Of all messages that wait for a ``response.create``; the oldest are left out."""
 
 
+INTAKE_BURST_SEC = 90.0
+"""Sound that is decoded at once, at most; then one and a half times as fast as it lasts."""
+
+
 class Line(Protocol):
     """The call of a session, as far as it may be used from here. Nothing waits."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the call has begun, so that its persona is settled."""
+        """Whether the call has begun and waits for no line any more, so that its persona is settled."""
         ...
 
     @property
@@ -121,6 +126,8 @@ class RealtimeSession:
         self._responses.voice, self._responses.sounds = config.voice, config.sounds
         self._written: list[str] = []
         self._was_sent_sound = False
+        self._intake = TokenBucket(INTAKE_BURST_SEC)
+        """Of sound, which a few bytes of Opus can hold much of."""
         self._tell([SessionCreated(self._record())])
 
     def _record(self) -> dict[str, object]:
@@ -228,18 +235,31 @@ class RealtimeSession:
             self.dialect = Dialect.BETA
             self._use_formats(old)
         self._was_sent_sound |= bool(sound)
-        for samples in self._sound_in.receive(sound):
-            if isinstance(samples, ProtocolError):
-                raise RealtimeFault(str(samples).replace(" (01)", ""), param="audio")
-            if not self.input.put(samples, now):
-                raise RealtimeFault(
-                    f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece "
-                    "was left out. Please send sound as it is spoken.",
-                    "input_audio_buffer_full",
-                    "audio",
-                )
+        if not self._hear(sound, now):
+            raise RealtimeFault(
+                f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
+                "left out. Please send sound as it is spoken.",
+                "input_audio_buffer_full",
+                "audio",
+            )
         self._line.note_sound()
         return []
+
+    def _hear(self, sound: bytes, now: float) -> bool:
+        """False: some of ``sound`` was too much."""
+        whole = True
+
+        def may_hear(sec: float) -> bool:
+            nonlocal whole
+            allowed = self._intake.allow(now, sec)
+            whole &= allowed
+            return allowed
+
+        for samples in self._sound_in.receive(sound, may_hear):
+            if isinstance(samples, ProtocolError):
+                raise RealtimeFault(str(samples).replace(" (01)", ""), param="audio")
+            whole &= self.input.put(samples, now)
+        return whole
 
     def _create_item(self, item: Item, now: float) -> Sequence[ServerEvent]:
         if item.item_id and item.item_id in self._items:

@@ -44,10 +44,14 @@ _BETA_NAMES = {
 BETA_FORMATS = {name: each for each, name in _BETA_NAMES.items()}
 
 
+MayHear = Callable[[float], bool]
+"""Asked with the length of a piece in seconds, before it is decoded; what it refuses is left out."""
+
+
 class SoundIn(Protocol):
     """``receive``: the samples in a piece, or what is wrong with it."""
 
-    def receive(self, data: bytes) -> Iterator[Samples | ProtocolError]: ...
+    def receive(self, data: bytes, may_hear: MayHear) -> Iterator[Samples | ProtocolError]: ...
 
 
 class SoundOut(Protocol):
@@ -61,8 +65,9 @@ class PhoneIn:
         self._decode = decode
         self._resampler = Resampler(PHONE_HZ, SAMPLE_RATE_HZ)
 
-    def receive(self, data: bytes) -> Iterator[Samples | ProtocolError]:
-        yield self._resampler.push(self._decode(data))
+    def receive(self, data: bytes, may_hear: MayHear) -> Iterator[Samples | ProtocolError]:
+        if may_hear(len(data) / PHONE_HZ):
+            yield self._resampler.push(self._decode(data))
 
 
 class PhoneOut:

@@ -59,6 +59,14 @@ def tone(sec: float = TONE_SEC) -> np.ndarray:
     return (TONE_AMPLITUDE * np.sin(2 * np.pi * TONE_HZ * time_sec)).astype(np.float32)
 
 
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather in a town.",
+    "parameters": {"type": "object", "properties": {"town": {"type": "string"}}},
+}
+
+
 class Talk:
     """One connection and what came over it."""
 
@@ -104,6 +112,19 @@ class Talk:
         await self.until("response.done", done)
 
 
+async def ask_for_weather(talk: Talk) -> None:
+    """In writing; the answer takes a function of ours."""
+    connection = talk.connection
+    text = [{"type": "input_text", "text": "What is the weather in Rome?"}]
+    await connection.conversation.item.create(item={"type": "message", "role": "user", "content": text})
+    await connection.response.create()
+    wanted = await talk.until("response.function_call_arguments.done")
+    output = {"type": "function_call_output", "call_id": wanted["call_id"], "output": '{"sky": "blue"}'}
+    await connection.conversation.item.create(item=output)
+    await connection.response.create()
+    await talk.until("response.done", true=lambda event: "blue" in json.dumps(event))
+
+
 async def echo(talk: Talk, client: AsyncOpenAI) -> None:
     """The whole protocol, on an engine that repeats what it hears."""
     connection = talk.connection
@@ -114,6 +135,10 @@ async def echo(talk: Talk, client: AsyncOpenAI) -> None:
     await talk.say(silence(0.3), tone(), silence(1.0))
     await talk.until("input_audio_buffer.committed")
     await talk.until("response.done", true=lambda event: "dBFS" in json.dumps(event))
+
+    await connection.session.update(session={"type": "realtime", "tools": [WEATHER]})
+    await talk.until("session.updated", 2)
+    await ask_for_weather(talk)
 
     await connection.response.create(response={"extra": {"say": "one two three four five six seven"}})
     await talk.until("response.output_audio_transcript.delta", true=lambda event: "two" in event["delta"])
@@ -141,7 +166,7 @@ async def echo(talk: Talk, client: AsyncOpenAI) -> None:
     await connection.response.cancel(event_id="none")
     await talk.until("error", 4)
     await connection.session.update(session={"type": "realtime", "extra": {"text_temperature": 0.5}})
-    await talk.until("session.updated", 2)
+    await talk.until("session.updated", 3)
     models = await client.models.list()
     talk.events.append({"type": "models", "complaints": [], "ids": [model.id for model in models.data]})
 
@@ -149,19 +174,13 @@ async def echo(talk: Talk, client: AsyncOpenAI) -> None:
 async def cascade(talk: Talk, client: AsyncOpenAI) -> None:
     """A question in sound, one in writing, and a function, on an engine that finds its answers in words."""
     connection = talk.connection
-    weather = {
-        "type": "function",
-        "name": "weather",
-        "description": "The weather in a town.",
-        "parameters": {"type": "object", "properties": {"town": {"type": "string"}}},
-    }
     heard = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 400}}
     await connection.session.update(
         session={
             "type": "realtime",
             "instructions": "Ann of the bakery.",
             "audio": {"input": heard},
-            "tools": [weather],
+            "tools": [WEATHER],
         }
     )
     await talk.until("session.updated")
@@ -169,14 +188,7 @@ async def cascade(talk: Talk, client: AsyncOpenAI) -> None:
     await talk.until("conversation.item.input_audio_transcription.completed")
     await talk.until("response.done", true=lambda event: "bread" in json.dumps(event))
 
-    text = [{"type": "input_text", "text": "What is the weather in Rome?"}]
-    await connection.conversation.item.create(item={"type": "message", "role": "user", "content": text})
-    await connection.response.create()
-    wanted = await talk.until("response.function_call_arguments.done")
-    output = {"type": "function_call_output", "call_id": wanted["call_id"], "output": '{"sky": "blue"}'}
-    await connection.conversation.item.create(item=output)
-    await connection.response.create()
-    await talk.until("response.done", true=lambda event: "blue" in json.dumps(event))
+    await ask_for_weather(talk)
 
 
 async def tiny(talk: Talk, client: AsyncOpenAI) -> None:

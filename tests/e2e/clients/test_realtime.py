@@ -59,8 +59,10 @@ def apps(tmp_path_factory: pytest.TempPathFactory, server: SpeechServer) -> Iter
     voices = tmp_path_factory.mktemp("voices")
     (voices / f"{VOICE}.wav").touch()  # the echo reads no voice, the name is enough
     one_voice = {"VOICES_DIR": str(voices), "DEFAULT_VOICE_PROMPT": VOICE}
+    keys = {"APP_PASSWORD": PASSWORD, "API_KEY": KEY}
+    llm = {name: value for name, value in server.variables.items() if name.startswith("LLM_")}
     variables = {
-        "echo": {**ECHO, **one_voice, "MAX_CALLS": "2", "APP_PASSWORD": PASSWORD, "API_KEY": KEY},
+        "echo": {**ECHO, **one_voice, **keys, **llm, "MAX_CALLS": "2"},
         "cascade": {"ENGINE": "cascade", "CAPTIONS": "auto", "MAX_CALLS": "2", **server.variables},
         "tiny": {**TINY, "MAX_CALLS": "1"},
     }
@@ -221,6 +223,14 @@ def test_both_sides_words_and_a_function_of_the_client(held: dict[str, Program])
         if [item["type"] for item in event["response"]["output"]] == ["function_call"]
     ]
     assert (response["status"], response["output"][0]["call_id"]) == ("completed", wanted["call_id"])
+
+
+def test_a_model_that_only_hears_says_the_answer_to_what_was_written(held: dict[str, Program]) -> None:
+    events = events_of(held["openai-echo"])
+    said = [event["transcript"] for event in of(events, "response.output_audio_transcript.done")]
+    assert "The sky is blue." in said
+    (wanted,) = of(events, "response.function_call_arguments.done")
+    assert json.loads(wanted["arguments"]) == {"town": "Rome"}
 
 
 def test_the_assistants_sound_comes_in_real_time(held: dict[str, Program]) -> None:

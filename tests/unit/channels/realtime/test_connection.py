@@ -98,12 +98,12 @@ async def goes_on(client: RealtimeClient) -> bool:
     """Whether its call answers what it says now."""
     heard = len(client.sound)
     await client.say(tone(0.4))
-    await client.until(lambda: client.closed or np.any(np.abs(samples_of(client.sound[heard:])) > 0.1))
+    await client.until(lambda: client.closed or loudest(client.sound[heard:]) > 0.1)
     return not client.closed
 
 
-def samples_of(pcm: bytes) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.frombuffer(pcm, dtype="<i2") / 32_768
+def loudest(pcm: bytes) -> float:
+    return float(np.abs(np.frombuffer(pcm, dtype="<i2")).max(initial=0)) / 32_768
 
 
 # Begin -----------------------------------------------------------------------------------------------
@@ -143,7 +143,9 @@ async def test_where_nothing_comes_the_model_hears_silence(
         assert call.phase is Phase.LIVE
 
 
-async def test_those_who_wait_are_told_their_place(url: str, call_manager: CallManager):
+async def test_those_who_wait_are_told_their_place_and_may_still_choose(
+    url: str, call_manager: CallManager, model: FakeModel
+):
     held = [call_manager.open(CallSettings(Persona("NATF2", ROLE))) for _ in range(SLOTS)]
     for call in held:
         await call.live.wait()
@@ -156,9 +158,11 @@ async def test_those_who_wait_are_told_their_place(url: str, call_manager: CallM
             await late.until(lambda: late.closed)
             assert late.close_code == 1013
             assert "try again" in late.faults[0]["message"]
+        await client.send("session.update", session={"type": "realtime", "instructions": "Sing."})
         held[0].hang_up("Enough.")
         await client.until_event("response.created")
         assert await goes_on(client)
+        assert Persona("NATF2", "Sing.") in [persona for persona, _ in model.joined.values()]
 
 
 async def test_the_beta_is_spoken_to_who_asks_for_it(url: str):

@@ -200,6 +200,15 @@ def test_unmutes_clients_are_known_by_their_opus():
     assert base64.b64decode(delta["delta"]).startswith(b"OggS")
 
 
+def test_of_opus_no_more_is_decoded_than_may_be_held():
+    rig = Rig()
+    opus = OpusOutput()
+    minute = b"".join(opus.append(silent_frame()) for _ in range(750))
+    refused = [event["error"]["code"] for _ in range(4) for event in rig.append(minute)]
+    assert set(refused) == {"input_audio_buffer_full"}
+    assert rig.session.input.held_sec <= 60.0
+
+
 def test_what_is_written_waits_until_a_response_is_wanted():
     rig = Rig()
     added, done = rig.receive("conversation.item.create", item=text_item("Hello!"))

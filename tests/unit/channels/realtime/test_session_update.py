@@ -18,7 +18,7 @@ from personaplex_ui.errors import InvalidInput
 from tests.unit.channels.realtime.test_client_events import json_values
 
 USUAL = SessionConfig("NATF2", "Be kind.")
-TOOL = {
+TOOL: dict[str, Any] = {
     "type": "function",
     "name": "f",
     "description": "",
