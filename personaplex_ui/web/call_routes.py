@@ -138,6 +138,7 @@ TRANSCRIPT: Responses = {
 
 def add_call_routes(router: APIRouter, store: CallStore, reports: CallReports) -> None:
     _add_calls(router, store, reports)
+    _add_deletion(router, store)
     _add_report(router, reports)
     _add_files(router, store)
 
@@ -175,6 +176,8 @@ def _add_calls(router: APIRouter, store: CallStore, reports: CallReports) -> Non
         report = await _report_if_ready(reports, owner, call_id) if recorded else None
         return await asyncio.to_thread(record_of, call, recorded, store.keep_until(call), report)
 
+
+def _add_deletion(router: APIRouter, store: CallStore) -> None:
     @router.delete(
         "/calls/{call_id}",
         summary="Delete a call of yours",
