@@ -129,8 +129,8 @@ def test_a_model_that_tells_about_itself() -> None:
         (
             "Live calls",
             {"live": dict.fromkeys(Transport, 1)},
-            "6: 1 in the browser, 1 in the browser without UDP, 1 from sound files, 1 from Moshi clients, "
-            "1 on the phone, 1 on FastRTC's phone number",
+            "7: 1 in the browser, 1 in the browser without UDP, 1 from sound files, 1 from Moshi clients, "
+            "1 from OpenAI Realtime clients, 1 on the phone, 1 on FastRTC's phone number",
         ),
         (
             "Calls since the start",
