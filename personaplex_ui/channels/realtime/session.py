@@ -45,6 +45,9 @@ MOST_WRITTEN_CHARACTERS = 10_000
 """Of all messages that wait for a ``response.create``; the oldest are left out."""
 
 
+LATEST_SOUND_BYTES = 144_000
+"""3 s of PCM: how much of its turn's beginning a client may repeat."""
+
 INTAKE_BURST_SEC = 90.0
 """Sound that is decoded at once, at most; then one and a half times as fast as it lasts."""
 
@@ -126,6 +129,8 @@ class RealtimeSession:
         self._responses.voice, self._responses.sounds = config.voice, config.sounds
         self._written: list[str] = []
         self._was_sent_sound = False
+        self._may_repeat = False
+        self._latest_sound = b""
         self._intake = TokenBucket(INTAKE_BURST_SEC)
         """Of sound, which a few bytes of Opus can hold much of."""
         self._tell([SessionCreated(self._record())])
@@ -171,9 +176,11 @@ class RealtimeSession:
                 return self._append(sound, now)
             case client.AudioCommit():
                 committed = self._turns.commit(self.input.held_sec)
+                self._responses.caller_is_done()
                 self._line.open()
                 return committed
             case client.AudioClear():
+                self._may_repeat = not self.input.held_sec and self.config.turn_detection is None
                 self.input.clear()
                 self._turns.clear()
                 return [Cleared()]
@@ -235,6 +242,8 @@ class RealtimeSession:
             self.dialect = Dialect.BETA
             self._use_formats(old)
         self._was_sent_sound |= bool(sound)
+        if self._is_repeated(sound):
+            return []
         if not self._hear(sound, now):
             raise RealtimeFault(
                 f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
@@ -244,6 +253,17 @@ class RealtimeSession:
             )
         self._line.note_sound()
         return []
+
+    def _is_repeated(self, sound: bytes) -> bool:
+        """Whether a client that finds its turns itself appends anew, after a ``clear``, how its turn began.
+        Pipecat's do. The model has heard it."""
+        repeated = self._may_repeat and bool(sound) and self._latest_sound.endswith(sound)
+        self._may_repeat = False
+        if repeated:
+            self._turns.uncommit(len(sound) / self.config.input_format.bytes_per_sec)
+        elif self.config.turn_detection is None:
+            self._latest_sound = (self._latest_sound + sound)[-LATEST_SOUND_BYTES:]
+        return repeated
 
     def _hear(self, sound: bytes, now: float) -> bool:
         """False: some of ``sound`` was too much."""
