@@ -98,6 +98,10 @@ class CallerTurns:
         self._item_id = ""
         self._loud_frames = 0
 
+    def uncommit(self, sec: float) -> None:
+        """The last ``sec`` of what was heard are of the next turn."""
+        self._committed_sec = max(0.0, self._committed_sec - sec)
+
     def _hear_frame(self, level_dbfs: float) -> list[ServerEvent]:
         loud = level_dbfs >= self._threshold_dbfs
         self._loud_frames = self._loud_frames + 1 if loud else 0

@@ -7,10 +7,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from typing import Any, Protocol, cast
 
-from personaplex_ui.calls.call import Call
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Snapshot
@@ -23,7 +22,7 @@ from personaplex_ui.channels.close_codes import (
     TRY_LATER,
 )
 from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
-from personaplex_ui.channels.realtime.client_tools import ClientTools
+from personaplex_ui.channels.realtime.call_actions import Answerer, CallActions
 from personaplex_ui.channels.realtime.faults import INVALID, SERVER
 from personaplex_ui.channels.realtime.items import Dialect, Json
 from personaplex_ui.channels.realtime.opening import Opening
@@ -31,48 +30,32 @@ from personaplex_ui.channels.realtime.outbox import Intake, Outbox
 from personaplex_ui.channels.realtime.session import RealtimeSession
 from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
 from personaplex_ui.engine.speech_model import Persona, Sampling
-from personaplex_ui.errors import CallOver, InvalidInput, PersonaplexError
+from personaplex_ui.errors import CallOver, EngineUnavailable, InvalidInput, PersonaplexError
 from personaplex_ui.logs.call_context import enter_call
-from personaplex_ui.speech.parts import Replier
-from personaplex_ui.speech.tools.runner import Tools
 
 log = logging.getLogger(__name__)
 
-MOST_ACTIONS = 32
-"""That wait for the call to be live."""
-
 LAST_WORDS_WITHIN_SEC = 1.0
-BUSY = "An answer to what was written before is still on its way. Wait for its response.done."
-TOO_MUCH = "Too much waits to be done. Wait for response.done."
 CLOSE_CODES = {End.SHUTDOWN: GOING_AWAY, End.FAILED: FAILED, End.REFUSED: TRY_LATER}
 CODES = {End.TIME_LIMIT: "session_expired", End.SHUTDOWN: "server_shutdown", End.REFUSED: "no_call"}
 """Words for programs in the last error event; ``call_ended`` for others."""
 
-Action = Callable[[LiveCall], Awaitable[None]]
-OpenCall = Callable[[CallSettings], LiveCall]
-"""Raises PersonaplexError: there is no call to be had."""
+
+class Lines(Protocol):
+    """Where calls come from."""
+
+    def open(self, settings: CallSettings) -> LiveCall:
+        """Raises PersonaplexError: there is no call to be had."""
+        ...
+
+    async def unless_closed(self, work: Coroutine[Any, Any, None]) -> None:
+        """See ``CallManager.unless_closed``."""
+        ...
 
 
 def settings_of(config: SessionConfig) -> CallSettings:
     """Not to be recorded: who calls this way could not fetch it, which takes the cookie of a page."""
     return CallSettings(Persona(config.voice, config.instructions), config.sampling, record=False)
-
-
-class Answerer(Protocol):
-    """Who finds answers for models that cannot read, and calls functions."""
-
-    @property
-    def has_language_model(self) -> bool: ...
-
-    def replier_with(self, tools: Tools | None) -> Replier:
-        """May block."""
-        ...
-
-    def answer_with(self, call: Call, replier: Replier) -> None: ...
-
-    def ask(self, call: Call) -> bool:
-        """Have the caller's last words answered. False: an answer is on its way already."""
-        ...
 
 
 class Unwelcome(Exception):
@@ -85,7 +68,7 @@ class RealtimeConnection:
     def __init__(
         self,
         wire: PeerWebsocket,
-        open_call: OpenCall,
+        lines: Lines,
         answerer: Answerer,
         voices: Voices,
         config: SessionConfig,
@@ -93,7 +76,7 @@ class RealtimeConnection:
         dialect: Dialect,
     ) -> None:
         self._wire = wire
-        self._open_call = open_call
+        self._lines = lines
         self._answerer = answerer
         self._outbox = Outbox(wire)
         self._intake = Intake()
@@ -101,8 +84,7 @@ class RealtimeConnection:
         self._wanted_sooner = asyncio.Event()
         self._sound_came = asyncio.Event()
         self._call: LiveCall | None = None
-        self._actions: asyncio.Queue[Action] = asyncio.Queue(MOST_ACTIONS)
-        self._tools = ClientTools((), self._call_function)
+        self._actions = CallActions(answerer, lambda: self._session)
         self._pieces_told = 0
         self._lines_seen = 0
         self._session = RealtimeSession(self._outbox.put, self, voices, config, model, dialect)
@@ -133,62 +115,23 @@ class RealtimeConnection:
         self._wanted_sooner.set()
 
     def say(self, text: str, cause: str) -> None:
-        self._do(lambda call: call.speak(text, typed=True), cause)
+        self._actions.say(text, cause)
 
     def read(self, text: str, cause: str) -> None:
-        self._do(lambda call: self._have_read(call, text, cause), cause)
+        self._actions.read(text, cause)
 
     def fall_silent(self) -> None:
-        self._do(_fall_silent)
+        self._actions.fall_silent()
 
     def change_sampling(self, sampling: Sampling) -> None:
         if self._call is not None:
             self._call.change_sampling(sampling)
 
     def offer_tools(self, tools: Sequence[Json]) -> None:
-        self._do(lambda call: self._use_tools(call, tools))
+        self._actions.use_tools(tools)
 
     def take_result(self, call_id: str, output: str) -> None:
-        if not self._tools.answer(call_id, output):
-            log.info("A client sent the result of a function that nobody waits for.")
-
-    # What takes time -------------------------------------------------------------------------------
-
-    def _do(self, action: Action, cause: str = "") -> None:
-        """Once the call is live, after what was wanted before."""
-        try:
-            self._actions.put_nowait(action)
-        except asyncio.QueueFull:
-            self._session.tell_failure(TOO_MUCH, INVALID, "too_much", cause)
-
-    async def _act(self, call: LiveCall) -> None:
-        while True:
-            action = await self._actions.get()
-            try:
-                await action(call)
-            except CallOver:
-                raise
-            except PersonaplexError as error:
-                self._session.tell_failure(str(error), SERVER, error.code)
-
-    async def _have_read(self, call: LiveCall, text: str, cause: str) -> None:
-        at_sec, before = call.elapsed_sec, call.conversation.version
-        call.hear_words(f" {text}", at_sec, at_sec)
-        self._session.wrote(call.conversation.changed_since(before))
-        if not await call.read(text) and not self._answerer.ask(call):
-            self._session.tell_failure(BUSY, INVALID, "conversation_already_has_active_response", cause)
-
-    async def _use_tools(self, call: LiveCall, tools: Sequence[Json]) -> None:
-        self._tools.close()
-        self._tools = ClientTools(tools, self._call_function)
-        offered = self._tools if tools else None
-        replier = await asyncio.to_thread(self._answerer.replier_with, offered)
-        if not await call.answer_with(replier):
-            self._answerer.answer_with(call, replier)
-
-    def _call_function(self, call_id: str, name: str, arguments: str) -> None:
-        if self._call is not None and not self._call.over.is_set():
-            self._session.call_function(call_id, name, arguments)
+        self._actions.take_result(call_id, output)
 
     # The life of a connection ----------------------------------------------------------------------
 
@@ -206,16 +149,15 @@ class RealtimeConnection:
             self._hang_up(str(gone), gone.end if isinstance(gone, ClientGone) else End.LOST)
         except* (Unwelcome, PersonaplexError) as group_of:
             error = _first(group_of)
-            unwelcome = isinstance(error, Unwelcome)
-            close_code = NOT_ALLOWED if unwelcome else TRY_LATER
+            close_code = NOT_ALLOWED if isinstance(error, Unwelcome) else TRY_LATER
             self._hang_up(str(error), End.REFUSED)
             if self._call is None:
-                await self._refuse(str(error), close_code)
+                await self._refuse(error)
         except* Exception:
             log.exception("A Realtime session failed.")
             self._hang_up("Something failed on our side. Please call again.", End.FAILED)
         finally:
-            self._tools.close()
+            self._actions.close()
             self._hang_up("The client hung up.", End.HUNG_UP)  # when this task was cancelled
         if self._call is not None:
             await self._say_goodbye(self._call, close_code)
@@ -237,19 +179,23 @@ class RealtimeConnection:
 
     async def _serve(self) -> None:
         """Raises CallOver in the end, or PersonaplexError if there is no call to be had."""
-        while wait_sec := self._opening.wait_sec(time.monotonic()):
-            self._wanted_sooner.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait_sec):
-                    await self._wanted_sooner.wait()
-        call = self._call = self._open_call(settings_of(self._session.config))
+        await self._lines.unless_closed(self._until_wanted())
+        call = self._call = self._lines.open(settings_of(self._session.config))
         enter_call(call.call_id)
         await self._tell_place(call)
         if not call.live.is_set():
             raise CallOver(call.reason)
         async with asyncio.TaskGroup() as group:
-            for part in (self._act, self._hear, self._listen):
+            for part in (self._actions.run, self._hear, self._listen):
                 group.create_task(part(call))
+
+    async def _until_wanted(self) -> None:
+        """Until the call is to begin."""
+        while wait_sec := self._opening.wait_sec(time.monotonic()):
+            self._wanted_sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_sec):
+                    await self._wanted_sooner.wait()
 
     async def _tell_place(self, call: LiveCall) -> None:
         """Until the call is live or over."""
@@ -298,11 +244,17 @@ class RealtimeConnection:
 
     # Goodbye ---------------------------------------------------------------------------------------
 
-    async def _refuse(self, sentence: str, code: int) -> None:
+    async def _refuse(self, error: BaseException) -> None:
+        """There is no call, and why."""
+        code, kind, word = TRY_LATER, SERVER, CODES[End.REFUSED]
+        if isinstance(error, Unwelcome):
+            code, kind = NOT_ALLOWED, INVALID
+        elif isinstance(error, EngineUnavailable):
+            code, word = GOING_AWAY, CODES[End.SHUTDOWN]
         with contextlib.suppress(ClientGone):
-            self._session.tell_failure(sentence, SERVER if code == TRY_LATER else INVALID, "no_call")
+            self._session.tell_failure(str(error), kind, word)
             await self._outbox.flush()
-            await self._wire.close(code, sentence)
+            await self._wire.close(code, str(error))
 
     async def _say_goodbye(self, call: LiveCall, close_code: int | None) -> None:
         with contextlib.suppress(ClientGone):
@@ -326,7 +278,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = cast(BaseExceptionGroup[BaseException], error).exceptions[0]
     return error
-
-
-async def _fall_silent(call: LiveCall) -> None:
-    await call.fall_silent()

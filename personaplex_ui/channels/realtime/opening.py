@@ -1,4 +1,10 @@
-"""When the call of a session begins: its voice and role come after connecting. Pure; times are seconds."""
+"""When the call of a session begins, since voice and role come after connecting; and what is settled then.
+
+Pure; times are seconds.
+"""
+
+from personaplex_ui.channels.realtime.faults import RealtimeFault
+from personaplex_ui.channels.realtime.session_config import SessionConfig
 
 AFTER_UPDATE_SEC = 1.0
 """After the last ``session.update``, or the first sound; another update may follow at once."""
@@ -29,3 +35,24 @@ class Opening:
 
     def wait_sec(self, now: float) -> float:
         return max(0.0, self._at - now)
+
+
+def check_settled(old: SessionConfig, new: SessionConfig) -> None:
+    """Raises RealtimeFault: something would change that a running call cannot take."""
+    for field, what, param in (
+        ("voice", "voice", "session.audio.output.voice"),
+        ("instructions", "instructions", "session.instructions"),
+    ):
+        if getattr(old, field) != getattr(new, field):
+            raise RealtimeFault(
+                f"The {what} cannot change any more, since the call has begun. Send them in the first "
+                "session.update, or connect anew.",
+                f"cannot_update_{what}",
+                param,
+            )
+    if old.sampling.seed != new.sampling.seed:
+        raise RealtimeFault(
+            "The seed cannot change any more, since the call has begun. Connect anew.",
+            "cannot_update_seed",
+            "session.extra.seed",
+        )

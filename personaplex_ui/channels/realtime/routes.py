@@ -1,7 +1,7 @@
 """The routes of the Realtime protocol: who calls, in which dialect, and the model that clients ask for."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,14 @@ from fastapi import APIRouter, WebSocket
 from fastapi.responses import PlainTextResponse
 from starlette.requests import HTTPConnection
 
+from personaplex_ui.calls.allowance import Visitor
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
-from personaplex_ui.channels.realtime.connection import Answerer, RealtimeConnection
+from personaplex_ui.channels.realtime.call_actions import Answerer
+from personaplex_ui.channels.realtime.connection import RealtimeConnection
 from personaplex_ui.channels.realtime.items import Dialect
 from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
 from personaplex_ui.errors import EngineUnavailable
@@ -29,6 +31,23 @@ EXPLANATION = """\
 For clients of OpenAI's Realtime API: a websocket with JSON messages, also in the names of the beta.
 Connect to this address with such a client, and with any model; docs/PROTOCOLS.md has the details.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class CallersLines:
+    """The calls that one client may have. ``address``: for limits; ``visitor``: whose minutes are used."""
+
+    call_manager: CallManager
+    address: str
+    visitor: Visitor | None
+
+    def open(self, settings: CallSettings) -> LiveCall:
+        """See ``CallManager.open``."""
+        return self.call_manager.open(settings, "", Transport.REALTIME, self.address, self.visitor)
+
+    async def unless_closed(self, work: Coroutine[Any, Any, None]) -> None:
+        """See ``CallManager.unless_closed``."""
+        await self.call_manager.unless_closed(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +66,12 @@ class RealtimeApi:
         """Accept one websocket and serve it to the end. Never raises for anything a peer does."""
         wire = PeerWebsocket(websocket)
         config = SessionConfig(self.voices.default, self.default_prompt)
-        address, visitor = self.address_of(websocket), self.visitor_of(websocket)
-
-        def open_call(settings: CallSettings) -> LiveCall:
-            return self.call_manager.open(settings, "", Transport.REALTIME, address, visitor)
-
+        lines = CallersLines(self.call_manager, self.address_of(websocket), self.visitor_of(websocket))
         with contextlib.suppress(ClientGone):
             await wire.accept(_chosen_protocol(websocket))
             dialect = dialect_spoken(websocket)
             connection = RealtimeConnection(
-                wire, open_call, self.answerer, self.voices, config, self.model_name, dialect
+                wire, lines, self.answerer, self.voices, config, self.model_name, dialect
             )
             await connection.run()
 

@@ -6,10 +6,9 @@ What has to be done with the call is asked of a ``Line``; what is to be sent is 
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from personaplex_ui.audio.frames import Frame, Samples
-from personaplex_ui.calls.conversation_lines import Line as ConversationLine
+from personaplex_ui.calls.conversation_lines import Line as SpokenLine
 from personaplex_ui.calls.settings import check_spoken_text
 from personaplex_ui.channels.realtime import client_events as client
 from personaplex_ui.channels.realtime.caller_turns import CallerTurns
@@ -17,6 +16,8 @@ from personaplex_ui.channels.realtime.caller_words import CallerWords
 from personaplex_ui.channels.realtime.faults import RealtimeFault
 from personaplex_ui.channels.realtime.input_sound import MOST_HELD_SEC, InputSound
 from personaplex_ui.channels.realtime.items import Dialect, Item, ItemLog, Json, Kind, Role
+from personaplex_ui.channels.realtime.line import Line
+from personaplex_ui.channels.realtime.opening import check_settled
 from personaplex_ui.channels.realtime.responses import Responses
 from personaplex_ui.channels.realtime.server_events import (
     Cleared,
@@ -38,55 +39,17 @@ from personaplex_ui.channels.realtime.session_config import SessionConfig, Voice
 from personaplex_ui.channels.realtime.session_update import dialect_of, updated
 from personaplex_ui.channels.realtime.sound import OGG_CAPTURE, Format, sound_in, sound_out
 from personaplex_ui.channels.token_bucket import TokenBucket
-from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput, ProtocolError
 
 MOST_WRITTEN_CHARACTERS = 10_000
 """Of all messages that wait for a ``response.create``; the oldest are left out."""
 
 
+LATEST_SOUND_BYTES = 144_000
+"""3 s of PCM: how much of its turn's beginning a client may repeat."""
+
 INTAKE_BURST_SEC = 90.0
 """Sound that is decoded at once, at most; then one and a half times as fast as it lasts."""
-
-
-class Line(Protocol):
-    """The call of a session, as far as it may be used from here. Nothing waits."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the call has begun and waits for no line any more, so that its persona is settled."""
-        ...
-
-    @property
-    def can_call_functions(self) -> bool: ...
-
-    def note_update(self, names_role: bool) -> None:
-        """The session was updated. ``names_role``: it has instructions."""
-        ...
-
-    def note_sound(self) -> None:
-        """The client sends sound."""
-        ...
-
-    def open(self) -> None:
-        """Begin the call, unless it has begun."""
-        ...
-
-    def say(self, text: str, cause: str) -> None:
-        """Have ``text`` said word for word. ``cause``: the id of the event that wants it."""
-        ...
-
-    def read(self, text: str, cause: str) -> None:
-        """Have what the caller wrote answered."""
-        ...
-
-    def fall_silent(self) -> None: ...
-
-    def change_sampling(self, sampling: Sampling) -> None: ...
-
-    def offer_tools(self, tools: Sequence[Json]) -> None: ...
-
-    def take_result(self, call_id: str, output: str) -> None: ...
 
 
 def random_id(prefix: str) -> str:
@@ -126,6 +89,8 @@ class RealtimeSession:
         self._responses.voice, self._responses.sounds = config.voice, config.sounds
         self._written: list[str] = []
         self._was_sent_sound = False
+        self._may_repeat = False
+        self._latest_sound = b""
         self._intake = TokenBucket(INTAKE_BURST_SEC)
         """Of sound, which a few bytes of Opus can hold much of."""
         self._tell([SessionCreated(self._record())])
@@ -171,9 +136,11 @@ class RealtimeSession:
                 return self._append(sound, now)
             case client.AudioCommit():
                 committed = self._turns.commit(self.input.held_sec)
+                self._responses.caller_is_done()
                 self._line.open()
                 return committed
             case client.AudioClear():
+                self._may_repeat = not self.input.held_sec and self.config.turn_detection is None
                 self.input.clear()
                 self._turns.clear()
                 return [Cleared()]
@@ -205,7 +172,7 @@ class RealtimeSession:
                 "session.tools",
             )
         if self._line.is_open:
-            _check_settled(old, new)
+            check_settled(old, new)
             if new.sampling != old.sampling:
                 self._line.change_sampling(new.sampling)
         self.config, self.dialect = new, dialect_of(values) or self.dialect
@@ -235,6 +202,8 @@ class RealtimeSession:
             self.dialect = Dialect.BETA
             self._use_formats(old)
         self._was_sent_sound |= bool(sound)
+        if self._is_repeated(sound):
+            return []
         if not self._hear(sound, now):
             raise RealtimeFault(
                 f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
@@ -244,6 +213,17 @@ class RealtimeSession:
             )
         self._line.note_sound()
         return []
+
+    def _is_repeated(self, sound: bytes) -> bool:
+        """Whether a client that finds its turns itself appends anew, after a ``clear``, how its turn began.
+        Pipecat's do. The model has heard it."""
+        repeated = self._may_repeat and bool(sound) and self._latest_sound.endswith(sound)
+        self._may_repeat = False
+        if repeated:
+            self._turns.uncommit(len(sound) / self.config.input_format.bytes_per_sec)
+        elif self.config.turn_detection is None:
+            self._latest_sound = (self._latest_sound + sound)[-LATEST_SOUND_BYTES:]
+        return repeated
 
     def _hear(self, sound: bytes, now: float) -> bool:
         """False: some of ``sound`` was too much."""
@@ -323,11 +303,11 @@ class RealtimeSession:
         """The assistant's next frame ``[1920]``, and the words that came with it."""
         self._tell(self._responses.hear(frame, words))
 
-    def wrote(self, lines: Sequence[ConversationLine]) -> None:
+    def wrote(self, lines: Sequence[SpokenLine]) -> None:
         """``lines`` of the conversation are what the client itself wrote."""
         self._words.leave_out(lines)
 
-    def lines_changed(self, lines: Sequence[ConversationLine], now: float) -> None:
+    def lines_changed(self, lines: Sequence[SpokenLine], now: float) -> None:
         """``lines`` of the conversation are new or changed; call it with none from time to time."""
         if self.config.transcribes:
             self._tell(self._words.change(lines, now, self._turns.speaking))
@@ -337,30 +317,9 @@ class RealtimeSession:
         """The language model wants the client to call a function."""
         self._tell(self._responses.call_function(call_id, name, arguments))
 
-    def finish(self, lines: Sequence[ConversationLine], now: float) -> None:
+    def finish(self, lines: Sequence[SpokenLine], now: float) -> None:
         """The call is over; ``lines``: what changed last."""
         self._tell(self._responses.finish())
         if self.config.transcribes:
             self._tell(self._words.change(lines, now, speaking=False))
             self._tell(self._words.settle(now, over=True))
-
-
-def _check_settled(old: SessionConfig, new: SessionConfig) -> None:
-    """Raises RealtimeFault: something would change that a running call cannot take."""
-    for field, what, param in (
-        ("voice", "voice", "session.audio.output.voice"),
-        ("instructions", "instructions", "session.instructions"),
-    ):
-        if getattr(old, field) != getattr(new, field):
-            raise RealtimeFault(
-                f"The {what} cannot change any more, since the call has begun. Send them in the first "
-                "session.update, or connect anew.",
-                f"cannot_update_{what}",
-                param,
-            )
-    if old.sampling.seed != new.sampling.seed:
-        raise RealtimeFault(
-            "The seed cannot change any more, since the call has begun. Connect anew.",
-            "cannot_update_seed",
-            "session.extra.seed",
-        )

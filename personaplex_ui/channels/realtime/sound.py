@@ -31,6 +31,11 @@ class Format(enum.StrEnum):
     def beta_name(self) -> str:
         return _BETA_NAMES[self]
 
+    @property
+    def bytes_per_sec(self) -> float:
+        """Of those that are not compressed."""
+        return 2.0 * SAMPLE_RATE_HZ if self is Format.PCM else PHONE_HZ
+
     def record(self) -> dict[str, object]:
         return {"type": str(self), "rate": SAMPLE_RATE_HZ} if self is Format.PCM else {"type": str(self)}
 

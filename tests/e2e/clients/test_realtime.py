@@ -12,17 +12,19 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.e2e.clients.person import TONE_AMPLITUDE, TONE_SEC
 from tests.e2e.clients.programs import HERE, THEIR_PYTHON, Program, require_environment
 from tests.support.app_process import ECHO, TINY, AppProcess
+from tests.support.clients.realtime import realtime
 from tests.support.password import PASSWORD
 from tests.support.speech_server import Message, SpeechServer, calls, says, speech_server
 from tests.support.whistle import cleanness_db, whistles_in
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
-KEY = "a key that nobody else has"
+KEY = "a-key-that-nobody-else-has"
 VOICE = "SAMEPITCH"
 """The echo speaks higher or lower with the voices it knows, and with others as it was spoken to."""
 
@@ -278,5 +280,14 @@ async def test_without_the_key_nobody_comes_in(apps: dict[str, AppProcess]) -> N
         headers = {"Authorization": f"Bearer {KEY}"}
         assert (await http.get("/v1/models", headers=headers)).json()["data"][0]["id"] == "echo"
         assert (await http.get("/v1/realtime", headers=headers)).status_code == 426
+    # As a browser shows it, which can send no header.
+    url, shown = apps["echo"].url, "openai-insecure-api-key"
+    async with realtime(url, protocols=("realtime", f"{shown}.{KEY}")) as client:
+        await client.until_event("session.created")
+        assert client.websocket.subprotocol == "realtime"
+    with pytest.raises(InvalidStatus) as refused:
+        async with realtime(url, protocols=("realtime", f"{shown}.wrong")):
+            pass
+    assert refused.value.response.status_code == 401
     await asyncio.to_thread(apps["echo"].wait_for_slots, 2)
     assert KEY not in apps["echo"].log

@@ -306,6 +306,26 @@ def test_a_commit_makes_an_item_and_begins_the_call():
     assert rig.line.is_open
 
 
+def test_a_turns_beginning_that_is_repeated_after_a_clear_is_not_heard_twice():
+    rig = Rig()
+    rig.receive("session.update", session={"turn_detection": None})
+    rig.session.input.begin(NOW)
+    rig.append(pcm(tone(0.15)))
+    rig.append(pcm(tone(0.15, hz=300.0)))
+    rig.session.heard(rig.session.input.take(NOW))
+    assert rig.session.input.held_sec == 0.0
+    rig.receive("input_audio_buffer.clear")
+    rig.append(pcm(tone(0.15))[-2_400:] + pcm(tone(0.15, hz=300.0)))
+    assert rig.session.input.held_sec == 0.0
+    committed, *_ = rig.receive("input_audio_buffer.commit")
+    assert committed["type"] == "input_audio_buffer.committed"
+    # Anything else after a clear is new, and so is the same sound later.
+    rig.receive("input_audio_buffer.clear")
+    rig.append(pcm(tone(0.3)))
+    rig.append(pcm(tone(0.3)))
+    assert rig.session.input.held_sec == pytest.approx(0.6)
+
+
 def test_both_sides_are_told_as_they_speak():
     rig = Rig()
     rig.session.said(tone(0.08), " Hello")
