@@ -48,9 +48,10 @@ from personaplex_ui.models.factory import load_echo, load_speech_model, speech_s
 from personaplex_ui.routing.router import Router
 from personaplex_ui.speech.loading import SpeechParts
 from personaplex_ui.web.metrics import Metrics
-from personaplex_ui.web.security.credentials import Credentials
+from personaplex_ui.web.security.credentials import COOKIE_SEC, Credentials
 from personaplex_ui.web.security.operator import OperatorAccess
 from personaplex_ui.web.security.origin_check import OriginCheck
+from personaplex_ui.web.security.signed_cookies import SignedCookies
 from personaplex_ui.web.security.visitors import visitor_rule
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,10 @@ class Services:
         self.films = Films(self.parts, self.call_manager.store)
         self.kept_answers = KeptAnswers()
         self.credentials = Credentials(
-            revealed(settings.app_password), revealed(settings.api_key), time.monotonic
+            revealed(settings.app_password),
+            revealed(settings.api_key),
+            time.monotonic,
+            _shared_cookies(settings),
         )
         self.origins = OriginCheck(settings.server_url, settings.allowed_origins)
         address = (settings.server_url or address_shown(settings.host, settings.port)).rstrip("/")
@@ -135,6 +139,7 @@ class Services:
         manager.quiet_end.begin(within_sec, final=True)
         while manager.quiet_end.left_sec and not manager.is_idle:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(IDLE_LOOKED_FOR_EVERY_SEC)
+        manager.quiet_end.end_calls()
 
     async def end_calls(self) -> None:
         """End all calls with a message, return the phone number, cancel ringing calls, and remove unpacked
@@ -190,6 +195,14 @@ class Services:
             return None
         build_app = functools.partial(build_lent_number_app, self.call_manager, self.phone)
         return FastRtcNumber(build_app, gradio_tunnel, FastRtcService(token), self.call_manager)
+
+
+def _shared_cookies(settings: Settings) -> SignedCookies | None:
+    """Of several servers at one address, each of which takes calls of pages that are logged in at another."""
+    password = revealed(settings.app_password)
+    if not (password and settings.instance_path):
+        return None
+    return SignedCookies(password.encode(), COOKIE_SEC, time.time)
 
 
 async def _open_number(number: FastRtcNumber) -> None:

@@ -67,8 +67,3 @@ def test_the_page_says_so_and_calls_again(browser: Browser, apps: list[AppProces
         drain(second, 0)
         expect(talk.result).to_contain_text(TIME_IS_UP)
         expect(talk.result).to_contain_text(TAKES_NO_CALLS)  # why the button there cannot be pressed
-        httpx.delete(f"{second.url}/drain", headers=BEARER).raise_for_status()
-        talk.result.locator(".pp-again").click()
-        talk.wait_live()
-        talk.hang_up()
-        talk.wait_for_result()

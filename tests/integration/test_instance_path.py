@@ -92,6 +92,20 @@ async def test_clients_without_cookies_are_told_the_path(app: OpenApp) -> None:
     assert (await app.http.get("/webrtc/config")).json()["instance_path"] == OURS
 
 
+async def test_a_login_counts_at_the_other_servers(tmp_path: Path) -> None:
+    variables = {"ENGINE": "echo", "APP_PASSWORD": "a long password for tests"}
+    async with (
+        open_app(tmp_path / "1", INSTANCE_PATH="/gpu-1", **variables) as first,
+        open_app(tmp_path / "2", INSTANCE_PATH="/gpu-2", **variables) as second,
+    ):
+        login = {"username": "x", "password": variables["APP_PASSWORD"]}
+        given = await first.http.post("/login", data=login)
+        second.http.cookies.update(given.cookies)
+        assert (await second.http.get("/voices")).status_code == 200
+        second.http.cookies.clear()
+        assert (await second.http.get("/voices")).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/api", "/Twilio", "/calls", "/config"])
 async def test_a_path_that_is_taken_is_refused(tmp_path: Path, path: str) -> None:
     variables = {"ENGINE": "echo", "RECORDINGS_DIR": str(tmp_path), "INSTANCE_PATH": path}

@@ -78,6 +78,13 @@ class PhoneService:
             call_manager, availability, streams, call_log, transfers, our_number, twilio_client
         )
 
+        self._calling_off: asyncio.Task[None] | None = None
+        call_manager.quiet_end.on_begin.append(self._call_off)
+
+    def _call_off(self) -> None:
+        """Nobody would talk to those who answer later."""
+        self._calling_off = asyncio.create_task(self.outbound.cancel_ringing())
+
     @property
     def configured(self) -> bool:
         """Whether calls to the number can be answered."""

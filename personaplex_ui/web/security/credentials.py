@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.web.security.login_throttle import LoginThrottle
+from personaplex_ui.web.security.signed_cookies import SignedCookies
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,17 @@ class Shown:
 
 
 class Credentials:
-    """``app_password``: None admits everybody. ``api_key``: None admits no machine. ``clock``: seconds."""
+    """``app_password``: None admits everybody. ``api_key``: None admits no machine. ``clock``: seconds.
+    ``signed``: the cookies of several servers, in the place of those of this process."""
 
-    def __init__(self, app_password: str | None, api_key: str | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        app_password: str | None,
+        api_key: str | None,
+        clock: Callable[[], float],
+        signed: SignedCookies | None = None,
+    ) -> None:
+        self._signed = signed
         self._password = (app_password or "").encode()
         self._api_key = (api_key or "").encode()
         self._clock = clock
@@ -93,7 +102,9 @@ class Credentials:
         return self._check(bearer, address, right | self._is_password(bearer)) and right
 
     def new_cookie(self) -> str:
-        """A value for ``COOKIE``: random, and invalid after a restart."""
+        """A value for ``COOKIE``: random, and invalid after a restart; or signed."""
+        if self._signed is not None:
+            return self._signed.new()
         value = secrets.token_urlsafe(32)
         self._logins[value] = self._clock() + COOKIE_SEC
         while len(self._logins) > MOST_LOGINS or next(iter(self._logins.values())) <= self._clock():
@@ -102,10 +113,14 @@ class Credentials:
 
     def is_cookie(self, value: str) -> bool:
         """Whether ``value`` is a valid cookie that has not expired."""
+        if self._signed is not None:
+            return self._signed.is_valid(value)
         return self._logins.get(value, -math.inf) > self._clock()
 
     def revoke_cookie(self, value: str) -> None:
         """Log out: the cookie and its copies become invalid."""
+        if self._signed is not None:
+            self._signed.revoke(value)
         self._logins.pop(value, None)
 
     def check_wait(self, address: str) -> None:
