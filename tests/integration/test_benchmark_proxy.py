@@ -17,7 +17,7 @@ def test_each_frame_is_known_again_by_its_mark(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(proxy.time, "monotonic", lambda: float(next(clock)))
     marks = proxy.Marks()
     frames = [marks.next_frame() for _ in range(60)]
-    as_sent = [np.rint(frame * 32_767).astype(np.float32) / 32_768 for frame in frames]
+    as_sent = [(np.rint(frame * 32_767) / 32_768).astype(np.float32) for frame in frames]
     for number, frame in enumerate(as_sent[-40:], start=20):
         marks.hear(number + 0.25, frame)
         marks.hear(number + 0.5, frame)  # a frame counts once
