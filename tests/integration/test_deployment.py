@@ -371,7 +371,16 @@ def test_the_documents_name_only_what_exists(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         assert target.startswith("https://") or (path.parent / target).exists(), target
     variables = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`", text))
-    assert variables <= variables_of_ours() | LIBRARIES_READ | modal_variables() | script_variables()
+    assert (
+        variables
+        <= variables_of_ours() | LIBRARIES_READ | modal_variables() | script_variables() | haproxy_reads()
+    )
+
+
+def haproxy_reads() -> set[str]:
+    files = [path for path in (ROOT / "deploy" / "haproxy").iterdir() if path.suffix in (".cfg", ".lua")]
+    text = "".join(path.read_text() for path in files)
+    return set(re.findall(r"""(?:\$\{|\benv\(|getenv\(")([A-Z][A-Z0-9_]+)""", text))
 
 
 def test_pre_commit_runs_the_ruff_of_make_check() -> None:

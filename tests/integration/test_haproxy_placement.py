@@ -3,6 +3,7 @@ pretend."""
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -37,6 +38,11 @@ class Pretender:
     received: list[tuple[str, dict[str, str]]] = field(default_factory=list[tuple[str, dict[str, str]]])
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     server: uvicorn.Server | None = None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
     @property
     def app(self) -> Starlette:
@@ -74,7 +80,12 @@ class Pretender:
             await websocket.receive()
         self.calls -= 1
 
-    async def start(self) -> str:
+    def start(self) -> str:
+        """Its address. It has an event loop of its own, so that it answers whatever the test does."""
+        self.thread.start()
+        return asyncio.run_coroutine_threadsafe(self._serve(), self.loop).result(30)
+
+    async def _serve(self) -> str:
         self.answers.set()
         config = uvicorn.Config(self.app, port=0, log_config=None, lifespan="off")
         config.load()
@@ -83,15 +94,25 @@ class Pretender:
         await self.server.startup()
         return f"127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
 
-    async def stop(self) -> None:
+    def release(self) -> None:
+        """Answer those who wait for it."""
+        self.loop.call_soon_threadsafe(self.answers.set)
+
+    def stop(self) -> None:
         """The process is gone: its port is closed."""
         if self.server is not None:
-            await self.server.shutdown()
-            for _ in range(10):  # turns of the event loop, for whoever knocked just then
-                await asyncio.sleep(0)
-            for late in list(self.server.server_state.connections):
-                late.shutdown()
+            asyncio.run_coroutine_threadsafe(self._end(self.server), self.loop).result(30)
             self.server = None
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join()
+            self.loop.close()
+
+    async def _end(self, server: uvicorn.Server) -> None:
+        await server.shutdown()
+        # HAProxy asks all the time, so somebody may have connected just then.
+        for late in list(vars(self.loop)["_transports"].values()):
+            late.abort()
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -118,7 +139,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     processes = [Pretender(name) for name in NAMES]
-    addresses = [await process.start() for process in processes]
+    addresses = [process.start() for process in processes]
     try:
         with running_haproxy(tmp_path, addresses, **OPEN) as proxy:
             async with httpx.AsyncClient(base_url=proxy.url) as http:
@@ -127,7 +148,7 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
                 yield rig
     finally:
         for process in processes:
-            await process.stop()
+            process.stop()
 
 
 async def test_seven_at_once_take_all_six_lines_and_one_waits(rig: Rig):
@@ -146,7 +167,7 @@ async def test_calls_that_are_not_answered_yet_are_counted_by_the_proxy(rig: Rig
             while sum(len(process.received) for process in rig.processes) < len(kinds):
                 await asyncio.sleep(0.01)
         for process in rig.processes:
-            process.answers.set()
+            process.release()
     assert Counter(call.result() for call in asked) == dict.fromkeys(NAMES, 2)
 
 
@@ -212,7 +233,7 @@ async def test_a_draining_process_gets_no_call_and_keeps_what_it_has(rig: Rig):
 async def test_what_belongs_to_a_dead_process_is_refused_and_its_browsers_go_elsewhere(rig: Rig):
     home = await rig.ask("/", "GET")
     [dead] = [process for process in rig.processes if process.name == home]
-    await dead.stop()
+    dead.stop()
     # The first call may still be sent there, is not taken, and goes to another.
     assert await rig.ask("/webrtc/offer") != home
     await asyncio.to_thread(
@@ -247,7 +268,7 @@ async def test_where_nobody_takes_calls_a_process_says_so_itself(rig: Rig):
 
 async def test_without_any_process_there_is_a_sentence(rig: Rig):
     for process in rig.processes:
-        await process.stop()
+        process.stop()
     answer = await rig.http.post("/webrtc/offer")
     assert answer.status_code == 503
     assert answer.json()["detail"].startswith("No server can be reached now.")
@@ -274,7 +295,7 @@ async def test_what_concerns_one_process_has_to_name_it(rig: Rig):
 
 async def test_http_leads_to_https_and_its_cookie_stays_there(tmp_path: Path):
     process = Pretender(NAMES[0])
-    address = await process.start()
+    address = process.start()
     nobody = "127.0.0.1:9"
     try:
         with running_haproxy(tmp_path, [address, nobody, nobody]) as proxy:
@@ -290,12 +311,12 @@ async def test_http_leads_to_https_and_its_cookie_stays_there(tmp_path: Path):
         )
         assert process.received[-1][1]["x-forwarded-proto"] == "https"
     finally:
-        await process.stop()
+        process.stop()
 
 
 async def test_a_proxy_in_front_that_is_known_is_believed(tmp_path: Path):
     process = Pretender(NAMES[0])
-    address = await process.start()
+    address = process.start()
     nobody = "127.0.0.1:9"
     told = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": "talk.example.org"}
     told |= {"X-Forwarded-Proto": "https"}
@@ -307,4 +328,4 @@ async def test_a_proxy_in_front_that_is_known_is_believed(tmp_path: Path):
         passed_on = {name.title(): value for name, value in process.received[-1][1].items()}
         assert {name: passed_on[name.title()] for name in told} == told
     finally:
-        await process.stop()
+        process.stop()

@@ -269,3 +269,24 @@ def test_haproxy_reads_the_clusters_configuration(tmp_path: Path) -> None:
     )
     assert checked.returncode == 0, checked.stderr
     assert (FILES / "placement.lua").read_text() == (tmp_path / "placement.lua").read_text()
+
+
+def test_compose_and_haproxys_list_have_the_same_processes() -> None:
+    compose = yaml.safe_load((FILES / "compose.yml").read_text())
+    listed = dict(
+        re.findall(
+            r'^    server (\S+) "\$\{\w+-(127\.0\.0\.1:\d+)\}"', (FILES / "processes.cfg").read_text(), re.M
+        )
+    )
+    processes = {name: each for name, each in compose["services"].items() if name != "haproxy"}
+    assert len(processes) == 2
+    gpus: list[str] = []
+    for name, process in processes.items():
+        environment = process["environment"]
+        settings = Settings.from_mapping(environment)
+        assert settings.instance_path == f"/{name}"
+        assert listed[name] == f"{environment['HOST']}:{environment['PORT']}"
+        assert process["stop_grace_period"] == f"{settings.drain_seconds + 30}s"
+        assert settings.drain_seconds >= settings.max_call_seconds
+        gpus += process["deploy"]["resources"]["reservations"]["devices"][0]["device_ids"]
+    assert gpus == ["0", "1"]
