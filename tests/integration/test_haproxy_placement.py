@@ -49,6 +49,7 @@ class Pretender:
         routes = [
             Route("/capacity", self.tell),
             WebSocketRoute("/api/chat", self.talk),
+            WebSocketRoute(f"/{self.name}/api/chat", self.talk),
             Route("/{path:path}", self.answer, methods=["GET", "POST"]),
         ]
         return Starlette(routes=routes)
@@ -191,6 +192,22 @@ async def test_a_page_is_promised_a_line_until_its_offer_comes(rig: Rig):
     await rig.was_asked()
     rig.processes[1].calls -= 1
     assert await rig.ask("/webrtc/config", "GET", headers=visitors[6]) == NAMES[1]
+
+
+async def test_a_page_keeps_its_promise_over_the_websocket_too(rig: Rig):
+    visitor = {"Cookie": f"personaplex_visitor={'a' * 43}"}
+    for process in rig.processes[1:]:
+        process.calls = 2
+    await rig.was_asked()
+    assert await rig.ask("/webrtc/config", "GET", headers=visitor) == NAMES[0]
+    address = rig.proxy.url.replace("http", "ws") + f"/{NAMES[0]}/api/chat"
+    async with connect(address, proxy=None, additional_headers=visitor) as websocket:
+        assert await websocket.recv() == NAMES[0]
+        await rig.was_asked()
+        # The promise is kept, so that one line is left there, and not none.
+        assert await rig.ask("/twilio/inbound") == NAMES[0]
+        await rig.was_asked()
+        assert rig.processes[0].calls == 2
 
 
 async def test_a_line_that_has_just_become_free_is_found(rig: Rig):

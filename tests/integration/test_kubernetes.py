@@ -89,7 +89,7 @@ def misspelled(value: Any, key: str = "") -> Iterator[tuple[Object, str]]:
 
 
 def test_a_typo_in_any_field_is_found() -> None:
-    """Each field of each object, one after the other, with a letter too many."""
+    """Each field of each kind, one after the other, with a letter too many."""
     tried, passed = 0, list[str]()
     seen: set[tuple[str, str]] = set()
     for each in (each for objects in BUILT.values() for each in objects):

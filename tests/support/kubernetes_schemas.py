@@ -6,11 +6,16 @@ documentation (keda.sh/docs, prometheus-operator.dev/docs/api-reference, agones.
 the fields that deploy/kubernetes uses, each of which is known to exist.
 """
 
+import functools
+import importlib.resources
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
+from jsonschema.validators import Draft202012Validator
+from referencing import Registry, Resource
 
 OLDEST, NEWEST = "1.31", "1.37"
 """In which all that is used is there, and whose schemas are there."""
@@ -34,19 +39,38 @@ def check(each: Mapping[str, Any], *versions: str) -> None:
         schema = CUSTOM.get((each["apiVersion"], each["kind"]))
         if schema is None:
             for version in versions:
-                kubernetes_validate.validate(dict(each), version, strict=True)
+                _schema_of(each["apiVersion"], each["kind"], version).validate(each)
             return
         jsonschema.validate(each, schema)
         if each["kind"] == "Fleet":
             pods: Schema = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pods"}}
             check(pods | {"template": each["spec"]["template"]["spec"]["template"]}, *versions)
-    except (
-        jsonschema.ValidationError,
-        kubernetes_validate.ValidationError,
-        kubernetes_validate.SchemaNotFoundError,
-        KeyError,
-    ) as error:
+    except jsonschema.ValidationError as error:
+        raise NotValid(f"{each['kind']}: {error.json_path}: {error.message}") from error
+    except (KeyError, FileNotFoundError) as error:
         raise NotValid(f"{each.get('kind')}: {error}") from error
+
+
+@functools.cache
+def _schema_of(api_version: str, kind: str, version: str) -> Draft202012Validator:
+    """As ``kubernetes_validate.validate(..., strict=True)`` has it, which reads a megabyte each time.
+
+    Raises:
+        FileNotFoundError: Kubernetes has no such kind.
+    """
+    group = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api_version)  # rbac.authorization.k8s.io/v1: rbac-v1
+    schema = _read(version, f"{kind.lower()}-{group}.json")
+    return Draft202012Validator(schema, registry=Resource.from_contents(schema) @ _definitions(version))
+
+
+@functools.cache
+def _definitions(version: str) -> Registry[Any]:
+    return Resource.from_contents(_read(version, "_definitions.json")) @ Registry[Any]()
+
+
+def _read(version: str, name: str) -> Any:
+    schemas = importlib.resources.files("kubernetes_validate") / "kubernetes-json-schema"
+    return json.loads((schemas / f"v{version}.0-local-strict" / name).read_text())
 
 
 def one_of(*words: str) -> Schema:
