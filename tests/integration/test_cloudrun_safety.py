@@ -1,6 +1,7 @@
-"""``deploy/cloudrun/setup.sh``: what is not its own stays, and neither signals, logs nor odd values trip it."""
+"""``deploy/cloudrun/setup.sh``: what is not its own stays; signals, logs and odd values do not trip it."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from tests.support.cloudrun import (
     ALL,
     LEAST,
     PROJECT,
+    ROOT,
     SETUP,
     TWILIO,
     WITHIN_SEC,
@@ -21,6 +23,7 @@ from tests.support.cloudrun import (
 )
 
 KEY = "personaplex-api-key"
+BUILDER = "personaplex-build@my-project.iam.gserviceaccount.com"
 DELETE = ("--delete", "--yes", "--with-bucket")
 
 
@@ -36,7 +39,9 @@ def test_a_log_is_added_to_and_may_be_a_socket(cloud: CloudRun, tmp_path: Path) 
     log = tmp_path / "log"
     log.write_text("what stood there before\n")
     with log.open("a") as end:
-        made = subprocess.run([SETUP], env=cloud.environment(LEAST), stderr=end, stdout=end, timeout=WITHIN_SEC)
+        made = subprocess.run(
+            [SETUP], env=cloud.environment(LEAST), stderr=end, stdout=end, timeout=WITHIN_SEC
+        )
     assert made.returncode == 0
     lines = log.read_text().splitlines()
     assert lines[0] == "what stood there before"
@@ -51,7 +56,7 @@ def test_a_log_is_added_to_and_may_be_a_socket(cloud: CloudRun, tmp_path: Path) 
             env=cloud.environment(changed),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=its,
+            stderr=its.fileno(),
             timeout=WITHIN_SEC,
         )
         its.close()
@@ -74,10 +79,48 @@ def test_a_signal_to_it_alone_ends_it_and_the_build(cloud: CloudRun, number: sig
         _, complained = running.communicate(timeout=WITHIN_SEC)
         assert running.returncode == 130
         assert b"Interrupted while building the image." in complained
-        with pytest.raises(BrokenPipeError):  # nobody reads any more
-            os.write(building, b"x")
+        nobody_reads = select.poll()
+        nobody_reads.register(building, 0)
+        assert nobody_reads.poll(WITHIN_SEC * 1000) == [(building, select.POLLERR)]
     finally:
         os.close(building)
+
+
+# What leaves this machine ---------------------------------------------------------------------------
+
+
+def test_the_build_gets_neither_voices_nor_what_lies_about(tmp_path: Path) -> None:
+    sent = {
+        *(".dockerignore", "Dockerfile", "LICENSE", "app.py", "requirements.txt", "personaplex_ui/cli.py"),
+        *("personaplex_ui/ui/static/page.css", "voices/README.md", "voices/catalogue.json"),
+    }
+    stay = {
+        *("voices/mine.WAV", "voices/boss.mp3", "voices/old/me.pt", ".env", ".git/config", "README.md"),
+        *("personaplex_ui/.env.production", "personaplex_ui/.cli.py.swp", "personaplex_ui/ui/.idea/a.xml"),
+        *("personaplex_ui/calls.sqlite3-wal", "personaplex_ui/calls.sqlite3", "personaplex_ui/cli.py~"),
+        *("personaplex_ui/__pycache__/cli.pyc", "tests/test_cli.py", "docs/notes of clients.txt"),
+    }
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    for path in sent | stay - {".git/config"}:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    # gcloud reads it as git does.
+    ignored = f"--exclude-from={SETUP.parent / 'source.ignore'}"
+    listed = subprocess.run(
+        ["git", "-C", tmp_path, "ls-files", "--others", "-z", ignored],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {*listed.stdout.split("\0")} - {""} == sent
+
+    # Docker's rules have no names at any depth; else they are the same, and the last one that fits counts.
+    def rules(path: Path) -> set[str]:
+        lines = (line.strip().removeprefix("**/").strip("/") for line in path.read_text().splitlines())
+        return {line.replace("!/", "!") for line in lines if line and not line.startswith("#")}
+
+    only_here = {"!.dockerignore", "!Dockerfile"}  # Docker always has them
+    assert rules(SETUP.parent / "source.ignore") - only_here == rules(ROOT / ".dockerignore")
 
 
 # What is not its own --------------------------------------------------------------------------------
@@ -89,8 +132,8 @@ def test_what_others_made_is_not_deleted(cloud: CloudRun) -> None:
         "repository personaplex": "\n",
         f"secret {KEY}": "1 \n",
         f"value {KEY} 1": "theirs",
-        "account personaplex-build@my-project.iam.gserviceaccount.com": "Builds the shop\n",
-        "rights my-project": "roles/logging.logWriter,serviceAccount:personaplex-build@my-project.iam.gserviceaccount.com\n",
+        f"account {BUILDER}": "Builds the shop\n",
+        "rights my-project": f"roles/logging.logWriter,serviceAccount:{BUILDER}\n",
         "bucket gs:__holiday-photos": "\n",
         "object gs:__holiday-photos_personaplex-7b-v1_beach.jpg": "no mark, so it is not ours",
         "object gs:__holiday-photos_sources_film.mov": "",
@@ -119,7 +162,9 @@ def test_of_a_bucket_that_was_there_only_what_was_put_in_is_deleted(cloud: Cloud
     assert ran.code == 0
     left = {name: text for name, text in cloud.contents().items() if "holiday" in name}
     assert {name: text for name, text in left.items() if not name.startswith("rights")} == photos
-    assert not any(name.startswith(("service ", "secret", "account", "repository")) for name in cloud.contents())
+    assert not any(
+        name.startswith(("service ", "secret", "account", "repository")) for name in cloud.contents()
+    )
 
 
 # What an error means --------------------------------------------------------------------------------
