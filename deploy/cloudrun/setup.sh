@@ -40,7 +40,7 @@ usage: deploy/cloudrun/setup.sh [--dry-run] [--no-questions] [--no-wait]
   --dry-run       print every command and call nothing; secrets are shown as ***
   --no-questions  ask nothing, also on a terminal
   --no-wait       do not wait until calls can be taken
-  --delete        remove the service, its image, secrets and accounts; asks first
+  --delete        remove what this script made: service, images, secrets and accounts; asks first
   --with-bucket   with --delete: the bucket with the weights, too
   --yes           with --delete: do not ask
 
@@ -74,21 +74,23 @@ trap 'interrupted' INT TERM HUP
 
 check_tools
 read_settings
+check_sign_in
 if [[ -n $DELETE ]]; then
     ! on_terminal || ask PROJECT "The Google Cloud project"
     [[ -n $PROJECT ]] || refuse "Missing: PROJECT (the Google Cloud project). Set it in the environment."
     check_names
-    check_sign_in
+    name_all
     delete_everything
     exit 0
 fi
 ask_for_missing
 check_settings
 
-check_sign_in
+name_all
 find_project
 enable_services
 check_gpu_quota
+look_for_service
 make_accounts
 make_repository
 make_bucket

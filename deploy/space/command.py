@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from huggingface_hub import constants, get_token
@@ -13,10 +14,10 @@ from huggingface_hub.utils import logging
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from deploy.space.contents import Contents, find_contents
-from deploy.space.errors import TOKENS, PushError
+from deploy.space.errors import AGAIN, TOKENS, PushError
 from deploy.space.hub import SpaceHub
 from deploy.space.prices import cost_of
-from deploy.space.settings import SECRETS, Wanted, read_wanted
+from deploy.space.settings import PRIVATE, SECRETS, Wanted, read_wanted
 from deploy.space.waiting import wait_until_ready
 from personaplex_ui import __version__
 
@@ -31,7 +32,7 @@ def main(
     sleep: Callable[[float], None] = time.sleep,
     root: Path = ROOT,
 ) -> int:
-    """0; 1 if a step failed; 2 if nothing was begun."""
+    """0; 1 after a sentence that says what failed; 130 after Ctrl-C. An unknown option ends it with 2."""
     options = _parser().parse_args(arguments)
     wanted = Wanted({}, {}, None)
 
@@ -41,6 +42,8 @@ def main(
     try:
         _check(options)
         wanted = read_wanted(environment, root, with_storage=options.storage is not None)
+        if options.delete:
+            return _delete(options, wanted, say)
         contents = find_contents(root, options.with_voices, options.with_screenshots)
         if options.dry_run:
             _tell(options, wanted, contents, say)
@@ -62,20 +65,8 @@ def _run(
     sleep: Callable[[float], None],
     root: Path,
 ) -> int:
-    if wanted.push_token is None and get_token() is None:
-        raise PushError(
-            f"There is no token. Make one of the type Write at {TOKENS} and give it as HF_PUSH_TOKEN, in the "
-            "environment or in .env, or sign in with 'hf auth login'."
-        )
-    # The steps tell what is done; the client's own bars and advice would come between.
-    disable_progress_bars()
-    logging.set_verbosity_error()
-    hub = SpaceHub(constants.ENDPOINT, wanted.push_token, options.space, say)
-    hub.sign_in(None if options.delete else options.hardware)
-    there = hub.look()
-    if options.delete:
-        return _delete(hub, there is not None, options.yes, say)
-
+    hub = _signed_in(options, wanted, say)
+    there = hub.look(to_delete=False)
     sleep_sec = None if options.sleep_minutes is None else options.sleep_minutes * 60
     if there is None:
         hub.create(options.hardware or USUAL_HARDWARE, sleep_sec, options.private)
@@ -85,11 +76,11 @@ def _run(
     if options.storage:
         hub.set_storage(options.storage)
     # The files last, so that the first build has all.
-    hub.set_variables(wanted.variables)
+    hub.set_variables(wanted.variables, wanted.secrets)
     hub.set_secrets(wanted.secrets, options.renew_secrets)
-    with tempfile.TemporaryDirectory() as folder:
-        contents.write_to(Path(folder), root)
-        hub.upload(Path(folder), f"personaplex_ui {__version__}", there.sha if there else None)
+    for path in contents.left_out:
+        say(f"File {path}: stays here, since it is not in git")
+    _upload(hub, contents, root, there.sha if there else None)
 
     page = f"https://huggingface.co/spaces/{hub.repo_id}"
     address = None
@@ -104,16 +95,51 @@ def _run(
     return 0
 
 
+def _signed_in(options: argparse.Namespace, wanted: Wanted, say: Callable[[str], None]) -> SpaceHub:
+    if wanted.push_token is None and get_token() is None:
+        raise PushError(
+            f"There is no token. Make one of the type Write at {TOKENS} and give it as HF_PUSH_TOKEN, in the "
+            "environment or in .env, or sign in with 'hf auth login'."
+        )
+    # The steps tell what is done; the client's own bars and advice would come between.
+    disable_progress_bars()
+    logging.set_verbosity_error()
+    hub = SpaceHub(constants.ENDPOINT, wanted.push_token, options.space, say)
+    hub.sign_in(None if options.delete else options.hardware)
+    return hub
+
+
+def _upload(hub: SpaceHub, contents: Contents, root: Path, before: str | None) -> None:
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            contents.write_to(folder, root)
+        except OSError as error:
+            raise PushError(
+                f"Stopped while copying the files: {error.strerror or error}. It needs "
+                f"{contents.total_bytes / 1e6:.0f} MB in the folder for temporary files; TMPDIR names "
+                f"another one. {AGAIN}"
+            ) from error
+        hub.upload(folder, f"personaplex_ui {__version__}", before)
+
+
 def _is_private(options: argparse.Namespace, there: object) -> bool:
     private = getattr(there, "private", None) if there is not None else options.private
     return bool(private)
 
 
-def _delete(hub: SpaceHub, is_there: bool, sure: bool, say: Callable[[str], None]) -> int:
-    if not is_there:
+def _delete(options: argparse.Namespace, wanted: Wanted, say: Callable[[str], None]) -> int:
+    if options.dry_run:
+        say(
+            f"Delete:     {options.space}, with its settings and storage, if it holds this app; nothing was "
+            "done"
+        )
+        return 0
+    hub = _signed_in(options, wanted, say)
+    if hub.look(to_delete=True) is None:
         say(f"Space {hub.repo_id}: is not there")
         return 0
-    if not sure:
+    if not options.yes:
         if not sys.stdin.isatty():
             raise PushError("Nothing was deleted: nobody can be asked here; give --yes as well.")
         answer = input(f"This deletes {hub.repo_id} with its settings and storage. Type its name to go on: ")
@@ -156,9 +182,11 @@ def _tell(
     for name in wanted.secrets:
         say(f"Secret:     {name} = ***")
     for name, value in wanted.variables.items():
-        say(f"Variable:   {name} = {value}")
+        say(f"Variable:   {name} = {value}, which the hub shows and copies into duplicates")
     for path in ("README.md", *contents.paths):
         say(f"File:       {path}")
+    for path in contents.left_out:
+        say(f"Not in git: {path}, which stays here")
     say(f"Altogether: {len(contents.paths) + 1} files, {contents.total_bytes / 1e6:.1f} MB; nothing was done")
 
 
@@ -175,7 +203,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/space/push.py",
         description="Make or update a Hugging Face Space from this repository, and wait until it takes calls",
-        epilog=f"Secrets ({', '.join(SECRETS)}) and settings come from the environment, then from .env.",
+        epilog="Settings come from the environment, then from .env. Secrets at the hub: "
+        f"{', '.join((*SECRETS, *PRIVATE))}.",
     )
     parser.add_argument(
         "space", nargs="?", default="personaplex", help="YOU/NAME, or NAME (default: personaplex)"

@@ -4,7 +4,7 @@ The hub's own client goes over the wire; only the names of secrets are asked for
 have yet.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,13 +15,16 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
 from deploy.space.errors import TOKENS, PushError, explained
 from deploy.space.prices import PRICES
+from deploy.space.settings import PRIVATE
 
 OURS = "personaplex_ui/cli.py"
 """A file by which a Space of this app is known."""
 
 EMPTY = {".gitattributes", "README.md"}
-"""What the hub itself puts into a new Space."""
+FIRST_COMMIT = "initial commit"
+"""What the hub itself puts into a new Space, and what it calls that."""
 
+SDK = "gradio"
 TIMEOUT_SEC = 60.0
 UNKNOWN_ROUTE = (404, 405)
 
@@ -76,8 +79,9 @@ class SpaceHub:
             )
         self._say(f"Signed in as {user}, Space {self.repo_id}")
 
-    def look(self) -> SpaceInfo | None:
-        """The Space, if there is one.
+    def look(self, to_delete: bool) -> SpaceInfo | None:
+        """The Space, if there is one. To be filled, it may also be one that nobody has put anything into, as
+        after a push that broke off.
 
         Raises:
             PushError: it is something else than this app.
@@ -88,12 +92,24 @@ class SpaceHub:
             except RepositoryNotFoundError:
                 return None
         files = {each.rfilename for each in info.siblings or []}
-        if OURS not in files and not files <= EMPTY:
+        if OURS in files:
+            return info
+        if to_delete:
+            raise PushError(
+                f"Nothing was deleted: the Space {self.repo_id} ({info.sdk}) does not hold this app. If you "
+                f"want to delete it, do it at https://huggingface.co/spaces/{self.repo_id}/settings."
+            )
+        if info.sdk != SDK or not files <= EMPTY or self._has_been_edited():
             raise PushError(
                 f"The name {self.repo_id} is taken by another Space of yours ({info.sdk}); choose another "
                 "name, or delete it."
             )
         return info
+
+    def _has_been_edited(self) -> bool:
+        with self._step("looking at its commits"):
+            commits = self._api.list_repo_commits(self.repo_id, repo_type="space")
+        return [commit.title for commit in commits] != [FIRST_COMMIT]
 
     # What is changed ------------------------------------------------------------------------------
 
@@ -102,7 +118,7 @@ class SpaceHub:
             self._api.create_repo(
                 self.repo_id,
                 repo_type="space",
-                space_sdk="gradio",
+                space_sdk=SDK,
                 space_hardware=cast(Any, hardware),
                 space_sleep_time=sleep_sec,
                 private=private or None,
@@ -135,7 +151,9 @@ class SpaceHub:
             self._api.request_space_storage(self.repo_id, cast(Any, storage))
         self._say(f"Storage {storage}: asked for")
 
-    def set_variables(self, variables: Mapping[str, str]) -> None:
+    def set_variables(self, variables: Mapping[str, str], secret: Collection[str]) -> None:
+        """Those called as one of ``secret`` are removed, which the hub wants before a secret of that name is
+        set."""
         with self._step("looking at its variables"):
             there = {name: each.value for name, each in self._api.get_space_variables(self.repo_id).items()}
         for name, value in variables.items():
@@ -145,6 +163,15 @@ class SpaceHub:
             with self._step(f"setting the variable {name}"):
                 self._api.add_space_variable(self.repo_id, name, value)
             self._say(f"Variable {name}: set")
+        for name in there:
+            if name in secret:
+                with self._step(f"removing the variable {name}, which will be a secret"):
+                    self._api.delete_space_variable(self.repo_id, name)
+                self._say(f"Variable {name}: removed, since it will be a secret")
+            elif name in PRIVATE:
+                self._say(
+                    f"Variable {name}: is public; set {name} and run this again, which makes it a secret"
+                )
 
     def set_secrets(self, secrets: Mapping[str, str], renew: bool) -> None:
         """The hub never tells the value of a secret, so one that is there is given again only if asked to:

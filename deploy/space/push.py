@@ -5,7 +5,8 @@
     python deploy/space/push.py YOU/personaplex --dry-run  # what would be done, without a network
     python deploy/space/push.py YOU/personaplex --delete
 
-README.md beside it has the settings. It needs what requirements.txt installs.
+README.md beside it has the settings. It needs what requirements.txt installs. It ends with 0; with 1
+after a sentence that says what failed; with 2 for an option that there is not; with 130 after Ctrl-C.
 """
 
 import os

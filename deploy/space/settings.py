@@ -14,6 +14,27 @@ SECRETS = (
     *("HF_TOKEN", "APP_PASSWORD", "API_KEY", "TWILIO_AUTH_TOKEN", "TURN_CREDENTIAL"),
     *("LLM_API_KEY", "STT_API_KEY", "TTS_API_KEY"),
 )
+PRIVATE = (
+    *(
+        "ALLOWED_ORIGINS",
+        "DEFAULT_TEXT_PROMPT",
+        "HUMAN_NUMBER",
+        "LLM_BASE_URL",
+        "PHONE_ANNOUNCEMENT",
+        "PHONE_PERSONAS",
+    ),
+    *(
+        "STT_BASE_URL",
+        "TTS_BASE_URL",
+        "TURN_URLS",
+        "TURN_USERNAME",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_PHONE_NUMBER",
+    ),
+)
+"""Numbers, names, roles and addresses, which are people's or a company's. The hub shows variables and copies
+them into duplicates of a Space, so these are given as secrets; the app reads both from its environment."""
+
 OF_THIS_MACHINE = frozenset(
     {
         *("PORT", "HOST", "DEVICE", "CPU_OFFLOAD", "SERVER_URL", "TRUSTED_PROXIES", "FASTRTC_PHONE"),
@@ -23,7 +44,9 @@ OF_THIS_MACHINE = frozenset(
 )
 """Named in ``.env`` for this machine, or known to a Space by itself."""
 
-VARIABLES = tuple(sorted({name.upper() for name in Settings.model_fields} - {*SECRETS} - OF_THIS_MACHINE))
+VARIABLES = tuple(
+    sorted({name.upper() for name in Settings.model_fields} - {*SECRETS, *PRIVATE} - OF_THIS_MACHINE)
+)
 ON_STORAGE = {"HF_HOME": "/data/.huggingface", "RECORDINGS_DIR": "/data/recordings"}
 """With persistent storage: a restart fetches nothing again, and visitors find their calls."""
 
@@ -32,15 +55,16 @@ PUSH_TOKEN = "HF_PUSH_TOKEN"
 
 @dataclass(frozen=True)
 class Wanted:
-    """``push_token``: with which the hub is asked; None: the one of ``hf auth login``."""
+    """``secrets``: of SECRETS and PRIVATE. ``push_token``: with which the hub is asked; None: the one of
+    ``hf auth login``."""
 
     secrets: Mapping[str, str] = field(repr=False)
     variables: Mapping[str, str]
     push_token: str | None = field(repr=False)
 
     def hide(self, text: str) -> str:
-        """``text`` without any of the secrets."""
-        hidden = [*self.secrets.values(), self.push_token or ""]
+        """``text`` without any passwords and keys."""
+        hidden = [*(self.secrets.get(name, "") for name in SECRETS), self.push_token or ""]
         for value in sorted(filter(None, hidden), key=len, reverse=True):
             text = text.replace(value, "***")
         return text
@@ -54,11 +78,14 @@ def read_wanted(environment: Mapping[str, str], folder: Path, with_storage: bool
     """
     try:
         file = read_env_file(folder / environment.get("ENV_FILE", ".env"))
-        given = {name: value for name, value in {**file, **environment}.items() if value.strip()}
-        secrets = {name: given[name].strip() for name in SECRETS if name in given}
-        variables = {
-            name: _variable(name, given[name].strip(), folder) for name in VARIABLES if name in given
-        }
+        # Without spaces and line ends around it, which come along when a value is copied or read from a file.
+        stripped = {name: value.strip() for name, value in {**file, **environment}.items()}
+        given = {name: value for name, value in stripped.items() if value}
+        for name in (*SECRETS, PUSH_TOKEN):
+            if len(given.get(name, "").splitlines()) > 1:
+                raise PushError(f"{name} has several lines; give it as one.")
+        secrets = {name: _usable(name, given[name], folder) for name in (*SECRETS, *PRIVATE) if name in given}
+        variables = {name: _usable(name, given[name], folder) for name in VARIABLES if name in given}
         Settings.from_mapping({**secrets, **variables, "SPACE_ID": "check/only"})
     except SettingsError as error:
         raise PushError(str(error)) from error
@@ -67,7 +94,7 @@ def read_wanted(environment: Mapping[str, str], folder: Path, with_storage: bool
     return Wanted(secrets, variables, given.get(PUSH_TOKEN) or given.get("HF_TOKEN"))
 
 
-def _variable(name: str, value: str, folder: Path) -> str:
+def _usable(name: str, value: str, folder: Path) -> str:
     if name == "HF_REPO" and not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
         raise PushError("HF_REPO names a folder of this machine; a Space needs a repository of the hub.")
     if name == "PHONE_PERSONAS" and not value.lstrip().startswith("{"):

@@ -70,6 +70,9 @@ def test_one_sentence_names_all_that_is_missing_and_nothing_is_made(cloud: Cloud
         ("MIN_INSTANCES", "2"),
         ("WAIT_MINUTES", "soon"),
         ("MAX_CALL_SECONDS", "3600"),
+        ("MAX_CALL_SECONDS", "0"),
+        ("MAX_CALL_SECONDS", "014"),
+        ("SERVER_URL", "talk.example.org"),
         ("DEFAULT_TEXT_PROMPT", "You are ~~kind~~."),
         ("PHONE_PERSONAS", "nowhere.json"),
     ],
@@ -173,6 +176,7 @@ def test_a_dry_run_prints_what_a_run_calls_and_calls_nothing(cloud: CloudRun, ma
 def test_gcloud_knows_every_command_and_option(cloud: CloudRun) -> None:
     known = known_options()
     calls = [*cloud.run(**ALL).calls, *cloud.run(**{**ALL, "WEIGHTS": "hub"}).calls]
+    (cloud.state / "bucket gs:__my-project-personaplex").write_text("")  # as if it were somebody else's
     calls += cloud.run("--delete", "--yes", "--with-bucket", **ALL).calls
     seen: set[str] = set()
     for call in calls:
@@ -204,8 +208,9 @@ def test_the_image_is_known_again_by_all_that_goes_into_it(cloud: CloudRun) -> N
     hashed = re.search(r"find (Dockerfile .+) -type f", (SETUP.parent / "parts" / "builds.sh").read_text())
     sent = set(re.findall(r"^!/(\S+)$", (SETUP.parent / "source.ignore").read_text(), re.MULTILINE))
     assert hashed
-    assert set(hashed[1].split()) == {*" ".join(copied).split(), "Dockerfile"}
-    assert sent == {*hashed[1].split(), ".dockerignore"}
+    voices = {"voices/README.md", "voices/catalogue.json"}
+    assert {*hashed[1].split()} - voices | {"voices"} == {*" ".join(copied).split(), "Dockerfile"}
+    assert sent == {*hashed[1].split(), ".dockerignore", "voices"}
 
 
 def test_the_script_needs_nothing_newer_than_bash_3_2() -> None:

@@ -64,6 +64,8 @@ def test_it_makes_all_that_the_app_needs_and_a_second_run_makes_nothing(cloud: C
         "bucket gs:__my-project-personaplex",
         "rights gs:__my-project-personaplex",
         "object gs:__my-project-personaplex_personaplex-7b-v1.complete",
+        "object gs:__my-project-personaplex_personaplex-7b-v1_model.safetensors",
+        "object gs:__my-project-personaplex_personaplex-setup-sources_1.tgz",
         *(f"secret personaplex-{name.lower().replace('_', '-')}" for name in SECRET_VALUES),
         *(f"rights personaplex-{name.lower().replace('_', '-')}" for name in SECRET_VALUES),
         "service personaplex",

@@ -1,7 +1,9 @@
 """``deploy/space/push.py`` against a small hub on loopback: the hub's real client goes over the wire."""
 
+import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ from huggingface_hub import constants
 from deploy.space.command import main
 from deploy.space.contents import find_contents, with_front_matter
 from deploy.space.prices import PRICES
-from deploy.space.settings import OF_THIS_MACHINE, SECRETS, VARIABLES
+from deploy.space.settings import OF_THIS_MACHINE, PRIVATE, SECRETS, VARIABLES
 from personaplex_ui.config.settings import Settings
 from tests.support.space_hub import Space, SpaceHub, serving
 
@@ -24,6 +26,14 @@ VALUES = {
     "APP_PASSWORD": "a long PassSecret",
     "API_KEY": "key-OperatorSecret",
     "TWILIO_AUTH_TOKEN": "twilio-TokenSecret",
+}
+OF_PEOPLE = {
+    "HUMAN_NUMBER": "+15557654321",
+    "LLM_BASE_URL": "http://llm.intern.example.org/v1",
+    "PHONE_PERSONAS": '{"+15551234567": {"voice": "NATM1"}}',
+    "TURN_USERNAME": "ann",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_PHONE_NUMBER": "+15551234567",
 }
 NAME = "ann/personaplex"
 
@@ -198,6 +208,65 @@ def test_a_space_of_an_organisation(hub: SpaceHub, push: Push) -> None:
     assert "who is not in strangers" in complained
 
 
+STRAY = (
+    *("voices/mine.WAV", "voices/me.Pt", "voices/boss.mp3", "voices/interview.flac", "voices/secret.m4a"),
+    *("personaplex_ui/.env.production", "docs/.env.local", "personaplex_ui/.cli.py.swp", ".env.old"),
+    *("docs/calls.sqlite3-wal", "docs/calls.SQLITE3", "docs/notes of clients.txt", "personaplex_ui/cli.py~"),
+    *("voices/.catalogue.json.swp", "personaplex_ui/.idea/workspace.xml", "personaplex_ui/recordings/1.wav"),
+)
+
+
+def test_what_lies_about_stays_here(root: Path) -> None:
+    before = find_contents(root).paths
+    for path in STRAY:
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(b"private")
+    assert find_contents(root).paths == before
+    with_voices = {*find_contents(root, own_voices=True).paths} - {*before}
+    assert with_voices == {"voices/mine.wav", "voices/mine.WAV", "voices/me.Pt"}, "which the app can use"
+
+
+def test_of_a_checkout_only_what_git_keeps_is_pushed(hub: SpaceHub, push: Push, root: Path) -> None:
+    for command in (("init", "-q"), ("add", "personaplex_ui", "voices/catalogue.json", "docs")):
+        subprocess.run(["git", "-C", root, *command], check=True)
+    (root / "personaplex_ui/clients.py").write_text("ann = '+15551234567'\n")
+    (root / "docs/CLIENTS.md").write_text("Ann\n")
+    status, said, _ = push("--with-voices", "personaplex", **VALUES)
+    assert status == 0
+    for path in ("personaplex_ui/clients.py", "docs/CLIENTS.md"):
+        assert path not in hub.spaces[NAME].files
+        assert f"File {path}: stays here, since it is not in git" in said
+    assert {"personaplex_ui/cli.py", "docs/DESIGN.md", "voices/mine.wav"} <= set(hub.spaces[NAME].files)
+    assert "Not in git: docs/CLIENTS.md" in push("--dry-run", "personaplex", **VALUES)[1]
+    (root / ".git/config").write_text("[broken")
+    status, _, complained = push(**VALUES)
+    assert (status, complained.count("\n")) == (1, 1)
+    assert "git does not tell which files are the app's" in complained
+
+
+def test_what_is_peoples_own_is_a_secret(hub: SpaceHub, push: Push) -> None:
+    push(**VALUES)
+    space = hub.spaces[NAME]
+    space.variables |= {"HUMAN_NUMBER": OF_PEOPLE["HUMAN_NUMBER"], "TURN_URLS": "turn:example.org"}
+    status, said, complained = push(**VALUES, **OF_PEOPLE, LLM_MODEL="large")
+    assert (status, complained) == (0, "")
+    assert space.variables == {"MAX_CALLS": "2", "LLM_MODEL": "large", "TURN_URLS": "turn:example.org"}
+    assert space.secrets == VALUES | OF_PEOPLE
+    assert "Variable HUMAN_NUMBER: removed, since it will be a secret" in said
+    assert "Variable TURN_URLS: is public; set TURN_URLS and run this again" in said
+    assert f"Space {NAME}: is there" in said, "the name of its user is hidden nowhere"
+    lines = push("--dry-run", "personaplex", **VALUES, **OF_PEOPLE, LLM_MODEL="large")[1].splitlines()
+    assert {f"Secret:     {name} = ***" for name in OF_PEOPLE} <= {*lines}
+
+
+def test_line_ends_around_tokens_are_no_part_of_them(hub: SpaceHub, push: Push) -> None:
+    ends = {name: f"{value}\r\n" for name, value in VALUES.items()}
+    assert push(**ends, HF_PUSH_TOKEN=f"{hub.token}\r")[0] == 0
+    assert hub.spaces[NAME].secrets == VALUES
+    hub.token = VALUES["HF_TOKEN"]
+    assert push(HF_PUSH_TOKEN="", HF_TOKEN=f"{hub.token}\n")[0] == 0
+
+
 def test_a_sleeping_space_is_woken(hub: SpaceHub, push: Push) -> None:
     push(**VALUES)
     hub.stages = ["PAUSED"]
@@ -230,7 +299,7 @@ def test_a_dry_run_asks_nobody_and_tells_all(hub: SpaceHub, push: Push) -> None:
     assert [line for line in lines if line.startswith("Secret:")] == [
         f"Secret:     {name} = ***" for name in VALUES
     ]
-    assert "Variable:   MAX_CALLS = 2" in lines
+    assert "Variable:   MAX_CALLS = 2, which the hub shows and copies into duplicates" in lines
     assert "File:       personaplex_ui/cli.py" in lines
     assert not any(word in said for word in ("mine.wav", ".pyc", "screenshots", "File:       .env\n"))
 
@@ -320,12 +389,23 @@ def test_the_token_of_the_space_does_where_there_is_no_other(hub: SpaceHub, push
 
 
 def test_another_space_of_that_name_is_left_alone(hub: SpaceHub, push: Push) -> None:
-    hub.spaces[NAME] = Space(files={"app.py": b"", "cats.jpg": b""}, sdk="static")
-    for options in ((), ("--delete", "--yes", "personaplex")):
-        status, _, complained = push(*options, **VALUES)
-        assert status == 1
-        assert "is taken by another Space" in complained
-    assert set(hub.spaces[NAME].files) == {"app.py", "cats.jpg"}
+    readme = {"README.md": b"# What I am going to write\n"}
+    for other in (
+        Space(files={"app.py": b"", "cats.jpg": b""}, sdk="static"),
+        Space(files={**readme}, commits=["My plans", "initial commit"]),
+        Space(files={**readme}, commits=["initial commit"], sdk="docker"),
+    ):
+        hub.spaces[NAME] = other
+        files, before = dict(other.files), len(hub.changes())
+        for options, words in (
+            ((), "is taken by another Space"),
+            (("--delete", "--yes", "personaplex"), "does not hold this app"),
+        ):
+            status, _, complained = push(*options, **VALUES)
+            assert status == 1
+            assert words in complained
+        assert (other.files, hub.changes()[before:]) == (files, [])
+        assert hub.spaces[NAME] is other
 
 
 @pytest.mark.parametrize(
@@ -367,6 +447,7 @@ def test_a_model_that_failed_and_one_that_takes_too_long_are_told(hub: SpaceHub,
         ((), {"MAX_CALLS": "many"}, "MAX_CALLS"),
         ((), {"HF_REPO": "/srv/weights"}, "HF_REPO names a folder"),
         ((), {"PHONE_PERSONAS": "nowhere.json"}, "PHONE_PERSONAS"),
+        ((), {"LLM_API_KEY": "one\ntwo"}, "LLM_API_KEY has several lines"),
     ],
 )
 def test_an_unusable_wish_is_named_before_anybody_is_asked(
@@ -377,14 +458,35 @@ def test_an_unusable_wish_is_named_before_anybody_is_asked(
     assert words in complained
 
 
+def test_a_missing_file_and_a_full_disk_are_told(
+    hub: SpaceHub, push: Push, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", is_full)
+    status, _, complained = push(**VALUES)
+    assert status == 1
+    assert "Stopped while copying the files: No space left on device. It needs 0 MB" in complained
+    for name in ("requirements.txt", "README.md"):
+        (root / name).rename(root / "away")
+        assert f"{name} is missing or cannot be read" in push(**VALUES)[2]
+        (root / "away").rename(root / name)
+
+
 # Removing it ----------------------------------------------------------------------------------------
 
 
-def test_deleting_asks_first(hub: SpaceHub, push: Push) -> None:
+def test_deleting_asks_first(hub: SpaceHub, push: Push, root: Path) -> None:
     push(**VALUES)
     status, _, complained = push("--delete", "personaplex")
     assert (status, set(hub.spaces)) == (1, {NAME})
     assert "give --yes" in complained
+    before = len(hub.requests)
+    status, said, _ = push("--delete", "--dry-run", "personaplex")
+    assert (status, len(hub.requests)) == (0, before)
+    assert (said.count("\n"), said.startswith("Delete:     personaplex, ")) == (1, True)
+    (root / "requirements.txt").unlink()  # which does not matter any more
     assert push("--delete", "--yes", "personaplex")[0] == 0
     assert hub.spaces == {}
     assert "is not there" in push("--delete", "--yes", "personaplex")[1]
@@ -399,7 +501,11 @@ def test_every_setting_of_the_app_is_passed_on_or_left_out_for_a_reason() -> Non
     }
     assert set(SECRETS) == secret
     ours = {name.upper() for name in Settings.model_fields}
-    assert {*SECRETS, *VARIABLES} == ours - OF_THIS_MACHINE
+    assert {*SECRETS, *PRIVATE, *VARIABLES} == ours - OF_THIS_MACHINE
+    assert not {*SECRETS, *PRIVATE} & {*VARIABLES}
+    asking = re.compile(r"NUMBER$|_SID$|USERNAME|_URLS?$|PERSONAS$|PROMPT$")
+    shown = {name for name in VARIABLES if asking.search(name)}
+    assert shown == {"DEFAULT_VOICE_PROMPT"}, "of these, only the name of a voice is nobody's own"
     assert ours >= OF_THIS_MACHINE
 
 

@@ -34,7 +34,7 @@ READY = '200 {"status":"healthy","lines":4}'
 BESIDES = ("calls", "inputs", "failed", "fail-each-once", "health", "slow-accounts")
 """What in the folder of the state is not part of it."""
 
-ASKING = ("describe", "list", "access", "get-iam-policy")
+ASKING = ("describe", "list", "ls", "access", "get-iam-policy")
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,13 @@ class SpaceHub:
                 }
             case "POST", "commit":
                 return 200, self._commit(name, space, body)
+            case "GET", "commits":
+                about: Json = {"id": "0" * 40, "message": "", "date": "2026-11-30T07:00:00.000Z", "authors": []}
+                return 200, [{**about, "title": title} for title in reversed(space.commits)]
+            case "POST", "secrets" if told["key"] in space.variables:
+                return 400, {"error": f"There is a variable {told['key']}, which collides"}
+            case "DELETE", "variables":
+                del space.variables[told["key"]]
             case "GET", "secrets":
                 return (
                     (200, {key: {"key": key} for key in space.secrets}) if self.knows_secrets else (404, {})

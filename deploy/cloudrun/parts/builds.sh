@@ -8,8 +8,8 @@ sha256() {
 # All that goes into the image, by which an image that is there already is known again.
 source_hash() {
     local files
-    files="$(find Dockerfile requirements.txt LICENSE app.py voices personaplex_ui -type f \
-        ! -name '*.pyc' ! -name '.DS_Store' ! -path 'voices/*.pt' ! -path 'voices/*.wav' | LC_ALL=C sort)"
+    files="$(find Dockerfile requirements.txt LICENSE app.py voices/README.md voices/catalogue.json personaplex_ui -type f \
+        ! -name '*.pyc' ! -path '*/.*' ! -name '*.sqlite3' ! -name '*.sqlite3-*' ! -name '*~' | LC_ALL=C sort)"
     {
         printf '%s\n' "$files"
         printf '%s\n' "$files" | tr '\n' '\0' | xargs -0 cat
@@ -36,7 +36,7 @@ build_image() {
     fi
     takes_a_while "Image: being built in the cloud, which takes about a quarter of an hour"
     build_with image.yaml "_IMAGE=$IMAGE" . --ignore-file=deploy/cloudrun/source.ignore \
-        "--gcs-source-staging-dir=gs://$BUCKET/sources"
+        "--gcs-source-staging-dir=gs://$BUCKET/$SERVICE-setup-sources"
     made "Image of this version" built
 }
 
@@ -45,7 +45,6 @@ build_image() {
 copy_weights() {
     local mark
     [[ $WEIGHTS == bucket ]] || return 0
-    WEIGHTS_NAME="${HF_REPO##*/}${HF_REVISION:+-$HF_REVISION}"
     mark="gs://$BUCKET/$WEIGHTS_NAME.complete"
     STEP="copying the weights of $HF_REPO into the bucket"
     if found "ask the project's owner for the role Storage Object Viewer." \

@@ -9,10 +9,16 @@ text_of() { printf %s "$ANSWER" | sed -nE "s/.*\"$1\": ?\"(([^\"\\]|\\\\.)*)\".*
 # ask_health: sets CODE and ANSWER. With API_KEY a closed server tells more than its status; the key goes through curl's
 # input.
 ask_health() {
-    local output config=""
-    [[ -z $API_KEY ]] || config="header = \"Authorization: Bearer $API_KEY\""
-    if output="$(printf '%s\n' "$config" |
-        curl --silent --show-error --max-time 15 --write-out '\n%{http_code}' --config - "$ADDRESS/health" 2>&1)"; then
+    local output config="" key="$API_KEY"
+    # As curl's file of options wants it.
+    key="${key//\\/\\\\}"
+    key="${key//\"/\\\"}"
+    [[ -z $API_KEY ]] || config="header = \"Authorization: Bearer $key\""
+    # Not $(...), in which bash would heed no signal.
+    IFS= read -r -d '' output < <(printf '%s\n' "$config" |
+        curl --silent --show-error --max-time 15 --write-out '\n%{http_code}' --config - "$ADDRESS/health" 2>&1 &&
+        printf '\0') || output=""
+    if [[ -n $output ]]; then
         CODE="${output##*$'\n'}"
         ANSWER="${output%$'\n'*}"
     else
@@ -51,6 +57,6 @@ wait_until_healthy() {
         told="$now"
         left=$((left - 1))
         ((left > 0)) || stop "it was not ready within $WAIT_MINUTES minutes ($now); see its log at https://console.cloud.google.com/run/detail/$REGION/$SERVICE/logs?project=$PROJECT."
-        sleep "$ASK_EVERY_SEC"
+        pause "$ASK_EVERY_SEC"
     done
 }

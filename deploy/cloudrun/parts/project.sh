@@ -16,10 +16,15 @@ check_tools() {
 check_sign_in() {
     STEP="looking who is signed in"
     if found "run 'gcloud auth login'." gcloud auth list --filter=status:ACTIVE "--format=value(account)" && [[ -n $OUT ]]; then
-        say "Signed in as $OUT, project $PROJECT, region $REGION"
+        SIGNED_IN="$OUT"
     elif [[ -z $DRY_RUN ]]; then
         stop "nobody is signed in; run 'gcloud auth login'."
     fi
+}
+
+# What the names are, once the settings are known.
+name_all() {
+    [[ -n $DRY_RUN ]] || say "Signed in as $SIGNED_IN, project $PROJECT, region $REGION"
     RUNNER="$SERVICE-run@$PROJECT.iam.gserviceaccount.com"
     BUILDER="$SERVICE-build@$PROJECT.iam.gserviceaccount.com"
     REPOSITORY="$REGION-docker.pkg.dev/$PROJECT/$SERVICE"
@@ -87,6 +92,9 @@ check_gpu_quota() {
     esac
 }
 
+# What carries this was made here, and only that is deleted again. On accounts, which have no labels, it is the description.
+MADE_BY=made_by=personaplex-setup
+
 make_accounts() {
     make_account "$RUNNER" "Runs the service $SERVICE"
     make_account "$BUILDER" "Builds the image of $SERVICE and fetches its weights"
@@ -99,7 +107,7 @@ make_account() {
         is_there "Account ${1%%@*}"
     else
         attempt "ask the project's owner for the role Service Account Admin." \
-            gcloud iam service-accounts create "${1%%@*}" "--display-name=$2" "${ALWAYS[@]}"
+            gcloud iam service-accounts create "${1%%@*}" "--display-name=$2" "--description=$MADE_BY" "${ALWAYS[@]}"
         made "Account ${1%%@*}"
     fi
 }
@@ -111,22 +119,29 @@ make_repository() {
         is_there "Image repository $SERVICE"
     else
         attempt "ask the project's owner for the role Artifact Registry Administrator." gcloud artifacts repositories \
-            create "$SERVICE" --repository-format=docker "--location=$REGION" "${ALWAYS[@]}"
+            create "$SERVICE" --repository-format=docker "--location=$REGION" "--labels=$MADE_BY" "${ALWAYS[@]}"
         made "Image repository $SERVICE"
     fi
 }
 
-# It holds the weights, and the sources of the builds.
+# It holds the weights, and the sources of the builds. It gets its label in a second step, so a run that broke off between
+# them leaves one without: empty, and with a name that nobody chose.
 make_bucket() {
     STEP="making the bucket $BUCKET"
     if found "if the name is somebody else's, set BUCKET to another one." \
-        gcloud storage buckets describe "gs://$BUCKET" "--format=value(name)" "${ALWAYS[@]}"; then
+        gcloud storage buckets describe "gs://$BUCKET" "--format=value(labels.made_by)" "${ALWAYS[@]}"; then
         is_there "Bucket $BUCKET"
+        [[ -z $OUT && $BUCKET == "$PROJECT-$SERVICE" ]] || return 0
+        ! found "ask the project's owner for the role Storage Admin." \
+            gcloud storage ls "gs://$BUCKET" "${ALWAYS[@]}" || [[ -z $OUT ]] || return 0
     else
         attempt "if the name is somebody else's, set BUCKET to another one." gcloud storage buckets create "gs://$BUCKET" \
             "--location=$REGION" --uniform-bucket-level-access --public-access-prevention "${ALWAYS[@]}"
         made "Bucket $BUCKET"
     fi
+    STEP="labelling the bucket $BUCKET"
+    attempt "ask the project's owner for the role Storage Admin." gcloud storage buckets update "gs://$BUCKET" \
+        "--update-labels=$MADE_BY" "${ALWAYS[@]}"
 }
 
 # Each account may do what it needs and nothing else.
@@ -175,7 +190,7 @@ grant() {
             printf '%s\n' "$ERR" >&2
             stop "$(advice_for "$ERR" "$IAM_ADVICE")"
         fi
-        sleep 5
+        pause 5
     done
     # shellcheck disable=SC2086
     [[ -z $DRY_RUN ]] || attempt "$IAM_ADVICE" gcloud $group add-iam-policy-binding "$@" "--member=serviceAccount:$account" \

@@ -29,10 +29,12 @@ keep_secrets() {
         [[ $name != HF_TOKEN || $WEIGHTS == hub ]] || continue
         OF_SERVICE="$OF_SERVICE $name"
         version="VERSION"
-        if found "run it again." gcloud secrets versions describe latest "--secret=$id" "--format=value(name)" "${ALWAYS[@]}"; then
-            version="${OUT##*/}"
+        if found "run it again." gcloud secrets versions describe latest "--secret=$id" \
+            "--format=csv[no-heading](name,state)" "${ALWAYS[@]}" && [[ $OUT == *,ENABLED || $OUT == *,enabled ]]; then
+            version="${OUT%,*}"
+            version="${version##*/}"
         elif [[ -z $DRY_RUN ]]; then
-            stop "the secret $id has no value; set $name."
+            stop "the secret $id has no value that can be read; set $name."
         fi
         SECRET_OPTION="$SECRET_OPTION,$name=$id:$version"
     done
@@ -45,9 +47,10 @@ keep_secret() {
     STEP="keeping the secret $id"
     if [[ $3 != *" $id "* ]]; then
         attempt "ask the project's owner for the role Secret Manager Admin." \
-            gcloud secrets create "$id" --replication-policy=automatic "${ALWAYS[@]}"
+            gcloud secrets create "$id" --replication-policy=automatic "--labels=$MADE_BY" "${ALWAYS[@]}"
         state=made
-    elif found "ask the project's owner for the role Secret Manager Secret Accessor." \
+    # A version that was destroyed or disabled is another value.
+    elif ABSENT_TOO="FAILED_PRECONDITION.* state" found "ask the project's owner for the role Secret Manager Secret Accessor." \
         gcloud secrets versions access latest "--secret=$id" "${ALWAYS[@]}" && [[ $OUT == "$value" ]]; then
         OUT=""
         is_there "Secret $id"

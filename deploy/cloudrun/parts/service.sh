@@ -11,16 +11,23 @@ MEMORY_PRICE=0.000002
 # need a second GPU for a moment, and start the model twice.
 service_url() { printf 'https://%s-%s.%s.run.app' "$SERVICE" "$PROJECT_NUMBER" "$REGION"; }
 
-deploy_service() {
-    local options hash existing=""
-    ADDRESS="${SERVER_URL:-$(service_url)}"
+# Sets EXISTING: its label "setup" and revisions. Before all that takes long, since another service of that name stops it.
+look_for_service() {
+    EXISTING=""
     STEP="looking for the service $SERVICE"
     if found "ask the project's owner for the role Cloud Run Admin." gcloud run services describe "$SERVICE" \
         "--region=$REGION" \
-        "--format=csv[no-heading](metadata.labels.setup,status.latestCreatedRevisionName,status.latestReadyRevisionName)" \
+        "--format=csv[no-heading](metadata.labels.made_by,metadata.labels.setup,status.latestCreatedRevisionName,status.latestReadyRevisionName)" \
         "${ALWAYS[@]}"; then
-        existing="$OUT"
+        [[ ${OUT%%,*} == "${MADE_BY#*=}" ]] ||
+            stop "the project has a service $SERVICE that this script did not make; set SERVICE to another name."
+        EXISTING="${OUT#*,}"
     fi
+}
+
+deploy_service() {
+    local options hash
+    ADDRESS="${SERVER_URL:-$(service_url)}"
     # shellcheck disable=SC2054  # the commas belong to options
     options=(
         "--region=$REGION" "--image=$IMAGE" --port=7860 --allow-unauthenticated "--service-account=$RUNNER"
@@ -49,16 +56,16 @@ deploy_service() {
     [[ -z $SECRET_OPTION ]] || options+=("--update-secrets=$SECRET_OPTION")
     hash="$(printf '%s\n' "${options[@]}" | sha256)"
     # What an earlier run with WEIGHTS=bucket has mounted.
-    [[ $WEIGHTS == bucket || -z $existing ]] || options+=(--clear-volume-mounts --clear-volumes)
+    [[ $WEIGHTS == bucket || -z $EXISTING ]] || options+=(--clear-volume-mounts --clear-volumes)
 
-    local label="${existing%%,*}" revisions="${existing#*,}"
+    local label="${EXISTING%%,*}" revisions="${EXISTING#*,}"
     if [[ $label == "$hash" && ${revisions%%,*} == "${revisions#*,}" ]]; then
         is_there "Service $SERVICE with these settings"
         return 0
     fi
     STEP="deploying the service $SERVICE"
     attempt_live "see its log at https://console.cloud.google.com/run/detail/$REGION/$SERVICE/logs?project=$PROJECT." \
-        gcloud run deploy "$SERVICE" "${options[@]}" "--update-labels=setup=$hash" "${ALWAYS[@]}"
+        gcloud run deploy "$SERVICE" "${options[@]}" "--update-labels=setup=$hash,$MADE_BY" "${ALWAYS[@]}"
     made "Service $SERVICE" deployed
 }
 

@@ -57,9 +57,13 @@ read_settings() {
             printf -v "$name" %s "$value"
         fi
     done
+    # Without spaces and line ends around it, which come along when a value is copied or read from a file.
     for name in $SECRETS $VARIABLES $OF_THE_SCRIPT $ONLY_FROM_ENVIRONMENT; do
-        [[ -n ${!name:-} ]] || printf -v "$name" %s ""
+        value="${!name:-}"
+        value="${value#"${value%%[![:space:]]*}"}"
+        printf -v "$name" %s "${value%"${value##*[![:space:]]}"}"
     done
+    while [[ $SERVER_URL == */ ]]; do SERVER_URL="${SERVER_URL%/}"; done
     # gcloud and curl need not know them.
     # shellcheck disable=SC2086,SC2163
     export -n $SECRETS
@@ -74,6 +78,7 @@ read_settings() {
     MEMORY="${MEMORY:-32Gi}"
     MIN_INSTANCES="${MIN_INSTANCES:-1}"
     WAIT_MINUTES="${WAIT_MINUTES:-45}"
+    WEIGHTS_NAME="${HF_REPO##*/}${HF_REVISION:+-$HF_REVISION}"
     # Cloud Run's front end reaches the container from link-local addresses, and names the client in a header.
     TRUSTED_PROXIES="${TRUSTED_PROXIES:-169.254.0.0/16}"
 }
@@ -117,18 +122,22 @@ ask_for_missing() {
     fi
 }
 
-# Whether there is a value for the secret $1, from the settings or kept by an earlier run.
+# Whether there is a value for the secret $1, from the settings or kept by an earlier run. A dry run asks nobody, and so
+# it takes any as known.
 is_known() {
-    [[ -z ${!1} ]] || return 0
-    [[ -n $PROJECT && -z $DRY_RUN ]] && split_run gcloud secrets versions describe latest "--secret=$(secret_id "$1")" \
-        "--format=value(name)" --quiet "--project=$PROJECT"
+    [[ -z ${!1} && -z $DRY_RUN ]] || return 0
+    STEP="looking for the secret $(secret_id "$1")"
+    [[ -n $PROJECT ]] && ABSENT_TOO="$NOT_ENABLED" found "correct PROJECT." gcloud secrets versions describe latest \
+        "--secret=$(secret_id "$1")" "--format=csv[no-heading](name,state)" --quiet "--project=$PROJECT" &&
+        [[ $OUT == *,ENABLED || $OUT == *,enabled ]]
 }
 
 # Names in one sentence all that is missing.
 check_settings() {
     local missing=""
+    [[ -z $PROJECT ]] || check_values
     [[ -n $PROJECT ]] || missing="$missing, PROJECT (the Google Cloud project)"
-    [[ -n $DRY_RUN && -n $PROJECT ]] || is_known HF_TOKEN ||
+    is_known HF_TOKEN ||
         missing="$missing, HF_TOKEN (a Hugging Face token of an account that has accepted the licence of $HF_REPO)"
     if [[ $TURN_URLS == *turn* ]]; then
         [[ -n $TURN_USERNAME ]] || missing="$missing, TURN_USERNAME (the user of the TURN server)"
@@ -138,7 +147,6 @@ check_settings() {
         is_known TWILIO_AUTH_TOKEN || missing="$missing, TWILIO_AUTH_TOKEN (on the first page of Twilio's console)"
     fi
     [[ -z $missing ]] || refuse "Missing: ${missing#, }. Set it in the environment or in .env, or run this on a terminal."
-    check_values
 }
 
 check_names() {
@@ -161,9 +169,15 @@ check_values() {
     [[ $WEIGHTS != hub || $MEMORY == 32Gi ]] || refuse "WEIGHTS=hub needs MEMORY=32Gi, since the weights then lie in memory."
     [[ $MIN_INSTANCES =~ ^[01]$ ]] || refuse "MIN_INSTANCES must be 1 (always on) or 0 (asleep while nobody is there)."
     [[ $WAIT_MINUTES =~ ^[1-9][0-9]{0,2}$ ]] || refuse "WAIT_MINUTES must be 1 to 999."
-    if [[ -n $MAX_CALL_SECONDS ]] && ! [[ $MAX_CALL_SECONDS =~ ^[0-9]{1,4}$ && $MAX_CALL_SECONDS -lt 3600 ]]; then
-        refuse "MAX_CALL_SECONDS must be below 3600: Cloud Run ends every request after an hour, and a call is one."
+    # In tens, also with a zero in front.
+    if [[ -n $MAX_CALL_SECONDS ]] && ! { [[ $MAX_CALL_SECONDS =~ ^[0-9]{1,6}$ ]] &&
+        ((10#$MAX_CALL_SECONDS >= 15 && 10#$MAX_CALL_SECONDS < 3600)); }; then
+        refuse "MAX_CALL_SECONDS must be 15 or more, and below 3600: Cloud Run ends every request after an hour, and a call is one."
     fi
+    [[ -z $SERVER_URL || $SERVER_URL =~ ^https?://[^/]+ ]] || refuse "SERVER_URL must be an address, as in https://talk.example.org."
+    for name in $SECRETS; do
+        [[ ${!name} != *$'\n'* && ${!name} != *$'\r'* ]] || refuse "$name has several lines; give it as one."
+    done
     for name in $VARIABLES $ONLY_FROM_ENVIRONMENT; do
         [[ ${!name} != *"$BETWEEN"* ]] || refuse "$name contains $BETWEEN, with which gcloud's list of variables is divided."
     done
