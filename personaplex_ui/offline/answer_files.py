@@ -1,6 +1,7 @@
 """The files of an answer: checks that they can be written, and writes each atomically."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,10 +15,15 @@ from personaplex_ui.audio.frames import Samples
 from personaplex_ui.calls.transcript import to_json, utterances_of
 from personaplex_ui.errors import PersonaplexError
 from personaplex_ui.offline.arguments import Clip
+from personaplex_ui.offline.path_words import readable
 
 
 class CannotWrite(PersonaplexError):
     """An output cannot be written where it was asked for."""
+
+
+class DiskFull(CannotWrite):
+    """Nothing more can be written, there or beside it."""
 
 
 def check_outputs(clip: Clip) -> None:
@@ -67,6 +73,8 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def cannot_write(path: Path, error: OSError) -> CannotWrite:
     """The sentence for ``path``, of which writing failed."""
-    return CannotWrite(
-        f"{path} cannot be written ({error.strerror}). Make room or grant access, or name another one."
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else CannotWrite
+    return kind(
+        f"{readable(path)} cannot be written ({error.strerror}). Make room or grant access, or name another "
+        "one."
     )

@@ -113,7 +113,7 @@ def check_persona(request: PersonaAndModel) -> None:
 def option_groups() -> OptionGroups:
     """Of the whole command. The files' group comes first."""
     usual, sampling = Settings.from_mapping({}), Sampling()
-    a_file: dict[str, Any] = {"type": _path, "action": "append", "metavar": "FILE", "required": True}
+    a_file: dict[str, Any] = {"type": given_path, "action": "append", "metavar": "FILE", "required": True}
     return {
         "files": {
             "--input-wav": {**a_file, "help": "the caller's sound, in any common format"},
@@ -133,7 +133,7 @@ def option_groups() -> OptionGroups:
                 "help": "a preset's name, or the path of a .pt or of a recording (.wav)",
             },
             "--voice-prompt-dir": {
-                "type": _path,
+                "type": given_path,
                 "dest": "voice_folder",
                 "metavar": "DIR",
                 "help": "a folder with more voices",
@@ -193,7 +193,7 @@ def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
     }
 
 
-def _path(value: str) -> Path:
+def given_path(value: str) -> Path:
     if not value or "\0" in value:
         raise argparse.ArgumentTypeError("it must be a path.")
     return Path(value).expanduser()

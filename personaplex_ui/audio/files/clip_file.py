@@ -24,6 +24,7 @@ from personaplex_ui.audio.files.file_end import flac_length_sec, lacks_its_end
 from personaplex_ui.audio.files.mixdown import Mixdown
 from personaplex_ui.audio.files.ogg_links import ogg_links
 from personaplex_ui.audio.files.pyav_faults import QuietFile, check_frames
+from personaplex_ui.audio.files.regular_file import open_regular
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.errors import InvalidInput
 
@@ -65,8 +66,8 @@ class DecodedClip:
 
     @property
     def length_samples(self) -> int:
-        """The length of an answer that is as long as the clip."""
-        return round(self.length_sec * SAMPLE_RATE_HZ)
+        """The length of an answer that is as long as the clip, at least 1."""
+        return max(1, round(self.length_sec * SAMPLE_RATE_HZ))
 
 
 def read_clip(path: Path, max_sec: float) -> Samples:
@@ -84,7 +85,7 @@ def decode_clip(path: Path, max_sec: float) -> DecodedClip:
     was cut short, or is longer than ``max_sec`` (after at most ``max_sec`` of decoding).
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return decode_open_file(file, max_sec)
     except OSError as error:
         raise InvalidInput("audio", CANNOT_BE_OPENED) from error

@@ -5,7 +5,13 @@ from pathlib import Path
 
 from personaplex_ui.config.settings import EngineChoice
 from personaplex_ui.errors import InvalidInput
-from personaplex_ui.offline.arguments import PersonaAndModel, check_persona, option_groups, parser_of
+from personaplex_ui.offline.arguments import (
+    PersonaAndModel,
+    check_persona,
+    given_path,
+    option_groups,
+    parser_of,
+)
 
 DESCRIPTION = """\
 Answers every recording in a folder of Full-Duplex-Bench's layout, as if each of them were a caller: beside
@@ -53,9 +59,10 @@ def read_folder_request(arguments: Sequence[str]) -> FolderRequest:
         }
     }
     parser = parser_of("personaplex-ui offline folder", DESCRIPTION, EPILOG, groups)
-    parser.add_argument("folder", metavar="DIR", type=Path, help="DIR/1/input.wav, DIR/2/input.wav, ...")
+    parser.add_argument(
+        "folder", metavar="DIR", type=given_path, help="DIR/1/input.wav, DIR/2/input.wav, ..."
+    )
     request = parser.parse_args(arguments, namespace=FolderRequest())
-    request.folder = request.folder.expanduser()
     request.engine = EngineChoice(request.engine)
     asked = hasattr(request, "text_prompt")
     request.text_prompt = request.text_prompt if asked else usual_role

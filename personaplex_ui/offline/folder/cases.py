@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.offline.path_words import readable
 
 INPUTS = {"input.wav": "", "clean_input.wav": "clean_"}
 """The recordings' names, and what the names of their answers begin with."""
@@ -36,9 +37,13 @@ class Case:
         return self.input.parent
 
     @property
-    def dataset(self) -> str:
-        """The name of the folder that holds the case's own."""
-        return self.input.resolve().parent.parent.name
+    def dataset_names(self) -> tuple[str, ...]:
+        """Names of the folder that holds the case's own: as it was found, and as it is called where links
+        lead to. The recording itself may be a link to anywhere, as of a cache or of git-annex."""
+        found = os.path.abspath(self.folder)
+        real_parent = os.path.realpath(os.path.dirname(found))
+        ways = (os.path.dirname(found), real_parent, os.path.dirname(os.path.realpath(found)))
+        return tuple(os.path.basename(way) for way in ways)
 
     @property
     def wav(self) -> Path:
@@ -57,45 +62,108 @@ class Case:
         return self.folder / f"{INPUTS[self.input.name]}{name}"
 
 
-def find_cases(root: Path) -> tuple[Case, ...]:
+@dataclass(frozen=True, slots=True)
+class FoundCases:
+    """``unread``: names of what could not be looked at, and sentences. ``too_deep``: names of folders that
+    were not searched."""
+
+    cases: tuple[Case, ...]
+    unread: tuple[tuple[str, str], ...]
+    too_deep: tuple[str, ...]
+
+
+def find_cases(root: Path) -> FoundCases:
     """All cases in ``root``, numbered ones in the order of their numbers. Links to folders are followed.
 
     Raises:
-        InvalidInput: there is no such folder, none in it, or too many.
+        InvalidInput: there is no such folder, it cannot be read, there is no case in it, or too many.
     """
-    if not root.is_dir():
-        raise InvalidInput("folder", f"There is no folder {root}. Name the one with the recordings.")
+    _check(root)
+    search = _Search(root)
     cases: list[Case] = []
-    for folder in _folders(root):
+    for folder, names in search.folders():
         for name in INPUTS:
             path = folder / name
-            if os.path.lexists(path):  # a broken link is a case, too, that fails
-                cases.append(Case(path, str(path.relative_to(root))))
+            # A broken link is a case, too, that fails.
+            if name in names or os.path.lexists(path):
+                cases.append(Case(path, search.name_of(path)))
+            else:
+                search.note_other_spellings(name, folder, names)
         if len(cases) > MOST_CASES:
             raise InvalidInput(
-                "folder", f"{root} has more than {MOST_CASES:,} recordings. Name a part of it."
+                "folder", f"{readable(root)} has more than {MOST_CASES:,} recordings. Name a part of it."
             )
     if not cases:
+        raise InvalidInput("folder", _none_in(root, search))
+    cases.sort(key=lambda case: _by_number(str(case.input)))
+    return FoundCases(tuple(cases), tuple(search.unread), tuple(search.too_deep))
+
+
+def _check(root: Path) -> None:
+    try:
+        with os.scandir(root):
+            pass
+    except FileNotFoundError:
+        raise InvalidInput(
+            "folder", f"There is no folder {readable(root)}. Name the one with the recordings."
+        ) from None
+    except NotADirectoryError:
+        raise InvalidInput(
+            "folder", f"{readable(root)} is not a folder. Name the one with the recordings."
+        ) from None
+    except OSError as error:
         raise InvalidInput(
             "folder",
-            f"There is no input.wav in {root} or in its folders. It should hold a folder for each recording, "
-            "such as 1/input.wav, 2/input.wav.",
-        )
-    return tuple(sorted(cases, key=lambda case: _by_number(case.name)))
+            f"{readable(root)} cannot be read ({error.strerror}). Grant access, or name another one.",
+        ) from error
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    for path, below, _ in os.walk(root, followlinks=True):
-        real = os.path.realpath(path)
-        depth = len(Path(path).relative_to(root).parts)
-        if real in seen or depth >= DEEPEST:
-            below.clear()
-        if real in seen:
-            continue
-        seen.add(real)
-        below[:] = [name for name in below if not name.startswith(".")]
-        yield Path(path)
+def _none_in(root: Path, search: "_Search") -> str:
+    lines = [
+        f"There is no input.wav in {readable(root)} or in its folders. It should hold a folder for each "
+        "recording, such as 1/input.wav, 2/input.wav."
+    ]
+    lines += [f"{name}: {sentence}" for name, sentence in search.unread[:1]]
+    lines += [f"{name} lies too deep, and was not searched." for name in search.too_deep[:1]]
+    return " ".join(lines)
+
+
+class _Search:
+    """What is found below ``root``, and what cannot be."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.unread: list[tuple[str, str]] = []
+        self.too_deep: list[str] = []
+
+    def name_of(self, path: str | Path) -> str:
+        return readable(os.path.relpath(path, self._root))
+
+    def folders(self) -> Iterator[tuple[Path, list[str]]]:
+        """Each folder once, and the names in it."""
+        seen: set[str] = set()
+        for path, below, files in os.walk(self._root, followlinks=True, onerror=self._failed):
+            names = [*below, *files]
+            below[:] = [name for name in below if not name.startswith(".")]
+            real = os.path.realpath(path)
+            if real in seen:
+                below.clear()
+                continue
+            seen.add(real)
+            if len(Path(path).relative_to(self._root).parts) >= DEEPEST:
+                self.too_deep += [self.name_of(os.path.join(path, name)) for name in sorted(below)]
+                below.clear()
+            yield Path(path), names
+
+    def note_other_spellings(self, name: str, folder: Path, names: list[str]) -> None:
+        """``input.WAV`` is nothing that the benchmark's scripts find."""
+        for other in sorted(names):
+            if other.lower() == name:
+                self.unread.append((self.name_of(folder / other), f"Rename it to {name}, in small letters."))
+
+    def _failed(self, error: OSError) -> None:
+        sentence = f"This folder cannot be read ({error.strerror}). Grant access, or remove it."
+        self.unread.append((self.name_of(error.filename), sentence))
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

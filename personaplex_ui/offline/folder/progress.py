@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 class Progress:
     """``total``: recordings to answer; ``sound_sec``: of all of them together, as far as their files tell it.
-    ``clock``: monotonic seconds. Times are told from the first step on, without the loading."""
+    ``clock``: monotonic seconds. Times are told from ``began`` on, without the loading."""
 
     def __init__(
         self,
@@ -37,6 +37,11 @@ class Progress:
         )
         self._describe()
 
+    def began(self) -> None:
+        """The model is loaded."""
+        self._began_at = self._clock()
+        self._bar.reset(self._bar.total)
+
     def stepped(self, sound_sec: float) -> None:
         """So much sound more has been answered, of all recordings together."""
         self._answered_sec += sound_sec
@@ -49,11 +54,14 @@ class Progress:
         if self._bar.disable:
             self._say(f"[{self._done}/{self._total}] {name}: {result}.{self.left()}")
 
-    def gave_up(self, name: str, sound_sec: float, sentence: str) -> None:
-        """A recording of ``sound_sec`` will not be answered."""
-        self._done += 1
+    def skipped(self, sound_sec: float) -> None:
+        """So much sound will not be answered."""
         self._given_up_sec += sound_sec
         self._bar.total = max(0.0, self._bar.total - sound_sec) if self._bar.total else self._bar.total
+
+    def gave_up(self, name: str, sentence: str) -> None:
+        """A recording could not be answered."""
+        self._done += 1
         self._describe()
         line = f"[{self._done}/{self._total}] {name} could not be answered: {sentence}"
         if self._bar.disable:

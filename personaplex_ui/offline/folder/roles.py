@@ -5,8 +5,10 @@ Source: "Prompting Guide" in https://github.com/NVIDIA/personaplex, and in Full-
 ``user_interruption``.
 """
 
+import os
 from collections.abc import Callable
 
+from personaplex_ui.audio.files.regular_file import open_regular
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.folder.cases import Case
 
@@ -40,9 +42,9 @@ def role_of(case: Case, asked_for: str | None, usual: str, check: Callable[[str]
         InvalidInput: the case's own role cannot be read or used.
     """
     own = case.folder / ROLE_FILE
-    if own.exists():
+    if os.path.lexists(own):
         try:
-            with own.open("rb") as file:
+            with open_regular(own) as file:
                 return check(file.read(LARGEST_ROLE_BYTES).decode("utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(
@@ -52,4 +54,11 @@ def role_of(case: Case, asked_for: str | None, usual: str, check: Callable[[str]
             raise InvalidInput("text_prompt", f"{ROLE_FILE}: {error}") from error
     if asked_for is not None:
         return asked_for
-    return PRESCRIBED.get(case.dataset, usual)
+    return PRESCRIBED.get(dataset_of(case), usual)
+
+
+def dataset_of(case: Case) -> str:
+    """The name of the case's data set: the first of its names that is known, else the one it was found
+    by."""
+    names = case.dataset_names
+    return next((name for name in names if name in PRESCRIBED), names[0])

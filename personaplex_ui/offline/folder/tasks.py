@@ -20,6 +20,7 @@ from personaplex_ui.offline.folder.cases import Case
 from personaplex_ui.offline.folder.engines import Voice, settings_of
 from personaplex_ui.offline.folder.roles import role_of
 from personaplex_ui.offline.folder.sound_length import sound_sec_of
+from personaplex_ui.offline.path_words import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Task:
 
 @dataclass(slots=True)
 class Outcome:
-    """``failed``: names of cases and sentences."""
+    """``failed``: names of cases, or of folders that could not be searched, and sentences."""
 
     whole: int = 0
     answered: int = 0
@@ -93,9 +94,9 @@ def _refuse(foreign: Sequence[Case], changed: Counter[str]) -> None:
     if foreign:
         raise InvalidInput(
             "folder",
-            f"{len(foreign)} of the recordings have answers that this command did not write, such as "
-            f"{foreign[0].wav}. Copy the recordings to another folder, or replace those answers with "
-            "--overwrite.",
+            f"{len(foreign)} of the recordings have answers that this command did not write, or that were "
+            f"changed since, such as {readable(foreign[0].wav)}. Copy the recordings to another folder, or "
+            "replace those answers with --overwrite.",
         )
     if changed:
         names = ", ".join(sorted(changed))

@@ -137,7 +137,7 @@ def test_answers_of_others_are_not_replaced_unasked(data: Path, run: Callable[..
     theirs.write_bytes(b"theirs")
     code, told = run(data)
     assert code == 1
-    assert "1 of the recordings have answers that this command did not write, such as" in told
+    assert "1 of the recordings have answers that this command did not write, or that were changed" in told
     assert str(theirs) in told
     assert len(contents(data)) == 4
     assert run(data, "--overwrite")[0] == 0
@@ -274,7 +274,8 @@ def test_the_time_left_counts_from_what_was_answered():
     assert progress.left() == " 81 s left."
     clock.now += 591.0
     assert progress.left() == " 1 h 30 min left."
-    progress.gave_up("3", 200.0, "It cannot be read.")
+    progress.gave_up("3", "It cannot be read.")
+    progress.skipped(200.0)
     assert progress.left() == " 23 min left."
     progress.stepped(70.0)
     assert progress.left() == ""
@@ -290,7 +291,7 @@ def test_a_terminal_shows_a_bar_and_failures_above_it(monkeypatch: pytest.Monkey
     progress = Progress(2, 10.0, terminal, Clock())
     progress.stepped(5.0)
     progress.finished("1/input.wav", "5.0 s")
-    progress.gave_up("2/input.wav", 5.0, "It cannot be read.")
+    progress.gave_up("2/input.wav", "It cannot be read.")
     progress.close()
     shown = terminal.getvalue()
     assert "2 of 2 recordings" in shown
