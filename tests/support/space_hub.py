@@ -136,7 +136,8 @@ class SpaceHub:
             case "POST", "commit":
                 return 200, self._commit(name, space, body)
             case "GET", "commits":
-                about: Json = {"id": "0" * 40, "message": "", "date": "2026-11-30T07:00:00.000Z", "authors": []}
+                when = "2026-11-30T07:00:00.000Z"
+                about: Json = {"id": "0" * 40, "message": "", "date": when, "authors": []}
                 return 200, [{**about, "title": title} for title in reversed(space.commits)]
             case "POST", "secrets" if told["key"] in space.variables:
                 return 400, {"error": f"There is a variable {told['key']}, which collides"}
