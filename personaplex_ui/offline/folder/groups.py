@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from personaplex_ui.audio.files.clip_file import CANNOT_BE_OPENED, DecodedClip, decode_open_file
+from personaplex_ui.audio.files.clip_file import DecodedClip, decode_open_file
 from personaplex_ui.audio.files.regular_file import open_regular
 from personaplex_ui.audio.frames import FRAME_SEC, SAMPLE_RATE_HZ
 from personaplex_ui.engine.clip_batch import Answered, Clip, each_answer
@@ -178,4 +178,6 @@ def _heard(task: Task) -> _Heard:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             return _Heard(task, decode_open_file(file, LONGEST_INPUT_SEC), sha256)
     except OSError as error:
-        raise InvalidInput("audio", CANNOT_BE_OPENED) from error
+        raise InvalidInput(
+            "audio", f"The audio file cannot be opened ({error.strerror}). Grant access, or replace it."
+        ) from error

@@ -28,7 +28,7 @@ def answer_folder(request: FolderRequest) -> Outcome:
     with only_one(request.folder) as locks:
         voice = voice_of(request)
         outcome = Outcome(failed=list(found.unread))
-        tasks = tasks_of(request, voice, found.cases, outcome)
+        tasks = tasks_of(request, voice, found.cases, outcome, locks)
         _say(_told(found, tasks, outcome))
         groups = open_groups(tasks, request.batch)
         if groups:

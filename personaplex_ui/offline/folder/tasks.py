@@ -6,6 +6,7 @@ was stopped is computed again in whole, and only what is missing of it is writte
 went on leaves the same bytes as one that was not.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from pathlib import Path
 from personaplex_ui.calls.settings import check_prompt
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.folder import answered
-from personaplex_ui.offline.folder.answered import Settings, State
+from personaplex_ui.offline.folder.answered import Found, Settings, State
 from personaplex_ui.offline.folder.arguments import FolderRequest
 from personaplex_ui.offline.folder.cases import Case
 from personaplex_ui.offline.folder.engines import Voice, settings_of
+from personaplex_ui.offline.folder.lock import Locks
 from personaplex_ui.offline.folder.roles import role_of
 from personaplex_ui.offline.folder.sound_length import sound_sec_of
 from personaplex_ui.offline.path_words import readable
@@ -47,7 +49,9 @@ class Outcome:
     failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
-def tasks_of(request: FolderRequest, voice: Voice, cases: Sequence[Case], outcome: Outcome) -> list[Task]:
+def tasks_of(
+    request: FolderRequest, voice: Voice, cases: Sequence[Case], outcome: Outcome, locks: Locks
+) -> list[Task]:
     """Of all ``cases`` whose roles can be used; the others fail.
 
     Raises:
@@ -63,7 +67,7 @@ def tasks_of(request: FolderRequest, voice: Voice, cases: Sequence[Case], outcom
             outcome.failed.append((case.name, str(error)))
             continue
         settings = settings_of(request, voice, role)
-        found = answered.look(case, settings)
+        found = _look(case, settings, locks)
         whole = found.state is State.WHOLE
         outcome.whole += whole
         changed.update(found.differing)
@@ -73,6 +77,16 @@ def tasks_of(request: FolderRequest, voice: Voice, cases: Sequence[Case], outcom
     if not request.overwrite:
         _refuse(foreign, changed)
     return tasks
+
+
+def _look(case: Case, settings: Settings, locks: Locks) -> Found:
+    """What another process is writing just now looks like somebody else's: it is looked at again in its
+    turn."""
+    found = answered.look(case, settings)
+    if found.state is State.FOREIGN:
+        with locks.hold(case.folder) as is_locked:
+            return answered.look(case, settings) if is_locked else Found(State.OPEN)
+    return found
 
 
 def open_groups(tasks: Sequence[Task], most: int) -> list[Sequence[Task]]:
@@ -92,10 +106,11 @@ def open_groups(tasks: Sequence[Task], most: int) -> list[Sequence[Task]]:
 
 def _refuse(foreign: Sequence[Case], changed: Counter[str]) -> None:
     if foreign:
+        first = foreign[0].wav if os.path.lexists(foreign[0].wav) else foreign[0].words
         raise InvalidInput(
             "folder",
             f"{len(foreign)} of the recordings have answers that this command did not write, or that were "
-            f"changed since, such as {readable(foreign[0].wav)}. Copy the recordings to another folder, or "
+            f"changed since, such as {readable(first)}. Copy the recordings to another folder, or "
             "replace those answers with --overwrite.",
         )
     if changed:

@@ -77,6 +77,15 @@ def test_a_recording_that_another_process_answers(data: Path, run: Run, tmp_path
     assert (data / "2" / "clean_output.wav").exists()
 
 
+def test_what_another_process_is_writing_is_not_taken_for_somebody_elses(data: Path, run: Run):
+    (data / "2" / "output.wav").write_bytes(b"its settings were not there when this command looked")
+    with Locks().hold(data / "2"):
+        code, told = run(data)
+    assert code == 1
+    assert "2/input.wav could not be answered: It is being answered by another process." in told
+    assert "2 recordings answered" in told
+
+
 def test_what_another_process_has_answered_meanwhile(
     data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -181,8 +190,8 @@ def test_named_pipes_and_devices_keep_nobody_waiting(data: Path, run: Run):
     (data / "2" / "input.wav").symlink_to("/dev/zero")
     code, told = run(data)
     assert code == 1
-    assert "1/input.wav: The audio file cannot be opened." in told
-    assert "2/input.wav: The audio file cannot be opened." in told
+    for name in ("1", "2"):
+        assert f"{name}/input.wav: The audio file cannot be opened (It is not a file)." in told
     assert "1 recordings answered" in told
 
 

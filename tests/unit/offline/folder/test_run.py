@@ -142,6 +142,10 @@ def test_answers_of_others_are_not_replaced_unasked(data: Path, run: Callable[..
     assert len(contents(data)) == 4
     assert run(data, "--overwrite")[0] == 0
     assert theirs.read_bytes()[:4] == b"RIFF"
+    heard = data / "icc_backchannel" / "1" / "output.json"
+    for name in ("output.wav", "output.settings.json"):
+        (heard.parent / name).unlink()
+    assert str(heard) in run(data)[1]
 
 
 def test_recordings_that_cannot_be_answered_do_not_end_the_run(
@@ -166,8 +170,8 @@ def test_recordings_that_cannot_be_answered_do_not_end_the_run(
         "3": "This file cannot be read as audio.",
         "4": "The audio file is empty",
         "5": "role.txt cannot be read. Save it as UTF-8 text, or remove it.",
-        "6": "The audio file cannot be opened.",
-        "8": "The audio file cannot be opened.",
+        "6": "The audio file cannot be opened (No such file or directory).",
+        "8": "The audio file cannot be opened (It is not a file).",
     }.items():
         assert f"icc_backchannel/{name}/input.wav: {sentence}" in ending
     assert (data / "icc_backchannel" / "10" / "output.wav").exists()
