@@ -26,7 +26,7 @@ def test_what_is_not_a_file(tmp_path: Path):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.path.relpath(tmp_path / "socket"))
         for name in ("pipe", "device", "folder", "broken", "socket"):
-            with pytest.raises(OSError, match="It is not a file|No such"):
+            with pytest.raises(OSError, match=r"It is not a file|No such"):
                 open_regular(tmp_path / name)
             with pytest.raises(InvalidInput, match="cannot be opened"):
                 decode_clip(tmp_path / name, 1.0)
