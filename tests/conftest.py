@@ -5,6 +5,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import soundfile
 
@@ -34,6 +35,12 @@ give_gradio_a_folder(os.environ)
 
 # The .env of whoever runs the tests says nothing here, nor in the processes that tests start.
 os.environ["ENV_FILE"] = os.devnull
+
+# How fast a machine is, is no matter of tests.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 REQUIRE_ALL_TESTS = bool(os.environ.get("REQUIRE_ALL_TESTS"))
 

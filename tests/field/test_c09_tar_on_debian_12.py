@@ -260,7 +260,7 @@ def small_archive() -> bytes:
     return buffer.getvalue()
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(
         st.tuples(st.integers(0, 5_000), st.binary(min_size=1, max_size=12)), min_size=1, max_size=4

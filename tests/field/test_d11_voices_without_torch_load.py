@@ -306,7 +306,7 @@ def test_structures_without_end_are_harmless(tmp_path: Path, data: bytes) -> Non
 OPCODES = b"N\x88\x89KMJ\x8aGXc}])(qrhjt\x85\x86\x87eausQR.\x80l0122idob"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.lists(st.one_of(st.sampled_from([bytes([op]) for op in OPCODES]), st.binary(max_size=6)), max_size=60)
 )
@@ -320,7 +320,7 @@ def test_any_program_ends_with_a_value_or_a_refusal(pieces: list[bytes]) -> None
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=9)), max_size=6)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(edits=EDITS, cut=st.one_of(st.just(1.0), st.floats(0, 1)))
 def test_whatever_is_altered_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[float, bytes]], cut: float
@@ -337,7 +337,7 @@ def test_whatever_is_altered_is_read_or_refused(
     assert all(tensor.numel() * tensor.itemsize <= MOST for tensor in found.values())
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(edits=EDITS)
 def test_whatever_is_altered_in_the_description_stays_within_what_is_stored(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[float, bytes]]

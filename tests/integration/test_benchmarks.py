@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import echo
@@ -74,7 +74,6 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
     assert "usage" in capsys.readouterr().err
 
 
-@settings(deadline=None)
 @given(number=st.integers(0, 2**24 - 1))
 def test_a_stamp_survives_the_way_through_cutter_and_model(number: int):
     model = TimedModel(FakeModel())

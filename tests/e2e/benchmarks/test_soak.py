@@ -167,7 +167,7 @@ def test_a_stream_that_stops_has_a_gap_until_the_end():
     assert listening.longest_gap_sec == pytest.approx(103.0 - 100.98)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1_919))
 def test_the_echo_takes_equally_long_wherever_a_frame_begins(skipped_samples: int):
     assert delay_alone(VOICE, skipped_samples) == pytest.approx(0.8, abs=0.001)

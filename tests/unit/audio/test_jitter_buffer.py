@@ -341,7 +341,7 @@ def networks(draw: st.DrawFn) -> list[tuple[float, int]]:
     return arrivals
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(networks(), st.integers(0, 65_535), st.integers(0, 2**32 - 1))
 def test_on_any_network(network: list[tuple[float, int]], sequence: int, timestamp: int):
     arrivals = [Arrival(at, packet(n, sequence, timestamp)) for at, n in network]

@@ -1,7 +1,7 @@
 """The pacer told made-up times, and a simulated wire that it feeds as the browser's transport does."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from personaplex_ui.audio.frames import FRAME_SEC
@@ -74,7 +74,6 @@ def test_frames_that_come_in_time_are_heard_without_silence():
     assert max(wire.lags_sec) == pytest.approx(0.0)
 
 
-@settings(deadline=None)
 @given(jitters=st.lists(st.floats(0.0, DRY_AFTER_SEC - 0.001), min_size=50, max_size=50))
 def test_jitter_puts_in_no_silence_and_adds_no_lag_beyond_itself(jitters: list[float]):
     arrivals = [at + jitter for at, jitter in zip(steady(50), jitters, strict=True)]
@@ -83,7 +82,6 @@ def test_jitter_puts_in_no_silence_and_adds_no_lag_beyond_itself(jitters: list[f
     assert max(wire.lags_sec) <= max(jitters) + 1e-6
 
 
-@settings(deadline=None)
 @given(
     gaps_sec=st.lists(st.floats(0.0, 0.7), min_size=1, max_size=60),
     start_sec=st.floats(0.0, 1e6),

@@ -74,7 +74,7 @@ texts = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), texts)
 def test_nothing_of_a_marker_is_shown_and_all_else_is(data: st.DataObject, text: str) -> None:
     steps = loudly(*data.draw(cut(text)), *[""] * 10)
@@ -108,7 +108,7 @@ def sentences(draw: st.DrawFn) -> list[tuple[str, bool]]:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), sentences())
 def test_phrases_are_neither_shown_nor_heard(data: st.DataObject, said: list[tuple[str, bool]]) -> None:
     steps: list[tuple[str, bool]] = []

@@ -61,7 +61,7 @@ def assert_true(report: DuplexReport, talk: Talk) -> None:
     assert record["talk_share"]["caller"] == pytest.approx(share, abs=0.01)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1),
     moves=st.integers(1, 4),

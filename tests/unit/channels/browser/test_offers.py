@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from personaplex_ui.channels.browser.offers import MAX_ID_CHARACTERS, MAX_SDP_CHARACTERS, check_offer
@@ -86,7 +86,6 @@ MESSAGE = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(message=JSON | MESSAGE)
 def test_of_junk_it_says_so_and_raises_nothing(message: object) -> None:
     if check_offer(message) == "":
@@ -95,7 +94,6 @@ def test_of_junk_it_says_so_and_raises_nothing(message: object) -> None:
         assert message.get("sdp") == SOUND_OFFER or isinstance(message["candidate"], dict)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_of_an_offer_with_one_line_spoilt_it_says_so_and_raises_nothing(data: st.DataObject) -> None:
     lines = SOUND_OFFER.splitlines()

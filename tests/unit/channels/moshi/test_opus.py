@@ -101,7 +101,7 @@ def test_every_frame_makes_whole_pages_at_once():
 # Pieces ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 900), min_size=1, max_size=60))
 def test_pieces_of_any_size_make_the_same_sound(sizes: list[int]):
     stream = OpusInput()
@@ -268,7 +268,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(PIECES, max_size=8))
 def test_whatever_comes_sound_can_be_heard_afterwards(pieces: list[bytes]):
     stream = OpusInput()

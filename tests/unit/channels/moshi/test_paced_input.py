@@ -106,7 +106,7 @@ def test_what_was_recorded_while_waiting_costs_no_word_of_what_is_said_half_a_se
     assert max(heard.lag_sec(burst_sec + 0.55)) <= 2.5 * FRAME_SEC
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.001, 6.0)), min_size=1, max_size=40))
 def test_whatever_comes_it_holds_a_bounded_time_in_order(pieces: list[tuple[float, float]]) -> None:
     paced = PacedInput()

@@ -169,7 +169,7 @@ def test_before_the_call_no_more_is_kept_than_fits():
     assert listener.input.held_sec == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 2.0)), max_size=12))
 def test_however_sound_comes_the_clock_goes_on_in_real_time(pieces: list[tuple[float, float]]):
     listener = Listener().begin()

@@ -353,7 +353,7 @@ def test_who_wants_no_transcripts_gets_none():
     assert not [event for event in rig.events if "transcription" in event["type"]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.sampled_from(TYPES), st.dictionaries(field_names, json_values, max_size=4)), max_size=12

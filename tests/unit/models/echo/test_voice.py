@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from personaplex_ui.audio.frames import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
@@ -60,7 +60,6 @@ def test_a_sound_of_any_length_comes_to_an_end_and_silence_follows(samples: int)
     assert not np.any(frame)
 
 
-@settings(deadline=None)
 @given(
     text=st.lists(st.text(st.characters(categories=["L", "N", "P"]), min_size=1), max_size=40).map(" ".join),
     frames=st.floats(0.1, 30.0),

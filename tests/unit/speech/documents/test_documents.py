@@ -90,7 +90,7 @@ def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path) -> None:
         read_documents(tmp_path)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(alphabet="ab. \n#", max_size=3_000))
 def test_passages_are_short_and_lose_no_word(text: str) -> None:
     passages = list(passages_of(text))

@@ -69,7 +69,7 @@ def test_arguments_go_into_path_query_and_body(tmp_path: Path) -> None:
     assert json.loads(post.content) == {"guests": 2, "loud": True}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(min_size=1, max_size=60), st.text(max_size=60))
 def test_nothing_that_is_said_changes_the_server_or_the_place(number: str, day: str) -> None:
     template = AddressTemplate("https://api.example.org:8443/v1/orders/{number}/x?when={day}&key=1")
