@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from personaplex_ui.speech.documents.retrieval import Documents
 from personaplex_ui.speech.parts import Turn
 from personaplex_ui.speech.replies import small_talk
+from personaplex_ui.speech.replies.address import without_address
 from personaplex_ui.speech.replies.answers import answer_with, offers, related
 from personaplex_ui.speech.replies.identity import identity_of
 from personaplex_ui.speech.replies.matching import Certainty, Match, find
@@ -63,7 +64,8 @@ class LocalReplier:
         talk = small_talk.small_talk(plain(last), last, facts.identity, turns[:-1], knows)
         if talk is not None:
             return talk
-        return self._from_facts(facts, _parts(last), before, len(turns) // 2)
+        parts = [without_address(part, facts.identity.name) for part in _parts(last)]
+        return self._from_facts(facts, parts, before, len(turns) // 2)
 
     def _from_facts(self, facts: RoleFacts, parts: list[str], before: list[str], turn: int) -> str:
         context = _context(facts, before)
