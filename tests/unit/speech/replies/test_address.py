@@ -6,7 +6,10 @@ from personaplex_ui.speech.parts import Turn
 from personaplex_ui.speech.replies.address import without_address
 from personaplex_ui.speech.replies.local import LocalReplier
 
-ROLE = "You work for City Cycles, a bike rental. Your name is Alex. We open at 8 in the morning. Helmets are free."
+ROLE = (
+    "You work for City Cycles, a bike rental. Your name is Alex. We open at 8 in the morning. "
+    "Helmets are free."
+)
 
 
 @pytest.mark.parametrize(
