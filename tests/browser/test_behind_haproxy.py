@@ -166,6 +166,7 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         expect(third.word).to_have_text("You are next")
         assert sorted(rig.waiting().values()) == [0, 0, 1]
         third.hang_up()
+        wait_until(lambda: set(rig.waiting().values()) == {0}, 20, "nobody waits")
 
         # One is drained: it keeps its calls, and whoever comes now waits elsewhere.
         draining, telephone = telephones.popitem()
@@ -187,10 +188,12 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         others = {name: LINES for name in NAMES if name != doomed}
         expect(first.trouble).to_contain_text("The server of this call has stopped, so the call ended.")
         assert rig.live_calls() == others
-        assert [client.closed for client in clients] == [True, False]
+        wait_until(lambda: clients[0].closed, 20, "the dead one's client hears of it")
+        assert not clients[1].closed
         second.wait_live()
         rig.hears_more(clients[1])
         rig.company.dismiss(clients[1])
+        wait_until(lambda: sum(rig.live_calls().values()) == 2 * LINES - 1, 20, "its line is free")
         first.page.get_by_role("button", name="Call again").first.click()
         first.wait_live()
         assert rig.live_calls() == others
