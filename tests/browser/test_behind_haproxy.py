@@ -82,6 +82,13 @@ class Rig:
         alive = [name for name, app in self.apps.items() if app.process.poll() is None]
         return {name: self.capacity(name)["live_calls"] for name in alive}
 
+    def next_call_goes_to(self, name: str, headers: Mapping[str, str]) -> bool:
+        """HAProxy's log has who answered; nobody else asks with HEAD. For a moment after a call came, it may
+        be counted twice there."""
+        httpx.head(f"{self.proxy.url}/health", headers=headers)
+        answered = [line for line in self.proxy.log.splitlines() if "HEAD /health" in line]
+        return answered[-1:] != [] and f" {name} " in answered[-1]
+
     def waiting(self) -> dict[str, int]:
         return {name: self.capacity(name)["waiting"] for name in self.apps}
 
@@ -149,6 +156,7 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         first.start()
         first.wait_live()
         stays = {"Cookie": f"personaplex_process={doomed}"}
+        wait_until(lambda: rig.next_call_goes_to(doomed, stays), 20, "its second line is known to be free")
         clients = [rig.moshi_client(stays), rig.moshi_client()]
         telephones = dict(rig.telephone(f"CA{digit * 32}") for digit in "12")
         # Its page is the doomed one's, which has no line left; and its network drops UDP.

@@ -129,10 +129,11 @@ class Pretender:
 
     async def _end(self, server: uvicorn.Server) -> None:
         await server.shutdown()
-        # HAProxy asks all the time, so somebody may have connected just then.
-        for late in list(vars(self.loop)["_transports"].values()):
-            late.abort()
-        await asyncio.sleep(0)
+        # HAProxy asks all the time, so somebody may have connected just then; a transport takes a few turns.
+        for _ in range(20):
+            for late in list(vars(self.loop)["_transports"].values()):
+                late.abort()
+            await asyncio.sleep(0)
 
 
 @dataclass
@@ -255,7 +256,9 @@ async def test_a_browser_stays_where_its_page_came_from_and_calls_where_a_line_i
     home = await rig.ask("/", "GET")
     assert rig.http.cookies["personaplex_process"] == home
     assert [await rig.ask("/gradio_api/queue/join") for _ in range(3)] == [home] * 3
-    assert [await rig.ask("/webrtc/offer") for _ in range(2)] == [home] * 2
+    for _ in range(2):
+        assert await rig.ask("/webrtc/offer") == home
+        await rig.was_asked()  # for a moment a call may be counted twice: as told, and as sent
     # What it shows of lines is told by the process that its next call would get.
     assert await rig.ask("/health", "GET") == await rig.ask("/webrtc/offer") != home
     assert await rig.ask("/calls", "GET") == home
