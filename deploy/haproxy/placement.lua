@@ -5,6 +5,8 @@
 -- free, a caller joins the shortest queue. A connection count would not do: a WebRTC call is none of ours.
 --
 -- Everything else goes where its path says (/gpu-1/...), else where the browser's page came from (a cookie).
+-- A process is gone, and its pages go elsewhere, once it refuses a connection or leaves MOST_MISSED questions in a row
+-- without an answer in time. Until then it is only late: pages stay, and new calls go to others that have a line.
 -- What chooses does not wait between looking and promising, so no two requests choose the same line.
 
 local BACKEND = "processes"
@@ -15,7 +17,8 @@ local OFFER = "/webrtc/offer"
 local HEALTH = "/health"
 local TWILIO = "^/twilio/%a" -- its later questions, which another process answers with a sentence
 local ASK_EVERY_MS = tonumber(os.getenv("ASK_EVERY_MS")) or 500
-local ANSWER_WITHIN_SEC = 1
+local ANSWER_WITHIN_SEC = tonumber(os.getenv("ANSWER_WITHIN_SECONDS")) or 2 -- also haproxy.cfg's `timeout check`
+local MOST_MISSED = 3 -- as `fall` in processes.cfg
 local MOST_ANSWER_BYTES = 4096
 local SETTLES_SEC = 1
 local PROMISE_SEC = 10 -- a call that was sent away and has not come by then never will
@@ -39,35 +42,54 @@ local function parse(answer)
     return { free = free, waiting = waiting, accepting = accepting == "true", path = path }
 end
 
+-- What it tells, else whether it is not there at all. A connection that takes too long is not a refused one.
 local function read_capacity(process)
     local host, port = (process.server:get_addr() or ""):match("^([%x.:]+):(%d+)$")
-    if not host then return nil end -- its name has no address now
+    if not host then return nil, true end -- its name has no address now
     local socket = core.tcp()
     socket:settimeout(ANSWER_WITHIN_SEC)
-    local answer
-    if socket:connect(host, tonumber(port)) then
-        socket:send("GET /capacity HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answer = socket:receive("*a")
+    local began = now()
+    if not socket:connect(host, tonumber(port)) then
+        socket:close()
+        return nil, now() - began < ANSWER_WITHIN_SEC
     end
+    socket:send("GET /capacity HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    local answer = socket:receive("*a")
     socket:close()
-    return answer and #answer <= MOST_ANSWER_BYTES and parse(answer) or nil
+    return answer and #answer <= MOST_ANSWER_BYTES and parse(answer) or nil, false
 end
+
+-- Several questions at once, of callers who all have to wait, miss one answer, not several.
+local function note_missed(process, asked_at, refused)
+    if refused then
+        process.missed = MOST_MISSED
+    elseif asked_at >= process.missed_at then
+        process.missed, process.missed_at = process.missed + 1, now()
+    end
+    if process.missed >= MOST_MISSED then process.told = nil end
+end
+
+local function is_late(process) return process.missed > 0 end
+
+local function is_gone(process) return process.missed >= MOST_MISSED end
 
 local function ask(process)
     local asked_at = now()
-    local told = read_capacity(process)
+    local done, told, refused = pcall(read_capacity, process)
     if asked_at < process.asked_at then return end -- another question, asked later, was answered sooner
-    process.told, process.asked_at = told, asked_at
-    if told and told.path then process.name = told.path end
+    process.asked_at = asked_at
+    if done and told then
+        process.told, process.missed = told, 0
+        if told.path then process.name = told.path end
+    else
+        note_missed(process, asked_at, done and refused)
+    end
+    if not done then core.log(core.err, "placement: " .. process.server_name .. ": " .. tostring(told)) end
 end
 
 local function watch(process)
     while true do
-        local done, problem = pcall(ask, process)
-        if not done then
-            process.told = nil
-            core.log(core.err, "placement: " .. process.server_name .. ": " .. tostring(problem))
-        end
+        ask(process)
         core.msleep(ASK_EVERY_MS)
     end
 end
@@ -75,7 +97,9 @@ end
 core.register_init(function()
     for name, server in pairs(core.backends[BACKEND].servers) do
         -- `name`: what paths and cookies call it. Its INSTANCE_PATH, as far as it tells one.
-        table.insert(processes, { name = name, server_name = name, server = server, promises = {}, asked_at = 0 })
+        local process = { name = name, server_name = name, server = server, promises = {} }
+        process.asked_at, process.missed, process.missed_at = 0, 0, 0
+        table.insert(processes, process)
     end
     table.sort(processes, function(one, other) return one.server_name < other.server_name end)
     for _, process in ipairs(processes) do
@@ -127,19 +151,28 @@ end
 
 -- Choosing. ----------------------------------------------------------------------------------------------------------
 
--- The process for a new call, and its room: `home`, where the browser's page came from, as long as it has a free line.
--- Of several that have the same, the next one in turn, which changes with each page.
-local function roomiest(home)
+local function roomiest_of(home, late)
     local found, most
     for at = 0, #processes - 1 do
         local process = processes[(turn + at) % #processes + 1]
-        if process.told and process.told.accepting then
+        if process.told and process.told.accepting and is_late(process) == late then
             local room = process.told.free - process.told.waiting - promised(process)
             if process == home and room > 0 then return process, room end
             if not found or room > most or (room == most and process == home) then found, most = process, room end
         end
     end
     return found, most
+end
+
+-- The process for a new call, and its room: `home`, where the browser's page came from, as long as it has a free line.
+-- Of several that have the same, the next one in turn, which changes with each page. One that is late gets a call only
+-- where nobody else has a line.
+local function roomiest(home)
+    local found, room = roomiest_of(home, false)
+    if found and room > 0 then return found, room end
+    local late, its_room = roomiest_of(home, true)
+    if late and (not found or its_room > 0) then return late, its_room end
+    return found, room
 end
 
 -- Where no process takes calls, one that answers says why, in the way of the caller's channel.
@@ -162,7 +195,7 @@ end
 
 local function ask_all()
     for _, process in ipairs(processes) do
-        if process.told or process.asked_at == 0 then ask(process) end
+        if not is_late(process) then ask(process) end -- one that is late would keep the caller waiting
     end
 end
 
@@ -179,11 +212,12 @@ local function for_call(home)
     return found or any_that_answers()
 end
 
--- A page that is opened anew leaves a process that takes no calls; one that is open stays until the end. How it fares
--- (lines free, callers waiting) is told by the process that would get its call.
+-- A page that is opened anew leaves a process that is gone or takes no calls; one that is open stays until the end. How
+-- it fares (lines free, callers waiting) is told by the process that would get its call.
 local function for_page(home, path)
-    local leaves = path == HEALTH or (path == "/" and not (home and home.told and home.told.accepting))
-    if home and not leaves then return home end
+    local told = home and home.told -- none yet, just after HAProxy has begun: the page stays
+    local refuses = home and (is_gone(home) or (told and not told.accepting))
+    if home and not (path == HEALTH or (path == "/" and refuses)) then return home end
     return roomiest(home) or home or any_that_answers()
 end
 

@@ -82,6 +82,13 @@ class Rig:
         alive = [name for name, app in self.apps.items() if app.process.poll() is None]
         return {name: self.capacity(name)["live_calls"] for name in alive}
 
+    def next_call_goes_to(self, name: str, headers: Mapping[str, str]) -> bool:
+        """HAProxy's log has who answered; nobody else asks with HEAD. For a moment after a call came, it may
+        be counted twice there."""
+        httpx.head(f"{self.proxy.url}/health", headers=headers)
+        answered = [line for line in self.proxy.log.splitlines() if "HEAD /health" in line]
+        return answered[-1:] != [] and f" {name} " in answered[-1]
+
     def waiting(self) -> dict[str, int]:
         return {name: self.capacity(name)["waiting"] for name in self.apps}
 
@@ -149,6 +156,7 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         first.start()
         first.wait_live()
         stays = {"Cookie": f"personaplex_process={doomed}"}
+        wait_until(lambda: rig.next_call_goes_to(doomed, stays), 20, "its second line is known to be free")
         clients = [rig.moshi_client(stays), rig.moshi_client()]
         telephones = dict(rig.telephone(f"CA{digit * 32}") for digit in "12")
         # Its page is the doomed one's, which has no line left; and its network drops UDP.
@@ -166,6 +174,7 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         expect(third.word).to_have_text("You are next")
         assert sorted(rig.waiting().values()) == [0, 0, 1]
         third.hang_up()
+        wait_until(lambda: set(rig.waiting().values()) == {0}, 20, "nobody waits")
 
         # One is drained: it keeps its calls, and whoever comes now waits elsewhere.
         draining, telephone = telephones.popitem()
@@ -187,10 +196,12 @@ def test_callers_are_placed_and_keep_their_calls_while_a_process_drains_or_dies(
         others = {name: LINES for name in NAMES if name != doomed}
         expect(first.trouble).to_contain_text("The server of this call has stopped, so the call ended.")
         assert rig.live_calls() == others
-        assert [client.closed for client in clients] == [True, False]
+        wait_until(lambda: clients[0].closed, 20, "the dead one's client hears of it")
+        assert not clients[1].closed
         second.wait_live()
         rig.hears_more(clients[1])
         rig.company.dismiss(clients[1])
+        wait_until(lambda: sum(rig.live_calls().values()) == 2 * LINES - 1, 20, "its line is free")
         first.page.get_by_role("button", name="Call again").first.click()
         first.wait_live()
         assert rig.live_calls() == others

@@ -35,11 +35,16 @@ class Pretender:
     status: int = 200
     counts: bool = True
     asked: int = 0
+    slow_sec: float = 0.0
+    silent_after: int | None = None
+    unanswered: Counter[str] = field(default_factory=Counter[str])
     received: list[tuple[str, dict[str, str]]] = field(default_factory=list[tuple[str, dict[str, str]]])
     answers: asyncio.Event = field(default_factory=asyncio.Event)
+    speaks: asyncio.Event = field(default_factory=asyncio.Event)
     server: uvicorn.Server | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     thread: threading.Thread = field(init=False)
+    _since: Counter[str] = field(default_factory=Counter[str])
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -56,6 +61,9 @@ class Pretender:
 
     async def tell(self, request: Request) -> JSONResponse:
         self.asked += 1
+        if self.silent_after is not None:
+            await self._may_be_silent(str(request.query_params))
+        await asyncio.sleep(self.slow_sec)
         told = {
             "lines_free": max(0, self.lines - self.calls) if self.accepting else 0,
             "waiting": max(0, self.calls - self.lines),
@@ -65,6 +73,16 @@ class Pretender:
         if self.status != 200:
             return JSONResponse(told, 503)
         return JSONResponse(told, 200 if self.accepting else int(request.query_params.get("busy", "503")))
+
+    async def _may_be_silent(self, question: str) -> None:
+        """Of each kind of question (HAProxy's check, the script's), so many are answered after each that is
+        not; with 0, none is."""
+        kept, self._since[question] = self._since[question], self._since[question] + 1
+        if kept < (self.silent_after or 0):
+            return
+        self._since[question] = 0
+        self.unanswered[question] += 1
+        await self.speaks.wait()
 
     async def answer(self, request: Request) -> JSONResponse:
         self.received.append((request.url.path, dict(request.headers)))
@@ -102,6 +120,7 @@ class Pretender:
     def stop(self) -> None:
         """The process is gone: its port is closed."""
         if self.server is not None:
+            self.loop.call_soon_threadsafe(self.speaks.set)
             asyncio.run_coroutine_threadsafe(self._end(self.server), self.loop).result(30)
             self.server = None
             self.loop.call_soon_threadsafe(self.loop.stop)
@@ -110,10 +129,11 @@ class Pretender:
 
     async def _end(self, server: uvicorn.Server) -> None:
         await server.shutdown()
-        # HAProxy asks all the time, so somebody may have connected just then.
-        for late in list(vars(self.loop)["_transports"].values()):
-            late.abort()
-        await asyncio.sleep(0)
+        # HAProxy asks all the time, so somebody may have connected just then; a transport takes a few turns.
+        for _ in range(20):
+            for late in list(vars(self.loop)["_transports"].values()):
+                late.abort()
+            await asyncio.sleep(0)
 
 
 @dataclass
@@ -137,12 +157,12 @@ class Rig:
                 await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
+@contextlib.asynccontextmanager
+async def rig_of(folder: Path, **variables: str) -> AsyncGenerator[Rig]:
     processes = [Pretender(name) for name in NAMES]
     addresses = [process.start() for process in processes]
     try:
-        with running_haproxy(tmp_path, addresses, **OPEN) as proxy:
+        with running_haproxy(folder, addresses, **OPEN, **variables) as proxy:
             async with httpx.AsyncClient(base_url=proxy.url) as http:
                 rig = Rig(proxy, processes, http)
                 await rig.was_asked()
@@ -150,6 +170,19 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     finally:
         for process in processes:
             process.stop()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
+    async with rig_of(tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def impatient(tmp_path: Path) -> AsyncGenerator[Rig]:
+    """Its HAProxy waits for an answer as long as it does by itself."""
+    async with rig_of(tmp_path, ANSWER_WITHIN_SECONDS="2") as rig:
+        yield rig
 
 
 async def test_seven_at_once_take_all_six_lines_and_one_waits(rig: Rig):
@@ -223,7 +256,9 @@ async def test_a_browser_stays_where_its_page_came_from_and_calls_where_a_line_i
     home = await rig.ask("/", "GET")
     assert rig.http.cookies["personaplex_process"] == home
     assert [await rig.ask("/gradio_api/queue/join") for _ in range(3)] == [home] * 3
-    assert [await rig.ask("/webrtc/offer") for _ in range(2)] == [home] * 2
+    for _ in range(2):
+        assert await rig.ask("/webrtc/offer") == home
+        await rig.was_asked()  # for a moment a call may be counted twice: as told, and as sent
     # What it shows of lines is told by the process that its next call would get.
     assert await rig.ask("/health", "GET") == await rig.ask("/webrtc/offer") != home
     assert await rig.ask("/calls", "GET") == home
@@ -265,6 +300,58 @@ async def test_what_belongs_to_a_dead_process_is_refused_and_its_browsers_go_els
     assert await rig.ask(f"/{home}/twilio/ended") != home
     assert await rig.ask("/calls", "GET") != home
     assert rig.http.cookies["personaplex_process"] != home
+
+
+async def test_a_process_that_answers_slowly_keeps_its_browsers_and_gets_calls(rig: Rig):
+    """Slower than it is asked, yet in time."""
+    home = await rig.ask("/", "GET")
+    slow = rig.processes[NAMES.index(home)]
+    slow.slow_sec = 0.5
+    await rig.was_asked()
+    await rig.was_asked()
+    assert await rig.ask("/", "GET") == home
+    assert await rig.ask("/calls", "GET") == home
+    assert await rig.ask("/twilio/inbound") == home
+    assert "is DOWN" not in rig.proxy.log
+
+
+async def test_a_process_that_misses_an_answer_now_and_then_keeps_its_browsers(impatient: Rig):
+    home = await impatient.ask("/", "GET")
+    late = impatient.processes[NAMES.index(home)]
+    for process in impatient.processes:
+        process.calls, process.lines = (0, 99) if process is late else (2, 2)
+    await impatient.was_asked()
+    late.silent_after = 2
+    while min(late.unanswered["busy=404"], late.unanswered[""]) < 4:  # of the check, and of the script
+        assert await impatient.ask("/", "GET") == home
+        assert await impatient.ask("/calls", "GET") == home
+        # Nobody else has a line, and what it told last is true.
+        assert await impatient.ask("/twilio/inbound") == home
+        await asyncio.sleep(0.1)
+    assert "is DOWN" not in impatient.proxy.log
+
+
+async def test_a_process_that_answers_no_more_gets_no_calls_and_then_loses_its_browsers(impatient: Rig):
+    home = await impatient.ask("/", "GET")
+    silent = impatient.processes[NAMES.index(home)]
+    silent.silent_after = 0
+    async with asyncio.timeout(30):
+        while silent.unanswered[""] < 2:  # the script asked again, so it has missed one
+            await asyncio.sleep(0.02)
+    assert home not in [await impatient.ask("/twilio/inbound") for _ in range(3)]
+    async with asyncio.timeout(30):
+        while (other := await impatient.ask("/", "GET")) == home:
+            await asyncio.sleep(0.02)
+    assert max(silent.unanswered.values()) >= 3
+    assert await impatient.ask("/calls", "GET") == other
+    # As soon as it answers, it is there again.
+    silent.silent_after = None
+    silent.loop.call_soon_threadsafe(silent.speaks.set)
+    for process in impatient.processes:
+        process.calls = 0 if process is silent else 2
+    async with asyncio.timeout(30):
+        while await impatient.ask("/twilio/inbound") != home:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_process_without_a_model_gets_nothing(rig: Rig):

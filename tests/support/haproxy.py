@@ -56,6 +56,7 @@ class Haproxy:
             **{f"GPU_{number}": address for number, address in enumerate(addresses, start=1)},
             "ASK_EVERY_MS": "100",  # tests wait for it; by itself it asks less often
             "CHECK_EVERY": "200ms",
+            "ANSWER_WITHIN_SECONDS": "20",  # no process is gone because the machine is busy
             **variables,
         }
         command = [haproxy_program(), "-db", "-f", FILES / "haproxy.cfg", "-f", FILES / "processes.cfg"]
