@@ -129,11 +129,12 @@ class Pretender:
 
     async def _end(self, server: uvicorn.Server) -> None:
         await server.shutdown()
-        # HAProxy asks all the time, so somebody may have connected just then; a transport takes a few turns.
-        for _ in range(20):
+        # HAProxy asks all the time, so somebody may have connected just then; such a transport shows up within
+        # a few turns of the loop.
+        for _ in range(30):
             for late in list(vars(self.loop)["_transports"].values()):
                 late.abort()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
 
 
 @dataclass
