@@ -124,7 +124,7 @@ def _add_routes(app: FastAPI, services: Services, page_files: PageFiles) -> None
     app.include_router(build_twilio_router(services.phone, calls, public_url, is_machine, has_api_key))
     app.include_router(build_client_router(services.moshi_client))
     app.include_router(build_page_files_router(page_files, services.credentials.are_needed))
-    app.include_router(_build_webrtc_router(services, waits))
+    app.include_router(_build_webrtc_router(app, services, waits))
     app.include_router(_build_rest_router(services))
     app.include_router(build_call_video_router(services.films))
 
@@ -152,11 +152,12 @@ def _build_rest_router(services: Services) -> APIRouter:
     )
 
 
-def _build_webrtc_router(services: Services, waits: WaitEstimate) -> APIRouter:
+def _build_webrtc_router(app: FastAPI, services: Services, waits: WaitEstimate) -> APIRouter:
     settings = services.settings
     servers = choose_ice_servers(settings.ice_servers, settings.space_id, revealed(settings.hf_token))
     connections = Connections(services.call_manager, waits)
     peers = Peers(connections, servers, settings.most_calls + settings.max_waiting + SPARE_CONNECTIONS)
+    app.state.peers = peers
     read_settings = settings_reader(services.voices, settings.default_text_prompt)
     return build_webrtc_router(
         peers, connections, servers, read_settings, client_address, services.visitor_of
@@ -211,7 +212,9 @@ def _build_page(services: Services) -> gr.Blocks:
 
 @contextlib.asynccontextmanager
 async def _lifespan(services: Services, app: FastAPI) -> AsyncGenerator[None]:
-    async with services.running():
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(app.state.peers.close)
+        await stack.enter_async_context(services.running())
         tasks = [
             asyncio.create_task(forget_idle_sessions(app.state.page)),
             asyncio.create_task(_warn_of_misfits(services)),

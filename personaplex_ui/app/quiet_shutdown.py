@@ -69,6 +69,8 @@ class QuietShutdown:
     def is_over(self) -> bool:
         """Call it several times a second: does what was asked for, and says once when the process may end."""
         manager, end = self._manager, self._manager.quiet_end
+        if not manager.is_idle:
+            self._served_at = self._clock()
         if self._asked_to_stay:
             self._asked_to_stay = False
             if not end.is_on:
@@ -78,8 +80,6 @@ class QuietShutdown:
         if not end.is_final:
             left_sec = self._drain_sec if end.left_sec is None else min(end.left_sec, self._drain_sec)
             end.begin(left_sec, final=True)
-        if not manager.is_idle:
-            self._served_at = self._clock()
         if not end.left_sec:
             end.end_calls()  # the timer that does so may come a moment later
             return True

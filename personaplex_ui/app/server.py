@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from typing import NoReturn
 
 import uvicorn
 
@@ -14,6 +15,7 @@ from personaplex_ui import __version__
 from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.app.connection_limits import ConnectionLimits
 from personaplex_ui.app.open_files import BACKLOG, most_connections, raise_limit
+from personaplex_ui.app.process_end import end_process, run_exit_handlers
 from personaplex_ui.app.quiet_shutdown import QuietShutdown
 from personaplex_ui.app.restart import ProcessRestart
 from personaplex_ui.app.services import Services
@@ -124,8 +126,9 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
-    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP. ``notes`` are logged first.
+def serve(settings: Settings, notes: Iterable[str] = ()) -> NoReturn:
+    """Build the app and serve it until SIGTERM, SIGINT or SIGHUP, and end the process. ``notes`` are logged
+    first.
 
     Raises:
         SettingsError: ``build_app`` refuses them, or the server cannot listen on the host and port.
@@ -159,4 +162,6 @@ def serve(settings: Settings, notes: Iterable[str] = ()) -> None:
     services.engine.process_restarted = ProcessRestart().has_happened
     server.run(sockets)
     if server.restart is not None:
+        run_exit_handlers()
         server.restart.execute()
+    end_process(0)

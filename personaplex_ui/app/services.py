@@ -138,7 +138,8 @@ class Services:
         manager, within_sec = self.call_manager, self.settings.drain_seconds
         if not within_sec or manager.is_closed:
             return
-        manager.quiet_end.begin(within_sec, final=True)
+        left_sec = manager.quiet_end.left_sec  # by an end that the owner asked for
+        manager.quiet_end.begin(within_sec if left_sec is None else min(left_sec, within_sec), final=True)
         while manager.quiet_end.left_sec and not manager.is_idle:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(IDLE_LOOKED_FOR_EVERY_SEC)
         manager.quiet_end.end_calls()

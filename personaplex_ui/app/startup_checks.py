@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from personaplex_ui.calls.cue_filter import without_cues
 from personaplex_ui.calls.cues import Cues
@@ -58,11 +59,21 @@ def check_instance_path(path: str, app: FastAPI) -> None:
 
 
 def _first_segments(app: FastAPI) -> Iterator[str]:
-    """Of what is described, and of Gradio's routes."""
-    mounted = [one for route in app.routes if isinstance(route, Mount) for one in route.routes]
-    of_gradio = [route.path for route in mounted if isinstance(route, Route | Mount)]
-    for path in (*app.openapi()["paths"], *of_gradio):
+    """Of every path that a request or a websocket can have, Gradio's among them."""
+    for path in (*app.openapi()["paths"], *_paths(app.routes)):
         yield "/" + path.split("/")[1].lower()
+
+
+def _paths(routes: Iterable[BaseRoute], before: str = "") -> Iterator[str]:
+    for route in routes:
+        if isinstance(route, Route | WebSocketRoute):
+            yield before + route.path
+        elif isinstance(route, Mount):
+            yield f"{before}{route.path}/"
+            yield from _paths(route.routes, before + route.path)
+        else:  # FastAPI keeps a router that was included as one entry
+            included: Any = route
+            yield from _paths(included.original_router.routes, before + included.include_context.prefix)
 
 
 def make_recordings_folder(folder: Path) -> None:

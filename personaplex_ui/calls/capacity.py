@@ -10,8 +10,9 @@ from personaplex_ui.errors import EngineUnavailable
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """``status``: of the engine, or that calls are no longer taken; ``message``: the same as a sentence.
-    ``live_calls``: those in progress that do not wait. ``accepting``: one more call would get a line or a
-    place in the queue. ``drain_seconds_left``: see ``QuietEnd``; None while calls are taken."""
+    ``live_calls``: those in progress that do not wait, and those of callers who were answered and connect.
+    ``accepting``: one more call would get a line or a place in the queue.
+    ``drain_seconds_left``: see ``QuietEnd``; None while calls are taken."""
 
     status: EngineState
     message: str
@@ -47,7 +48,7 @@ def capacity_now(manager: CallManager) -> Capacity:
         lines_free=0 if refuses else free,
         waiting=waiting,
         max_waiting=slots.max_waiting,
-        live_calls=sum(not call.is_queued for call in manager.calls.values()),
+        live_calls=sum(not call.is_queued for call in manager.calls.values()) + manager.answered,
         accepting=accepting,
         draining=manager.state is EngineState.DRAINING,
         drain_seconds_left=manager.quiet_end.left_sec,

@@ -6,7 +6,7 @@ import contextvars
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from personaplex_ui.audio.recording.recorder import RecordingWriter
@@ -77,8 +77,8 @@ class CallManager:
         self.opening: list[Callable[[], int]] = []
         """How many callers each channel has answered whose calls are not open yet."""
         self.at_work = 0
-        """Requests being answered that are no calls, or whose calls have ended; counted by who answers
-        them."""
+        """Requests being answered that are no calls, whose calls have ended, or that lead to calls; counted
+        by who answers them."""
         self.quiet_end = QuietEnd(self.calls)
         self.captions = captions
         self.limits = limits or AddressLimits(0, 0, time.monotonic)
@@ -94,8 +94,20 @@ class CallManager:
     @property
     def closed_because(self) -> str:
         """Why no more calls are accepted; empty while they still are."""
+        return self._shuts_down_because or self.quiet_end.sentence
+
+    @property
+    def closed_to_answered(self) -> str:
+        """Why not even those may begin a call who were answered before the quiet end began, and were told
+        that they would be connected; empty while they may. They do not wait for a line."""
+        if self.quiet_end.left_sec and self.engine.slots.free:
+            return self._shuts_down_because
+        return self.closed_because
+
+    @property
+    def _shuts_down_because(self) -> str:
         health = self.engine.health
-        return health.message if health.state is EngineState.DRAINING else self.quiet_end.sentence
+        return health.message if health.state is EngineState.DRAINING else ""
 
     @property
     def state(self) -> EngineState:
@@ -114,13 +126,19 @@ class CallManager:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody is served: no call goes on or is still to be kept, and no request is worked on."""
-        return not self._tasks and not self.at_work
+        """Whether nobody is served: no call goes on, is still to be kept, or is about to begin since its
+        caller was answered, and no request is worked on."""
+        return not self._tasks and not self.at_work and not self.answered
+
+    @property
+    def answered(self) -> int:
+        """Callers who were answered and whose calls are not open yet."""
+        return sum(count() for count in self.opening)
 
     @property
     def opening_calls(self) -> int:
         """Callers who have no line yet, though they do not wait for one."""
-        return sum(call.is_opening for call in self.calls.values()) + sum(count() for count in self.opening)
+        return sum(call.is_opening for call in self.calls.values()) + self.answered
 
     async def start(self) -> None:
         """Repair what a crash left behind, then expire old recordings every ten minutes."""
@@ -156,18 +174,20 @@ class CallManager:
         address: str = "",
         visitor: Visitor | None = None,
         cues: Cues | None = None,
+        answered: bool = False,
     ) -> LiveCall:
         """Begin a live call, which requests a slot at once. ``owner``: the key with which it can be fetched
         later, if any. ``address``: the network address to limit, if it is known. ``visitor``: whose minutes
         it uses; None for telephones and those with a key, whose calls are as long as ever, too. ``cues``:
-        those of its persona, in the place of ``self.cues``.
+        those of its persona, in the place of ``self.cues``. ``answered``: the caller was told before that
+        the call would begin, so that it may during a quiet end, too.
 
         Raises:
             TooManyCalls: ``address`` has reached a limit.
             MinutesUsedUp: ``visitor`` has none left today.
             EngineUnavailable: the server is shutting down.
         """
-        self._admit(transport, address, visitor)
+        self._admit(transport, address, visitor, answered=answered)
         call_id = self.store.new_call_id()
         keeper = CallKeeper(self.store, self._writer, owner, call_id)
         length = self._fair_lines.length(call_id, self.allowance, visitor)
@@ -227,10 +247,11 @@ class CallManager:
         address: str,
         visitor: Visitor | None,
         wanted_sec: float = SHORTEST_CALL_SEC,
+        answered: bool = False,
     ) -> None:
         try:
-            if self.closed_because:
-                raise EngineUnavailable(self.closed_because)
+            if why_not := self.closed_to_answered if answered else self.closed_because:
+                raise EngineUnavailable(why_not)
             self.allowance.check(visitor, wanted_sec)
             self.limits.admit(address)
         except PersonaplexError:
@@ -292,6 +313,15 @@ class CallManager:
         finally:
             task.cancel()
             closed.cancel()
+
+    @contextlib.contextmanager
+    def working(self) -> Generator[None]:
+        """Within this context, a request is at work."""
+        self.at_work += 1
+        try:
+            yield
+        finally:
+            self.at_work -= 1
 
     def turn_away(self, transport: Transport) -> None:
         """Count a caller who gets no call."""

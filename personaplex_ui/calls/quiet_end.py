@@ -62,8 +62,11 @@ class QuietEnd:
 
     def begin(self, within_sec: float, final: bool = False) -> None:
         """Take no new calls; those that wait are told so, and the others end after ``within_sec`` at the
-        latest. Again: changes the time. ``final``: it cannot be taken back."""
+        latest. Again: changes the time, which is only shortened where the end is final already. ``final``:
+        it cannot be taken back."""
         newly = not self.is_on
+        if self.is_final and self.left_sec is not None:
+            within_sec = min(within_sec, self.left_sec)
         self._until = self._clock() + within_sec
         self.is_final = self.is_final or final
         self._set_timer(within_sec)
@@ -76,7 +79,7 @@ class QuietEnd:
             for listener in self.on_begin:
                 listener()
         for call in list(self._calls.values()):
-            if call.phase is Phase.WAITING:
+            if call.phase is Phase.WAITING and not call.is_opening:  # that may find a free line
                 call.hang_up(TAKES_NO_CALLS, End.REFUSED)
         self._tell(f"{RENEWED} This call can go on for {in_words(within_sec)}.", within_sec)
 

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from personaplex_ui import __version__
 from personaplex_ui.channels.twilio.account import PhoneAccount
-from personaplex_ui.channels.twilio.paths import INBOUND_PATH
 from personaplex_ui.config.settings import EngineChoice, Settings, revealed
 from personaplex_ui.doctor import machine, services, speech
 from personaplex_ui.doctor.probes import Probes
@@ -23,6 +22,7 @@ from personaplex_ui.models.factory import speech_sources
 from personaplex_ui.models.personaplex.gpu_probe import TorchFacts
 from personaplex_ui.speech.loading import Endpoint
 from personaplex_ui.web.server_stats import ServerStats
+from personaplex_ui.web.twilio_paths import INBOUND_PATH
 
 log = logging.getLogger(__name__)
 

@@ -42,6 +42,7 @@ NO_API_KEY = (
 )
 WRONG_KEY = "Please send the server's API key as “Authorization: Bearer …”."
 IS_ENDING = "The server is shutting down, which cannot be taken back."
+ENDS_SOONER = "The server is shutting down and ends sooner than that. The time can only be made shorter."
 YES_NO: Schema = {"type": "boolean"}
 CAPACITY = record(
     {
@@ -66,9 +67,8 @@ ASKED: Responses = {
 }
 DRAINED: Responses = {
     200: told("The capacity now.", CAPACITY),
-    **errors(e401=WRONG_KEY, e503=NO_API_KEY),
+    **errors(e401=WRONG_KEY, e409=IS_ENDING, e503=NO_API_KEY),
 }
-TAKEN_BACK: Responses = DRAINED | errors(e409=IS_ENDING)
 Seconds = Annotated[
     int | None, Query(ge=0, le=LONGEST_DRAIN_SEC, description="How long the calls may go on.")
 ]
@@ -108,14 +108,16 @@ def build_capacity_router(
     @router.post("/drain", summary="Take no new calls (needs the API key)", responses=DRAINED, **needs_key)
     async def drain(request: Request, seconds: Seconds = None) -> JSONResponse:
         """Those that go on may end by themselves, for so many seconds at most. Asked again, it changes the
-        time if `seconds` is given, and otherwise nothing."""
-        if seconds is not None or not manager.quiet_end.is_on:
-            manager.quiet_end.begin(drain_sec if seconds is None else seconds)
+        time if `seconds` is given, and otherwise nothing. Where the process itself ends, which it does when
+        its own time is up, the time can only be made shorter."""
+        end = manager.quiet_end
+        if end.is_final and seconds is not None and seconds > (end.left_sec or 0.0):
+            raise HTTPException(409, ENDS_SOONER)
+        if seconds is not None or not end.is_on:
+            end.begin(drain_sec if seconds is None else seconds)
         return JSONResponse(_record(capacity_now(manager), request))
 
-    @router.delete(
-        "/drain", summary="Take calls again (needs the API key)", responses=TAKEN_BACK, **needs_key
-    )
+    @router.delete("/drain", summary="Take calls again (needs the API key)", responses=DRAINED, **needs_key)
     async def take_back(request: Request) -> JSONResponse:
         """Also after all calls have ended, as long as the process itself does not end."""
         if manager.quiet_end.is_final or manager.is_closed:

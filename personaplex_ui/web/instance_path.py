@@ -11,9 +11,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from personaplex_ui.web.twilio_paths import FOLLOWING
+
 SCOPE_KEY = "personaplex_ui.instance"
 
-OF_ANY = re.compile(r"(/[A-Za-z0-9-]{1,40})/twilio/(?:ended|status|transferred|outbound/answered)")
+OF_ANY = re.compile(f"(/[A-Za-z0-9-]{{1,40}})(?:{'|'.join(map(re.escape, FOLLOWING))})")
 """What Twilio asks later goes to any process if its own is gone: callers then hear a sentence instead of
 "application error"."""
 

@@ -234,10 +234,21 @@ async def ending(folder: Path) -> AsyncGenerator[tuple[TroubledApp, MoshiClient]
         assert await asyncio.to_thread(app.process.wait, 60) == 0
 
 
-async def test_it_ends_as_soon_as_nobody_is_there(tmp_path: Path) -> None:
-    async with ending(tmp_path) as (_, client):
-        heard = len(client.sound)
-        await client.until(lambda: len(client.sound) > heard + 10)
+async def test_who_was_answered_gets_the_call_and_then_it_ends(tmp_path: Path) -> None:
+    """A telephone caller hears the announcement, and nobody else is there, as the signal comes."""
+    with troubled_app(tmp_path, DRAIN_SECONDS="600", **TELEPHONE) as app:
+        async with httpx.AsyncClient(base_url=app.url, timeout=30.0) as http:
+            twilio = TwilioAccount(http)
+            answer = await twilio.ask("/twilio/inbound", CALL_SID)
+            app.process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(wait_until, lambda: capacity(app)["draining"], 20, "it drains")
+            longer = await http.post("/drain?seconds=3600", headers=BEARER)
+            assert longer.status_code == 409
+            async with twilio.stream(answer, CALL_SID) as phone:
+                await hear_something(phone)
+                await phone.stop(CALL_SID)
+            assert await twilio.ended(answer, CALL_SID) == ""
+        assert await asyncio.to_thread(app.process.wait, 60) == 0
 
 
 async def test_asked_again_it_says_goodbye_at_once(tmp_path: Path) -> None:

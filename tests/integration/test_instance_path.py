@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ from httpx import ASGITransport, AsyncClient
 from personaplex_ui.app.bootstrap import build_app
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.errors import SettingsError
+from personaplex_ui.web.api_responses import NEEDS_SIGNATURE
+from personaplex_ui.web.twilio_paths import FOLLOWING, WEBHOOKS
+from tests.support.app_process import TELEPHONE
+from tests.support.clients.twilio_account import TwilioAccount
 from tests.support.page_session import LIBRARIES_WARN, OpenApp, PageSession, open_app
 from tests.support.protected_app import open_websocket
 
@@ -106,7 +111,27 @@ async def test_a_login_counts_at_the_other_servers(tmp_path: Path) -> None:
         assert (await second.http.get("/voices")).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/api", "/Twilio", "/calls", "/config"])
+async def test_twilio_is_let_in_without_the_password_wherever_it_asks(tmp_path: Path) -> None:
+    """At each route that is to have its signature, below the path of this process, and of one that has
+    stopped."""
+    password = {"APP_PASSWORD": "a long password for tests"}
+    async with open_app(tmp_path, ENGINE="echo", INSTANCE_PATH=OURS, **TELEPHONE, **password) as app:
+        await app.loaded()
+        described = app.asgi.openapi()["paths"]
+        signed = [path for path, route in described.items() if is_signed(route)]
+        assert set(signed) == set(WEBHOOKS)
+        twilio = TwilioAccount(app.http)
+        for path in [*signed, *(OURS + path for path in signed), *(f"/gpu-2{path}" for path in FOLLOWING)]:
+            answer = await twilio.post(path, "CA1", CallStatus="completed")
+            assert (path, answer.status_code) == (path, 204 if path.endswith("status") else 200)
+            assert (await app.http.post(path)).status_code == 403, "it has no signature"
+
+
+def is_signed(route: dict[str, Any]) -> bool:
+    return route.get("post", {}).get("security") == NEEDS_SIGNATURE["security"]
+
+
+@pytest.mark.parametrize("path", ["/api", "/Twilio", "/calls", "/config", "/v1", "/realtime"])
 async def test_a_path_that_is_taken_is_refused(tmp_path: Path, path: str) -> None:
     variables = {"ENGINE": "echo", "RECORDINGS_DIR": str(tmp_path), "INSTANCE_PATH": path}
     with pytest.raises(SettingsError, match="Choose another") as refused:

@@ -9,6 +9,7 @@ from personaplex_ui.calls.quiet_end import TIME_IS_UP
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import Phase
 from personaplex_ui.engine.speech_model import Persona
+from tests.support.clients.offers import SOUND_OFFER, body
 from tests.support.page_session import LIBRARIES_WARN, open_app
 from tests.support.running import until
 
@@ -45,6 +46,15 @@ async def test_calls_go_on_until_they_end(tmp_path: Path) -> None:
 async def test_they_do_so_for_drain_seconds_at_most(tmp_path: Path) -> None:
     call, _ = await live_call_as_it_ends(tmp_path, 1, hangs_up=False)
     assert call.reason == TIME_IS_UP
+
+
+async def test_a_page_that_never_connected_holds_no_socket_when_the_app_has_ended(tmp_path: Path) -> None:
+    async with open_app(tmp_path, ENGINE="echo") as app:
+        await app.loaded()
+        answer = await app.http.post("/webrtc/offer", json=body(SOUND_OFFER))
+        assert answer.status_code == 200
+        [peer] = app.asgi.state.peers.stream.pcs.values()
+    assert peer.connectionState == "closed"
 
 
 async def test_without_them_they_end_at_once(tmp_path: Path) -> None:

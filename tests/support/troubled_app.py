@@ -70,4 +70,5 @@ def load(settings: Settings, *_: object) -> TroubledModel:
 
 if __name__ == "__main__":
     services.load_speech_model = load
+    threading.Thread(target=threading.Event().wait).start()  # as of a library: nobody waits for it in the end
     server.serve(Settings.from_mapping(os.environ))

@@ -120,6 +120,7 @@ class Connections:
                 connection.owner,
                 address=connection.address,
                 visitor=connection.visitor,
+                answered=True,
             )
         except PersonaplexError as error:
             connection.refuse(str(error))

@@ -5,6 +5,7 @@ for a newer one. ``compat`` contains the workarounds for FastRTC and aiortc.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -21,6 +22,8 @@ from personaplex_ui.compat import fastrtc
 from personaplex_ui.errors import PersonaplexError
 
 log = logging.getLogger(__name__)
+
+CLOSED_WITHIN_SEC = 1.0
 
 
 class Peers:
@@ -107,6 +110,12 @@ class Peers:
         if code := answer.get("error"):
             raise OfferRefused(code if code in REFUSALS else otherwise)
         return answer
+
+    async def close(self) -> None:
+        """Close the connections that are still there, when all calls have ended. Takes a second at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSED_WITHIN_SEC):
+                await asyncio.gather(*map(self._close, list(self.stream.pcs)), return_exceptions=True)
 
     async def _close(self, webrtc_id: str) -> None:
         await fastrtc.close_peer(self.stream, webrtc_id)

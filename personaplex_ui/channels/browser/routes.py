@@ -144,8 +144,9 @@ class _Offers:
             await self._peers.take_candidate(message, owner)
             return {}
         settings = self._read_settings(message.get("settings"))
-        await self._connections.check(settings, address, visitor)
-        return await self._peers.answer(message, settings, owner, address, visitor)
+        with self._connections.call_manager.working():
+            await self._connections.check(settings, address, visitor)
+            return await self._peers.answer(message, settings, owner, address, visitor)
 
 
 def _below(request: Request) -> dict[str, str]:

@@ -41,10 +41,12 @@ class LentCalls:
             return twiml.hang_up(str(error))
         greeting = GREETING if persona.announcement is None else persona.announcement
         values = self._streams.parameters(settings, host=self._host)
+        self._streams.expect(values["token"], greeting)
         return twiml.connect(f"wss://{self._host}{STREAM_PATH}", values, greeting, farewell=FAREWELL)
 
     def admit(self, start: Start) -> PhoneGrant:
         """The call that a stream may begin. Raises PersonaplexError if it may not; the message says why."""
         values = self._streams.redeem(start, host=self._host)
-        self._availability.check()
+        self._streams.forget(start.parameters.get("token", ""))
+        self._availability.check(answered=True)
         return PhoneGrant(self._availability.settings(**values), Transport.FASTRTC_PHONE)

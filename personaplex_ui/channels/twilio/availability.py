@@ -26,12 +26,14 @@ class Availability:
     text_prompt: str
     record: bool
 
-    def check(self) -> None:
-        """Raises EngineUnavailable or NoFreeSlot if no call can be taken."""
-        engine = self.call_manager.engine
-        if self.call_manager.quiet_end.is_on:
+    def check(self, answered: bool = False) -> None:
+        """Raises EngineUnavailable or NoFreeSlot if no call can be taken. ``answered``: the caller was told
+        that it would be, perhaps before a quiet end began."""
+        manager, engine = self.call_manager, self.call_manager.engine
+        why_not = manager.closed_to_answered if answered else manager.closed_because
+        if why_not and manager.quiet_end.is_on:
             raise EngineUnavailable(spoken_sentences.RENEWED)
-        if self.call_manager.closed_because:
+        if why_not:
             raise EngineUnavailable(spoken_sentences.NOT_READY)
         try:
             model = engine.model

@@ -9,9 +9,9 @@ from personaplex_ui.channels.twilio.availability import Availability
 from personaplex_ui.channels.twilio.call_log import PhoneCall, PhoneCallLog
 from personaplex_ui.channels.twilio.client import NobodyCalled, TwilioClient
 from personaplex_ui.channels.twilio.numbers import check_number, masked
-from personaplex_ui.channels.twilio.paths import ANSWERED_PATH, STATUS_PATH
 from personaplex_ui.channels.twilio.pending_dials import PendingDials
 from personaplex_ui.errors import PhoneUnavailable
+from personaplex_ui.web.twilio_paths import ANSWERED_PATH, STATUS_PATH
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response, WebSocke
 
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.channels.close_codes import NOT_ALLOWED
-from personaplex_ui.channels.twilio import paths
 from personaplex_ui.channels.twilio.api import IsMachine, PhoneApi
 from personaplex_ui.channels.twilio.media_stream.admission import Lobby
 from personaplex_ui.channels.twilio.media_stream.session import serve_stream
 from personaplex_ui.channels.twilio.service import PhoneService
 from personaplex_ui.channels.twilio.signatures import NOT_SET_UP, PublicUrl, TwilioSignatures
 from personaplex_ui.channels.twilio.twiml import MEDIA_TYPE
+from personaplex_ui.web import twilio_paths as paths
 from personaplex_ui.web.api_responses import NEEDS_SIGNATURE, TEXT, Schema, errors, form, told
 from personaplex_ui.web.instance_path import instance_path
 from personaplex_ui.web.security.proxy_headers import client_address
@@ -61,7 +61,7 @@ def build_twilio_router(
 ) -> APIRouter:
     """``is_machine``: whether a request carries the API key; ``has_api_key``: whether there is one."""
     router = APIRouter(tags=["Telephone"])
-    _add_webhooks(router, phone, TwilioSignatures(phone.account.auth_token, public_url))
+    _add_webhooks(router, phone, call_manager, TwilioSignatures(phone.account.auth_token, public_url))
     lobby = Lobby()
 
     @router.websocket(paths.STREAM_PATH)
@@ -75,20 +75,24 @@ def build_twilio_router(
     return router
 
 
-def _add_webhooks(router: APIRouter, phone: PhoneService, signatures: TwilioSignatures) -> None:
+def _add_webhooks(
+    router: APIRouter, phone: PhoneService, call_manager: CallManager, signatures: TwilioSignatures
+) -> None:
     @router.post(paths.INBOUND_PATH, summary="Twilio: a call comes in", **ANSWERS_TWIML)
     async def inbound(request: Request, turn: int = Query(0, include_in_schema=False)) -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
         numbers = (fields.get("From", ""), fields.get("To", ""))
         elsewhere = _elsewhere(url, instance_path(request), turn)
-        return _twiml(await phone.answers.inbound(_call_sid(fields), *numbers, url, elsewhere))
+        with call_manager.working():
+            return _twiml(await phone.answers.inbound(_call_sid(fields), *numbers, url, elsewhere))
 
     @router.post(paths.ANSWERED_PATH, summary="Twilio: an outbound call was answered", **ANSWERS_TWIML)
     async def answered(request: Request, key: str = "") -> Response:
         """Answers TwiML. Only with Twilio's signature."""
         fields, url = await signatures.read(request)
-        return _twiml(await phone.answers.outbound(_call_sid(fields), fields.get("To", ""), key, url))
+        with call_manager.working():
+            return _twiml(await phone.answers.outbound(_call_sid(fields), fields.get("To", ""), key, url))
 
     @router.post(paths.ENDED_PATH, summary="Twilio: a call's stream is over", **ANSWERS_TWIML)
     async def ended(request: Request) -> Response:

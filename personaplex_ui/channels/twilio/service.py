@@ -18,13 +18,13 @@ from personaplex_ui.channels.twilio.call_log import PhoneCallLog
 from personaplex_ui.channels.twilio.client import TwilioClient
 from personaplex_ui.channels.twilio.endings import PhoneEndings
 from personaplex_ui.channels.twilio.outbound_calls import OutboundCalls
-from personaplex_ui.channels.twilio.paths import INBOUND_PATH
 from personaplex_ui.channels.twilio.pending_dials import PendingDials
 from personaplex_ui.channels.twilio.personas import PhonePersonas, check_announcement
 from personaplex_ui.channels.twilio.stream_grants import StreamGrants
 from personaplex_ui.channels.twilio.transfers.human import Human
 from personaplex_ui.channels.twilio.transfers.transfers import Transfers
 from personaplex_ui.voices.library import VoiceLibrary
+from personaplex_ui.web.twilio_paths import INBOUND_PATH
 
 NOBODY = Human()
 

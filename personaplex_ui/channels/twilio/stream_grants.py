@@ -14,15 +14,19 @@ from personaplex_ui.calls.snapshot import End, Transport
 from personaplex_ui.channels.twilio import twiml
 from personaplex_ui.channels.twilio.availability import Availability
 from personaplex_ui.channels.twilio.call_log import PhoneCallLog
-from personaplex_ui.channels.twilio.call_tokens import CallTokens, persona_of
+from personaplex_ui.channels.twilio.call_tokens import VALID_SEC, CallTokens, persona_of
 from personaplex_ui.channels.twilio.media_stream.admission import PhoneGrant
 from personaplex_ui.channels.twilio.media_stream.protocol import Start
-from personaplex_ui.channels.twilio.paths import ENDED_PATH, STREAM_PATH
 from personaplex_ui.channels.twilio.transfers.transfers import Transfers
 from personaplex_ui.errors import PersonaplexError
+from personaplex_ui.web.twilio_paths import ENDED_PATH, STREAM_PATH
 
 EXPECTED_SEC = 20.0
-"""Twilio opens the stream within a second after the announcement."""
+"""Twilio opens the stream within a second after the announcement; a caller who has hung up meanwhile is not
+always reported."""
+
+LETTERS_PER_SEC = 10.0
+"""A slow voice. An announcement may take so long before that, as long as the token is valid."""
 
 OWNER_PREFIX = "phone "
 """Browsers' keys never contain a space."""
@@ -46,24 +50,29 @@ class StreamGrants:
         self._tokens = CallTokens(secrets.token_bytes(32), clock)
         self._clock = clock
         self._expected: dict[str, float] = {}
-        """Telephone calls whose streams have not come yet, and since when they are expected."""
+        """Telephone calls whose streams have not come yet, and until when they are expected."""
         call_manager.opening.append(self._count_expected)
 
-    def forget(self, call_sid: str) -> None:
+    def expect(self, call: str, announcement: str) -> None:
+        """The stream of ``call``, its SID or token, comes after ``announcement``."""
+        within_sec = min(EXPECTED_SEC + len(announcement) / LETTERS_PER_SEC, VALID_SEC)
+        self._expected[call] = self._clock() + within_sec
+
+    def forget(self, call: str) -> None:
         """Its stream will not come any more, or has come."""
-        self._expected.pop(call_sid, None)
+        self._expected.pop(call, None)
 
     def _count_expected(self) -> int:
-        before = self._clock() - EXPECTED_SEC
-        for call_sid in [sid for sid, since in self._expected.items() if since < before]:
-            del self._expected[call_sid]
+        now = self._clock()
+        for call in [call for call, until in self._expected.items() if until < now]:
+            del self._expected[call]
         return len(self._expected)
 
     def connect(self, call_sid: str, settings: CallSettings, announcement: str, public_url: str) -> str:
         """TwiML that says ``announcement`` and connects the call to a stream."""
         stream_url = public_url.replace("http", "ws", 1) + STREAM_PATH
         values = self.parameters(settings, call_sid=call_sid)
-        self._expected[call_sid] = self._clock()
+        self.expect(call_sid, announcement)
         return twiml.connect(stream_url, values, announcement, public_url + ENDED_PATH)
 
     def admit(self, start: Start) -> PhoneGrant:
@@ -72,7 +81,7 @@ class StreamGrants:
         values = self.redeem(start, call_sid=call_sid)
         self.forget(call_sid)
         try:
-            self._availability.check()
+            self._availability.check(answered=True)
             settings = self._availability.settings(**values)
         except PersonaplexError as error:
             if entry := self._call_log.get(call_sid):

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from personaplex_ui.web.twilio_paths import STREAM_PATH, WEBHOOKS
+
 
 @dataclass(frozen=True, slots=True)
 class PublicRoute:
@@ -23,8 +25,8 @@ PUBLIC_ROUTES = (
     PublicRoute(("GET",), r"/favicon\.ico|/robots\.txt"),  # Gradio's standard files
     PublicRoute(("GET", "HEAD", "POST"), "/operator"),  # asks for more than the password
     # Twilio cannot log in. These routes check its signature and our own tokens.
-    PublicRoute(("POST",), "/twilio/(inbound|ended|status|outbound/answered)"),
-    PublicRoute(("WEBSOCKET",), "/twilio/media-stream"),
+    PublicRoute(("POST",), "|".join(map(re.escape, WEBHOOKS))),
+    PublicRoute(("WEBSOCKET",), re.escape(STREAM_PATH)),
 )
 
 

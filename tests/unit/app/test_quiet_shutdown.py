@@ -57,6 +57,32 @@ async def test_it_waits_for_the_last_one_and_lingers_for_what_is_still_asked(
     assert quiet.is_over()
 
 
+async def test_it_waits_for_who_was_answered(
+    quiet: QuietShutdown, manager: CallManager, clock: Clock
+) -> None:
+    answered = 1
+    manager.opening.append(lambda: answered)
+    quiet.ask()
+    assert not quiet.is_over()
+    answered = 0
+    clock.now += LINGERS_SEC / 2
+    assert not quiet.is_over()
+    clock.now += LINGERS_SEC / 2
+    assert quiet.is_over()
+
+
+async def test_what_is_asked_after_a_call_that_ended_just_before_is_answered(
+    quiet: QuietShutdown, manager: CallManager, clock: Clock
+) -> None:
+    manager.at_work = 1
+    assert not quiet.is_over()
+    manager.at_work = 0
+    quiet.ask()
+    assert not quiet.is_over()
+    clock.now += LINGERS_SEC
+    assert quiet.is_over()
+
+
 async def test_it_is_over_when_time_is_up(quiet: QuietShutdown, manager: CallManager, clock: Clock) -> None:
     manager.at_work = 1
     quiet.ask()

@@ -78,6 +78,35 @@ async def test_live_calls_go_on_and_nobody_else_gets_in(manager: CallManager) ->
     assert begun == ["begun"]
 
 
+async def test_who_was_answered_before_gets_a_free_line_and_waits_for_none(manager: CallManager) -> None:
+    await open_live(manager)
+    opening = manager.open(SETTINGS)
+    assert opening.is_opening
+    manager.quiet_end.begin(600.0)
+    await opening.live.wait()
+    opening.hang_up("You hung up.")
+    await manager.ended(opening)
+    answered = manager.open(SETTINGS, answered=True)
+    await answered.live.wait()
+    with pytest.raises(EngineUnavailable, match="is being renewed"):
+        manager.open(SETTINGS, answered=True)
+    answered.hang_up("You hung up.")
+    await manager.ended(answered)
+    manager.quiet_end.begin(0.0)
+    with pytest.raises(EngineUnavailable, match="is being renewed"):
+        manager.open(SETTINGS, answered=True)
+
+
+async def test_an_end_that_is_final_can_only_be_made_shorter() -> None:
+    end = QuietEnd({}, Clock(1000.0))
+    for within_sec, left_sec in ((60.0, 60.0), (90.0, 90.0)):
+        end.begin(within_sec)
+        assert end.left_sec == left_sec
+    for within_sec, left_sec in ((30.0, 30.0), (600.0, 30.0), (5.0, 5.0)):
+        end.begin(within_sec, final=within_sec == 30.0)
+        assert end.left_sec == left_sec
+
+
 async def test_it_can_be_taken_back_unless_it_is_final(manager: CallManager) -> None:
     call = await open_live(manager)
     manager.quiet_end.begin(600.0)
@@ -146,7 +175,7 @@ async def test_capacity_counts_a_call_from_its_first_message_on(manager: CallMan
     connecting = 2
     manager.opening.append(lambda: connecting)
     now = capacity_now(manager)
-    assert (now.lines_free, now.waiting, now.accepting) == (0, 1, True)
+    assert (now.lines_free, now.waiting, now.live_calls, now.accepting) == (0, 1, 3, True)
     connecting = 3
     assert not capacity_now(manager).accepting
     connecting = 0

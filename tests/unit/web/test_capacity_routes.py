@@ -13,7 +13,13 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.engine.engine import Engine
 from personaplex_ui.engine.speech_model import Persona
-from personaplex_ui.web.capacity_routes import IS_ENDING, NO_API_KEY, WRONG_KEY, build_capacity_router
+from personaplex_ui.web.capacity_routes import (
+    ENDS_SOONER,
+    IS_ENDING,
+    NO_API_KEY,
+    WRONG_KEY,
+    build_capacity_router,
+)
 from tests.support.fake_model import FakeModel
 from tests.support.running import running_call_manager, running_engine, until
 
@@ -131,3 +137,8 @@ async def test_an_end_that_is_final_is_not_taken_back(manager: CallManager, http
     manager.quiet_end.begin(60.0, final=True)
     answer = await http.delete("/drain", headers=KEY)
     assert (answer.status_code, answer.json()["detail"]) == (409, IS_ENDING)
+    longer = await http.post("/drain?seconds=61", headers=KEY)
+    assert (longer.status_code, longer.json()["detail"]) == (409, ENDS_SOONER)
+    for query in ("?seconds=20", ""):
+        shorter = await http.post(f"/drain{query}", headers=KEY)
+        assert (shorter.status_code, shorter.json()["drain_seconds_left"] <= 20.0) == (200, True)

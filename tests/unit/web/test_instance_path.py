@@ -45,6 +45,7 @@ async def passed_on(path: str, instance: str = "/gpu-1", kind: str = "http") -> 
         ("/gpu-10/health", "/gpu-10/health", ""),
         ("/gpu-2/twilio/inbound", "/gpu-2/twilio/inbound", ""),
         ("/gpu-2/twilio/ended", "/twilio/ended", "/gpu-2"),
+        ("/gpu-2/twilio/transferred", "/twilio/transferred", "/gpu-2"),
         ("/gpu-2/twilio/outbound/answered", "/twilio/outbound/answered", "/gpu-2"),
         ("/gpu-2/twilio/media-stream", "/gpu-2/twilio/media-stream", ""),
         ("/a/b/twilio/ended", "/a/b/twilio/ended", ""),

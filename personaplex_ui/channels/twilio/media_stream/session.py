@@ -120,7 +120,7 @@ class TwilioStream:
 
     def _open(self, grant: PhoneGrant) -> LiveCall:
         call = self._call = self._call_manager.open(
-            grant.settings, grant.owner, transport=grant.transport, cues=grant.cues
+            grant.settings, grant.owner, transport=grant.transport, cues=grant.cues, answered=True
         )
         enter_call(call.call_id)
         grant.on_call(call)

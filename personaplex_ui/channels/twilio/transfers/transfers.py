@@ -21,10 +21,10 @@ from personaplex_ui.channels.twilio import spoken_sentences, twiml
 from personaplex_ui.channels.twilio.call_log import FILE
 from personaplex_ui.channels.twilio.daily_count import DailyCount
 from personaplex_ui.channels.twilio.media_stream.protocol import Dtmf
-from personaplex_ui.channels.twilio.paths import TRANSFERRED_PATH
 from personaplex_ui.channels.twilio.transfers.human import Human
 from personaplex_ui.database import Database
 from personaplex_ui.errors import PersonaplexError, StorageFailed
+from personaplex_ui.web.twilio_paths import TRANSFERRED_PATH
 
 log = logging.getLogger(__name__)
 

@@ -138,8 +138,23 @@ async def test_the_call_begins_when_the_channel_opens_and_is_its_owners(caller: 
     assert list(manager.calls.values()) == [call]
     await caller.half.shutdown()
     await manager.ended(call)
+    assert manager.is_idle
     assert (call.reason, call.end) == ("You hung up.", End.HUNG_UP)
     assert [kept.call_id for kept in manager.store.calls_of(OWNER)] == [call.call_id]
+
+
+async def test_a_page_that_was_answered_before_a_quiet_end_is_waited_for_and_connected(caller: Caller):
+    manager = caller.connections.call_manager
+    manager.quiet_end.begin(600.0)
+    assert not manager.is_idle
+    assert (await caller.start_live()).end is None
+
+
+async def test_a_page_that_never_connects_is_not_waited_for_any_longer(caller: Caller):
+    manager = caller.connections.call_manager
+    manager.quiet_end.begin(600.0)
+    await caller.half.shutdown()
+    assert manager.is_idle
 
 
 async def test_a_channel_that_opens_twice_begins_one_call(caller: Caller):

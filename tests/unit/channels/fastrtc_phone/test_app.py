@@ -119,6 +119,17 @@ async def test_a_call_comes_in_and_hears_what_the_assistant_says(
     assert call_manager.engine.slots.free == 1
 
 
+async def test_who_was_answered_before_a_quiet_end_is_waited_for_and_connected(
+    call_manager: CallManager, host: str
+) -> None:
+    answered = await ring(host)
+    call_manager.quiet_end.begin(60.0)
+    assert not call_manager.is_idle
+    async with picked_up(answered) as telephone:
+        await begin(telephone, answered, call_manager)
+    await until(lambda: call_manager.is_idle)
+
+
 async def test_the_host_header_decides_nothing(host: str) -> None:
     for header in ("evil.example.org", 'evil"/><Dial>1</Dial>'):
         answered = await ring(host, Host=header, **{"X-Forwarded-Host": header})

@@ -1,6 +1,7 @@
 """The telephone where several servers share one address: what belongs to a call comes back to its server, and
 a call that one cannot take goes to another."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,9 +10,10 @@ import pytest
 from twilio.rest import Client
 
 from personaplex_ui.calls.capacity import capacity_now
-from personaplex_ui.calls.snapshot import Transport
-from personaplex_ui.channels.twilio import spoken_sentences
-from personaplex_ui.channels.twilio.stream_grants import EXPECTED_SEC
+from personaplex_ui.calls.snapshot import End, Transport
+from personaplex_ui.channels.twilio import availability, spoken_sentences
+from personaplex_ui.channels.twilio.call_tokens import VALID_SEC
+from personaplex_ui.channels.twilio.stream_grants import EXPECTED_SEC, LETTERS_PER_SEC
 from tests.support.phone_app import BEARER, SERVER_URL, PhoneApp, phone_app, read_twiml
 from tests.support.running import until
 from tests.support.twilio_rest import TwilioRest
@@ -98,6 +100,7 @@ async def test_a_server_that_drains_sends_calls_on_or_says_so(app: PhoneApp, tmp
     answered = await app.inbound()
     app.call_manager.quiet_end.begin(60.0)
     assert (await redirect_of(app, INBOUND))[0] == f"{SERVER_URL}{INBOUND}?turn=1"
+    app.call_manager.quiet_end.begin(0.0)
     with pytest.raises(Exception, match=spoken_sentences.RENEWED):
         app.phone.streams.admit(answered.start())
     ended = read_twiml(await app.twilio(f"{OURS}/twilio/ended"))
@@ -105,6 +108,45 @@ async def test_a_server_that_drains_sends_calls_on_or_says_so(app: PhoneApp, tmp
     async with phone_app(tmp_path / "alone") as alone:
         alone.call_manager.quiet_end.begin(60.0)
         assert (await alone.inbound()).said == spoken_sentences.RENEWED
+
+
+async def test_who_was_answered_before_it_drains_is_waited_for_and_connected(app: PhoneApp) -> None:
+    manager = app.call_manager
+    assert manager.is_idle
+    answered = await app.inbound()
+    manager.quiet_end.begin(60.0)
+    assert not manager.is_idle
+    async with app.stream(answered):
+        [call] = manager.calls.values()
+    await until(lambda: manager.is_idle)
+    assert call.end is not End.REFUSED
+
+
+async def test_an_announcement_is_waited_for_and_a_caller_who_does_not_come_is_not(tmp_path: Path) -> None:
+    said = "This call may be recorded, and here is what you should know of it. " * 4
+    async with phone_app(tmp_path, personas=f'{{"*": {{"announcement": "{said}"}}}}') as app:
+        await app.inbound()
+        app.clock.now += EXPECTED_SEC + len(said) / (2 * LETTERS_PER_SEC)
+        assert not app.call_manager.is_idle
+        app.clock.now += VALID_SEC
+        assert app.call_manager.is_idle
+
+
+async def test_a_server_does_not_end_while_it_answers_the_telephone(
+    app: PhoneApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def check_slowly(*_: object) -> None:
+        asked.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(availability, "check_persona_aside", check_slowly)
+    answering = asyncio.create_task(app.inbound())
+    await asked.wait()
+    assert not app.call_manager.is_idle
+    go_on.set()
+    assert (await answering).stream_url
 
 
 async def test_our_own_calls_come_back_to_us(tmp_path: Path, rest: TwilioRest, client: Client) -> None:

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from personaplex_ui.web.security.login_throttle import MOST
 from personaplex_ui.web.security.refusals import FOREIGN, NO_PASSWORD, WRONG
+from personaplex_ui.web.twilio_paths import WEBHOOKS
 from tests.support.protected_app import (
     API_KEY,
     IN_QUERY,
@@ -132,7 +133,7 @@ async def test_strangers_are_given_the_login_page_which_keeps_the_query_and_esca
     ("method", "path"),
     [
         *[("GET", path) for path in ("/favicon.ico", "/robots.txt")],
-        *[("POST", f"/twilio/{path}") for path in ("inbound", "ended", "status", "outbound/answered")],
+        *[("POST", path) for path in WEBHOOKS],
     ],
 )
 async def test_public_routes_need_nothing_and_use_up_no_guesses(
