@@ -63,23 +63,31 @@ def serve(arguments: Sequence[str]) -> int:
 
 
 def offline(arguments: Sequence[str]) -> int:
-    """Answer recordings. From its first import on, Ctrl-C ends it quietly."""
+    """Answer recordings. From its first import on, Ctrl-C ends it with a sentence."""
+    from personaplex_ui.offline.interrupt import Ending
+
+    ending = Ending(next(iter(arguments), ""))
+    ending.watch()
     try:
-        from personaplex_ui.config.environment import prepare_environment
-        from personaplex_ui.errors import SettingsError
-
-        try:
-            for note in prepare_environment(os.environ):
-                print(note, file=sys.stderr)
-        except SettingsError as error:
-            print(error, file=sys.stderr)
-            return 1
-        # Its imports read the environment.
-        from personaplex_ui.offline.command import main as answer
-
-        return answer(arguments)
+        return ending.over(_answer_recordings(arguments))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ending.over(INTERRUPTED)
+
+
+def _answer_recordings(arguments: Sequence[str]) -> int:
+    from personaplex_ui.config.environment import prepare_environment
+    from personaplex_ui.errors import SettingsError
+
+    try:
+        for note in prepare_environment(os.environ):
+            print(note, file=sys.stderr)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    # Its imports read the environment.
+    from personaplex_ui.offline.command import main as answer
+
+    return answer(arguments)
 
 
 def doctor(arguments: Sequence[str]) -> int:

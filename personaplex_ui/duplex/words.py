@@ -65,7 +65,7 @@ def read_transcript(text: str | bytes) -> AssistantWords:
     try:
         told: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput("transcript", f"It is not JSON. {NOT_A_TRANSCRIPT}") from error
+        raise InvalidInput("transcript", NOT_A_TRANSCRIPT) from error
     if isinstance(told, dict):
         pieces = cast(dict[str, Any], told).get("chunks")
         return AssistantWords(said for each in _listed(pieces) if (said := _chunk(each)) is not None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -42,18 +43,18 @@ def check_outputs(clip: Clip) -> None:
 
 
 def write_answer(
-    clip: Clip, samples: Samples, tokens: npt.NDArray[np.int32], pieces: Sequence[tuple[int, str]]
+    clip: Clip, samples: Samples, tokens: npt.NDArray[np.int32] | None, pieces: Sequence[tuple[int, str]]
 ) -> None:
     """Write all requested outputs, replacing existing files. ``pieces``: a frame's number, and the text that
     came with it. Raises CannotWrite."""
     _write_whole(clip.wav, lambda path: write_wav(path, samples))
     text = to_json(utterances_of(pieces)) + "\n"
     _write_whole(clip.text, lambda path: path.write_text(text, encoding="utf-8"))
-    if clip.tokens is not None:
-        _write_whole(clip.tokens, lambda path: _save(path, tokens))
+    if clip.tokens is not None and tokens is not None:
+        _write_whole(clip.tokens, functools.partial(_save, tokens))
 
 
-def _save(path: Path, tokens: npt.NDArray[np.int32]) -> None:
+def _save(tokens: npt.NDArray[np.int32], path: Path) -> None:
     with path.open("wb") as file:  # to a path without .npy, numpy would append it
         np.save(file, tokens)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from personaplex_ui.config.settings import Quantize, Settings
+from personaplex_ui.config.settings import EngineChoice, Quantize, Settings
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.errors import InvalidInput
 
@@ -15,7 +15,7 @@ LARGEST_BATCH = 64
 OptionGroups: TypeAlias = dict[str, dict[str, dict[str, Any]]]
 """By title and name: argparse's arguments for each option."""
 
-DESCRIPTION = "Answers recordings with PersonaPlex, as if each of them were a caller."
+DESCRIPTION = "Answers recordings, as if each of them were a caller."
 EPILOG = """\
 Several recordings: give --input-wav once for each, and the outputs as often, in the same order. They are
 answered in one batch, all by the same persona. The files of each are written once its answer is complete.
@@ -43,6 +43,7 @@ class PersonaAndModel(argparse.Namespace):
     """The options that say who answers and how, as given; those with a default here are optional. ``voice``:
     a preset's name or a path."""
 
+    engine: EngineChoice
     model: str
     revision: str | None = None
     device: str
@@ -101,10 +102,11 @@ def parser_of(prog: str, description: str, epilog: str, groups: OptionGroups) ->
 
 
 def check_persona(request: PersonaAndModel) -> None:
-    """Check the role, and put together the sampling. Raises InvalidInput."""
+    """Check the role, and put together engine and sampling. Raises InvalidInput."""
     # Imported late: it imports the sound readers, which --help does not need.
     from personaplex_ui.calls.settings import check_prompt, check_sampling
 
+    request.engine = EngineChoice(request.engine)
     request.text_prompt = check_prompt(request.text_prompt)
     names = ("text_temperature", "audio_temperature", "text_top_k", "audio_top_k", "seed", "greedy")
     request.sampling = check_sampling(**{name: getattr(request, name) for name in names})
@@ -162,7 +164,14 @@ def option_groups() -> OptionGroups:
 
 
 def _model_options(usual: Settings) -> dict[str, dict[str, Any]]:
+    engines = (EngineChoice.PERSONAPLEX, EngineChoice.CASCADE, EngineChoice.ECHO)
     return {
+        "--engine": {
+            "choices": [engine.value for engine in engines],
+            "default": EngineChoice.PERSONAPLEX.value,
+            "help": "what answers; cascade needs neither a GPU nor PersonaPlex's weights, and is set up by "
+            "the app's environment variables; the options below are PersonaPlex's but --batch",
+        },
         "--model": {"default": usual.hf_repo, "help": "a folder, or a repository of the hub"},
         "--revision": {"metavar": "REV", "help": "a branch, tag or commit of that repository"},
         "--device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "where it runs"},
@@ -211,6 +220,10 @@ def _batch(value: str) -> int:
 
 def _clips(given: Request) -> tuple[Clip, ...]:
     count = len(given.input_wav)
+    if given.output_tokens and given.engine is not EngineChoice.PERSONAPLEX:
+        raise InvalidInput(
+            "audio", f"--output-tokens are PersonaPlex's. Leave them out with --engine {given.engine.value}."
+        )
     tokens = given.output_tokens or [None] * count
     for option, paths in (("wav", given.output_wav), ("text", given.output_text), ("tokens", tokens)):
         if len(paths) != count:

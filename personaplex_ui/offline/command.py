@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from personaplex_ui.errors import PersonaplexError, as_variable
 from personaplex_ui.offline.arguments import read_request
-
-INTERRUPTED = 130
+from personaplex_ui.offline.interrupt import INTERRUPTED
 
 FULL = (
     "The memory was full. Answer fewer recordings at once with --batch, or add --quantize int8; on a GPU, "

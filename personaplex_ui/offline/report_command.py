@@ -5,40 +5,33 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from personaplex_ui.audio.files.regular_file import open_regular
 from personaplex_ui.audio.files.stereo_file import Channels, paired_blocks, stereo_blocks
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.duplex.measure import measure
 from personaplex_ui.duplex.report import DuplexReport
 from personaplex_ui.duplex.words import NO_WORDS, AssistantWords, read_transcript
 from personaplex_ui.errors import InvalidInput, PersonaplexError
+from personaplex_ui.offline.path_words import readable
+from personaplex_ui.offline.report_recordings import Recording, recordings_at
 from personaplex_ui.offline.report_text import as_text
 
 DESCRIPTION = "Measures how the caller and the assistant of a recording take turns."
 EPILOG = """\
-RECORDING is a stereo file, left the caller, right the assistant, or a folder of Full-Duplex-Bench's layout:
-with input.wav (the caller), output.wav (the assistant) and, if there is one, output.json. What the figures
-mean: docs/EVALUATION.md.
+RECORDING is a stereo file, left the caller, right the assistant, or a folder of Full-Duplex-Bench's layout,
+which is searched: input.wav is the caller, output.wav beside it the assistant, and output.json, if there is
+one, the words; clean_input.wav likewise. What the figures mean: docs/EVALUATION.md.
 """
-CALLER, ASSISTANT, WORDS = "input.wav", "output.wav", "output.json"
 LARGEST_TRANSCRIPT_BYTES = 64_000_000
 
 
 class CannotReport(PersonaplexError):
     """The report cannot be written where it was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A file or a folder, and its transcript if one is given."""
-
-    path: Path
-    transcript: Path | None
 
 
 class Options(argparse.Namespace):
@@ -58,15 +51,25 @@ def report(arguments: Sequence[str]) -> int:
     transcripts = options.transcript or [None] * len(options.recordings)
     reports: list[dict[str, Any]] = []
     failed = False
-    for recording in map(Recording, options.recordings, transcripts):
+    for path, transcript in zip(options.recordings, transcripts, strict=True):
         try:
-            measured = _measured(recording)
+            found = recordings_at(path, transcript)
         except InvalidInput as error:
-            print(f"{recording.path}: {error}", file=sys.stderr)
+            print(f"{readable(path)}: {error}", file=sys.stderr)
             failed = True
             continue
-        reports.append({"file": str(recording.path)} | measured.record())
-        print(as_text(str(recording.path), measured))
+        for name, sentence in found.unread:
+            print(f"{name}: {sentence}", file=sys.stderr)
+            failed = True
+        for recording in found.recordings:
+            try:
+                measured = _measured(recording)
+            except InvalidInput as error:
+                print(f"{recording.name}: {error}", file=sys.stderr)
+                failed = True
+                continue
+            reports.append({"file": recording.name} | measured.record())
+            print(as_text(recording.name, measured))
     if options.json is not None and reports:
         _write(options.json, json.dumps(reports, ensure_ascii=False, indent=2) + "\n")
     return 1 if failed else 0
@@ -103,28 +106,18 @@ def _path(value: str) -> Path:
 
 def _measured(recording: Recording) -> DuplexReport:
     """Raises InvalidInput."""
-    path, transcript = recording.path, recording.transcript
-    if path.is_dir():
-        if transcript is None and (path / WORDS).is_file():
-            transcript = path / WORDS
-        for name in (CALLER, ASSISTANT):
-            if not (path / name).is_file():
-                raise InvalidInput(
-                    "audio", f"There is no {name} in this folder. Name a file, or another one."
-                )
-        blocks = paired_blocks(path / CALLER, path / ASSISTANT)
-    elif path.exists():
-        blocks = stereo_blocks(path)
+    if recording.assistant is None:
+        blocks = stereo_blocks(recording.sound)
     else:
-        raise InvalidInput("audio", "There is no such file. Correct its name.")
-    return measure(_with_progress(blocks), _words(transcript))
+        blocks = paired_blocks(recording.sound, recording.assistant)
+    return measure(_with_progress(blocks), _words(recording.words))
 
 
 def _words(path: Path | None) -> AssistantWords:
     if path is None:
         return NO_WORDS
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text = file.read(LARGEST_TRANSCRIPT_BYTES + 1)
     except OSError as error:
         raise InvalidInput("transcript", f"{path} cannot be read ({error.strerror}).") from error

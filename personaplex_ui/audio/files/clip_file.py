@@ -156,14 +156,17 @@ def _frames_of_all(sources: Sequence[BinaryIO], max_sec: float) -> Iterator[av.A
     """All sources in order; a later one that cannot be read is skipped."""
     for number, source in enumerate(sources):
         try:
-            yield from _frames_of(source, max_sec)
+            yield from frames_of(source, max_sec)
         except (FFmpegError, InvalidInput):
             if number == 0:
                 raise
 
 
-def _frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
-    """The frames of the default track, or of the first track that has any."""
+def frames_of(file: BinaryIO, max_sec: float) -> Iterator[av.AudioFrame]:
+    """The frames of the default track, or of the first track that has any, one packet after the other.
+
+    Raises FFmpegError or InvalidInput: nothing can be decoded, or the file is surely longer than ``max_sec``.
+    """
     size = file.seek(0, 2)
     file.seek(0)
     # Names and comments are often not UTF-8, and are not used here.

@@ -1,21 +1,31 @@
 """Reads recordings of two sides, block by block, at 24 kHz. All functions block on the disk.
 
-libsndfile opens WAV, RF64, W64, AIFF, FLAC, OGG and MP3; nothing of a file is believed but its sound.
+libsndfile opens WAV, RF64, W64, AIFF, FLAC and OGG, FFmpeg all else that may be uploaded: libsndfile knows no
+M4A or WebM, and of an MP3 it prints what its decoder thinks. Nothing of a file is believed but its sound.
 """
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from av.error import FFmpegError
 
+from personaplex_ui.audio.files.clip_file import frames_of
+from personaplex_ui.audio.files.decoded_sound import channels_of
+from personaplex_ui.audio.files.regular_file import open_regular
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Samples
 from personaplex_ui.audio.resample import Resampler
 from personaplex_ui.errors import InvalidInput
 
 BLOCK_SEC = 5.0
+READ_BY_SOUNDFILE = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
+"""What its files begin with."""
+MAGIC_BYTES = 4
 LOWEST_HZ, HIGHEST_HZ = 4_000, 384_000
 MOST_CHANNELS = 16
 LONGEST_SEC = 13 * 3_600.0
@@ -84,21 +94,56 @@ def _mono(blocks: Iterator[Channels]) -> Iterator[Samples]:
 
 def _blocks(path: Path) -> Iterator[Channels]:
     try:
-        with soundfile.SoundFile(path) as file:
-            yield from _resampled(file)
-    except (RuntimeError, TypeError, ValueError, OSError) as error:  # soundfile's own are RuntimeErrors
+        with open_regular(path) as file:
+            # Past the buffer: libsndfile begins where the descriptor is.
+            if os.pread(file.fileno(), MAGIC_BYTES, 0).startswith(READ_BY_SOUNDFILE):
+                with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+                    yield from _resampled(_sound_in(sound))
+            else:
+                yield from _resampled(_decoded(file))
+    # soundfile's own are RuntimeErrors.
+    except (FFmpegError, RuntimeError, TypeError, ValueError, OSError) as error:
         raise InvalidInput("audio", CANNOT_BE_READ) from error
 
 
-def _resampled(file: soundfile.SoundFile) -> Iterator[Channels]:
-    rate_hz = file.samplerate
+def _sound_in(file: soundfile.SoundFile) -> Iterator[tuple[Channels, int]]:
+    """Blocks at the file's rate, which is checked before any is read."""
+    _check(file.samplerate, file.channels)
+    while len(block := _read(file, round(BLOCK_SEC * file.samplerate))):
+        yield block, file.samplerate
+
+
+def _decoded(file: BinaryIO) -> Iterator[tuple[Channels, int]]:
+    """Frames, gathered to blocks."""
+    parts: list[Channels] = []
+    kind: tuple[int, int] | None = None
+    for frame in frames_of(file, LONGEST_SEC):
+        rate_hz, part = frame.sample_rate, channels_of(frame).T
+        if kind is None:
+            _check(rate_hz, part.shape[1])
+            kind = (rate_hz, part.shape[1])
+        if (rate_hz, part.shape[1]) != kind:
+            raise InvalidInput("audio", f"This recording changes its rate or channels midway. {ANOTHER}")
+        parts.append(part)
+        if sum(map(len, parts)) >= BLOCK_SEC * rate_hz:
+            yield np.concatenate(parts), rate_hz
+            parts.clear()
+    if kind is not None and parts:
+        yield np.concatenate(parts), kind[0]
+
+
+def _check(rate_hz: int, channels: int) -> None:
     if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
         raise InvalidInput("audio", f"A sample rate of {rate_hz} Hz cannot be used. {ANOTHER}")
-    if file.channels > MOST_CHANNELS:
-        raise InvalidInput("audio", f"{file.channels} channels cannot be used. {ANOTHER}")
-    resamplers = [Resampler(rate_hz, SAMPLE_RATE_HZ) for _ in range(file.channels)]
+    if channels > MOST_CHANNELS:
+        raise InvalidInput("audio", f"{channels} channels cannot be used. {ANOTHER}")
+
+
+def _resampled(blocks: Iterator[tuple[Channels, int]]) -> Iterator[Channels]:
+    resamplers: list[Resampler] = []
     read = 0
-    while len(block := _read(file, round(BLOCK_SEC * rate_hz))):
+    for block, rate_hz in blocks:
+        resamplers = resamplers or [Resampler(rate_hz, SAMPLE_RATE_HZ) for _ in range(block.shape[1])]
         read += len(block)
         if read > LONGEST_SEC * rate_hz:
             raise InvalidInput("audio", TOO_LONG)

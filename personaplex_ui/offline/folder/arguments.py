@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from personaplex_ui.config.settings import EngineChoice
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.arguments import (
     PersonaAndModel,
@@ -31,7 +30,6 @@ class FolderRequest(PersonaAndModel):
     """``asked_role``: the role if one was asked for, empty or not."""
 
     folder: Path
-    engine: EngineChoice
     overwrite: bool = False
     asked_role: str | None = None
 
@@ -43,15 +41,6 @@ def read_folder_request(arguments: Sequence[str]) -> FolderRequest:
     role = groups["persona"]["--text-prompt"]
     usual_role = role.pop("default")
     role["help"] = f"the role, which may be empty; {NO_DEFAULT}"
-    groups["model"] = {
-        "--engine": {
-            "choices": [EngineChoice.PERSONAPLEX.value, EngineChoice.CASCADE.value, EngineChoice.ECHO.value],
-            "default": EngineChoice.PERSONAPLEX.value,
-            "help": "what answers; the options below are PersonaPlex's but --batch, and the cascade is set "
-            "up by the app's environment variables",
-        },
-        **groups["model"],
-    }
     groups["answers"] = {
         "--overwrite": {
             "action": "store_true",
@@ -63,7 +52,6 @@ def read_folder_request(arguments: Sequence[str]) -> FolderRequest:
         "folder", metavar="DIR", type=given_path, help="DIR/1/input.wav, DIR/2/input.wav, ..."
     )
     request = parser.parse_args(arguments, namespace=FolderRequest())
-    request.engine = EngineChoice(request.engine)
     asked = hasattr(request, "text_prompt")
     request.text_prompt = request.text_prompt if asked else usual_role
     try:

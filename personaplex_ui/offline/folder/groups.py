@@ -15,11 +15,11 @@ from personaplex_ui.engine.speech_model import Persona, SpeechModel, check_perso
 from personaplex_ui.errors import InvalidInput
 from personaplex_ui.offline.answer_files import CannotWrite, DiskFull
 from personaplex_ui.offline.answering import LONGEST_INPUT_SEC
+from personaplex_ui.offline.engines import Voice, load
 from personaplex_ui.offline.folder import answered
 from personaplex_ui.offline.folder.answered import State
 from personaplex_ui.offline.folder.arguments import FolderRequest
 from personaplex_ui.offline.folder.cases import Case
-from personaplex_ui.offline.folder.engines import Voice, load
 from personaplex_ui.offline.folder.lock import Locks
 from personaplex_ui.offline.folder.progress import Progress
 from personaplex_ui.offline.folder.tasks import Outcome, Task

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from personaplex_ui.offline.engines import voice_of
 from personaplex_ui.offline.folder.arguments import FolderRequest
 from personaplex_ui.offline.folder.cases import DEEPEST, FoundCases, find_cases
-from personaplex_ui.offline.folder.engines import voice_of
 from personaplex_ui.offline.folder.groups import GroupRun
 from personaplex_ui.offline.folder.lock import only_one
 from personaplex_ui.offline.folder.roles import dataset_of

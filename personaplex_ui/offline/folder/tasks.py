@@ -14,11 +14,12 @@ from pathlib import Path
 
 from personaplex_ui.calls.settings import check_prompt
 from personaplex_ui.errors import InvalidInput
+from personaplex_ui.offline.engines import Voice
 from personaplex_ui.offline.folder import answered
 from personaplex_ui.offline.folder.answered import Found, Settings, State
 from personaplex_ui.offline.folder.arguments import FolderRequest
 from personaplex_ui.offline.folder.cases import Case
-from personaplex_ui.offline.folder.engines import Voice, settings_of
+from personaplex_ui.offline.folder.engine_settings import settings_of
 from personaplex_ui.offline.folder.lock import Locks
 from personaplex_ui.offline.folder.roles import role_of
 from personaplex_ui.offline.folder.sound_length import sound_sec_of

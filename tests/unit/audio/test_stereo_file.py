@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -69,3 +70,43 @@ def test_a_recording_may_not_be_too_long(tmp_path: Path, monkeypatch: pytest.Mon
     for sides in ((path, tmp_path / "no.wav"), (tmp_path / "no.wav", path)):
         with pytest.raises(InvalidInput, match="cannot be read"):
             list(paired_blocks(*sides))
+
+
+CODECS = [("m4a", "aac"), ("mp3", "libmp3lame"), ("webm", "libopus")]
+
+
+@pytest.mark.parametrize(("kind", "codec"), CODECS)
+def test_formats_of_uploads_keep_their_sides_and_print_nothing(
+    tmp_path: Path, kind: str, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    sides = np.stack([0.5 * tone(12.0, hz, 48_000) for hz in (440.0, 1_000.0)])
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=48_000, layout="stereo")
+        assert isinstance(stream, av.AudioStream)
+        for start in range(0, sides.shape[1], 4_800):
+            part = np.ascontiguousarray(sides[:, start : start + 4_800])
+            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = 48_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    blocks = list(stereo_blocks(path))
+    assert max(len(block) for block in blocks) < 5.2 * SAMPLE_RATE_HZ
+    read = np.concatenate(blocks)
+    assert len(read) == pytest.approx(12 * SAMPLE_RATE_HZ, abs=3_000)
+    for side, hz in enumerate((440.0, 1_000.0)):
+        assert peak_hz(read[:, side]) == pytest.approx(hz, abs=0.5)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_mp3_that_is_damaged_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """libsndfile's decoder writes to the process's stderr, past Python."""
+    path = tmp_path / "a.mp3"
+    noise = np.random.default_rng(3).uniform(-0.5, 0.5, (5 * SAMPLE_RATE_HZ, 2))
+    soundfile.write(path, noise, SAMPLE_RATE_HZ, format="MP3")
+    content = bytearray(path.read_bytes())
+    for at in range(8_000, len(content) - 100, 4_001):
+        content[at : at + 40] = bytes(range(40))
+    path.write_bytes(content)
+    assert sum(len(block) for block in stereo_blocks(path)) > 0
+    assert capfd.readouterr() == ("", "")

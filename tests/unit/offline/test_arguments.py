@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from personaplex_ui.config.settings import EngineChoice
 from personaplex_ui.engine.speech_model import Sampling
 from personaplex_ui.offline.arguments import read_request
 
@@ -114,3 +115,10 @@ def test_help_needs_neither_torch_nor_the_readers_of_sound():
     assert "--output-tokens FILE" in run.stdout
     assert "(default: NATF2)" in run.stdout
     assert "default: None" not in run.stdout
+
+
+def test_another_engine_has_no_tokens(capsys: pytest.CaptureFixture[str]):
+    assert read_request([*ONE, "--engine", "cascade"]).engine is EngineChoice.CASCADE
+    with pytest.raises(SystemExit, match="2"):
+        read_request([*ONE, "--engine", "cascade", "--output-tokens", "a.npy"])
+    assert "Leave them out with --engine cascade." in capsys.readouterr().err

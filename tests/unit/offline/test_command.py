@@ -307,6 +307,28 @@ def test_never_a_traceback(
     assert bool(printed) == bool(sentence)
 
 
+def test_another_engine_answers_without_weights_or_a_gpu(tmp_path: Path):
+    user = beginning(tmp_path)
+    given = [argument for argument in files(tmp_path, 0, user) if argument != "--output-tokens"][:-1]
+    assert main(["--engine", "echo", *given]) == 0
+    assert lasts(tmp_path / "0.wav") == FEW_FRAMES * FRAME_SAMPLES
+    assert isinstance(json.loads((tmp_path / "0.json").read_text()), list)
+
+
+def test_weights_that_cannot_be_had_name_the_engine_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*arguments: object) -> None:
+        raise CheckpointUnusable(f"The hub cannot be reached. Set {setting('HF_REPO')} to a folder.")
+
+    monkeypatch.setattr(loading, "load_personaplex", fail)
+    assert main([*ROLE, *files(tmp_path, 0, USER)]) == 1
+    assert capsys.readouterr().err == (
+        "The hub cannot be reached. Set --model to a folder. Or answer with --engine cascade, which needs "
+        "neither these weights nor a GPU.\n"
+    )
+
+
 def test_ctrl_c_in_the_middle_of_an_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """As pybind11 reports it."""
 

@@ -1,6 +1,7 @@
 """``personaplex-ui offline report``: what it prints and writes, and its sentence for what it cannot take."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_several_recordings_of_which_some_are_none(
         tmp_path / "junk.wav": "cannot be read as audio",
         tmp_path / "sound.raw": "cannot be read as audio",
         tmp_path / "nothing.wav": "There is no such file",
-        tmp_path: "There is no input.wav in this folder",
+        tmp_path: "There is no input.wav in ",
     }
     out = tmp_path / "out.json"
     assert run(*bad, good, "--json", out) == 1
@@ -113,13 +114,18 @@ def test_what_is_wrong_with_a_transcript_or_the_output(
     tmp_path: Path, sound: Stereo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, "call.wav", sound[:24_000])
+    os.mkfifo(tmp_path / "pipe")
     assert run(path, "--transcript", path) == 1
     assert run(path, "--transcript", tmp_path / "no.json") == 1
+    assert run(path, "--transcript", tmp_path / "pipe") == 1
+    assert run(tmp_path / "pipe") == 1
     assert run(path, "--json", tmp_path / "no" / "out.json") == 1
     sentences = capsys.readouterr().err.splitlines()
-    assert "not a transcript" in sentences[0]
+    assert sentences[0].startswith(f"{path}: {path}: It is not a transcript. Give ")
     assert "cannot be read (No such file or directory)" in sentences[1]
-    assert "cannot be written (No such file or directory)" in sentences[2]
+    assert "pipe cannot be read (It is not a file)" in sentences[2]
+    assert "pipe: This file cannot be read as audio" in sentences[3]
+    assert "cannot be written (No such file or directory)" in sentences[4]
     with pytest.raises(SystemExit, match="2"):
         run(path, path, "--transcript", path)
     assert "once for each recording, in the same order: 1 and 2" in capsys.readouterr().err
@@ -140,3 +146,30 @@ def test_a_case_of_full_duplex_bench(tmp_path: Path, sound: Stereo) -> None:
     (case / "output.json").write_text(json.dumps({"text": "eight.", "chunks": chunks}))
     assert run(case, "--json", out) == 0
     assert json.loads(out.read_text())[0]["stop_latency"]["count"] == 0
+
+
+def test_the_layout_of_the_benchmark_is_searched(
+    tmp_path: Path, sound: Stereo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Data sets in versions, and recordings in data sets; what is not answered yet is told."""
+    version = tmp_path / "data" / "v1_5"
+    cases = [version / "background_speech" / name for name in ("2", "10", "11")]
+    for case in cases:
+        case.mkdir(parents=True)
+        for name in ("input.wav", "clean_input.wav") if case.name == "10" else ("input.wav",):
+            written(case, name, sound[:48_000, 0])
+            if case.name != "11":
+                written(case, name.replace("input", "output"), sound[:48_000, 1])
+    out = tmp_path / "out.json"
+    assert run(version, "--json", out) == 1
+    names = [str(cases[0]), f"{cases[1] / 'clean_input.wav'}", str(cases[1])]
+    assert [each["file"] for each in json.loads(out.read_text())] == names
+    assert capsys.readouterr().err == (
+        f"{cases[2] / 'input.wav'}: There is no output.wav beside it. Answer it with personaplex-ui offline "
+        "folder, or copy one there.\n"
+    )
+    words = tmp_path / "words.json"
+    words.write_text("[]")
+    assert run(version, "--transcript", words) == 1
+    assert "A transcript is for one recording, and this folder has 4." in capsys.readouterr().err
+    assert run(cases[0], "--transcript", words) == 0

@@ -6,13 +6,14 @@ import pytest
 
 from personaplex_ui.models.cascade import load as cascade
 from personaplex_ui.models.echo.model import EchoModel
-from personaplex_ui.offline.folder import engines
+from personaplex_ui.offline import engines
 from personaplex_ui.offline.folder.arguments import FolderRequest, read_folder_request
+from personaplex_ui.offline.folder.engine_settings import settings_of
 from personaplex_ui.speech.loading import SpeechParts
 
 
 def noted(request: FolderRequest) -> dict[str, object]:
-    return dict(engines.settings_of(request, engines.voice_of(request), "Be kind."))
+    return dict(settings_of(request, engines.voice_of(request), "Be kind."))
 
 
 def test_personaplex_with_all_that_decides_what_it_says():
