@@ -36,8 +36,8 @@ def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
     working folder) and missing defaults. Existing variables stay. Returns sentences for the log.
 
     Raises:
-        SettingsError: the file is missing though it is named, or cannot be read, nothing can be written in the temp folders, or a proxy's
-            address cannot be used.
+        SettingsError: the file is missing though it is named, or cannot be read, nothing can be written in
+            the temp folders, or a proxy's address cannot be used.
     """
     file = read_chosen_file(environment)
     for name, value in file.items():

@@ -33,8 +33,8 @@ NOT_THIS_APP = (
     "a proxy in front has another one."
 )
 NO_CAPACITY = (
-    "The server on port {port} does not tell its calls, so nothing was sent to it. Try again in a moment, and "
-    "set HOST as the server has it."
+    "The server on port {port} does not tell its calls, so nothing was sent to it. Try again in a moment, "
+    "and set HOST as the server has it."
 )
 NOT_YET = "The process on port {port} is no server that can be drained, or it is just starting. Try again."
 NO_PROC = (
