@@ -6,7 +6,7 @@ HAProxy's SIGUSR1 ends it.
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -68,8 +68,9 @@ def capacity_at(client: httpx.Client, url: str) -> dict[str, Any] | None:
     listens."""
     try:
         told: Any = client.get(f"{url}/capacity").json()
+        capacity = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
     except httpx.ConnectError:
         return None
     except (httpx.TransportError, ValueError):  # it is busy, or just ending
         return {}
-    return told if isinstance(told, dict) and told.keys() >= OF_A_CAPACITY else {}
+    return capacity if capacity.keys() >= OF_A_CAPACITY else {}
