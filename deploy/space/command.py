@@ -5,7 +5,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from deploy.space.contents import Contents, find_contents
 from deploy.space.errors import AGAIN, TOKENS, PushError
 from deploy.space.hub import SpaceHub
-from deploy.space.prices import cost_of
+from deploy.space.prices import cost_of, unknown_hardware
 from deploy.space.settings import PRIVATE, SECRETS, Wanted, read_wanted
 from deploy.space.waiting import wait_until_ready
 from personaplex_ui import __version__
@@ -174,20 +175,34 @@ def _report(
 def _tell(
     options: argparse.Namespace, wanted: Wanted, contents: Contents, say: Callable[[str], None]
 ) -> None:
+    paths = ("README.md", *contents.paths)
+    for line in paths if options.list_files else _by_folder(paths):
+        say(f"File:       {line}")
+    for path in contents.left_out:
+        say(f"Not in git: {path}, which stays here")
     say(f"Space:      {options.space}, made if it is not there")
     say(f"Hardware:   {options.hardware or f'{USUAL_HARDWARE} if it is made now, else as it is'}")
     say(f"            {cost_of(options.hardware or USUAL_HARDWARE, options.sleep_minutes)}")
+    if unknown := unknown_hardware(options.hardware):
+        say(f"            {unknown}")
     if options.storage:
         say(f"Storage:    {options.storage}, at /data")
     for name in wanted.secrets:
         say(f"Secret:     {name} = ***")
+    if "HF_TOKEN" not in wanted.secrets:
+        say(
+            "Missing:    the secret HF_TOKEN, which fetches the weights and opens the relay; "
+            "set it before you push"
+        )
     for name, value in wanted.variables.items():
         say(f"Variable:   {name} = {value}, which the hub shows and copies into duplicates")
-    for path in ("README.md", *contents.paths):
-        say(f"File:       {path}")
-    for path in contents.left_out:
-        say(f"Not in git: {path}, which stays here")
-    say(f"Altogether: {len(contents.paths) + 1} files, {contents.total_bytes / 1e6:.1f} MB; nothing was done")
+    say(f"Altogether: {len(paths)} files, {contents.total_bytes / 1e6:.1f} MB; nothing was done")
+
+
+def _by_folder(paths: Sequence[str]) -> Iterator[str]:
+    """The files at the top, and how many there are in each folder there."""
+    for folder, count in Counter(path.partition("/")[0] for path in paths).items():
+        yield folder if folder in paths else f"{folder}/ with {count} file{'' if count == 1 else 's'}"
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -225,6 +240,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-wait", action="store_true", help="do not wait until calls can be taken")
     parser.add_argument("--wait-minutes", type=_minutes, default=60, help="how long at most (default: 60)")
     parser.add_argument("--dry-run", action="store_true", help="tell what would be done; no network")
+    parser.add_argument(
+        "--list-files", action="store_true", help="with --dry-run: each file, not only how many in a folder"
+    )
     parser.add_argument("--delete", action="store_true", help="delete the Space; asks first")
     parser.add_argument("--yes", action="store_true", help="with --delete: do not ask")
     return parser

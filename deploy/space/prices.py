@@ -1,5 +1,7 @@
 """What hardware costs an hour, as the hub lists it. README.md has the date and the source."""
 
+from huggingface_hub import SpaceHardware
+
 PRICES = {
     "cpu-basic": 0.0,
     "cpu-upgrade": 0.03,
@@ -29,3 +31,12 @@ def cost_of(hardware: str, sleep_minutes: int | None) -> str:
         altogether = f"{24 * price:.0f} a day, {730 * price:.0f} a month"
         return f"{awake}: {altogether}. It never sleeps by itself; --sleep-minutes changes that."
     return f"{awake}, which it is until {sleep_minutes} minutes after the last visitor."
+
+
+def unknown_hardware(hardware: str | None) -> str:
+    """A warning if the installed huggingface_hub does not know the name, else an empty text. The hub may have
+    newer ones."""
+    known = sorted({*(one.value for one in SpaceHardware), *PRICES})
+    if hardware is None or hardware in known:
+        return ""
+    return f"{hardware} is not known here, so the hub may refuse it. Known are {', '.join(known)}."

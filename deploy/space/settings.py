@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.space.errors import PushError
-from personaplex_ui.config.env_file import read_env_file
+from personaplex_ui.config.env_file import read_chosen_file
 from personaplex_ui.config.settings import Settings
 from personaplex_ui.errors import SettingsError
 
@@ -77,7 +77,7 @@ def read_wanted(environment: Mapping[str, str], folder: Path, with_storage: bool
         PushError: a value cannot be used.
     """
     try:
-        file = read_env_file(folder / environment.get("ENV_FILE", ".env"))
+        file = read_chosen_file(environment, folder)
         # Without spaces and line ends around it, which come along when a value is copied or read from a file.
         stripped = {name: value.strip() for name, value in {**file, **environment}.items()}
         given = {name: value for name, value in stripped.items() if value}

@@ -59,6 +59,7 @@ from personaplex_ui.web.security.proxy_headers import ProxyHeaders, client_addre
 from personaplex_ui.web.security.request_limits import RequestLimits
 from personaplex_ui.web.security.session_cookie import SessionCookieMiddleware
 from personaplex_ui.web.security.uploads import MB, UploadLimit
+from personaplex_ui.web.unknown_paths import UnknownPaths
 from personaplex_ui.web.visitor_routes import build_visitor_router
 
 SPARE_CONNECTIONS = 32
@@ -181,6 +182,7 @@ def _add_middlewares(app: FastAPI, services: Services, page_files: PageFiles) ->
     app.add_middleware(AllowedMethods)
     app.add_middleware(MoshiClientAssets, client=services.moshi_client)
     app.add_middleware(UploadLimit, mb_per_hour=settings.upload_mb_per_hour)
+    app.add_middleware(UnknownPaths)
     app.add_middleware(AuthMiddleware, credentials=credentials, origins=services.origins)
     if not credentials.are_needed:
         app.add_middleware(

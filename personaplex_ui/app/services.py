@@ -16,6 +16,7 @@ from personaplex_ui.app.startup_checks import (
     ask_options,
     gather_voices,
     make_recordings_folder,
+    short_secrets,
     warn_of_short_secrets,
     with_checked_role,
 )
@@ -113,6 +114,14 @@ class Services:
         self.number = self._build_number()
         self.moshi_client = MoshiClient(settings.static_path, _model_folder(settings))
         self._opening: asyncio.Task[None] | None = None
+
+    def start_warnings(self) -> list[str]:
+        """What the log warns of as the app starts, of settings that can be used all the same. Reads files."""
+        try:
+            self.moshi_client.open()
+        finally:
+            self.moshi_client.close()
+        return [*short_secrets(self.settings), *filter(None, [self.moshi_client.warning])]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

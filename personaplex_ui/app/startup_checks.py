@@ -114,14 +114,18 @@ def gather_voices(settings: Settings) -> VoiceLibrary:
 
 
 def warn_of_short_secrets(settings: Settings) -> None:
+    for sentence in short_secrets(settings):
+        log.warning("%s", sentence)
+
+
+def short_secrets(settings: Settings) -> Iterator[str]:
+    """A sentence for each secret that can be guessed."""
     password, key = revealed(settings.app_password), revealed(settings.api_key)
     if password and len(password) < SHORT_PASSWORD_CHARACTERS:
-        log.warning(
-            "APP_PASSWORD is short enough to be guessed. Use %d characters or more.",
-            SHORT_PASSWORD_CHARACTERS,
-        )
+        least = SHORT_PASSWORD_CHARACTERS
+        yield f"APP_PASSWORD is short enough to be guessed. Use {least} characters or more."
     if key and len(key) < SHORT_KEY_LETTERS:
-        log.warning("API_KEY is short enough to be guessed. Generate one with: openssl rand -hex 24")
+        yield "API_KEY is short enough to be guessed. Generate one with: openssl rand -hex 24"
 
 
 def warn_of_misfits(model: SpeechModel, default: Persona, phone: PhonePersonas) -> None:

@@ -72,7 +72,7 @@ class QuietEnd:
         self._set_timer(within_sec)
         log.warning(
             "No new calls are taken. %d calls and clips may go on for %s.",
-            len(self._calls),
+            sum(not call.is_queued for call in self._calls.values()),
             in_words(within_sec),
         )
         if newly:

@@ -6,6 +6,7 @@ Nothing in a value is expanded, so a password may contain ``$``.
 
 import codecs
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv.parser import parse_stream
@@ -20,6 +21,19 @@ ENCODINGS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Recognised by the byte order mark, which Windows editors write."""
+
+
+def read_chosen_file(environment: Mapping[str, str], folder: Path = Path()) -> dict[str, str]:
+    """The variables of the file that ENV_FILE in ``environment`` names, or of ``.env``; both in ``folder``.
+    ``.env`` may be missing.
+
+    Raises:
+        SettingsError: the named file is missing, or the file or one of its lines cannot be read.
+    """
+    name = environment.get("ENV_FILE", "").strip()
+    if name and not (folder / name).exists():
+        raise SettingsError(f"ENV_FILE names {name}, which is missing. Correct it or unset it.", "ENV_FILE")
+    return read_env_file(folder / (name or ".env"))
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from personaplex_ui.config.env_file import read_env_file
+from personaplex_ui.config.env_file import read_chosen_file
+from personaplex_ui.config.unread_names import unread_names
 from personaplex_ui.config.values import shown
 from personaplex_ui.errors import SettingsError
 
@@ -35,14 +36,16 @@ def prepare_environment(environment: MutableMapping[str, str]) -> list[str]:
     working folder) and missing defaults. Existing variables stay. Returns sentences for the log.
 
     Raises:
-        SettingsError: the file cannot be read, nothing can be written in the temp folders, or a proxy's
-            address cannot be used.
+        SettingsError: the file is missing though it is named, or cannot be read, nothing can be written in
+            the temp folders, or a proxy's address cannot be used.
     """
-    for name, value in read_env_file(Path(environment.get("ENV_FILE") or ".env")).items():
+    file = read_chosen_file(environment)
+    for name, value in file.items():
         environment.setdefault(name, value)
     check_proxies(environment)
     give_gradio_a_folder(environment)
-    return [*settle_hub_variables(environment), *give_home(environment)]
+    notes = [*settle_hub_variables(environment), *give_home(environment)]
+    return [*notes, *unread_names(file, environment.get("ENV_FILE", "").strip() or ".env")]
 
 
 # Folders ---------------------------------------------------------------------------------------------

@@ -47,13 +47,18 @@ async def examine(settings: Settings, probes: Probes, offline: bool = False) -> 
     is_auto = settings.engine is EngineChoice.AUTO and not settings.spaces_zero_gpu
     has_no_gpu = is_auto and not (torch and torch.gpu)
     host, port = settings.host, settings.port
+
+    def port_check() -> Iterable[Check]:
+        refusal = probes.port_refusal(host, port)
+        return [services.check_port(settings, refusal, probes.own_server(host, port) if refusal else "")]
+
     steps: dict[str, Step] = {
-        "Settings": lambda: services.check_settings(probes.start_refusal(settings)),
+        "Settings": lambda: services.check_settings(*probes.start(settings)),
         "Packages": lambda: _installed(probes),
         "GPU": lambda: [machine.check_gpu(settings, gpus, torch), machine.check_gpu_memory(torch)],
         "Kernels": lambda: [machine.check_kernels(torch, _compiler_trouble(torch, probes))],
         "Memory": lambda: [machine.check_memory(probes.available_memory(), None if has_no_gpu else torch)],
-        "Port": lambda: [services.check_port(settings, probes.port_refusal(host, port))],
+        "Port": port_check,
     }
     uses_model = settings.engine is EngineChoice.PERSONAPLEX or settings.spaces_zero_gpu or torch is not None
     uses_cascade = has_no_gpu or settings.engine is EngineChoice.CASCADE

@@ -87,7 +87,7 @@ def check_gpu(settings: Settings, gpus: Sequence[Gpu], torch: TorchFacts | None)
         return Check("GPU", WARNING, sentence, "Use a machine with an NVIDIA GPU.")
     why = "DEVICE is cpu" if settings.device == "cpu" else "No NVIDIA GPU was found"
     sentence = f"{why}, so the cascade engine answers: small models, of which each takes its turn."
-    step = "For PersonaPlex use a machine with an NVIDIA GPU. ENGINE=cascade says that this one is wanted."
+    step = "For PersonaPlex use a machine with an NVIDIA GPU. To keep the cascade, set ENGINE=cascade."
     return Check("GPU", WARNING, sentence, step)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+import httpx
 from aioice import Connection, TransportPolicy
 from aiortc.rtcicetransport import connection_kwargs
 
@@ -26,6 +27,8 @@ from personaplex_ui.config.settings import Settings, revealed
 from personaplex_ui.doctor.compiler import compiler_trouble
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.services import TwilioFacts
+from personaplex_ui.drain.listening_process import listening_process
+from personaplex_ui.drain.own_server import capacity_at, is_this_app, local_url
 from personaplex_ui.errors import PersonaplexError, SettingsError
 from personaplex_ui.models.factory import has_gpu_driver
 from personaplex_ui.models.personaplex.gpu_probe import FACTS, WANTED, TorchFacts, Wanted
@@ -42,6 +45,7 @@ from personaplex_ui.voices.folder import VoiceFolders
 ROOT = Path(personaplex_ui.__file__).parent.parent
 DRIVER_WITHIN_SEC = 10.0
 TORCH_WITHIN_SEC = 60.0
+SERVER_WITHIN_SEC = 4.0
 NO_RELAY = (
     "The TURN server of TURN_URLS relays nothing: it cannot be reached, or refuses TURN_USERNAME and "
     "TURN_CREDENTIAL. Correct them, and let this machine reach it."
@@ -66,17 +70,17 @@ class Probes:
         except metadata.PackageNotFoundError:
             return None
 
-    def start_refusal(self, settings: Settings) -> str:
-        """Why the app does not start; runs the same startup up to where it would take calls."""
+    def start(self, settings: Settings) -> tuple[str, list[str]]:
+        """Why the app does not start, or an empty text, and what it warns of if it does; runs the same
+        startup up to where it would take calls."""
         try:
             from personaplex_ui.app.services import Services
 
-            Services(settings)
+            return "", Services(settings).start_warnings()
         except SettingsError as error:
-            return str(error)
+            return str(error), []
         except ImportError as error:
-            return f"A library cannot be imported: {error}. Install again what requirements.txt says."
-        return ""
+            return f"A library cannot be imported: {error}. Install again what requirements.txt says.", []
 
     def has_gpu_driver(self) -> bool:
         return has_gpu_driver()
@@ -160,6 +164,18 @@ class Probes:
         except SettingsError as error:
             return str(error)
         return ""
+
+    def own_server(self, host: str, port: int) -> str:
+        """How this app fares that is running there, as it says: healthy, loading, ...; empty if it
+        is another program, or does not answer."""
+        pid = None
+        with contextlib.suppress(OSError):  # this system does not tell
+            pid = listening_process(port)
+        if pid is not None and not is_this_app(pid):
+            return ""
+        with httpx.Client(trust_env=False, timeout=SERVER_WITHIN_SEC) as client:
+            told = capacity_at(client, local_url(host, port)) or {}
+        return str(told.get("status", ""))
 
     def survey(self, settings: Settings, ask_hub: bool) -> Survey:
         return survey(settings.hf_repo, settings.hf_revision, Hub(revealed(settings.hf_token)), ask_hub)

@@ -3,14 +3,18 @@
 Pure functions from settings and findings to a check.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from personaplex_ui.channels.browser.ice_servers import NO_TOKEN
 from personaplex_ui.channels.twilio.account import PhoneAccount
 from personaplex_ui.config.settings import LOOPBACK, BrowserCalls, Settings
 from personaplex_ui.doctor.report import NOT_USED, OK, PROBLEM, WARNING, Check, check_of
+from personaplex_ui.engine.engine import EngineState
 from personaplex_ui.models.personaplex.hub.survey import Survey
 from personaplex_ui.models.personaplex.loading.checkpoint_files import human_size
+
+HEALTHY = "healthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +28,25 @@ class TwilioFacts:
     webhook: str | None = None
 
 
-def check_settings(refusal: str) -> list[Check]:
-    """``refusal``: why the app does not start with them, one reason per line; empty if it does."""
+def check_settings(refusal: str, warnings: Sequence[str] = ()) -> list[Check]:
+    """``refusal``: why the app does not start with them, one reason per line; empty if it does, with these
+    ``warnings``."""
     if not refusal:
-        return [Check("Settings", OK, "The app can start with these settings.")]
+        can_start = Check("Settings", OK, "The app can start with these settings.")
+        return [can_start, *(check_of("Settings", WARNING, warning) for warning in warnings)]
     checks = [check_of("Settings", PROBLEM, line) for line in refusal.splitlines()]
     step = "Correct it, in the environment or in .env (.env.example explains it)."
     return [check if check.next_step else replace(check, next_step=step) for check in checks]
 
 
-def check_port(settings: Settings, refusal: str) -> Check:
-    """``refusal``: why the server cannot listen there, empty if it can."""
+def check_port(settings: Settings, refusal: str, own_server: str = "") -> Check:
+    """``refusal``: why the server cannot listen there, empty if it can. ``own_server``: the state of this
+    app, where that is what listens there already."""
+    if refusal and own_server:
+        sentence = f"This app runs on port {settings.port} already, and is {own_server}."
+        if own_server in (HEALTHY, EngineState.LOADING.value, EngineState.DRAINING.value):
+            return Check("Port", OK, sentence)
+        return Check("Port", WARNING, sentence, "Its tab Server and its log say why.")
     if refusal:
         return check_of("Port", PROBLEM, refusal)
     return Check("Port", OK, f"Port {settings.port} of {settings.host} is free.")

@@ -11,17 +11,15 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import httpx
 
-from personaplex_ui.config.env_file import read_env_file
+from personaplex_ui.config.env_file import read_chosen_file
 from personaplex_ui.drain.listening_process import catches, listening_process
+from personaplex_ui.drain.own_server import capacity_at, is_this_app, local_url
 from personaplex_ui.errors import PersonaplexError
 
 DEFAULT_PORT = "7860"
-EVERYWHERE = ("", "0.0.0.0", "::", "[::]")
 ASK_EVERY_SEC = 0.5
 BEGINS_WITHIN_SEC = 10.0
 ANSWER_WITHIN_SEC = 4.0
@@ -30,6 +28,14 @@ DESCRIPTION = """Has the server on this machine (PORT) take no new calls. Those 
 themselves, for DRAIN_SECONDS, or where that is 0 for MAX_CALL_SECONDS; the server stays. Needs the server's
 user, or root."""
 NOT_HERE = "No server of this user listens on port {port}. Set PORT to its port, or run this as its user."
+NOT_THIS_APP = (
+    "What listens on port {port} is not this app, so nothing was sent to it. Set PORT to the app's own port; "
+    "a proxy in front has another one."
+)
+NO_CAPACITY = (
+    "The server on port {port} does not tell its calls, so nothing was sent to it. Try again in a moment, "
+    "and set HOST as the server has it."
+)
 NOT_YET = "The process on port {port} is no server that can be drained, or it is just starting. Try again."
 NO_PROC = (
     "This system does not tell which process listens on a port. Send the server SIGUSR1, or use POST /drain."
@@ -55,25 +61,34 @@ def main(arguments: Sequence[str]) -> int:
     )
     wait_sec = parser.parse_args(arguments).wait
     try:
-        variables = {**read_env_file(Path(os.environ.get("ENV_FILE") or ".env")), **os.environ}
+        variables = {**read_chosen_file(os.environ), **os.environ}
         port = int(variables.get("PORT") or DEFAULT_PORT)
-        host = variables.get("HOST", "")
-        ask_to_drain(port)
-        left = wait_for_calls(f"http://{'127.0.0.1' if host in EVERYWHERE else host}:{port}", wait_sec)
+        url = local_url(variables.get("HOST", ""), port)
+        ask_to_drain(port, url)
+        left = wait_for_calls(url, wait_sec)
     except (PersonaplexError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 1 if wait_sec and left else 0
 
 
-def ask_to_drain(port: int) -> None:
-    """Raises CannotDrain: there is no such server."""
+def ask_to_drain(port: int, url: str) -> None:
+    """Sends the signal, once it is sure that the process on ``port`` is this app, which answers at ``url``.
+
+    Raises:
+        CannotDrain: there is no such server.
+    """
     try:
         pid = listening_process(port)
         if pid is None:
             raise CannotDrain(NOT_HERE.format(port=port))
+        if not is_this_app(pid):
+            raise CannotDrain(NOT_THIS_APP.format(port=port))
         if not catches(pid, signal.SIGUSR1):
             raise CannotDrain(NOT_YET.format(port=port))
+        with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN_SEC) as client:
+            if not capacity_at(client, url):
+                raise CannotDrain(NO_CAPACITY.format(port=port))
         os.kill(pid, signal.SIGUSR1)
     except OSError as error:
         raise CannotDrain(NO_PROC) from error
@@ -89,7 +104,7 @@ def wait_for_calls(url: str, wait_sec: float) -> int:
     told = ""
     with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN_SEC) as client:
         while True:
-            capacity = _capacity(client, url)
+            capacity = capacity_at(client, url)
             if capacity is None:
                 print("The server has ended.")
                 return 0
@@ -105,14 +120,3 @@ def wait_for_calls(url: str, wait_sec: float) -> int:
                 if not left or waited_sec >= wait_sec:
                     return left
             time.sleep(ASK_EVERY_SEC)
-
-
-def _capacity(client: httpx.Client, url: str) -> dict[str, Any] | None:
-    """None if nobody listens."""
-    try:
-        told: dict[str, Any] = client.get(f"{url}/capacity").json()
-    except httpx.ConnectError:
-        return None
-    except (httpx.TransportError, ValueError):  # it is busy, or just ending
-        return {}
-    return told

@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_written_ends_the_start_with_a_sentence(tmp_path
 
 
 def test_the_doctor_tells_settings_that_cannot_be_used(tmp_path: Path) -> None:
-    variables = {**os.environ, "ENV_FILE": str(tmp_path / ".env"), "PORT": "here", "API_KEY": "a-secret"}
+    variables = {**os.environ, "ENV_FILE": os.devnull, "PORT": "here", "API_KEY": "a-secret"}
     command = [sys.executable, "-m", "personaplex_ui", "doctor", "--offline"]
     ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=50, check=False)
     assert ended.returncode == 2

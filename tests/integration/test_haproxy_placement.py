@@ -419,6 +419,15 @@ async def test_http_leads_to_https_and_its_cookie_stays_there(tmp_path: Path):
         process.stop()
 
 
+async def test_http_leads_to_the_port_of_https_that_is_told(tmp_path: Path):
+    nobody = ["127.0.0.1:9"] * 3
+    with running_haproxy(tmp_path, nobody, HTTPS_PORT="8143") as proxy:
+        async with httpx.AsyncClient() as http:
+            for host, told in (("localhost:8180", "localhost"), ("[::1]:8180", "[::1]"), ("[::1]", "[::1]")):
+                moved = await http.get(f"{proxy.url}/a?b=c", headers={"Host": host})
+                assert (moved.status_code, moved.headers["location"]) == (308, f"https://{told}:8143/a?b=c")
+
+
 async def test_a_proxy_in_front_that_is_known_is_believed(tmp_path: Path):
     process = Pretender(NAMES[0])
     address = process.start()

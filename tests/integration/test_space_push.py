@@ -293,8 +293,11 @@ def test_no_secret_is_printed(hub: SpaceHub, push: Push) -> None:
 
 
 def test_a_dry_run_asks_nobody_and_tells_all(hub: SpaceHub, push: Push) -> None:
-    status, said, _ = push("--dry-run", "--hardware", "t4-small", "--storage", "small", NAME, **VALUES)
+    options = ("--dry-run", "--list-files", "--hardware", "t4-small", "--storage", "small")
+    status, said, _ = push(*options, NAME, **VALUES)
     assert (status, hub.requests) == (0, [])
+    assert "Missing:" not in said
+    assert "is not known" not in said
     lines = said.splitlines()
     assert [line for line in lines if line.startswith("Secret:")] == [
         f"Secret:     {name} = ***" for name in VALUES
@@ -302,6 +305,19 @@ def test_a_dry_run_asks_nobody_and_tells_all(hub: SpaceHub, push: Push) -> None:
     assert "Variable:   MAX_CALLS = 2, which the hub shows and copies into duplicates" in lines
     assert "File:       personaplex_ui/cli.py" in lines
     assert not any(word in said for word in ("mine.wav", ".pyc", "screenshots", "File:       .env\n"))
+
+
+def test_a_dry_run_tells_what_is_missing_and_counts_files(push: Push, root: Path) -> None:
+    (root / ".env").unlink()
+    status, said, _ = push("--dry-run", "--hardware", "zz", NAME)
+    assert status == 0
+    lines = said.splitlines()
+    assert "Missing:    the secret HF_TOKEN, which fetches the weights and opens the relay" in said
+    assert any("zz is not known here" in line and "l4x1" in line for line in lines)
+    assert "File:       personaplex_ui/ with 3 files" in lines
+    assert "File:       app.py" in lines
+    last_file = max(at for at, line in enumerate(lines) if line.startswith("File:"))
+    assert last_file < min(at for at, line in enumerate(lines) if line.startswith(("Hardware:", "Missing:")))
 
 
 # Failures -------------------------------------------------------------------------------------------
@@ -536,8 +552,8 @@ def test_the_prices_are_those_of_the_page() -> None:
 
 
 def test_the_script_starts_from_anywhere(tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ENV_FILE": str(tmp_path / "none")}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ENV_FILE": os.devnull}
     command = [sys.executable, str(ROOT / "deploy" / "space" / "push.py"), "--dry-run", "ann/talk"]
     ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=50)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "File:       personaplex_ui/cli.py" in ran.stdout
+    assert re.search(r"^File:       personaplex_ui/ with \d+ files$", ran.stdout, re.MULTILINE)

@@ -92,6 +92,8 @@ class MoshiClient:
         self._names: frozenset[str] = frozenset()
         self.trouble = HOW_TO_GET_IT
         """Why there is no client, and what to do."""
+        self.warning = ""
+        """For the operator: why the client that was asked for cannot be used."""
 
     @property
     def present(self) -> bool:
@@ -109,7 +111,8 @@ class MoshiClient:
             why = str(error) if isinstance(error, ClientUnusable) else "it cannot be read"
             # The first is public; paths of this machine belong in the log only.
             self.trouble = f"The web client of this server cannot be used: {why}. {CORRECT_IT}"
-            log.warning("The web client in %s cannot be used: %s. %s", self._source, why, CORRECT_IT)
+            self.warning = f"The web client in {self._source} cannot be used: {why}. {CORRECT_IT}"
+            log.warning("%s", self.warning)
             self.close()
 
     def close(self) -> None:

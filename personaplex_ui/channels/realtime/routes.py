@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, HTTPException, WebSocket
 from fastapi.responses import PlainTextResponse
 from starlette.requests import HTTPConnection
 
@@ -92,10 +92,19 @@ def build_realtime_router(api: RealtimeApi) -> APIRouter:
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         return PlainTextResponse(EXPLANATION, status_code=426, headers=headers)
 
+    def about_model() -> dict[str, Any]:
+        return {"id": api.model_name, "object": "model", "created": 0, "owned_by": "personaplex_ui"}
+
     async def models() -> dict[str, Any]:
         """The loaded model, as OpenAI's API lists models."""
-        about = {"id": api.model_name, "object": "model", "created": 0, "owned_by": "personaplex_ui"}
-        return {"object": "list", "data": [about]}
+        return {"object": "list", "data": [about_model()]}
+
+    async def model(model_id: str) -> dict[str, Any]:
+        """The loaded model, if that is the one."""
+        about = about_model()
+        if model_id != about["id"]:
+            raise HTTPException(404, f"The model here is {about['id']}.")
+        return about
 
     for path in PATHS:
         router.add_api_websocket_route(path, api.serve)
@@ -109,6 +118,7 @@ def build_realtime_router(api: RealtimeApi) -> APIRouter:
             name=f"explain {path}",
         )
     router.add_api_route("/v1/models", models, methods=["GET"], include_in_schema=False)
+    router.add_api_route("/v1/models/{model_id:path}", model, methods=["GET"], include_in_schema=False)
     return router
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from personaplex_ui.sliding_window import SlidingWindow
@@ -163,7 +163,7 @@ class UploadLimit:
                     raise
         body.close()
         if refusal is not None and not has_begun:
-            await _send_lingering(refusal, receive, send)
+            await send_lingering(refusal, receive, send)
 
     async def _next(self, receive: Receive, body: _Body) -> Message | None:
         """The next part of a body, or None if it comes too slowly."""
@@ -179,7 +179,7 @@ class UploadLimit:
             body.waited_sec += self._clock() - began
 
 
-async def _send_lingering(refusal: PlainTextResponse, receive: Receive, send: Send) -> None:
+async def send_lingering(refusal: Response, receive: Receive, send: Send) -> None:
     """If it closed at once, a client that is still sending would see a reset before it read the answer."""
     await send({"type": "http.response.start", "status": refusal.status_code, "headers": refusal.raw_headers})
     await send({"type": "http.response.body", "body": refusal.body, "more_body": True})

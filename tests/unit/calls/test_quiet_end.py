@@ -55,12 +55,15 @@ async def open_waiting(manager: CallManager) -> LiveCall:
     return call
 
 
-async def test_live_calls_go_on_and_nobody_else_gets_in(manager: CallManager) -> None:
+async def test_live_calls_go_on_and_nobody_else_gets_in(
+    manager: CallManager, caplog: pytest.LogCaptureFixture
+) -> None:
     first, second = await open_live(manager), await open_live(manager)
     waiting = await open_waiting(manager)
     begun: list[str] = []
     manager.quiet_end.on_begin.append(lambda: begun.append("begun"))
     manager.quiet_end.begin(600.0)
+    assert "2 calls and clips may go on for 10 minutes." in caplog.text, "who waits is not counted"
     await waiting.over.wait()
     assert (waiting.end, waiting.reason) == (End.REFUSED, TAKES_NO_CALLS)
     refused: list[Transport] = []

@@ -211,6 +211,8 @@ def test_voices(folder: Path | None, found: int | None, verdict: Verdict, words:
 
 def test_settings_are_told_reason_by_reason() -> None:
     (fine,) = services.check_settings("")
+    _, warned = services.check_settings("", ["API_KEY is short. Make it long."])
+    holds(warned, WARNING, "API_KEY is short.", "Make it long.")
     holds(fine, OK)
     first, second = services.check_settings("PORT is 'x'. Correct it.\nENGINE is 'y'. Correct it.")
     holds(first, PROBLEM, "PORT", "Correct it.")
@@ -223,6 +225,16 @@ def test_settings_are_told_reason_by_reason() -> None:
 )
 def test_port(refusal: str, verdict: Verdict, words: tuple[str, ...]) -> None:
     holds(services.check_port(with_settings(), refusal), verdict, *words)
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [("healthy", OK), ("loading", OK), ("draining", OK), ("failed", WARNING), ("", PROBLEM)],
+)
+def test_a_port_that_this_app_has_already(state: str, verdict: Verdict) -> None:
+    words = ("already", state) if state else ("in use",)
+    refusal = "Port 7860 is in use. Stop what uses it."
+    holds(services.check_port(with_settings(), refusal, state), verdict, *words)
 
 
 UNREACHABLE = "The hub cannot be reached. Check the network."

@@ -15,6 +15,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # What the command adds to it is for its own process.
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setitem(os.environ, "RECORDINGS_DIR", str(tmp_path / "recordings"))
+    (tmp_path / ".env").touch()
     monkeypatch.setitem(os.environ, "ENV_FILE", str(tmp_path / ".env"))
     monkeypatch.setitem(os.environ, "ENGINE", "echo")
     monkeypatch.setitem(os.environ, "PORT", "18765")
@@ -47,6 +48,33 @@ def test_settings_that_cannot_be_used(
     assert "MAX_CALLS is 'many'" in settings[1]["sentence"]
     assert all(check["next_step"] for check in settings)
     assert "a-secret" not in told
+
+
+def test_what_the_start_would_warn_of(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("APP_PASSWORD=short\nMAX_CALSS=a-secret\n")
+    monkeypatch.setitem(os.environ, "STATIC_PATH", str(tmp_path / "none"))
+    assert main(["--json", "--offline"]) == 0
+    told = capsys.readouterr().out
+    warnings = [
+        (check["name"], check["sentence"], check["next_step"])
+        for check in json.loads(told)["checks"]
+        if check["verdict"] == "warning" and check["name"] in ("Settings", "Environment")
+    ]
+    assert [name for name, *_ in warnings] == ["Settings", "Settings", "Environment"]
+    assert "APP_PASSWORD is short" in warnings[0][1]
+    assert "STATIC_PATH" in warnings[1][2]
+    assert warnings[2][2] == "Did you mean MAX_CALLS?"
+    assert "a-secret" not in told
+
+
+def test_a_named_file_of_settings_that_is_missing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "ENV_FILE", str(tmp_path / "none"))
+    assert main(["--offline"]) == 2
+    assert "which is missing" in " ".join(capsys.readouterr().out.split())
 
 
 def test_options_that_there_are_not() -> None:

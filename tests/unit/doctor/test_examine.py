@@ -53,9 +53,9 @@ class FakeProbes(Probes):
     def requirements(self) -> list[str]:
         return ["gradio"]
 
-    def start_refusal(self, settings: Settings) -> str:
+    def start(self, settings: Settings) -> tuple[str, list[str]]:
         self.asked.add("start")
-        return ""
+        return "", []
 
     def has_gpu_driver(self) -> bool:
         self.asked.add("driver")
@@ -165,8 +165,8 @@ async def test_servers_and_sources_of_weights_are_others_which_offline_are_left_
 
 async def test_tools_and_documents_that_cannot_be_read_are_told_by_the_settings_alone(tmp_path: Path) -> None:
     class Starting(FakeProbes):
-        def start_refusal(self, settings: Settings) -> str:
-            return Probes.start_refusal(self, settings)
+        def start(self, settings: Settings) -> tuple[str, list[str]]:
+            return Probes.start(self, settings)
 
     llm = {"LLM_BASE_URL": "http://127.0.0.1:9/v1", "LLM_MODEL": "small", "RECORDINGS_DIR": str(tmp_path)}
     for name in ("TOOLS_FILE", "DOCUMENTS_DIR"):

@@ -14,10 +14,12 @@ from personaplex_ui.doctor import probes as module
 from personaplex_ui.doctor.machine import Gpu
 from personaplex_ui.doctor.probes import NO_RELAY, Probes
 from personaplex_ui.doctor.services import TwilioFacts
+from personaplex_ui.drain.own_server import OF_A_CAPACITY
 from personaplex_ui.errors import PhoneUnavailable
 from personaplex_ui.speech.loading import Endpoint
 from personaplex_ui.speech.server_check import ServerState
 from personaplex_ui.speech.weights.errors import WeightsMissing
+from tests.support.told_capacity import answering
 
 PROBES = Probes()
 
@@ -95,6 +97,18 @@ def test_a_port_in_use_is_told_and_a_free_one_stays_free() -> None:
     assert PROBES.port_refusal("127.0.0.1", port) == ""
 
 
+def test_what_has_the_port_is_this_app_or_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    capacity = dict.fromkeys(OF_A_CAPACITY, 0) | {"status": "healthy"}
+    with answering(capacity) as port:
+        monkeypatch.setattr(module, "is_this_app", os.getpid().__eq__)
+        assert PROBES.own_server("0.0.0.0", port) == "healthy"
+        monkeypatch.setattr(module, "is_this_app", os.getpid().__ne__)
+        assert PROBES.own_server("0.0.0.0", port) == ""
+    with answering({"status": "healthy"}) as port:
+        monkeypatch.setattr(module, "is_this_app", os.getpid().__eq__)
+        assert PROBES.own_server("127.0.0.1", port) == ""
+
+
 def test_a_turn_server_that_does_not_answer_relays_nothing() -> None:
     settings = Settings.from_mapping(
         {
@@ -111,14 +125,20 @@ def test_what_keeps_the_app_from_starting_is_told(tmp_path: Path, monkeypatch: p
     def settings(**given: str) -> Settings:
         return Settings.from_mapping({"RECORDINGS_DIR": str(tmp_path), **given})
 
-    assert PROBES.start_refusal(settings()) == ""
-    assert "DEFAULT_VOICE_PROMPT" in PROBES.start_refusal(settings(DEFAULT_VOICE_PROMPT="nobody"))
+    assert PROBES.start(settings()) == ("", [])
+    assert "DEFAULT_VOICE_PROMPT" in PROBES.start(settings(DEFAULT_VOICE_PROMPT="nobody"))[0]
+    doubtful = settings(APP_PASSWORD="brief", API_KEY="tiny", STATIC_PATH=str(tmp_path / "none"))
+    refusal, warnings = PROBES.start(doubtful)
+    assert refusal == ""
+    for warning, named in zip(warnings, ("APP_PASSWORD is short", "API_KEY is short", "none"), strict=True):
+        assert named in warning
+    assert not any(secret in " ".join(warnings) for secret in ("brief", "tiny"))
 
     def fail(settings: Settings) -> None:
         raise ImportError("libsndfile is not there")
 
     monkeypatch.setattr(services, "Services", fail)
-    assert "libsndfile is not there. Install" in PROBES.start_refusal(settings())
+    assert "libsndfile is not there. Install" in PROBES.start(settings())[0]
 
 
 def test_what_twilio_says_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
