@@ -41,6 +41,9 @@ CODES = {End.TIME_LIMIT: "session_expired", End.SHUTDOWN: "server_shutdown", End
 """Words for programs in the last error event; ``call_ended`` for others."""
 
 
+FAILED_HERE = "Something failed on our side. Please call again."
+
+
 class Lines(Protocol):
     """Where calls come from."""
 
@@ -155,7 +158,9 @@ class RealtimeConnection:
                 await self._refuse(error)
         except* Exception:
             log.exception("A Realtime session failed.")
-            self._hang_up("Something failed on our side. Please call again.", End.FAILED)
+            self._hang_up(FAILED_HERE, End.FAILED)
+            if self._call is None:
+                await self._refuse(PersonaplexError(FAILED_HERE), FAILED)
         finally:
             self._actions.close()
             self._hang_up("The client hung up.", End.HUNG_UP)  # when this task was cancelled
@@ -244,9 +249,9 @@ class RealtimeConnection:
 
     # Goodbye ---------------------------------------------------------------------------------------
 
-    async def _refuse(self, error: BaseException) -> None:
+    async def _refuse(self, error: BaseException, code: int = TRY_LATER) -> None:
         """There is no call, and why."""
-        code, kind, word = TRY_LATER, SERVER, CODES[End.REFUSED]
+        kind, word = SERVER, CODES[End.REFUSED]
         if isinstance(error, Unwelcome):
             code, kind = NOT_ALLOWED, INVALID
         elif isinstance(error, EngineUnavailable):

@@ -190,7 +190,7 @@ class RealtimeSession:
         if self.config.output_format is not old.output_format:
             self._sound_out = sound_out(self.config.output_format)
 
-    def _append(self, sound: bytes, now: float) -> Sequence[ServerEvent]:
+    def _append(self, sound: bytes, now: float, where: str = "audio") -> Sequence[ServerEvent]:
         if (
             not self._was_sent_sound
             and sound.startswith(OGG_CAPTURE)
@@ -204,12 +204,12 @@ class RealtimeSession:
         self._was_sent_sound |= bool(sound)
         if self._is_repeated(sound):
             return []
-        if not self._hear(sound, now):
+        if not self._hear(sound, now, where):
             raise RealtimeFault(
                 f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
                 "left out. Please send sound as it is spoken.",
                 "input_audio_buffer_full",
-                "audio",
+                where,
             )
         self._line.note_sound()
         return []
@@ -225,7 +225,7 @@ class RealtimeSession:
             self._latest_sound = (self._latest_sound + sound)[-LATEST_SOUND_BYTES:]
         return repeated
 
-    def _hear(self, sound: bytes, now: float) -> bool:
+    def _hear(self, sound: bytes, now: float, where: str) -> bool:
         """False: some of ``sound`` was too much."""
         whole = True
 
@@ -237,7 +237,7 @@ class RealtimeSession:
 
         for samples in self._sound_in.receive(sound, may_hear):
             if isinstance(samples, ProtocolError):
-                raise RealtimeFault(str(samples).replace(" (01)", ""), param="audio")
+                raise RealtimeFault(str(samples).replace(" (01)", ""), param=where)
             whole &= self.input.put(samples, now)
         return whole
 
@@ -246,13 +246,13 @@ class RealtimeSession:
             raise RealtimeFault(
                 f"There is an item {item.item_id[:60]!r} already.", "duplicate_item_id", "item.id"
             )
-        if item.sound:
-            self._append(item.sound, now)
+        for where, sound in item.sounds:
+            self._append(sound, now, where)
         if item.kind is Kind.FUNCTION_CALL_OUTPUT:
             self._line.take_result(item.call_id, item.output)
         if item.kind is Kind.MESSAGE:
             self._note_written(item)
-        item = replace(item, item_id=item.item_id or self._new_id("item"), sound=b"")
+        item = replace(item, item_id=item.item_id or self._new_id("item"), sounds=())
         before = self._items.add(item)
         return [ItemAdded(before, item), ItemDone(before, item)]
 

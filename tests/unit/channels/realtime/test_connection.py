@@ -16,7 +16,8 @@ from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels import peer_websocket
-from personaplex_ui.channels.realtime import opening
+from personaplex_ui.channels.realtime import client_events, opening
+from personaplex_ui.channels.realtime.connection import FAILED_HERE
 from personaplex_ui.channels.realtime.outbox import MOST_FAULTS
 from personaplex_ui.channels.realtime.routes import RealtimeApi, build_realtime_router
 from personaplex_ui.engine.speech_model import Heard, Persona
@@ -249,6 +250,22 @@ async def test_the_callers_words_are_told_also_the_last_ones(tmp_path: Path, ans
             only_call(call_manager).hang_up("Enough.", End.TIME_LIMIT)
             whole = await client.until_event("conversation.item.input_audio_transcription.completed")
             assert (words["delta"], whole["transcript"]) == ("Good day.", "Good day.")
+
+
+async def test_a_failure_of_ours_is_told_also_before_there_is_a_call(
+    url: str, call_manager: CallManager, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_: object) -> None:
+        raise OverflowError("secret")
+
+    async with realtime(url) as client:
+        await client.until_event("session.created")
+        monkeypatch.setattr(client_events, "parse", fail)
+        await client.send("session.update", session=SESSION)
+        await client.until(lambda: client.closed)
+    assert (client.close_code, client.faults[0]["type"]) == (1011, "server_error")
+    assert client.faults[0]["message"] == client.close_reason == FAILED_HERE
+    assert call_manager.calls == {}
 
 
 # Junk and floods -------------------------------------------------------------------------------------

@@ -296,6 +296,12 @@ def test_a_spoken_item_is_heard_like_any_sound():
     assert rig.session.input.held_sec == pytest.approx(0.5)
 
 
+def test_a_fault_in_an_items_sound_names_its_part():
+    content = [{"type": "input_text", "text": "Listen:"}, {"type": "input_audio", "audio": "AAAA"}]
+    fault = Rig().fault("conversation.item.create", item={"role": "user", "content": content})
+    assert fault["param"] == "item.content[1].audio"
+
+
 def test_a_commit_makes_an_item_and_begins_the_call():
     rig = Rig()
     rig.receive("session.update", session={"turn_detection": None})
