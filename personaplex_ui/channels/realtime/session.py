@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from personaplex_ui.audio.frames import Frame, Samples
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
 from personaplex_ui.calls.conversation_lines import Line as SpokenLine
 from personaplex_ui.calls.settings import check_spoken_text
 from personaplex_ui.channels.realtime import client_events as client
@@ -80,7 +80,7 @@ class RealtimeSession:
         self._new_id = new_id
         self._items = ItemLog()
         self._turns = CallerTurns(self._items, lambda: new_id("item"), config.turn_detection)
-        self._words = CallerWords(self._items, lambda: new_id("item"), self._turns.turns)
+        self._words = CallerWords(self._items, lambda: new_id("item"), self._turns.turns, self._turns.waits)
         self._sound_in = sound_in(config.input_format)
         self._sound_out = sound_out(config.output_format)
         self._responses = Responses(
@@ -147,7 +147,8 @@ class RealtimeSession:
             case client.ItemCreate(item):
                 return self._create_item(item, now)
             case client.ItemTruncate(item_id, index, end_ms):
-                self._items.find(item_id, "item_truncate_invalid_item_id")
+                item = self._items.find(item_id, "item_truncate_invalid_item_id")
+                self._responses.check_truncate(item, index, end_ms)
                 return [ItemTruncated(item_id, index, end_ms)]
             case client.ItemDelete(item_id):
                 self._items.find(item_id, "item_delete_invalid_item_id")
@@ -238,7 +239,10 @@ class RealtimeSession:
         for samples in self._sound_in.receive(sound, may_hear):
             if isinstance(samples, ProtocolError):
                 raise RealtimeFault(str(samples).replace(" (01)", ""), param=where)
-            whole &= self.input.put(samples, now)
+            if self.input.put(samples, now):
+                self._turns.append(len(samples) / SAMPLE_RATE_HZ)
+            else:
+                whole = False
         return whole
 
     def _create_item(self, item: Item, now: float) -> Sequence[ServerEvent]:
@@ -292,7 +296,7 @@ class RealtimeSession:
 
     def heard(self, samples: Samples) -> None:
         """The call has been given ``samples`` ``[n]``, of the client or silence."""
-        for event in self._turns.hear(samples):
+        for event in self._turns.hear(samples, self.input.held_sec):
             self._tell([event])
             if isinstance(event, SpeechStarted):
                 self._tell(self._responses.caller_speaks())
