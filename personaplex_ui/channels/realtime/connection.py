@@ -44,8 +44,22 @@ CODES = {End.TIME_LIMIT: "session_expired", End.SHUTDOWN: "server_shutdown", End
 FAILED_HERE = "Something failed on our side. Please call again."
 
 
+TOO_FAST = (
+    "So much was sent at once that some of it is left out, until it comes slower. Please send sound as it is "
+    "spoken."
+)
+
+
 class Lines(Protocol):
     """Where calls come from."""
+
+    def expect(self) -> None:
+        """A call is to be opened soon. Raises PersonaplexError: none may be."""
+        ...
+
+    def forget(self) -> None:
+        """No call will be opened any more. Idempotent."""
+        ...
 
     def open(self, settings: CallSettings) -> LiveCall:
         """Raises PersonaplexError: there is no call to be had."""
@@ -142,6 +156,7 @@ class RealtimeConnection:
         """Returns when the call is over and the client was told or is gone."""
         close_code = None
         try:
+            self._lines.expect()
             async with asyncio.TaskGroup() as group:
                 for part in (self._receive, self._outbox.run, self._serve):
                     group.create_task(part())
@@ -162,6 +177,7 @@ class RealtimeConnection:
             if self._call is None:
                 await self._refuse(PersonaplexError(FAILED_HERE), FAILED)
         finally:
+            self._lines.forget()
             self._actions.close()
             self._hang_up("The client hung up.", End.HUNG_UP)  # when this task was cancelled
         if self._call is not None:
@@ -176,7 +192,10 @@ class RealtimeConnection:
         while True:
             await self._outbox.wait_for_room()
             message = await self._wire.receive()
-            if self._intake.admit(message) and not self._session.receive(message, time.monotonic()):
+            if not self._intake.admit(message):
+                if self._intake.begins_to_leave_out:
+                    self._session.tell_failure(TOO_FAST, INVALID, "rate_limit_exceeded")
+            elif not self._session.receive(message, time.monotonic()):
                 self._intake.count_fault()
             if trouble := self._intake.trouble:
                 raise Unwelcome(trouble)

@@ -48,6 +48,8 @@ MOST_WRITTEN_CHARACTERS = 10_000
 LATEST_SOUND_BYTES = 144_000
 """3 s of PCM: how much of its turn's beginning a client may repeat."""
 
+BUFFER_FULL = "input_audio_buffer_full"
+
 INTAKE_BURST_SEC = 90.0
 """Sound that is decoded at once, at most; then one and a half times as fast as it lasts."""
 
@@ -107,7 +109,7 @@ class RealtimeSession:
     # From the client -------------------------------------------------------------------------------
 
     def receive(self, message: bytes | str, now: float) -> bool:
-        """One message. False: it was at fault, and the client was told."""
+        """One message. False: it was at fault, and the client was told. What is only too much is no fault."""
         try:
             event = client.parse(message)
         except RealtimeFault as fault:
@@ -118,7 +120,7 @@ class RealtimeSession:
         except RealtimeFault as fault:
             fault.event_id = event.event_id
             self.tell_fault(fault)
-            return False
+            return fault.fault == BUFFER_FULL  # how fast sound may come is limited elsewhere
         return True
 
     def tell_fault(self, fault: RealtimeFault) -> None:
@@ -209,7 +211,7 @@ class RealtimeSession:
             raise RealtimeFault(
                 f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
                 "left out. Please send sound as it is spoken.",
-                "input_audio_buffer_full",
+                BUFFER_FULL,
                 where,
             )
         self._line.note_sound()

@@ -175,6 +175,17 @@ def test_more_than_fits_is_refused_in_words():
     assert rig.session.input.held_sec == pytest.approx(60.0)
 
 
+def test_a_file_that_does_not_fit_before_the_call_is_refused_at_its_end():
+    rig = Rig()
+    sound = base64.b64encode(pcm(tone(15.0))).decode()
+    message = json.dumps({"type": "input_audio_buffer.append", "event_id": "cause", "audio": sound})
+    # Too much is told each time, and is no fault of the kind that ends a connection.
+    assert all(rig.session.receive(message, NOW) for _ in range(5))
+    (refused,) = [event["error"] for event in rig.events if event["type"] == "error"]
+    assert (refused["code"], refused["event_id"]) == ("input_audio_buffer_full", "cause")
+    assert rig.session.input.held_sec == pytest.approx(60.0)
+
+
 @pytest.mark.parametrize(("name", "sec"), [("audio/pcmu", 1.0), ("audio/pcma", 1.0)])
 def test_telephones_formats_go_both_ways(name: str, sec: float):
     rig = Rig()
