@@ -13,8 +13,13 @@ from typing import TypeAlias, cast
 from personaplex_ui.channels.realtime.faults import RealtimeFault
 from personaplex_ui.channels.realtime.items import Item, Json, Kind, Role
 
-MAX_MESSAGE_BYTES = 1_048_576
-"""The websocket itself refuses longer ones: 16 s of PCM fit."""
+MAX_MESSAGE_BYTES = 4 * 1_048_576
+"""The websocket itself refuses longer ones: 65 s of PCM fit, more than is held."""
+
+MAX_SILENT_BYTES = 1_048_576
+"""Of a message that is no sound: JSON can take many times its length in memory."""
+
+SOUND_EVENT = "input_audio_buffer.append"
 
 MAX_TEXT_CHARACTERS = 10_000
 """Of all texts in one item."""
@@ -136,11 +141,15 @@ def parse(message: bytes | str) -> ClientEvent:
         raise
 
 
+def is_sound(message: bytes | str) -> bool:
+    """Whether ``message`` may be an ``input_audio_buffer.append``, without reading it."""
+    return SOUND_EVENT in message if isinstance(message, str) else SOUND_EVENT.encode() in message
+
+
 def _object_in(message: bytes | str) -> Json:
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise RealtimeFault(
-            f"The message is too long: at most {MAX_MESSAGE_BYTES:,} bytes are read.", "too_long"
-        )
+    most = MAX_MESSAGE_BYTES if is_sound(message) else MAX_SILENT_BYTES
+    if len(message) > most:
+        raise RealtimeFault(f"The message is too long: at most {most:,} bytes are read.", "too_long")
     try:
         values: object = json.loads(message)
     except (ValueError, RecursionError):  # also what is not UTF-8, and numbers with thousands of digits
@@ -187,7 +196,7 @@ def _response_cancel(values: Json, event_id: str) -> ClientEvent:
 
 _PARSERS: dict[str, Callable[[Json, str], ClientEvent]] = {
     "session.update": _session_update,
-    "input_audio_buffer.append": _append,
+    SOUND_EVENT: _append,
     "input_audio_buffer.commit": lambda _, event_id: AudioCommit(event_id),
     "input_audio_buffer.clear": lambda _, event_id: AudioClear(event_id),
     "conversation.item.create": _item_create,

@@ -23,6 +23,7 @@ from personaplex_ui.channels.close_codes import (
 )
 from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
 from personaplex_ui.channels.realtime.call_actions import Answerer, CallActions
+from personaplex_ui.channels.realtime.client_events import MAX_MESSAGE_BYTES
 from personaplex_ui.channels.realtime.faults import INVALID, SERVER
 from personaplex_ui.channels.realtime.items import Dialect, Json
 from personaplex_ui.channels.realtime.opening import Opening
@@ -157,6 +158,7 @@ class RealtimeConnection:
         close_code = None
         try:
             self._lines.expect()
+            self._wire.allow_messages(MAX_MESSAGE_BYTES)
             async with asyncio.TaskGroup() as group:
                 for part in (self._receive, self._outbox.run, self._serve):
                     group.create_task(part())

@@ -5,10 +5,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from personaplex_ui.calls.snapshot import End
 from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
+from personaplex_ui.channels.realtime.client_events import is_sound
 from personaplex_ui.channels.token_bucket import TokenBucket
 
 MOST_UNSENT = 500
@@ -22,7 +22,6 @@ LEAST_MESSAGE_SEC = 0.005
 BURST_SEC = 90.0
 """A file of a minute, and some messages, may come at once."""
 
-SOUND_EVENT = "input_audio_buffer.append"
 TOLD_AGAIN_SEC = 10.0
 """A client is told that messages are left out if none was for so long."""
 
@@ -90,8 +89,7 @@ class Intake:
 
     def admit(self, message: bytes | str) -> bool:
         """Whether ``message`` may be read; else it is left out."""
-        name: Any = SOUND_EVENT if isinstance(message, str) else SOUND_EVENT.encode()
-        bucket = self._sound if name in message else self._others
+        bucket = self._sound if is_sound(message) else self._others
         sec, now = max(len(message) / REAL_TIME_CHARACTERS, LEAST_MESSAGE_SEC), self._clock()
         admitted = bucket.allow(now, sec)
         if not admitted:

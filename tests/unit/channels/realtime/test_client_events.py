@@ -142,6 +142,8 @@ def test_each_item_is_read(given_item: dict[str, Any], item: Item):
         ("9" * 5_000, "invalid_json", ""),
         ("[" * 100_000, "invalid_json", ""),
         ("{" + " " * 1_048_576, "too_long", ""),
+        ("[" * 4_000_000, "too_long", ""),
+        (message("input_audio_buffer.append", audio="A" * 4 * 1_048_576), "too_long", ""),
         ("{}", "missing_required_parameter", "type"),
         (message("session.wish"), "invalid_value", "type"),
         (message("session.update"), "invalid_value", "session"),
@@ -221,3 +223,9 @@ def test_any_json_is_read_or_is_a_fault(kind: str, values: dict[str, Any]):
 def test_sound_and_names_come_as_they_were_sent(sound: bytes, event_id: str):
     text = message("input_audio_buffer.append", audio=base64.b64encode(sound).decode(), event_id=event_id)
     assert parse(text) == client.AudioAppend(sound, event_id)
+
+
+def test_a_minute_of_sound_may_come_in_one_message():
+    minute = bytes(60 * 48_000)
+    sound = base64.b64encode(minute).decode()
+    assert parse(message("input_audio_buffer.append", audio=sound)) == client.AudioAppend(minute)

@@ -380,6 +380,18 @@ async def test_a_message_that_is_too_long_ends_its_connection_only(url: str):
         assert await goes_on(other)
 
 
+async def test_sound_may_come_in_longer_messages_where_the_server_can_let_it(
+    call_manager: CallManager, answerer: FakeAnswerer
+):
+    peer, allowed = AsgiPeer(), list[int]()
+    peer.websocket.scope.update(
+        headers=[], extensions={peer_websocket.MESSAGE_SIZE: {"allow": allowed.append}}
+    )
+    serving_peer = asyncio.create_task(api_of(call_manager, answerer).serve(peer.websocket))
+    await until(lambda: allowed == [client_events.MAX_MESSAGE_BYTES])
+    serving_peer.cancel()
+
+
 async def test_who_never_reads_is_given_up(
     call_manager: CallManager, answerer: FakeAnswerer, monkeypatch: pytest.MonkeyPatch
 ):
