@@ -149,7 +149,10 @@ async def test_a_client_counts_as_soon_as_it_is_connected(url: str, call_manager
     await until(lambda: capacity_now(call_manager).lines_free == SLOTS)
 
 
-async def test_connections_without_a_call_count_for_their_address(tmp_path: Path, answerer: FakeAnswerer):
+async def test_connections_without_a_call_count_for_their_address(
+    tmp_path: Path, answerer: FakeAnswerer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(opening, "AFTER_CONNECT_SEC", 3_600.0)
     app = FastAPI()
     async with (
         running_engine(FakeModel(slots=SLOTS), SLOTS, 1) as engine,
@@ -161,6 +164,7 @@ async def test_connections_without_a_call_count_for_their_address(tmp_path: Path
             async with realtime(url) as second:
                 await second.until(lambda: second.closed)
             assert (second.close_code, second.faults[0]["code"]) == (1013, "no_call")
+            assert call_manager.calls == {}
             assert "at once (1)" in second.faults[0]["message"]
             await begun(client, call_manager)
             async with realtime(url) as second:
