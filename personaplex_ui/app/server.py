@@ -30,7 +30,7 @@ from personaplex_ui.logs.rate_limit import limit_repeated_records
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""The largest websocket message; each protocol sets a tighter limit of its own."""
+"""The largest websocket message; each protocol sets a tighter limit of its own, or allows more (Realtime)."""
 
 PING_EVERY_SEC = 20.0
 

@@ -8,6 +8,8 @@ client that does not read its answer; ``connection_limits`` says when that has l
 - a websocket request that ``websockets`` cannot read (too many headers) was neither answered nor closed;
 - pings were answered without limit, even if the client read none of the pongs.
 
+An app may let one websocket send longer messages than others: see ``LimitedWebSocket``.
+
 ``tests/unit/app/test_uvicorn_protocol.py`` fails when uvicorn changes the internals used here.
 """
 
@@ -22,6 +24,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 
 from personaplex_ui.app.connection_limits import Connection, ConnectionLimits, Stage
+from personaplex_ui.channels.peer_websocket import MESSAGE_SIZE
 
 MAX_HEAD_BYTES = 32_768
 """A role of 2,000 characters takes up to 24,000 in a websocket's address."""
@@ -130,7 +133,10 @@ class LimitedHttp(H11Protocol):
 
 
 class LimitedWebSocket(WebSocketsSansIOProtocol):
-    """One websocket, from its handshake on."""
+    """One websocket, from its handshake on. The extension ``MESSAGE_SIZE`` in its scope has a function
+    ``allow``, which takes the most bytes that its next messages may have."""
+
+    scope: Any
 
     def __init__(
         self, limits: ConnectionLimits, connection: Connection, *arguments: Any, **named: Any
@@ -138,6 +144,13 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **named)
         self._limits = limits
         self._connection = connection
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"][MESSAGE_SIZE] = {"allow": self._allow_messages}
+        await super().run_asgi()
+
+    def _allow_messages(self, most_bytes: int) -> None:
+        self.conn.max_size = most_bytes
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

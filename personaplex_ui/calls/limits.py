@@ -39,6 +39,17 @@ class AddressLimits:
             self._begun.add(address)
         self._live[address] += 1
 
+    def hold(self, address: str) -> None:
+        """Keep a place for a call that is soon to begin, which is no begin yet; ``release`` it before
+        ``admit``, or when there will be none.
+
+        Raises:
+            TooManyCalls: the address has as many calls as it may have.
+        """
+        if address:
+            self.check(address)
+            self._live[address] += 1
+
     def check(self, address: str) -> None:
         """Like ``admit``, but counts nothing: for work that is done before a call begins."""
         if address and self._at_once and self._live[address] >= self._at_once:

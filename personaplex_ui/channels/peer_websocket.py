@@ -5,6 +5,7 @@ Depends on Starlette's websocket and on what uvicorn raises when it is closed, n
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -12,6 +13,9 @@ from personaplex_ui.calls.snapshot import End
 from personaplex_ui.channels.close_codes import close_reason, closed_on_purpose
 
 SEND_WITHIN_SEC = 5.0
+
+MESSAGE_SIZE = "personaplex_ui.message_size"
+"""The server's extension of a websocket's scope, which lets it send longer messages."""
 
 
 class ClientGone(Exception):
@@ -34,6 +38,13 @@ class PeerWebsocket:
             await self._websocket.accept(subprotocol)
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise self._hung_up() from None
+
+    def allow_messages(self, most_bytes: int) -> None:
+        """Let the client's next messages have so many bytes, where the server can tell one websocket from
+        another; elsewhere they stay as short as everybody's."""
+        extensions: dict[str, Any] = self._websocket.scope.get("extensions") or {}
+        if MESSAGE_SIZE in extensions:
+            extensions[MESSAGE_SIZE]["allow"](most_bytes)
 
     async def receive(self) -> bytes | str:
         message = await self._websocket.receive()

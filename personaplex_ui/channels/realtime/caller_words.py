@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from personaplex_ui.calls.conversation_lines import Line, Who
-from personaplex_ui.channels.realtime.caller_turns import CallersTurn
+from personaplex_ui.channels.realtime.caller_turns import BESIDE_SEC, CallersTurn
 from personaplex_ui.channels.realtime.items import Item, ItemLog
 from personaplex_ui.channels.realtime.server_events import (
     AllWordsHeard,
@@ -16,9 +16,6 @@ from personaplex_ui.channels.realtime.server_events import (
 
 SETTLED_SEC = 1.0
 """A line that is closed and whose words have not changed for so long is told as a whole."""
-
-BESIDE_SEC = 1.0
-"""Words may be so far from the sound of their turn."""
 
 MOST_UNDER_WAY = 64
 
@@ -34,12 +31,20 @@ class _Told:
 
 
 class CallerWords:
-    """``turns``: the latest of the caller, which grows."""
+    """``turns``: the latest of the caller, which grows. ``waits``: whether words that begin at a
+    second of the call are of a turn that the client is still to commit, and have to wait for it."""
 
-    def __init__(self, items: ItemLog, new_id: Callable[[], str], turns: Sequence[CallersTurn]) -> None:
+    def __init__(
+        self,
+        items: ItemLog,
+        new_id: Callable[[], str],
+        turns: Sequence[CallersTurn],
+        waits: Callable[[float], bool] = lambda _: False,
+    ) -> None:
         self._items = items
         self._new_id = new_id
         self._turns = turns
+        self._waits = waits
         self._under_way: dict[int, _Told] = {}
         self._left_out: set[int] = set()
         self._used: set[str] = set()
@@ -65,7 +70,8 @@ class CallerWords:
             told.line = line
         if not speaking:
             for told in self._under_way.values():
-                events += self._grow(told)
+                if not self._is_early(told):
+                    events += self._grow(told)
         return events
 
     def settle(self, now: float, over: bool = False) -> list[ServerEvent]:
@@ -73,7 +79,8 @@ class CallerWords:
         events: list[ServerEvent] = []
         too_many = len(self._under_way) > MOST_UNDER_WAY
         for n, told in list(self._under_way.items()):
-            if not (over or too_many or (not told.line.open and now - told.changed_at >= SETTLED_SEC)):
+            settled = not told.line.open and now - told.changed_at >= SETTLED_SEC
+            if not (over or too_many or (settled and not self._is_early(told))):
                 continue
             events += self._grow(told)
             del self._under_way[n]
@@ -83,6 +90,9 @@ class CallerWords:
             self._items.change(told.item_id, lambda item, text=text: replace(item, text=text))
             events.append(AllWordsHeard(told.item_id, 0, text, sec))
         return events
+
+    def _is_early(self, told: _Told) -> bool:
+        return not told.item_id and self._waits(told.line.start_sec)
 
     def _grow(self, told: _Told) -> list[ServerEvent]:
         events: list[ServerEvent] = []

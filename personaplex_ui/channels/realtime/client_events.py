@@ -13,8 +13,13 @@ from typing import TypeAlias, cast
 from personaplex_ui.channels.realtime.faults import RealtimeFault
 from personaplex_ui.channels.realtime.items import Item, Json, Kind, Role
 
-MAX_MESSAGE_BYTES = 1_048_576
-"""The websocket itself refuses longer ones: 16 s of PCM fit."""
+MAX_MESSAGE_BYTES = 4 * 1_048_576
+"""The websocket itself refuses longer ones: 65 s of PCM fit, more than is held."""
+
+MAX_SILENT_BYTES = 1_048_576
+"""Of a message that is no sound: JSON can take many times its length in memory."""
+
+SOUND_EVENT = "input_audio_buffer.append"
 
 MAX_TEXT_CHARACTERS = 10_000
 """Of all texts in one item."""
@@ -118,7 +123,7 @@ def parse(message: bytes | str) -> ClientEvent:
         RealtimeFault: it is no event of this protocol; with the event's id, if it has one.
     """
     values = _object_in(message)
-    event_id = values.get("event_id", "")
+    event_id = _or(values.get("event_id"), "")
     if not isinstance(event_id, str) or len(event_id) > MAX_ID_CHARACTERS:
         raise RealtimeFault(
             f"event_id must be a text of at most {MAX_ID_CHARACTERS} characters.", param="event_id"
@@ -136,11 +141,15 @@ def parse(message: bytes | str) -> ClientEvent:
         raise
 
 
+def is_sound(message: bytes | str) -> bool:
+    """Whether ``message`` may be an ``input_audio_buffer.append``, without reading it."""
+    return SOUND_EVENT in message if isinstance(message, str) else SOUND_EVENT.encode() in message
+
+
 def _object_in(message: bytes | str) -> Json:
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise RealtimeFault(
-            f"The message is too long: at most {MAX_MESSAGE_BYTES:,} bytes are read.", "too_long"
-        )
+    most = MAX_MESSAGE_BYTES if is_sound(message) else MAX_SILENT_BYTES
+    if len(message) > most:
+        raise RealtimeFault(f"The message is too long: at most {most:,} bytes are read.", "too_long")
     try:
         values: object = json.loads(message)
     except (ValueError, RecursionError):  # also what is not UTF-8, and numbers with thousands of digits
@@ -175,7 +184,7 @@ def _response_create(values: Json, event_id: str) -> ClientEvent:
     if response is None:
         return ResponseCreate("", event_id)
     extra = _object(values, "response").get("extra")
-    say = cast(Json, extra).get("say", "") if isinstance(extra, dict) else ""
+    say = _or(cast(Json, extra).get("say"), "") if isinstance(extra, dict) else ""
     if not isinstance(say, str):
         raise RealtimeFault("What is to be said must be a text.", param="response.extra.say")
     return ResponseCreate(say, event_id)
@@ -187,7 +196,7 @@ def _response_cancel(values: Json, event_id: str) -> ClientEvent:
 
 _PARSERS: dict[str, Callable[[Json, str], ClientEvent]] = {
     "session.update": _session_update,
-    "input_audio_buffer.append": _append,
+    SOUND_EVENT: _append,
     "input_audio_buffer.commit": lambda _, event_id: AudioCommit(event_id),
     "input_audio_buffer.clear": lambda _, event_id: AudioClear(event_id),
     "conversation.item.create": _item_create,
@@ -201,7 +210,7 @@ _PARSERS: dict[str, Callable[[Json, str], ClientEvent]] = {
 
 
 def _item(values: Json) -> Item:
-    kind, item_id = values.get("type", "message"), _text(values, "id", "item.id", may_lack=True)
+    kind, item_id = _or(values.get("type"), "message"), _text(values, "id", "item.id", may_lack=True)
     match kind:
         case "message":
             return _message(values, item_id)
@@ -216,7 +225,7 @@ def _item(values: Json) -> Item:
             return Item(item_id, Kind.FUNCTION_CALL_OUTPUT, call_id=call_id, output=output)
         case "function_call":
             texts = (_text(values, name, f"item.{name}") for name in ("call_id", "name"))
-            arguments = values.get("arguments", "")
+            arguments = _or(values.get("arguments"), "")
             if not isinstance(arguments, str) or len(arguments) > MAX_OUTPUT_CHARACTERS:
                 raise RealtimeFault("The arguments of a function must be a text.", param="item.arguments")
             call_id, name = texts
@@ -229,13 +238,13 @@ def _item(values: Json) -> Item:
 
 def _message(values: Json, item_id: str) -> Item:
     roles = {**{str(role): role for role in Role}, "developer": Role.SYSTEM}
-    role, parts = roles.get(str(values.get("role", "user"))), values.get("content")
+    role, parts = roles.get(str(_or(values.get("role"), Role.USER))), values.get("content")
     if role is None:
         raise RealtimeFault("The role of a message is user, assistant or system.", param="item.role")
     if not isinstance(parts, list) or not 0 < len(cast(list[object], parts)) <= MOST_PARTS:
         raise RealtimeFault(f"A message needs a content of 1 to {MOST_PARTS} parts.", param="item.content")
     texts: list[str] = []
-    sound = b""
+    sounds: list[tuple[str, bytes]] = []
     for number, part in enumerate(cast(list[object], parts)):
         where = f"item.content[{number}]"
         told: Json = cast(Json, part) if isinstance(part, dict) else {}
@@ -245,7 +254,12 @@ def _message(values: Json, item_id: str) -> Item:
             case "output_audio" | "audio":
                 texts.append(_words(told.get("transcript") or "", f"{where}.transcript"))
             case "input_audio":
-                sound += _base64(told.get("audio"), f"{where}.audio")
+                if role is not Role.USER:
+                    raise RealtimeFault(
+                        "Sound is the caller's: only a message of the user may have input_audio.",
+                        param=f"{where}.audio",
+                    )
+                sounds.append((f"{where}.audio", _base64(told.get("audio"), f"{where}.audio")))
             case _:
                 raise RealtimeFault(
                     "A part of a message is input_text, input_audio or output_text here; pictures are not "
@@ -258,10 +272,16 @@ def _message(values: Json, item_id: str) -> Item:
             f"The message has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} are read.",
             param="item.content",
         )
-    return Item(item_id, role=role, text=text or None, spoken=bool(sound) and not text, sound=sound)
+    spoken = not text and any(sound for _, sound in sounds)
+    return Item(item_id, role=role, text=text or None, spoken=spoken, sounds=tuple(sounds))
 
 
 # Values ------------------------------------------------------------------------------------------------
+
+
+def _or(value: object, usual: object) -> object:
+    """``usual`` also for null, which some clients write for what they leave out."""
+    return usual if value is None else value
 
 
 def _object(values: Json, name: str) -> Json:

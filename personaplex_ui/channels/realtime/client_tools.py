@@ -31,7 +31,8 @@ class ClientTools:
         self._ask = ask
         self._loop = asyncio.get_running_loop()
         self._pending: dict[str, concurrent.futures.Future[str]] = {}
-        """Used on the event loop only."""
+        """Used on the event loop only, as is the next."""
+        self._closed = False
 
     # In a worker -----------------------------------------------------------------------------------
 
@@ -57,11 +58,15 @@ class ClientTools:
         return True
 
     def close(self) -> None:
-        """Nothing will be answered any more. Idempotent."""
+        """Nothing will be answered any more, nor asked. Idempotent."""
+        self._closed = True
         for call_id in list(self._pending):
             self.answer(call_id, OVER)
 
     def _begin(self, name: str, arguments: str, result: concurrent.futures.Future[str]) -> None:
+        if self._closed:
+            result.set_result(OVER)
+            return
         if len(self._pending) >= MOST_PENDING:
             # Those given up after a while are still in there.
             self._pending.pop(next(iter(self._pending)))

@@ -23,6 +23,7 @@ from personaplex_ui.channels.close_codes import (
 )
 from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
 from personaplex_ui.channels.realtime.call_actions import Answerer, CallActions
+from personaplex_ui.channels.realtime.client_events import MAX_MESSAGE_BYTES
 from personaplex_ui.channels.realtime.faults import INVALID, SERVER
 from personaplex_ui.channels.realtime.items import Dialect, Json
 from personaplex_ui.channels.realtime.opening import Opening
@@ -41,8 +42,25 @@ CODES = {End.TIME_LIMIT: "session_expired", End.SHUTDOWN: "server_shutdown", End
 """Words for programs in the last error event; ``call_ended`` for others."""
 
 
+FAILED_HERE = "Something failed on our side. Please call again."
+
+
+TOO_FAST = (
+    "So much was sent at once that some of it is left out, until it comes slower. Please send sound as it is "
+    "spoken."
+)
+
+
 class Lines(Protocol):
     """Where calls come from."""
+
+    def expect(self) -> None:
+        """A call is to be opened soon. Raises PersonaplexError: none may be."""
+        ...
+
+    def forget(self) -> None:
+        """No call will be opened any more. Idempotent."""
+        ...
 
     def open(self, settings: CallSettings) -> LiveCall:
         """Raises PersonaplexError: there is no call to be had."""
@@ -139,6 +157,8 @@ class RealtimeConnection:
         """Returns when the call is over and the client was told or is gone."""
         close_code = None
         try:
+            self._lines.expect()
+            self._wire.allow_messages(MAX_MESSAGE_BYTES)
             async with asyncio.TaskGroup() as group:
                 for part in (self._receive, self._outbox.run, self._serve):
                     group.create_task(part())
@@ -155,8 +175,11 @@ class RealtimeConnection:
                 await self._refuse(error)
         except* Exception:
             log.exception("A Realtime session failed.")
-            self._hang_up("Something failed on our side. Please call again.", End.FAILED)
+            self._hang_up(FAILED_HERE, End.FAILED)
+            if self._call is None:
+                await self._refuse(PersonaplexError(FAILED_HERE), FAILED)
         finally:
+            self._lines.forget()
             self._actions.close()
             self._hang_up("The client hung up.", End.HUNG_UP)  # when this task was cancelled
         if self._call is not None:
@@ -171,7 +194,10 @@ class RealtimeConnection:
         while True:
             await self._outbox.wait_for_room()
             message = await self._wire.receive()
-            if self._intake.admit(message) and not self._session.receive(message, time.monotonic()):
+            if not self._intake.admit(message):
+                if self._intake.begins_to_leave_out:
+                    self._session.tell_failure(TOO_FAST, INVALID, "rate_limit_exceeded")
+            elif not self._session.receive(message, time.monotonic()):
                 self._intake.count_fault()
             if trouble := self._intake.trouble:
                 raise Unwelcome(trouble)
@@ -244,9 +270,9 @@ class RealtimeConnection:
 
     # Goodbye ---------------------------------------------------------------------------------------
 
-    async def _refuse(self, error: BaseException) -> None:
+    async def _refuse(self, error: BaseException, code: int = TRY_LATER) -> None:
         """There is no call, and why."""
-        code, kind, word = TRY_LATER, SERVER, CODES[End.REFUSED]
+        kind, word = SERVER, CODES[End.REFUSED]
         if isinstance(error, Unwelcome):
             code, kind = NOT_ALLOWED, INVALID
         elif isinstance(error, EngineUnavailable):

@@ -60,6 +60,8 @@ class InputSound:
         self._pause_sec = 0.0
         self._first_at: float | None = None
         self._first_samples = 0
+        self._is_file = False
+        """Whether what came before the call came too fast for a microphone, when its latest piece came."""
         self._lags: deque[tuple[float, float]] = deque()
         """When a piece came, and how much was held then."""
 
@@ -70,8 +72,7 @@ class InputSound:
     def put(self, samples: Samples, now: float) -> bool:
         """Add a piece. False: there is no room for it."""
         if not self._live:
-            self._put_before_call(samples, now)
-            return True
+            return self._put_before_call(samples, now)
         if self.held_sec + len(samples) / SAMPLE_RATE_HZ > MOST_HELD_SEC:
             return False
         self._watch_lag(now)
@@ -84,10 +85,7 @@ class InputSound:
 
     def begin(self, now: float) -> None:
         """The call is live."""
-        came_in_sec = 0.0 if self._first_at is None else now - self._first_at
-        came_sec = self._first_samples / SAMPLE_RATE_HZ
-        is_file = came_sec > LIVE_RATE * came_in_sec + LIVE_SLACK_SEC
-        if not is_file:
+        if not self._is_file:
             self._drop(self._held_samples - round(LIVE_KEPT_SEC * SAMPLE_RATE_HZ))
         self._live, self._lasts_until = True, now
 
@@ -132,12 +130,18 @@ class InputSound:
 
     # What is held ----------------------------------------------------------------------------------
 
-    def _put_before_call(self, samples: Samples, now: float) -> None:
-        if self._first_at is None:
-            self._first_at = now
-        self._first_samples += len(samples)
+    def _put_before_call(self, samples: Samples, now: float) -> bool:
+        """False: it is of a file that does not fit. Of a microphone, the latest is held."""
+        first_at = now if self._first_at is None else self._first_at
+        came_samples = self._first_samples + len(samples)
+        is_file = came_samples / SAMPLE_RATE_HZ > LIVE_RATE * (now - first_at) + LIVE_SLACK_SEC
+        too_many = self._held_samples + len(samples) - round(MOST_HELD_SEC * SAMPLE_RATE_HZ)
+        if is_file and too_many > 0:
+            return False
+        self._first_at, self._first_samples, self._is_file = first_at, came_samples, is_file
         self._hold(samples)
-        self._drop(self._held_samples - round(MOST_HELD_SEC * SAMPLE_RATE_HZ))
+        self._drop(too_many)
+        return True
 
     def _hold(self, samples: Samples) -> None:
         self._filling &= not len(samples)

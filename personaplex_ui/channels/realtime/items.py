@@ -40,8 +40,8 @@ class Status(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Item:
     """``text``: of a message, or the transcript of one that is sound (``spoken``); None for a sound whose
-    words are not known. ``call_id``, ``name``, ``arguments``, ``output``: of functions only. ``sound``: what
-    a client put into a message, as it was encoded."""
+    words are not known. ``call_id``, ``name``, ``arguments``, ``output``: of functions only. ``sounds``: what
+    a client put into a message, as it was encoded, each with the name of its field."""
 
     item_id: str
     kind: Kind = Kind.MESSAGE
@@ -53,7 +53,7 @@ class Item:
     name: str = ""
     arguments: str = ""
     output: str = ""
-    sound: bytes = b""
+    sounds: tuple[tuple[str, bytes], ...] = ()
 
     def record(self, dialect: Dialect) -> dict[str, Any]:
         """As JSON. A message that has only begun has no content yet."""

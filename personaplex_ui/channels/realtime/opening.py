@@ -10,19 +10,20 @@ AFTER_UPDATE_SEC = 1.0
 """After the last ``session.update``, or the first sound; another update may follow at once."""
 
 AFTER_CONNECT_SEC = 10.0
-"""For a client that says nothing."""
+"""At the latest, so that nobody has a line kept free who only sends updates."""
 
 
 class Opening:
     def __init__(self, now: float) -> None:
-        self._at = now + AFTER_CONNECT_SEC
+        self._at = self._latest = now + AFTER_CONNECT_SEC
         self._role_named = False
         self._sound_came = False
 
     def note_update(self, names_role: bool, now: float) -> None:
         """``names_role``: the update has instructions, so that sound after it can be heard at once."""
         self._role_named |= names_role
-        self._at = now if self._role_named and self._sound_came else now + AFTER_UPDATE_SEC
+        wait_sec = 0.0 if self._role_named and self._sound_came else AFTER_UPDATE_SEC
+        self._at = min(self._latest, now + wait_sec)
 
     def note_sound(self, now: float) -> None:
         if not self._sound_came:

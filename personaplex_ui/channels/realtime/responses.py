@@ -5,13 +5,14 @@ assistant has been silent for a while. Its sound is sent as it comes, in real ti
 the silence between two responses is not sent. The frames are the only clock.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from personaplex_ui.audio.frames import FRAMES_PER_SEC, Frame
+from personaplex_ui.audio.frames import FRAME_SEC, FRAMES_PER_SEC, Frame
 from personaplex_ui.audio.levels import QUIET_DBFS, rms_dbfs
 from personaplex_ui.channels.realtime.faults import RealtimeFault
-from personaplex_ui.channels.realtime.items import Item, ItemLog, Kind, Role, Status
+from personaplex_ui.channels.realtime.items import MOST_ITEMS, Item, ItemLog, Kind, Role, Status
 from personaplex_ui.channels.realtime.server_events import (
     ArgumentsDelta,
     ArgumentsDone,
@@ -90,9 +91,11 @@ class Responses:
         self._encode = encode
         self._active: _Active | None = None
         self._muted = False
-        self._quiet_frames = 0
+        self._quiet_frames = ENDS_AFTER_FRAMES
         self._onset: Frame | None = None
         """The frame before, in which speech may have begun softly."""
+        self._told_frames: OrderedDict[str, int] = OrderedDict()
+        """How much of its sound was told, by spoken item; the latest ones."""
 
     @property
     def active_id(self) -> str:
@@ -103,6 +106,25 @@ class Responses:
     def is_muted(self) -> bool:
         """Whether what the assistant says was cancelled."""
         return self._muted
+
+    def check_truncate(self, item: Item, index: int, end_ms: int) -> None:
+        """Raises RealtimeFault: ``item`` has no sound of the assistant, or less than up to ``end_ms``."""
+        told = self._told_frames.get(item.item_id)
+        if told is None:
+            raise RealtimeFault(
+                "Only what the assistant has said as sound can be truncated.",
+                "item_truncate_invalid_item",
+                "item_id",
+            )
+        if index != 0:
+            raise RealtimeFault(
+                "A message of the assistant has one content, number 0.", param="content_index"
+            )
+        told_ms = round(told * FRAME_SEC * 1000)
+        if end_ms > told_ms:
+            raise RealtimeFault(
+                f"Audio content of {told_ms} ms is already shorter than {end_ms} ms.", param="audio_end_ms"
+            )
 
     # What comes about ------------------------------------------------------------------------------
 
@@ -167,7 +189,8 @@ class Responses:
             raise RealtimeFault(
                 "There is no response to cancel.", "response_cancel_not_active", "response_id"
             )
-        self._muted = self._active.place is not None
+        # What an earlier cancel has muted may still be spoken, though nothing of this response was.
+        self._muted |= self._active.place is not None or self._quiet_frames < ENDS_AFTER_FRAMES
         return self._end(self._active, CANCELLED, CLIENT_CANCELLED)
 
     def call_function(self, call_id: str, name: str, arguments: str) -> list[ServerEvent]:
@@ -212,6 +235,10 @@ class Responses:
             place.item_id, role=Role.ASSISTANT, spoken=active.response.sounds, status=Status.IN_PROGRESS
         )
         before = self._items.add(item)
+        if active.response.sounds:
+            self._told_frames[place.item_id] = 0
+            if len(self._told_frames) > MOST_ITEMS:
+                self._told_frames.popitem(last=False)
         return [
             OutputItemAdded(place.response_id, index, item),
             ItemAdded(before, item),
@@ -249,6 +276,8 @@ class Responses:
         return COMPLETED, ""
 
     def _sound(self, active: _Active, frame: Frame) -> list[ServerEvent]:
+        if active.response.sounds and active.place is not None:
+            self._told_frames[active.place.item_id] += 1
         sound = self._encode(frame) if active.response.sounds else b""
         return [AudioDelta(active.place, sound)] if sound and active.place is not None else []
 

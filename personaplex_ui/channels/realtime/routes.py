@@ -1,21 +1,18 @@
 """The routes of the Realtime protocol: who calls, in which dialect, and the model that clients ask for."""
 
 import contextlib
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, WebSocket
 from fastapi.responses import PlainTextResponse
 from starlette.requests import HTTPConnection
 
-from personaplex_ui.calls.allowance import Visitor
-from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
-from personaplex_ui.calls.settings import CallSettings
-from personaplex_ui.calls.snapshot import Transport
 from personaplex_ui.channels.peer_websocket import ClientGone, PeerWebsocket
 from personaplex_ui.channels.realtime.call_actions import Answerer
+from personaplex_ui.channels.realtime.callers_lines import CallersLines, ExpectedCalls
 from personaplex_ui.channels.realtime.connection import RealtimeConnection
 from personaplex_ui.channels.realtime.items import Dialect
 from personaplex_ui.channels.realtime.session_config import SessionConfig, Voices
@@ -34,23 +31,6 @@ Connect to this address with such a client, and with any model; docs/PROTOCOLS.m
 
 
 @dataclass(frozen=True, slots=True)
-class CallersLines:
-    """The calls that one client may have. ``address``: for limits; ``visitor``: whose minutes are used."""
-
-    call_manager: CallManager
-    address: str
-    visitor: Visitor | None
-
-    def open(self, settings: CallSettings) -> LiveCall:
-        """See ``CallManager.open``."""
-        return self.call_manager.open(settings, "", Transport.REALTIME, self.address, self.visitor)
-
-    async def unless_closed(self, work: Coroutine[Any, Any, None]) -> None:
-        """See ``CallManager.unless_closed``."""
-        await self.call_manager.unless_closed(work)
-
-
-@dataclass(frozen=True, slots=True)
 class RealtimeApi:
     """``default_prompt``: the role of clients that give none. ``address_of``: the client's address for
     limits, or an empty text if no limits apply. ``visitor_of``: whose minutes are used."""
@@ -61,12 +41,16 @@ class RealtimeApi:
     answerer: Answerer
     address_of: Callable[[HTTPConnection], str]
     visitor_of: VisitorOf = lambda _: None
+    expected: ExpectedCalls = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "expected", ExpectedCalls(self.call_manager))
 
     async def serve(self, websocket: WebSocket) -> None:
         """Accept one websocket and serve it to the end. Never raises for anything a peer does."""
         wire = PeerWebsocket(websocket)
         config = SessionConfig(self.voices.default, self.default_prompt)
-        lines = CallersLines(self.call_manager, self.address_of(websocket), self.visitor_of(websocket))
+        lines = CallersLines(self.expected, self.address_of(websocket), self.visitor_of(websocket))
         with contextlib.suppress(ClientGone):
             await wire.accept(_chosen_protocol(websocket))
             dialect = dialect_spoken(websocket)

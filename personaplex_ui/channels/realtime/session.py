@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from personaplex_ui.audio.frames import Frame, Samples
+from personaplex_ui.audio.frames import SAMPLE_RATE_HZ, Frame, Samples
 from personaplex_ui.calls.conversation_lines import Line as SpokenLine
 from personaplex_ui.calls.settings import check_spoken_text
 from personaplex_ui.channels.realtime import client_events as client
@@ -48,6 +48,8 @@ MOST_WRITTEN_CHARACTERS = 10_000
 LATEST_SOUND_BYTES = 144_000
 """3 s of PCM: how much of its turn's beginning a client may repeat."""
 
+BUFFER_FULL = "input_audio_buffer_full"
+
 INTAKE_BURST_SEC = 90.0
 """Sound that is decoded at once, at most; then one and a half times as fast as it lasts."""
 
@@ -80,7 +82,7 @@ class RealtimeSession:
         self._new_id = new_id
         self._items = ItemLog()
         self._turns = CallerTurns(self._items, lambda: new_id("item"), config.turn_detection)
-        self._words = CallerWords(self._items, lambda: new_id("item"), self._turns.turns)
+        self._words = CallerWords(self._items, lambda: new_id("item"), self._turns.turns, self._turns.waits)
         self._sound_in = sound_in(config.input_format)
         self._sound_out = sound_out(config.output_format)
         self._responses = Responses(
@@ -107,7 +109,7 @@ class RealtimeSession:
     # From the client -------------------------------------------------------------------------------
 
     def receive(self, message: bytes | str, now: float) -> bool:
-        """One message. False: it was at fault, and the client was told."""
+        """One message. False: it was at fault, and the client was told. What is only too much is no fault."""
         try:
             event = client.parse(message)
         except RealtimeFault as fault:
@@ -118,7 +120,7 @@ class RealtimeSession:
         except RealtimeFault as fault:
             fault.event_id = event.event_id
             self.tell_fault(fault)
-            return False
+            return fault.fault == BUFFER_FULL  # how fast sound may come is limited elsewhere
         return True
 
     def tell_fault(self, fault: RealtimeFault) -> None:
@@ -147,7 +149,8 @@ class RealtimeSession:
             case client.ItemCreate(item):
                 return self._create_item(item, now)
             case client.ItemTruncate(item_id, index, end_ms):
-                self._items.find(item_id, "item_truncate_invalid_item_id")
+                item = self._items.find(item_id, "item_truncate_invalid_item_id")
+                self._responses.check_truncate(item, index, end_ms)
                 return [ItemTruncated(item_id, index, end_ms)]
             case client.ItemDelete(item_id):
                 self._items.find(item_id, "item_delete_invalid_item_id")
@@ -190,7 +193,7 @@ class RealtimeSession:
         if self.config.output_format is not old.output_format:
             self._sound_out = sound_out(self.config.output_format)
 
-    def _append(self, sound: bytes, now: float) -> Sequence[ServerEvent]:
+    def _append(self, sound: bytes, now: float, where: str = "audio") -> Sequence[ServerEvent]:
         if (
             not self._was_sent_sound
             and sound.startswith(OGG_CAPTURE)
@@ -204,12 +207,12 @@ class RealtimeSession:
         self._was_sent_sound |= bool(sound)
         if self._is_repeated(sound):
             return []
-        if not self._hear(sound, now):
+        if not self._hear(sound, now, where):
             raise RealtimeFault(
                 f"More than {MOST_HELD_SEC:.0f} s of sound wait to be heard in real time, so this piece was "
                 "left out. Please send sound as it is spoken.",
-                "input_audio_buffer_full",
-                "audio",
+                BUFFER_FULL,
+                where,
             )
         self._line.note_sound()
         return []
@@ -225,7 +228,7 @@ class RealtimeSession:
             self._latest_sound = (self._latest_sound + sound)[-LATEST_SOUND_BYTES:]
         return repeated
 
-    def _hear(self, sound: bytes, now: float) -> bool:
+    def _hear(self, sound: bytes, now: float, where: str) -> bool:
         """False: some of ``sound`` was too much."""
         whole = True
 
@@ -237,8 +240,11 @@ class RealtimeSession:
 
         for samples in self._sound_in.receive(sound, may_hear):
             if isinstance(samples, ProtocolError):
-                raise RealtimeFault(str(samples).replace(" (01)", ""), param="audio")
-            whole &= self.input.put(samples, now)
+                raise RealtimeFault(str(samples).replace(" (01)", ""), param=where)
+            if self.input.put(samples, now):
+                self._turns.append(len(samples) / SAMPLE_RATE_HZ)
+            else:
+                whole = False
         return whole
 
     def _create_item(self, item: Item, now: float) -> Sequence[ServerEvent]:
@@ -246,13 +252,13 @@ class RealtimeSession:
             raise RealtimeFault(
                 f"There is an item {item.item_id[:60]!r} already.", "duplicate_item_id", "item.id"
             )
-        if item.sound:
-            self._append(item.sound, now)
+        for where, sound in item.sounds:
+            self._append(sound, now, where)
         if item.kind is Kind.FUNCTION_CALL_OUTPUT:
             self._line.take_result(item.call_id, item.output)
         if item.kind is Kind.MESSAGE:
             self._note_written(item)
-        item = replace(item, item_id=item.item_id or self._new_id("item"), sound=b"")
+        item = replace(item, item_id=item.item_id or self._new_id("item"), sounds=())
         before = self._items.add(item)
         return [ItemAdded(before, item), ItemDone(before, item)]
 
@@ -292,7 +298,7 @@ class RealtimeSession:
 
     def heard(self, samples: Samples) -> None:
         """The call has been given ``samples`` ``[n]``, of the client or silence."""
-        for event in self._turns.hear(samples):
+        for event in self._turns.hear(samples, self.input.held_sec):
             self._tell([event])
             if isinstance(event, SpeechStarted):
                 self._tell(self._responses.caller_speaks())

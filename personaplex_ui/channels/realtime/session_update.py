@@ -48,7 +48,7 @@ def updated(config: SessionConfig, values: Json, voices: Voices) -> SessionConfi
     Raises:
         RealtimeFault: the first value that cannot be used; nothing is changed then.
     """
-    if values.get("type", "realtime") != "realtime":
+    if values.get("type") not in (None, "realtime"):
         raise RealtimeFault(
             "This server holds conversations only: session.type is realtime.", param="session.type"
         )
@@ -76,7 +76,7 @@ def _instructions(config: SessionConfig, values: Json) -> SessionConfig:
     if given is None:
         return config
     if isinstance(given, dict):  # Unmute's clients send {"type": "constant", "text": ...}
-        given = cast(Json, given).get("text", "")
+        given = cast(Json, given).get("text") or ""
     return replace(config, instructions=_checked(lambda: check_prompt(given), "session.instructions"))
 
 
@@ -117,7 +117,7 @@ def _format(part: Json, where: str) -> Format:
         return BETA_FORMATS[given]
     told = _part(part, "format", where)
     kinds = {str(each): each for each in Format}
-    kind = kinds.get(str(told.get("type", Format.PCM)))
+    kind = kinds.get(str(_or(told.get("type"), Format.PCM)))
     if kind is None:
         raise RealtimeFault(f"The format must be one of {', '.join(kinds)}.", param=f"{where}.format.type")
     if kind is Format.PCM and told.get("rate") not in (None, 24_000):
@@ -139,7 +139,7 @@ def _turns(config: SessionConfig, values: Json, where: str) -> SessionConfig:
     if given is None or given is False:
         return replace(config, turn_detection=None)
     told: Json = cast(Json, given) if isinstance(given, dict) else {}
-    kind = told.get("type", "server_vad")
+    kind = _or(told.get("type"), "server_vad")
     if kind == "none":
         return replace(config, turn_detection=None)
     if not isinstance(given, dict) or kind not in ("server_vad", "semantic_vad"):
@@ -197,7 +197,7 @@ def _length_of(tools: tuple[Json, ...]) -> float:
 
 def _tool(given: object, where: str) -> Json:
     tool: Json = cast(Json, given) if isinstance(given, dict) else {}
-    if tool.get("type", "function") != "function":
+    if tool.get("type") not in (None, "function"):
         raise RealtimeFault("Only functions can be called, no MCP servers.", param=f"{where}.type")
     name, description, parameters = (tool.get(key) for key in ("name", "description", "parameters"))
     if not isinstance(name, str) or not 0 < len(name) <= 64:
@@ -215,7 +215,12 @@ def _tool(given: object, where: str) -> Json:
 def _sampling(config: SessionConfig, values: Json) -> SessionConfig:
     """What of our own ``extra`` has, and the beta's ``temperature``."""
     extra = _part(values, "extra", "session")
-    given = {name: extra[name] for name in SAMPLING if name in extra}
+    # Null is a new seed for each call, and for the others as if they were absent.
+    given = {
+        each: extra[each]
+        for each in SAMPLING
+        if each in extra and (each == "seed" or extra[each] is not None)
+    }
     where = "session.extra"
     if "temperature" in values and values["temperature"] is not None and "text_temperature" not in given:
         given["text_temperature"] = values["temperature"]
@@ -246,11 +251,16 @@ def _number(values: Json, name: str, usual: float, most: float, where: str) -> f
     given = values.get(name)
     if given is None:
         return usual
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+    if isinstance(given, bool) or not isinstance(given, int | float):
         raise RealtimeFault(f"{name} must be a number.", param=f"{where}.{name}")
-    if not 0 <= given <= most:
+    if not 0 <= given <= most:  # nor is NaN, or a whole number that no float can hold
         raise RealtimeFault(f"{name} must be from 0 to {most:g}.", param=f"{where}.{name}")
     return given
+
+
+def _or(given: object, usual: object) -> object:
+    """``usual`` also for null, which some clients write for what they leave out."""
+    return usual if given is None else given
 
 
 def _checked(check: Callable[[], str], where: str) -> str:

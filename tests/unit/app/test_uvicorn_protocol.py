@@ -14,9 +14,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError
 
 from personaplex_ui.app.connection_limits import STALLED_SEC, WITHIN_SEC, ConnectionLimits, Stage
 from personaplex_ui.app.uvicorn_protocol import MAX_HEAD_BYTES, limited_protocol
+from personaplex_ui.channels.peer_websocket import MESSAGE_SIZE
 from tests.support.clock import Clock
 from tests.support.running import until
 
@@ -29,6 +31,10 @@ LAST = HEAD + b"Connection: close\r\n\r\n"
 ASK_FOR_LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = 32 * 2**20
 """More than all buffers between the app and a client that does not read."""
+
+
+LONG = 2**20
+"""Bytes of the longest message where the app allows no more."""
 
 
 class Limited:
@@ -44,6 +50,8 @@ class Limited:
         self.seen.append(scope)
         if scope["type"] == "websocket":
             await receive()
+            if scope["path"] == "/long":
+                scope["extensions"][MESSAGE_SIZE]["allow"](2 * LONG)
             await send({"type": "websocket.accept"})
             while (message := await receive())["type"] == "websocket.receive":
                 await send({"type": "websocket.send", "bytes": message.get("bytes")})
@@ -95,6 +103,7 @@ async def server() -> AsyncGenerator[Limited]:
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         log_config=None,
         lifespan="off",
+        ws_max_size=LONG,
         timeout_keep_alive=3_600,
     )
     config.load()
@@ -277,6 +286,17 @@ async def test_a_long_role_in_a_websockets_address_is_read(server: Limited):
         assert server.seen[0]["query_string"] == f"text_prompt={role}".encode()
 
 
+async def test_one_websocket_may_send_longer_messages_than_others(server: Limited):
+    for path, most, too_long in (("/long", 2 * LONG, 2 * LONG + 1), ("/any", LONG, LONG + 1)):
+        async with connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None, proxy=None) as websocket:
+            await websocket.send(bytes(most))
+            assert await websocket.recv() == bytes(most)
+            await websocket.send(bytes(too_long))
+            with pytest.raises(ConnectionClosedError):
+                await websocket.recv()
+            assert websocket.close_code == 1009
+
+
 async def test_pipelined_requests_are_answered_one_after_the_other(server: Limited):
     answer = await server.answer((HEAD + b"\r\n") * 20 + LAST)
     assert answer.count(b"HTTP/1.1 200") == 21
@@ -308,6 +328,8 @@ async def test_silent_connections_beyond_the_limit_push_out_the_oldest(server: L
         (RequestResponseCycle.send, ["self.response_complete = True", "self.on_response()"]),
         (WebSocketsSansIOProtocol.data_received, ["self.conn.parser_exc", "self.handle_parser_exception()"]),
         (WebSocketsSansIOProtocol.handle_ping, ["self.transport.write"]),
+        (WebSocketsSansIOProtocol.__init__, ["self.conn = ServerProtocol("]),
+        (WebSocketsSansIOProtocol.run_asgi, ["self.scope"]),
         (WebSocketsSansIOProtocol.pause_writing, ["self.writable.clear()"]),
     ],
 )

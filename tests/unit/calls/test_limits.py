@@ -19,6 +19,17 @@ def test_only_as_many_at_once() -> None:
     limits.admit("a")
 
 
+def test_a_place_that_is_held_counts_and_is_no_begin() -> None:
+    limits = AddressLimits(1, 1, Clock())
+    limits.hold("a")
+    with pytest.raises(TooManyCalls, match="at once"):
+        limits.hold("a")
+    with pytest.raises(TooManyCalls, match="at once"):
+        limits.admit("a")
+    limits.release("a")
+    limits.admit("a")
+
+
 def test_only_as_many_a_minute() -> None:
     clock = Clock(0.0)
     limits = AddressLimits(0, 3, clock)

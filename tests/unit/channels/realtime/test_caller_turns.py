@@ -64,7 +64,8 @@ def test_threshold_and_pause_are_the_clients():
 
 def test_without_detection_the_client_says_where_a_turn_ends():
     turns = turns_of(None)
-    assert turns.hear(tone(1.0)) == []
+    turns.append(1.5)
+    assert turns.hear(tone(1.0), 0.5) == []
     assert kinds(turns.commit(0.5)) == ["committed", "added", "done"]
     assert turns.turns[0].end_sec == pytest.approx(1.5, abs=0.1)
     with pytest.raises(RealtimeFault) as caught:
@@ -74,6 +75,7 @@ def test_without_detection_the_client_says_where_a_turn_ends():
 
 def test_a_commit_ends_the_turn_under_way():
     turns = turns_of()
+    turns.append(1.0)
     (started,) = turns.hear(tone(1.0))
     (committed, *_) = turns.commit(0.0)
     assert isinstance(started, server.SpeechStarted)
@@ -84,10 +86,51 @@ def test_a_commit_ends_the_turn_under_way():
 
 def test_what_was_cleared_is_no_turn():
     turns = turns_of(None)
+    turns.append(1.0)
     turns.hear(tone(1.0))
     turns.clear()
     with pytest.raises(RealtimeFault):
         turns.commit(0.0)
+
+
+@pytest.mark.parametrize("sec", [4.0, 3.97])
+def test_what_was_committed_before_it_is_heard_is_no_second_turn(sec: float):
+    turns = turns_of()
+    turns.append(sec)
+    (committed, *_) = turns.commit(sec)
+    assert turns.hear(tone(sec), 0.0) == []
+    assert turns.hear(silence(2.0), 0.0) == []
+    turns.append(1.0)
+    (started,) = turns.hear(tone(1.0), 0.0)
+    assert isinstance(started, server.SpeechStarted)
+    assert started.audio_start_ms >= sec * 1_000
+    assert kinds(turns.hear(silence(2.0), 0.0))[:2] == ["speech_stopped", "committed"]
+    assert isinstance(committed, server.Committed)
+    assert [turn.start_sec < turn.end_sec for turn in turns.turns] == [True, True]
+
+
+def test_pauses_that_are_left_out_of_what_was_committed_end_it_sooner():
+    turns = turns_of()
+    turns.append(40.0)
+    turns.commit(40.0)
+    turns.append(1.0)  # beyond the commit, and already waiting
+    turns.hear(tone(1.0), 40.0)
+    assert turns.turns[0].end_sec == pytest.approx(40.0)
+    turns.hear(silence(0.96), 1.0)
+    assert turns.turns[0].end_sec == pytest.approx(1.96)
+    assert kinds(turns.hear(tone(1.0), 0.0)) == ["speech_started"]
+
+
+def test_silence_that_the_client_did_not_send_cannot_be_committed():
+    turns = turns_of()
+    turns.append(1.0)
+    turns.hear(tone(1.0), 0.0)
+    assert "committed" in kinds(turns.hear(silence(20.0), 0.0))
+    with pytest.raises(RealtimeFault) as caught:
+        turns.commit(0.0)
+    assert caught.value.fault == "input_audio_buffer_commit_empty"
+    turns.append(0.5)
+    assert kinds(turns.commit(0.5)) == ["committed", "added", "done"]
 
 
 # Words -----------------------------------------------------------------------------------------------
@@ -157,3 +200,37 @@ def test_the_end_of_the_call_waits_for_nothing():
     words = words_of(CallersTurn("a", 0.0, 4.0))
     words.change([line(0, "What", 0.0, 1.0, True)], 10.0, speaking=False)
     assert told(words.settle(10.0, over=True)) == [("a", "What")]
+
+
+def test_words_wait_for_the_clients_commit():
+    turns = turns_of(None)
+    words = CallerWords(ItemLog(), lambda: "own", turns.turns, turns.waits)
+    turns.append(2.0)
+    turns.hear(tone(2.0), 0.0)
+    assert words.change([line(0, "What", 0.2, 1.0)], 10.0, speaking=False) == []
+    assert words.settle(20.0) == []
+    turns.commit(0.0)
+    assert told(words.change([], 20.0, speaking=False)) == [("item_1", "What")]
+    assert told(words.settle(30.0)) == [("item_1", "What")]
+
+
+def test_words_that_come_a_little_after_the_commit_are_of_its_turn():
+    turns = turns_of(None)
+    words = CallerWords(ItemLog(), lambda: "own", turns.turns, turns.waits)
+    turns.append(2.0)
+    turns.hear(tone(2.0), 0.0)
+    turns.commit(0.0)
+    turns.hear(silence(1.0), 0.0)
+    assert told(words.change([line(0, "What", 2.3, 2.6)], 10.0, speaking=False)) == [("item_1", "What")]
+    turns.append(1.0)
+    turns.hear(tone(1.0), 0.0)
+    assert words.change([line(1, "Now", 3.1, 3.9)], 11.0, speaking=False) == []
+    turns.commit(0.0)
+    assert told(words.change([], 12.0, speaking=False)) == [("item_2", "Now")]
+
+
+def test_words_that_nobody_commits_are_told_in_the_end():
+    turns = turns_of(None)
+    words = CallerWords(ItemLog(), lambda: "own", turns.turns, turns.waits)
+    words.change([line(0, "What", 0.2, 1.0)], 10.0, speaking=False)
+    assert told(words.settle(10.0, over=True))[-1:] == [("own", "What")]

@@ -16,8 +16,11 @@ from personaplex_ui.channels.realtime.items import Item, Kind, Role
 PCM = b"\x01\x02" * 10
 SOUND = base64.b64encode(PCM).decode()
 
+huge = st.integers(10**309, 10**401) | st.integers(-(10**401), -(10**309))
+"""Whole numbers that no float can hold."""
+
 json_values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    st.none() | st.booleans() | st.floats() | st.integers() | huge | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
@@ -68,6 +71,9 @@ def outcome_of(anything: str | bytes) -> ClientEvent | RealtimeFault:
         (message("input_audio_buffer.commit", event_id="e1"), client.AudioCommit("e1")),
         (message("input_audio_buffer.clear"), client.AudioClear()),
         (message("output_audio_buffer.clear"), client.ResponseCancel()),
+        (message("response.cancel", response_id=None, event_id=None), client.ResponseCancel()),
+        (message("response.create", event_id=None, response=None), client.ResponseCreate()),
+        (message("response.create", response={"extra": {"say": None}}), client.ResponseCreate()),
         (message("response.cancel", response_id="r"), client.ResponseCancel("r")),
         (message("response.create"), client.ResponseCreate()),
         (message("response.create", response={"output_modalities": ["audio"]}), client.ResponseCreate()),
@@ -93,6 +99,14 @@ def test_each_event_is_read(text: str, event: ClientEvent):
             Item("", text="a\nb"),
         ),
         (
+            {"id": None, "type": None, "role": None, "content": [{"type": "input_text", "text": "a"}]},
+            Item("", text="a"),
+        ),
+        (
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": None},
+            Item("", Kind.FUNCTION_CALL, call_id="c", name="f"),
+        ),
+        (
             {"role": "assistant", "content": [{"type": "output_audio", "transcript": "Hi"}]},
             Item("", role=Role.ASSISTANT, text="Hi"),
         ),
@@ -102,7 +116,7 @@ def test_each_event_is_read(text: str, event: ClientEvent):
         ),
         (
             {"id": "x", "content": [{"type": "input_audio", "audio": SOUND}]},
-            Item("x", spoken=True, sound=PCM),
+            Item("x", spoken=True, sounds=(("item.content[0].audio", PCM),)),
         ),
         (
             {"type": "function_call_output", "call_id": "c", "output": "{}"},
@@ -128,6 +142,8 @@ def test_each_item_is_read(given_item: dict[str, Any], item: Item):
         ("9" * 5_000, "invalid_json", ""),
         ("[" * 100_000, "invalid_json", ""),
         ("{" + " " * 1_048_576, "too_long", ""),
+        ("[" * 4_000_000, "too_long", ""),
+        (message("input_audio_buffer.append", audio="A" * 4 * 1_048_576), "too_long", ""),
         ("{}", "missing_required_parameter", "type"),
         (message("session.wish"), "invalid_value", "type"),
         (message("session.update"), "invalid_value", "session"),
@@ -164,6 +180,17 @@ def test_each_item_is_read(given_item: dict[str, Any], item: Item):
             "content_index",
         ),
         (message("response.create", response={"extra": {"say": 1}}), "invalid_value", "response.extra.say"),
+        *(
+            (
+                message(
+                    "conversation.item.create",
+                    item={"role": role, "content": [{"type": "input_audio", "audio": SOUND}]},
+                ),
+                "invalid_value",
+                "item.content[0].audio",
+            )
+            for role in ("assistant", "system", "developer")
+        ),
         (message("response.cancel", event_id="a" * 513), "invalid_value", "event_id"),
     ],
 )
@@ -196,3 +223,9 @@ def test_any_json_is_read_or_is_a_fault(kind: str, values: dict[str, Any]):
 def test_sound_and_names_come_as_they_were_sent(sound: bytes, event_id: str):
     text = message("input_audio_buffer.append", audio=base64.b64encode(sound).decode(), event_id=event_id)
     assert parse(text) == client.AudioAppend(sound, event_id)
+
+
+def test_a_minute_of_sound_may_come_in_one_message():
+    minute = bytes(60 * 48_000)
+    sound = base64.b64encode(minute).decode()
+    assert parse(message("input_audio_buffer.append", audio=sound)) == client.AudioAppend(minute)

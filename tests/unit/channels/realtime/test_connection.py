@@ -11,12 +11,15 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from personaplex_ui.calls.call import Call
+from personaplex_ui.calls.capacity import capacity_now
+from personaplex_ui.calls.limits import AddressLimits
 from personaplex_ui.calls.live_call import LiveCall
 from personaplex_ui.calls.manager import CallManager
 from personaplex_ui.calls.settings import CallSettings
 from personaplex_ui.calls.snapshot import End, Phase, Transport
 from personaplex_ui.channels import peer_websocket
-from personaplex_ui.channels.realtime import opening
+from personaplex_ui.channels.realtime import client_events, opening, outbox
+from personaplex_ui.channels.realtime.connection import FAILED_HERE
 from personaplex_ui.channels.realtime.outbox import MOST_FAULTS
 from personaplex_ui.channels.realtime.routes import RealtimeApi, build_realtime_router
 from personaplex_ui.engine.speech_model import Heard, Persona
@@ -24,6 +27,7 @@ from personaplex_ui.speech.parts import Replier
 from personaplex_ui.speech.tools.runner import Tools
 from tests.support.asgi_peer import AsgiPeer
 from tests.support.clients.realtime import RealtimeClient, realtime
+from tests.support.clock import Clock
 from tests.support.fake_model import FakeModel, HearingModel
 from tests.support.loopback_server import serving
 from tests.support.running import running_call_manager, running_engine, until
@@ -64,9 +68,9 @@ def answerer() -> FakeAnswerer:
     return FakeAnswerer()
 
 
-def api_of(call_manager: CallManager, answerer: FakeAnswerer) -> RealtimeApi:
+def api_of(call_manager: CallManager, answerer: FakeAnswerer, address: str = "") -> RealtimeApi:
     def address_of(connection: HTTPConnection) -> str:
-        return ""
+        return address
 
     return RealtimeApi(call_manager, VOICES, ROLE, answerer, address_of)
 
@@ -131,6 +135,45 @@ async def test_who_says_nothing_gets_a_call_all_the_same(
     monkeypatch.setattr(opening, "AFTER_CONNECT_SEC", 0.05)
     async with realtime(url, "/realtime"):
         await until(lambda: bool(call_manager.calls))
+
+
+async def test_a_client_counts_as_soon_as_it_is_connected(url: str, call_manager: CallManager):
+    async with realtime(url) as client:
+        await client.until_event("session.created")
+        assert (capacity_now(call_manager).lines_free, call_manager.calls) == (SLOTS - 1, {})
+        call = await begun(client, call_manager)
+        assert (call_manager.opening_calls, capacity_now(call_manager).lines_free) == (0, SLOTS - 1)
+    await call_manager.ended(call)
+    async with realtime(url) as client:
+        await client.until_event("session.created")
+    await until(lambda: capacity_now(call_manager).lines_free == SLOTS)
+
+
+async def test_connections_without_a_call_count_for_their_address(
+    tmp_path: Path, answerer: FakeAnswerer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(opening, "AFTER_CONNECT_SEC", 3_600.0)
+    app = FastAPI()
+    async with (
+        running_engine(FakeModel(slots=SLOTS), SLOTS, 1) as engine,
+        running_call_manager(engine, tmp_path, AddressLimits(1, 0, Clock())) as call_manager,
+    ):
+        app.include_router(build_realtime_router(api_of(call_manager, answerer, "10.0.0.1")))
+        async with serving(app) as url, realtime(url) as client:
+            await client.until_event("session.created")
+            async with realtime(url) as second:
+                await second.until(lambda: second.closed)
+            assert (second.close_code, second.faults[0]["code"]) == (1013, "no_call")
+            assert call_manager.calls == {}
+            assert "at once (1)" in second.faults[0]["message"]
+            await begun(client, call_manager)
+            async with realtime(url) as second:
+                await second.until(lambda: second.closed)
+            assert second.close_code == 1013
+            await client.websocket.close()
+            await until(lambda: not call_manager.calls)
+            async with realtime(url) as third:
+                await begun(third, call_manager)
 
 
 async def test_where_nothing_comes_the_model_hears_silence(
@@ -251,6 +294,22 @@ async def test_the_callers_words_are_told_also_the_last_ones(tmp_path: Path, ans
             assert (words["delta"], whole["transcript"]) == ("Good day.", "Good day.")
 
 
+async def test_a_failure_of_ours_is_told_also_before_there_is_a_call(
+    url: str, call_manager: CallManager, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_: object) -> None:
+        raise OverflowError("secret")
+
+    async with realtime(url) as client:
+        await client.until_event("session.created")
+        monkeypatch.setattr(client_events, "parse", fail)
+        await client.send("session.update", session=SESSION)
+        await client.until(lambda: client.closed)
+    assert (client.close_code, client.faults[0]["type"]) == (1011, "server_error")
+    assert client.faults[0]["message"] == client.close_reason == FAILED_HERE
+    assert call_manager.calls == {}
+
+
 # Junk and floods -------------------------------------------------------------------------------------
 
 
@@ -305,6 +364,17 @@ async def test_far_more_sound_than_live_is_closed_in_words(url: str, call_manage
         assert "more was sent" in client.close_reason
 
 
+async def test_what_is_left_out_is_told_once_and_wishes_are_heard(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outbox, "BURST_SEC", 0.5)
+    async with realtime(url) as client:
+        for _ in range(4):
+            await client.say(tone(1.0))
+        await client.send("conversation.item.retrieve", item_id="none")
+        await client.until_event("error", 2)
+    codes = [fault["code"] for fault in client.faults]
+    assert codes == ["rate_limit_exceeded", "item_retrieve_invalid_item_id"]
+
+
 async def test_a_message_that_is_too_long_ends_its_connection_only(url: str):
     async with realtime(url) as other, realtime(url) as client:
         await other.send("session.update", session=SESSION)
@@ -312,6 +382,18 @@ async def test_a_message_that_is_too_long_ends_its_connection_only(url: str):
         await client.until(lambda: client.closed)
         assert client.close_code == 1009
         assert await goes_on(other)
+
+
+async def test_sound_may_come_in_longer_messages_where_the_server_can_let_it(
+    call_manager: CallManager, answerer: FakeAnswerer
+):
+    peer, allowed = AsgiPeer(), list[int]()
+    peer.websocket.scope.update(
+        headers=[], extensions={peer_websocket.MESSAGE_SIZE: {"allow": allowed.append}}
+    )
+    serving_peer = asyncio.create_task(api_of(call_manager, answerer).serve(peer.websocket))
+    await until(lambda: allowed == [client_events.MAX_MESSAGE_BYTES])
+    serving_peer.cancel()
 
 
 async def test_who_never_reads_is_given_up(

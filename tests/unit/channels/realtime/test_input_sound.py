@@ -160,13 +160,28 @@ def test_a_file_sent_before_the_call_is_kept_and_a_microphones_past_is_not():
     assert microphone.input.held_sec == pytest.approx(LIVE_KEPT_SEC, abs=0.05)
 
 
-def test_before_the_call_no_more_is_kept_than_fits():
+def test_of_a_file_that_does_not_fit_the_end_is_refused():
     listener = Listener()
-    for _ in range(3):
-        assert listener.input.put(tone(30.0), listener.now)
-    assert listener.input.held_sec == pytest.approx(MOST_HELD_SEC, abs=0.05)
+    assert [listener.input.put(tone(30.0), listener.now) for _ in range(3)] == [True, True, False]
+    assert (listener.input.held_sec, listener.input.left_out_samples) == (MOST_HELD_SEC, 0)
     listener.input.clear()
     assert listener.input.held_sec == 0.0
+
+
+def test_of_a_microphone_before_the_call_the_latest_is_kept():
+    listener = Listener()
+    for _ in range(140):
+        assert listener.input.put(tone(0.5), listener.now)
+        listener.now += 0.5
+    assert listener.input.held_sec == pytest.approx(MOST_HELD_SEC, abs=0.05)
+
+
+def test_a_file_is_still_one_after_a_long_wait_for_a_line():
+    listener = Listener()
+    listener.input.put(tone(30.0), listener.now)
+    listener.now += 300.0
+    listener.begin()
+    assert listener.input.held_sec == pytest.approx(30.0)
 
 
 @settings(max_examples=30)

@@ -151,6 +151,24 @@ def test_a_new_turn_or_a_new_wish_ends_the_silence():
         assert stream.hears(LOUD).responses.active_id
 
 
+def test_what_was_cancelled_does_not_come_back_with_the_next_cancel():
+    stream = Stream().hears(LOUD, 3)
+    stream.responses.cancel()
+    stream.responses.create()
+    stream.responses.cancel()
+    told = len(stream.events)
+    stream.hears(LOUD, 20)
+    assert len(stream.events) == told
+    assert stream.hears(QUIET, ENDS_AFTER_FRAMES).hears(LOUD, 2).responses.active_id
+
+
+def test_a_cancel_before_anything_was_said_mutes_nothing():
+    stream = Stream()
+    stream.responses.create()
+    stream.responses.cancel()
+    assert stream.hears(LOUD, 2).responses.active_id
+
+
 @pytest.mark.parametrize("response_id", ["", "another"])
 def test_what_is_not_there_cannot_be_cancelled(response_id: str):
     stream = Stream()

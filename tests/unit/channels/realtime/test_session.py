@@ -175,6 +175,17 @@ def test_more_than_fits_is_refused_in_words():
     assert rig.session.input.held_sec == pytest.approx(60.0)
 
 
+def test_a_file_that_does_not_fit_before_the_call_is_refused_at_its_end():
+    rig = Rig()
+    sound = base64.b64encode(pcm(tone(15.0))).decode()
+    message = json.dumps({"type": "input_audio_buffer.append", "event_id": "cause", "audio": sound})
+    # Too much is told each time, and is no fault of the kind that ends a connection.
+    assert all(rig.session.receive(message, NOW) for _ in range(5))
+    (refused,) = [event["error"] for event in rig.events if event["type"] == "error"]
+    assert (refused["code"], refused["event_id"]) == ("input_audio_buffer_full", "cause")
+    assert rig.session.input.held_sec == pytest.approx(60.0)
+
+
 @pytest.mark.parametrize(("name", "sec"), [("audio/pcmu", 1.0), ("audio/pcma", 1.0)])
 def test_telephones_formats_go_both_ways(name: str, sec: float):
     rig = Rig()
@@ -269,14 +280,30 @@ def test_items_are_kept_found_and_forgotten():
     )
     (found,) = rig.receive("conversation.item.retrieve", item_id="mine")
     assert found["item"]["content"][0]["text"] == "Hello!"
-    (truncated,) = rig.receive(
-        "conversation.item.truncate", item_id="mine", content_index=0, audio_end_ms=100
-    )
-    assert (truncated["type"], truncated["audio_end_ms"]) == ("conversation.item.truncated", 100)
     rig.receive("conversation.item.delete", item_id="mine")
     for what in ("retrieve", "delete"):
         code = rig.fault(f"conversation.item.{what}", item_id="mine")["code"]
         assert code == f"item_{what}_invalid_item_id"
+
+
+def test_only_what_the_assistant_said_can_be_truncated_and_no_more_of_it_than_was_told():
+    rig = Rig()
+    rig.receive("conversation.item.create", item={"id": "mine", **text_item("Hello!")})
+    rig.receive("conversation.item.create", item={"id": "written", **text_item("Hello!", "assistant")})
+    for _ in range(10):
+        rig.session.said(tone(0.08), " word")
+    (item_id,) = {event["item_id"] for event in rig.events if event["type"].endswith("output_audio.delta")}
+
+    def fault(item_id: str, index: int, end_ms: int) -> Any:
+        values = {"item_id": item_id, "content_index": index, "audio_end_ms": end_ms}
+        return rig.fault("conversation.item.truncate", **values)["param"]
+
+    assert [fault(each, 0, 0) for each in ("mine", "written", "none")] == ["item_id"] * 3
+    assert fault(item_id, 1, 0) == "content_index"
+    assert fault(item_id, 0, 801) == "audio_end_ms"
+    values = {"item_id": item_id, "content_index": 0, "audio_end_ms": 800}
+    (truncated,) = rig.receive("conversation.item.truncate", **values)
+    assert (truncated["type"], truncated["audio_end_ms"]) == ("conversation.item.truncated", 800)
 
 
 def test_a_functions_result_goes_to_whoever_waits_for_it():
@@ -296,6 +323,12 @@ def test_a_spoken_item_is_heard_like_any_sound():
     assert rig.session.input.held_sec == pytest.approx(0.5)
 
 
+def test_a_fault_in_an_items_sound_names_its_part():
+    content = [{"type": "input_text", "text": "Listen:"}, {"type": "input_audio", "audio": "AAAA"}]
+    fault = Rig().fault("conversation.item.create", item={"role": "user", "content": content})
+    assert fault["param"] == "item.content[1].audio"
+
+
 def test_a_commit_makes_an_item_and_begins_the_call():
     rig = Rig()
     rig.receive("session.update", session={"turn_detection": None})
@@ -304,6 +337,48 @@ def test_a_commit_makes_an_item_and_begins_the_call():
     committed, *_ = rig.receive("input_audio_buffer.commit")
     assert committed["type"] == "input_audio_buffer.committed"
     assert rig.line.is_open
+
+
+def hear_all(rig: Rig) -> None:
+    """What waits, in real time."""
+    rig.session.input.begin(NOW)
+    for step in range(1, 100):
+        rig.session.heard(rig.session.input.take(NOW + step * 0.08))
+
+
+def test_a_file_that_is_committed_at_once_makes_one_item():
+    rig = Rig()
+    rig.append(pcm(np.concatenate([tone(3.0), np.zeros(24_000, dtype=np.float32)])))
+    committed, *_ = rig.receive("input_audio_buffer.commit")
+    rig.receive("response.create")
+    hear_all(rig)
+    kinds = [event["type"] for event in rig.events]
+    assert kinds.count("input_audio_buffer.committed") == 1
+    assert "input_audio_buffer.speech_started" not in kinds
+    rig.session.lines_changed([Line(0, Who.CALLER, 0.3, 2.9, "What?")], NOW)
+    assert rig.events[-1]["item_id"] == committed["item_id"]
+
+
+def test_an_empty_buffer_cannot_be_committed_however_long_the_call():
+    rig = Rig()
+    hear_all(rig)
+    assert rig.fault("input_audio_buffer.commit")["code"] == "input_audio_buffer_commit_empty"
+    rig.append(pcm(tone(0.5)))
+    rig.receive("input_audio_buffer.clear")
+    rig.session.heard(np.zeros(48_000, dtype=np.float32))
+    assert rig.fault("input_audio_buffer.commit")["code"] == "input_audio_buffer_commit_empty"
+
+
+def test_the_words_of_a_turn_that_the_client_commits_are_its_items():
+    rig = Rig()
+    rig.receive("session.update", session={"turn_detection": None})
+    rig.append(pcm(tone(2.0)))
+    hear_all(rig)
+    rig.session.lines_changed([Line(0, Who.CALLER, 0.3, 1.9, "What?")], NOW)
+    committed, *_ = rig.receive("input_audio_buffer.commit")
+    rig.session.lines_changed([], NOW + 0.1)
+    (words,) = [event for event in rig.events if event["type"].endswith("transcription.delta")]
+    assert (words["item_id"], words["delta"]) == (committed["item_id"], "What?")
 
 
 def test_a_turns_beginning_that_is_repeated_after_a_clear_is_not_heard_twice():

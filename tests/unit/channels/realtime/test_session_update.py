@@ -173,7 +173,8 @@ FIELDS = (
     *("tool_choice", "temperature"),
 )
 PARTS = ("input", "output", "format", "voice", "turn_detection", "transcription", "type", "rate", "name")
-parts = st.dictionaries(st.sampled_from(PARTS), json_values, max_size=4)
+NUMBERS = ("threshold", "prefix_padding_ms", "silence_duration_ms")
+parts = st.dictionaries(st.sampled_from((*PARTS, *NUMBERS)), json_values, max_size=4)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values | parts | st.lists(parts, max_size=2)))
@@ -183,3 +184,19 @@ def test_any_values_are_taken_or_are_a_fault(values: dict[str, Any]):
     except RealtimeFault:
         config = USUAL
     assert json.dumps(config.record(Dialect.GA, "sess", "model"), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf")])
+def test_a_number_that_nothing_can_hold_is_a_fault(name: str, value: float):
+    fault = fault_of({"turn_detection": {"type": "server_vad", name: value}})
+    assert fault.param == f"session.turn_detection.{name}"
+
+
+def test_null_is_as_if_it_were_absent():
+    assert change(
+        {"type": None, "tools": [{**TOOL, "type": None}], "extra": {"text_top_k": None}}
+    ) == replace(USUAL, tools=(TOOL,))
+    heard = {"format": {"type": None, "rate": None}, "turn_detection": {"type": None, "threshold": None}}
+    assert change(audio("input", **heard)) == USUAL
+    assert change({"instructions": {"text": None}, "voice": None}).instructions == ""
