@@ -6,6 +6,8 @@ import { bubble, heading } from "./lines.mjs";
 import { lineAt } from "./timeline.mjs";
 import { clock } from "./words.mjs";
 
+const FADE_PX = 32; // of the lower edge (after.css)
+
 /** @param {HTMLElement} root with .pp-lines and .pp-lines-empty @param {(sec: number) => void} onLine
  *  @returns {{show(record: object, name: string): void, light(sec: number): void}} */
 export function createTranscript(root, onLine) {
@@ -24,8 +26,8 @@ export function createTranscript(root, onLine) {
     if (list.matches(":hover") || list.contains(document.activeElement)) return;
     const above = row.offsetTop - list.offsetTop;
     if (above < list.scrollTop) list.scrollTop = above;
-    else if (above + row.offsetHeight > list.scrollTop + list.clientHeight) {
-      list.scrollTop = above + row.offsetHeight - list.clientHeight;
+    else if (above + row.offsetHeight > list.scrollTop + list.clientHeight - FADE_PX) {
+      list.scrollTop = above + row.offsetHeight - list.clientHeight + FADE_PX;
     }
   }
 
