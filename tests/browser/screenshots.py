@@ -26,7 +26,10 @@ from tests.support.weights import weights_folder
 SIZES = {1280: 900, 390: 844}
 TABS = {"Settings": "This browser remembers", "Phone": "/twilio/inbound", "Server": "Running for"}
 MODES = ("light", "dark")
-COLOURS = 128
+COLOURS = 256
+SETTLES_MS = 700
+"""After a change of width, Gradio's own scripts lay out anew."""
+
 UNFIXED = "#call-bar { position: static !important; }"
 """What stays at the bottom of a window would stand in the middle of a picture of the whole page."""
 
@@ -68,7 +71,7 @@ def take_personaplex(playwright: Playwright, scratch: Path, folder: Path) -> Non
 def take_cascade(playwright: Playwright, scratch: Path, folder: Path) -> None:
     weights = str(weights_folder("whisper-tiny.en").parent)
     with (
-        running_app(scratch, ENGINE="cascade", SPEECH_WEIGHTS_DIR=weights) as app,
+        running_app(scratch, ENGINE="cascade", SPEECH_WEIGHTS_DIR=weights, CAPTIONS="auto") as app,
         chromium(playwright, make_questions(scratch)) as browser,
     ):
         for mode in MODES:
@@ -150,6 +153,7 @@ def take_own_voice(browser: Browser, app: AppProcess, folder: Path, mode: str) -
 def take(talk: TalkPage, folder: Path, mode: str, moment: str) -> None:
     for width, height in SIZES.items():
         talk.page.set_viewport_size({"width": width, "height": height})
+        talk.page.wait_for_timeout(SETTLES_MS)
         taken = talk.page.screenshot(full_page=True, style=UNFIXED)
         picture = Image.open(io.BytesIO(taken)).convert("RGB")
         path = folder / f"{moment}-{mode}-{width}.png"

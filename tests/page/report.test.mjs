@@ -55,6 +55,8 @@ test("how often, how long and whose", () => {
   assert.deepEqual(words(rows.Overlap), ["3 times", "1.23 s in all"]);
   assert.deepEqual(words(rows["Dead air"]), ["2 times", "6.00 s in all, the longest 3.50 s"]);
   assert.deepEqual(words(rows["Talk share"]), ["41 % you", "You 41 % (51 s), Nora 59 % (73 s)"]);
+  const halves = { caller: 0.265, assistant: 0.735, caller_sec: 4.6, assistant_sec: 12.8 };
+  assert.deepEqual(words(told({ talk_share: halves })["Talk share"]), ["27 % you", "You 27 % (5 s), Nora 73 % (13 s)"]);
 });
 
 test("an echo says whose it is and what helps", () => {

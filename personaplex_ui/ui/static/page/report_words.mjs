@@ -85,11 +85,12 @@ function deadAir({ count, total_sec: total, longest_sec: longest }) {
   return count === 1 ? sec(total) : `${sec(total)} in all, the longest ${sec(longest)}`;
 }
 
-function share({ caller, assistant, caller_sec: callerSec, assistant_sec: assistantSec }, name) {
+function share({ caller, caller_sec: callerSec, assistant_sec: assistantSec }, name) {
   if (caller === null) return { value: "–", detail: "nobody spoke" };
+  const rest = percent(1 - Math.round(100 * caller) / 100); // so that both make 100
   return {
     value: `${percent(caller)} you`,
-    detail: `You ${percent(caller)} (${Math.round(callerSec)} s), ${name} ${percent(assistant)} (${Math.round(assistantSec)} s)`,
+    detail: `You ${percent(caller)} (${Math.round(callerSec)} s), ${name} ${rest} (${Math.round(assistantSec)} s)`,
   };
 }
 
