@@ -30,6 +30,7 @@ COLOURS = 256
 SETTLES_MS = 700
 """After a change of width, Gradio's own scripts lay out anew."""
 
+SET_DARK = "dark => document.body.classList.toggle('dark', dark)"
 UNFIXED = "#call-bar { position: static !important; }"
 """What stays at the bottom of a window would stand in the middle of a picture of the whole page."""
 
@@ -75,7 +76,8 @@ def take_cascade(playwright: Playwright, scratch: Path, folder: Path) -> None:
         chromium(playwright, make_questions(scratch)) as browser,
     ):
         for mode in MODES:
-            take_a_conversation(browser, app, folder, mode)
+            take_before(browser, app, folder, mode)
+        take_a_conversation(browser, app, folder)
 
 
 SCENES = {"echo": take_echo, "own-voice": take_personaplex, "cascade": take_cascade}
@@ -111,21 +113,33 @@ def make_questions(folder: Path) -> Path:
     return path
 
 
-def take_a_conversation(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
+def take_before(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
     with open_context(browser, dark=mode == "dark") as context:
         talk = TalkPage(context, app.url)
-        take(talk, folder, mode, "before")
-        talk.page.close()
+        take(talk, folder, mode, "before", SETTLES_MS)
+        talk.start()
+        talk.lines_of("assistant").first.wait_for()  # the first answer of a process takes longer
+        talk.hang_up()
+
+
+def take_a_conversation(browser: Browser, app: AppProcess, folder: Path) -> None:
+    """One call for both colours."""
+    with open_context(browser) as context:
         talk = TalkPage(context, f"{app.url}/#role={ROLE_ID}")
         talk.start()
         talk.lines_of("assistant").nth(len(QUESTIONS)).wait_for()
         talk.page.wait_for_timeout(1_000 * ANSWERED_SEC // 2)  # the last answer is complete
-        take(talk, folder, mode, "conversation")
+        for mode in MODES:
+            talk.page.evaluate(SET_DARK, mode == "dark")
+            take(talk, folder, mode, "conversation")
         talk.hang_up()
         talk.wait_for_result()
         talk.page.get_by_text("How you took turns").click()
         talk.page.locator(".pp-report-value").first.wait_for()  # it is measured
-        take(talk, folder, mode, "after")
+        talk.page.locator(".pp-after-title").hover()
+        for mode in MODES:
+            talk.page.evaluate(SET_DARK, mode == "dark")
+            take(talk, folder, mode, "after", SETTLES_MS)
 
 
 def operators_cookies(browser: Browser, app: AppProcess) -> Any:
@@ -150,10 +164,10 @@ def take_own_voice(browser: Browser, app: AppProcess, folder: Path, mode: str) -
         take(talk, folder, mode, "own-voice")
 
 
-def take(talk: TalkPage, folder: Path, mode: str, moment: str) -> None:
+def take(talk: TalkPage, folder: Path, mode: str, moment: str, settles_ms: int = 0) -> None:
     for width, height in SIZES.items():
         talk.page.set_viewport_size({"width": width, "height": height})
-        talk.page.wait_for_timeout(SETTLES_MS)
+        talk.page.wait_for_timeout(settles_ms)
         taken = talk.page.screenshot(full_page=True, style=UNFIXED)
         picture = Image.open(io.BytesIO(taken)).convert("RGB")
         path = folder / f"{moment}-{mode}-{width}.png"

@@ -24,7 +24,7 @@ export function createTranscript(root, onLine) {
   /** Into view within the list alone, and not from under somebody who reads elsewhere in it. */
   function reveal(row) {
     if (list.matches(":hover") || list.contains(document.activeElement)) return;
-    const above = row.offsetTop - list.offsetTop;
+    const above = row.offsetTop; // of the list, which is positioned (after.css)
     if (above < list.scrollTop) list.scrollTop = above;
     else if (above + row.offsetHeight > list.scrollTop + list.clientHeight - FADE_PX) {
       list.scrollTop = above + row.offsetHeight - list.clientHeight + FADE_PX;
