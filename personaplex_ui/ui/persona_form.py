@@ -67,7 +67,7 @@ def _voice(callbacks: PageCallbacks, voices: VoiceLibrary) -> Any:
     )
     # The recorder and its player are 250 kB, which are fetched once they are visible.
     with (
-        gr.Accordion("Your own voice", open=False, elem_id="own-voice") as fold,
+        gr.Accordion("Record or upload a voice", open=False, elem_id="own-voice") as fold,
         gr.Column(visible=False) as content,
     ):
         recording = gr.Audio(

@@ -1,19 +1,21 @@
-"""Takes the pictures in docs/: python -m tests.browser.screenshots docs/screenshots
+"""Takes the pictures in docs/: python -m tests.browser.screenshots docs/screenshots [SCENE ...]
 
-Wide and narrow, light and dark: before, in and after a call on the echo engine, the settings, the operator's
-tabs, with a voice of one's own for PersonaPlex, and a conversation with the cascade.
+Wide and narrow, light and dark. The scenes, all of them unless some are named: `echo`, a call and the
+operator's tabs; `own-voice` for PersonaPlex; `cascade`, before, in and after a conversation, as visitors
+have it.
 """
 
 import io
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from personaplex_ui.audio.frames import SAMPLE_RATE_HZ
 from personaplex_ui.speech.synthesis.kokoro import KokoroSynthesiser
@@ -23,7 +25,12 @@ from tests.support.weights import weights_folder
 
 SIZES = {1280: 900, 390: 844}
 TABS = {"Settings": "This browser remembers", "Phone": "/twilio/inbound", "Server": "Running for"}
-COLOURS = 128
+MODES = ("light", "dark")
+COLOURS = 256
+SETTLES_MS = 700
+"""After a change of width, Gradio's own scripts lay out anew."""
+
+SET_DARK = "dark => document.body.classList.toggle('dark', dark)"
 UNFIXED = "#call-bar { position: static !important; }"
 """What stays at the bottom of a window would stand in the middle of a picture of the whole page."""
 
@@ -39,46 +46,52 @@ ASKED_BY = "VARM2"
 GREETED_SEC, ANSWERED_SEC = 6.0, 8
 
 
-def take_all(folder: Path) -> None:
+def take_all(folder: Path, names: Sequence[str] = ()) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        microphone = make_microphone(Path(scratch))
-        with (
-            running_app(Path(scratch), **WITHOUT_KEY) as app,
-            sync_playwright() as playwright,
-            chromium(playwright, microphone) as browser,
-        ):
-            cookies = operators_cookies(browser, app)
-            for mode in ("light", "dark"):
-                take_a_call(browser, app, cookies, folder, mode)
-            with running_app(Path(scratch), **TINY) as personaplex:
-                for mode in ("light", "dark"):
-                    take_own_voice(browser, personaplex, folder, mode)
-        asking = make_questions(Path(scratch))
-        with (
-            running_app(
-                Path(scratch),
-                ENGINE="cascade",
-                SPEECH_WEIGHTS_DIR=str(weights_folder("whisper-tiny.en").parent),
-            ) as cascade,
-            sync_playwright() as playwright,
-            chromium(playwright, asking) as browser,
-        ):
-            for mode in ("light", "dark"):
-                take_a_conversation(browser, cascade, folder, mode)
+    for name in names or SCENES:
+        with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
+            SCENES[name](playwright, Path(scratch), folder)
+
+
+def take_echo(playwright: Playwright, scratch: Path, folder: Path) -> None:
+    with (
+        running_app(scratch, **WITHOUT_KEY) as app,
+        chromium(playwright, make_microphone(scratch)) as browser,
+    ):
+        cookies = operators_cookies(browser, app)
+        for mode in MODES:
+            take_a_call(browser, app, cookies, folder, mode)
+
+
+def take_personaplex(playwright: Playwright, scratch: Path, folder: Path) -> None:
+    with running_app(scratch, **TINY) as app, chromium(playwright, make_microphone(scratch)) as browser:
+        for mode in MODES:
+            take_own_voice(browser, app, folder, mode)
+
+
+def take_cascade(playwright: Playwright, scratch: Path, folder: Path) -> None:
+    weights = str(weights_folder("whisper-tiny.en").parent)
+    with (
+        running_app(scratch, ENGINE="cascade", SPEECH_WEIGHTS_DIR=weights, CAPTIONS="auto") as app,
+        chromium(playwright, make_questions(scratch)) as browser,
+    ):
+        for mode in MODES:
+            take_before(browser, app, folder, mode)
+        take_a_conversation(browser, app, folder)
+
+
+SCENES = {"echo": take_echo, "own-voice": take_personaplex, "cascade": take_cascade}
 
 
 def take_a_call(browser: Browser, app: AppProcess, cookies: Any, folder: Path, mode: str) -> None:
     with open_context(browser, dark=mode == "dark") as context:
         context.add_cookies(cookies)
         talk = TalkPage(context, app.url)
-        take(talk, folder, mode, "before")
         talk.start()
         talk.lines_of("assistant").nth(1).wait_for()  # it is answering
         take(talk, folder, mode, "live")
         talk.hang_up()
         talk.wait_for_result()
-        take(talk, folder, mode, "after")
         for tab, sign in TABS.items():
             talk = TalkPage(context, app.url)  # one that was narrow keeps its tabs in a menu
             talk.page.get_by_role("tab", name=tab).click()
@@ -100,14 +113,33 @@ def make_questions(folder: Path) -> Path:
     return path
 
 
-def take_a_conversation(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
+def take_before(browser: Browser, app: AppProcess, folder: Path, mode: str) -> None:
     with open_context(browser, dark=mode == "dark") as context:
+        talk = TalkPage(context, app.url)
+        take(talk, folder, mode, "before", SETTLES_MS)
+        talk.start()
+        talk.lines_of("assistant").first.wait_for()  # the first answer of a process takes longer
+        talk.hang_up()
+
+
+def take_a_conversation(browser: Browser, app: AppProcess, folder: Path) -> None:
+    """One call for both colours."""
+    with open_context(browser) as context:
         talk = TalkPage(context, f"{app.url}/#role={ROLE_ID}")
         talk.start()
         talk.lines_of("assistant").nth(len(QUESTIONS)).wait_for()
         talk.page.wait_for_timeout(1_000 * ANSWERED_SEC // 2)  # the last answer is complete
-        take(talk, folder, mode, "conversation")
+        for mode in MODES:
+            talk.page.evaluate(SET_DARK, mode == "dark")
+            take(talk, folder, mode, "conversation")
         talk.hang_up()
+        talk.wait_for_result()
+        talk.page.get_by_text("How you took turns").click()
+        talk.page.locator(".pp-report-value").first.wait_for()  # it is measured
+        talk.page.locator(".pp-after-title").hover()
+        for mode in MODES:
+            talk.page.evaluate(SET_DARK, mode == "dark")
+            take(talk, folder, mode, "after", SETTLES_MS)
 
 
 def operators_cookies(browser: Browser, app: AppProcess) -> Any:
@@ -132,9 +164,10 @@ def take_own_voice(browser: Browser, app: AppProcess, folder: Path, mode: str) -
         take(talk, folder, mode, "own-voice")
 
 
-def take(talk: TalkPage, folder: Path, mode: str, moment: str) -> None:
+def take(talk: TalkPage, folder: Path, mode: str, moment: str, settles_ms: int = 0) -> None:
     for width, height in SIZES.items():
         talk.page.set_viewport_size({"width": width, "height": height})
+        talk.page.wait_for_timeout(settles_ms)
         taken = talk.page.screenshot(full_page=True, style=UNFIXED)
         picture = Image.open(io.BytesIO(taken)).convert("RGB")
         path = folder / f"{moment}-{mode}-{width}.png"
@@ -145,4 +178,4 @@ def take(talk: TalkPage, folder: Path, mode: str, moment: str) -> None:
 
 
 if __name__ == "__main__":
-    take_all(Path(sys.argv[1]))
+    take_all(Path(sys.argv[1]), sys.argv[2:])

@@ -36,6 +36,7 @@ def test_how_the_call_was(stage: StagePage) -> None:
     expect(stage.page.get_by_role("heading", name="1 min with Nora")).to_be_focused()
     expect(stage.page.locator(".pp-after-about")).to_contain_text("You hung up.")
     expect(stage.page.locator(".pp-figures dd")).to_have_text(["0.7 s", "46 %", "5"])
+    expect(stage.page.locator(".pp-figures dt").first).to_have_text("until Nora answered, typically")
     expect(stage.page.locator(".pp-figures dt").last).to_have_text("interruptions")
     expect(stage.page.locator(".pp-track-caller .pp-stretch")).to_have_count(2)
     once = record(LINES) | {"figures": {"answer_sec": None, "caller_share": None, "interruptions": 1}}
@@ -54,6 +55,25 @@ def test_clicking_a_line_seeks_and_lights_it_up(stage: StagePage) -> None:
     pause = stage.page.get_by_role("button", name="Pause")
     pause.click()
     expect(stage.page.get_by_role("button", name="Play")).to_be_visible()
+
+
+@both_widths
+def test_the_fade_at_the_edge_of_a_long_transcript_covers_no_line_that_is_read(stage: StagePage) -> None:
+    lines = [line(n, "assistant", f"Line {n} of a long conversation.") for n in range(19)]
+    stage.dispatch({"type": "result", "record": record(lines) | {"call_id": "c3"}})
+    shown = stage.page.locator(".pp-lines")
+    to_edge = """(list, n) => {
+        const [box, row] = [list, list.children[n]].map((each) => each.getBoundingClientRect());
+        return box.bottom - row.bottom;
+    }"""
+    assert shown.evaluate("list => list.scrollHeight > list.clientHeight")
+    stage.page.mouse.move(0, 0)
+    stage.page.get_by_role("slider", name="Place in the recording").press("End")
+    expect(shown.locator("[aria-current]")).to_contain_text("Line 18")
+    assert shown.evaluate("list => list.scrollTop") > 0
+    assert shown.evaluate(to_edge, 18) > 15
+    shown.evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    assert shown.evaluate(to_edge, 18) > 15
 
 
 def test_the_timeline_is_a_slider(stage: StagePage) -> None:

@@ -102,6 +102,10 @@ test("what /health says, ready or not", async () => {
   );
   const ready = serverOf({ status: "healthy", model: "echo", lines: 4, lines_free: 3, waiting: 0 });
   assert.deepEqual([ready.ready, ready.linesFree, ready.name], [true, 3, "Demo voice: repeats what you say"]);
+  const renewed = serverOf({ status: "draining", message: "It is being renewed.", progress: 1 });
+  assert.deepEqual([renewed.ready, renewed.draining, renewed.progress], [false, true, null]);
+  assert.equal(serverOf({ status: "failed", message: "It broke.", progress: 0.4 }).progress, null);
+  assert.equal(serverOf({ status: "degraded", message: "It restarts.", progress: 0.4 }).progress, 0.4);
   assert.match(serverOf({ status: "failed", message: "It broke." }).sentence, /^It broke\. Reload/);
 });
 

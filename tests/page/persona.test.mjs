@@ -225,4 +225,5 @@ test("the pill where there is little room", () => {
   assert.equal(pill({ ready: true, lines: 4, linesFree: 0 }), "Busy");
   assert.equal(pill({ ready: true, lines: null, linesFree: null }), "Open");
   assert.equal(pill({ ready: false, progress: null }), "Shut");
+  assert.equal(pill({ ready: false, draining: true, progress: null }), "Closing");
 });

@@ -32,9 +32,11 @@ test("a call in which nobody spoke", () => {
   assert.ok(Object.values(rows).every((row) => row.meaning.endsWith(".")));
 });
 
-test("one is told as one, and several with nine in ten", () => {
-  const one = { count: 1, median_sec: 0.62, p90_sec: 0.62 };
+test("one is told as one, a few with the slowest, and many with nine in ten", () => {
+  const one = { count: 1, median_sec: 0.62, p90_sec: 0.62, all_sec: [0.62] };
   assert.deepEqual(words(told({ response_gaps: one })["Response gap"]), ["0.62 s", "one answer"]);
+  const few = { count: 3, median_sec: 1.72, p90_sec: 2, all_sec: [0.58, 2.07, 1.72] };
+  assert.deepEqual(words(told({ response_gaps: few })["Response gap"]), ["1.72 s", "typically; at most 2.07 s (3 answers)"]);
   const many = { count: 12, median_sec: 0.621, p90_sec: 1.1 };
   assert.deepEqual(words(told({ response_gaps: many })["Response gap"]), ["0.62 s", "typically; 9 in 10 within 1.10 s (12 answers)"]);
 });
@@ -52,7 +54,9 @@ test("how often, how long and whose", () => {
   });
   assert.deepEqual(words(rows.Overlap), ["3 times", "1.23 s in all"]);
   assert.deepEqual(words(rows["Dead air"]), ["2 times", "6.00 s in all, the longest 3.50 s"]);
-  assert.deepEqual(words(rows["Talk share"]), ["41 % you", "51 s; Nora 59 %, 73 s"]);
+  assert.deepEqual(words(rows["Talk share"]), ["41 % you", "You 41 % (51 s), Nora 59 % (73 s)"]);
+  const halves = { caller: 0.265, assistant: 0.735, caller_sec: 4.6, assistant_sec: 12.8 };
+  assert.deepEqual(words(told({ talk_share: halves })["Talk share"]), ["27 % you", "You 27 % (5 s), Nora 73 % (13 s)"]);
 });
 
 test("an echo says whose it is and what helps", () => {

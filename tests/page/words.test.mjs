@@ -103,6 +103,8 @@ test("the pill", () => {
     page.pill(server({ ...told, linesFree: 0, waiting: 2 })).text,
     "PersonaPlex, all lines are busy, 2 waiting",
   );
+  const renewed = { ready: false, draining: true, sentence: "It is being renewed.", progress: null };
+  assert.deepEqual(page.pill(server(renewed)), { tone: "busy", text: "Closing soon, no new calls" });
 });
 
 test("the tab's title tells the time of the call, and that something is wrong", () => {

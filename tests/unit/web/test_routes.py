@@ -215,6 +215,15 @@ async def test_a_server_that_shuts_down_is_not_healthy(call_manager: CallManager
     assert (response.status_code, response.json()["status"]) == (503, "draining")
 
 
+async def test_a_server_that_is_being_renewed_says_so(call_manager: CallManager, client: AsyncClient):
+    call_manager.quiet_end.begin(60)
+    response = await client.get("/health")
+    assert (response.status_code, response.json()["status"]) == (503, "draining")
+    assert "being renewed" in response.json()["message"]
+    call_manager.quiet_end.take_back()
+    assert (await client.get("/health")).json()["status"] == "healthy"
+
+
 async def test_voices_are_named_as_older_clients_know_them(client: AsyncClient):
     response = await client.get("/voices")
     assert response.json() == {"voices": ["NATF2.pt", "NATM1.pt"], "default": "NATF2.pt"}

@@ -73,6 +73,7 @@ export function mount(root, parts) {
     setText(nodes.about, aboutCall(record, new Date()));
     showNotes(nodes.notes, record.notes ?? []);
     figures(record).forEach((text, index) => setText(nodes.figures[index], text));
+    setText(find("answer-word"), `until ${name} answered, typically`);
     setText(find("interruptions-word"), record.figures.interruptions === 1 ? "interruption" : "interruptions");
     report.show(record, name);
     if (refreshed) player.update(record); // and goes on playing

@@ -108,9 +108,12 @@ export function serverOf(told) {
     lines: told?.lines ?? null,
     waiting: told?.waiting ?? 0,
     licence: told?.licence ?? "",
-    progress: ready ? null : (told?.progress ?? null),
+    progress: LOADS.includes(told?.status) ? (told.progress ?? null) : null,
   };
 }
+
+/** Only these go on to something; the others tell how far the loading once was. */
+const LOADS = ["loading", "degraded"];
 
 function sentenceOf(told) {
   const sentence = told?.message || "Calls cannot be taken now.";

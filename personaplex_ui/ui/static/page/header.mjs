@@ -5,7 +5,8 @@ import { pill } from "./state.mjs";
 
 /** The pill where there is little room. @param {object} state */
 export function shortPill(state) {
-  const { ready, lines, linesFree, progress } = state.server;
+  const { ready, draining, lines, linesFree, progress } = state.server;
+  if (!ready && draining) return "Closing";
   if (!ready) return progress ? `${Math.round(100 * progress)} %` : "Shut";
   return lines && linesFree <= 0 ? "Busy" : "Open";
 }

@@ -154,7 +154,7 @@ async function lookAtServer() {
     unanswered += 1; // a short outage is told to nobody
     if (unanswered < UNANSWERED_BEFORE_TOLD) return;
     const sentence = "The server does not answer. Check your connection.";
-    dispatch({ type: "server", server: { ready: false, sentence, progress: null } });
+    dispatch({ type: "server", server: { ready: false, draining: false, sentence, progress: null } });
   }
 }
 

@@ -64,10 +64,14 @@ const sec = (value) => `${value.toFixed(2)} s`;
 const times = (count) => (count === 0 ? "never" : count === 1 ? "once" : `${count} times`);
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
-function lengths({ count, median_sec: median, p90_sec: most }, noun) {
+/** Nine in ten of a few say nothing: then the longest is told. */
+const ENOUGH_FOR_TENTHS = 10;
+
+function lengths({ count, median_sec: median, p90_sec: most, all_sec: all }, noun) {
   if (!count) return { value: "–", detail: `no ${noun} to measure` };
   if (count === 1) return { value: sec(median), detail: `one ${noun}` };
-  return { value: sec(median), detail: `typically; 9 in 10 within ${sec(most)} (${counted(count, noun)})` };
+  const slow = count < ENOUGH_FOR_TENTHS ? `at most ${sec(Math.max(...all))}` : `9 in 10 within ${sec(most)}`;
+  return { value: sec(median), detail: `typically; ${slow} (${counted(count, noun)})` };
 }
 
 function stops({ stop_latency: stopped, ignored_interruptions: ignored }) {
@@ -81,11 +85,12 @@ function deadAir({ count, total_sec: total, longest_sec: longest }) {
   return count === 1 ? sec(total) : `${sec(total)} in all, the longest ${sec(longest)}`;
 }
 
-function share({ caller, assistant, caller_sec: callerSec, assistant_sec: assistantSec }, name) {
+function share({ caller, caller_sec: callerSec, assistant_sec: assistantSec }, name) {
   if (caller === null) return { value: "–", detail: "nobody spoke" };
+  const rest = percent(1 - Math.round(100 * caller) / 100); // so that both make 100
   return {
     value: `${percent(caller)} you`,
-    detail: `${Math.round(callerSec)} s; ${name} ${percent(assistant)}, ${Math.round(assistantSec)} s`,
+    detail: `You ${percent(caller)} (${Math.round(callerSec)} s), ${name} ${rest} (${Math.round(assistantSec)} s)`,
   };
 }
 

@@ -6,6 +6,8 @@ import { bubble, heading } from "./lines.mjs";
 import { lineAt } from "./timeline.mjs";
 import { clock } from "./words.mjs";
 
+const FADE_PX = 32; // of the lower edge (after.css)
+
 /** @param {HTMLElement} root with .pp-lines and .pp-lines-empty @param {(sec: number) => void} onLine
  *  @returns {{show(record: object, name: string): void, light(sec: number): void}} */
 export function createTranscript(root, onLine) {
@@ -22,10 +24,10 @@ export function createTranscript(root, onLine) {
   /** Into view within the list alone, and not from under somebody who reads elsewhere in it. */
   function reveal(row) {
     if (list.matches(":hover") || list.contains(document.activeElement)) return;
-    const above = row.offsetTop - list.offsetTop;
+    const above = row.offsetTop; // of the list, which is positioned (after.css)
     if (above < list.scrollTop) list.scrollTop = above;
-    else if (above + row.offsetHeight > list.scrollTop + list.clientHeight) {
-      list.scrollTop = above + row.offsetHeight - list.clientHeight;
+    else if (above + row.offsetHeight > list.scrollTop + list.clientHeight - FADE_PX) {
+      list.scrollTop = above + row.offsetHeight - list.clientHeight + FADE_PX;
     }
   }
 

@@ -161,8 +161,9 @@ export function title(state) {
 
 /** The header's pill. @param {State} state @returns {{tone: "good"|"busy"|"bad"|"unknown", text: string}} */
 export function pill(state) {
-  const { ready, sentence, name, linesFree, lines, waiting, progress } = state.server;
+  const { ready, draining, sentence, name, linesFree, lines, waiting, progress } = state.server;
   if (ready === null) return { tone: "unknown", text: "" };
+  if (!ready && draining) return { tone: "busy", text: "Closing soon, no new calls" };
   if (!ready) {
     const part = progress ? ` ${Math.round(100 * progress)} %` : "";
     return { tone: "bad", text: (sentence || "Calls cannot be taken now.") + part };
