@@ -129,8 +129,7 @@ class Pretender:
 
     async def _end(self, server: uvicorn.Server) -> None:
         await server.shutdown()
-        # HAProxy asks all the time, so somebody may have connected just then; such a transport shows up within
-        # a few turns of the loop.
+        # HAProxy asks all the time, so somebody may have connected just then; it shows within a few turns.
         for _ in range(30):
             for late in list(vars(self.loop)["_transports"].values()):
                 late.abort()
