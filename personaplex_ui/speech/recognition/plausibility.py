@@ -22,6 +22,9 @@ LEAST_SURE_WORDS = 3
 """Recorded English has -0.54 and more, also by telephone and 5 dB above white noise; what tiny.en makes of
 German, French, Spanish, Italian and Polish has -0.93 and less. Single words have as little in English."""
 
+LEAST_PASSAGE_WORDS = 6
+"""People do say a short sentence twice."""
+
 MOST_WORDS_PER_SEC = 4.5
 MOST_COMPRESSION = 2.4
 """OpenAI's limit: text that compresses better repeats itself."""
@@ -79,7 +82,16 @@ def is_speech(heard: Heard, has_context: bool) -> bool:
 def is_doubtful(heard: Heard) -> bool:
     """Whether ``heard``, which ``is_speech``, may have been said in another language."""
     is_short = len(heard.text.split()) < LEAST_SURE_WORDS
-    return heard.log_probability < LEAST_SURE_LOG_PROBABILITY and not is_short
+    return not is_short and (
+        heard.log_probability < LEAST_SURE_LOG_PROBABILITY or _is_a_passage_twice(heard.text)
+    )
+
+
+def _is_a_passage_twice(text: str) -> bool:
+    """Whisper is surer of what it repeats, which hides how unsure it was at first."""
+    words = _plain(text).split()
+    half = len(words) // 2
+    return half >= LEAST_PASSAGE_WORDS and words[:half] == words[half:]
 
 
 def _plain(text: str) -> str:

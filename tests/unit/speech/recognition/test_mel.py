@@ -37,4 +37,5 @@ def test_silence_has_the_lowest_value_everywhere() -> None:
 
 def test_a_longer_window_only_adds_silence() -> None:
     short = log_mel(tone_at(440), bands=80, frames=200)
-    assert np.array_equal(log_mel(tone_at(440), bands=80, frames=300)[:, :199], short[:, :199])
+    longer = log_mel(tone_at(440), bands=80, frames=300)[:, :199]
+    assert longer == pytest.approx(short[:, :199], abs=1e-5)  # sums depend on the number of threads

@@ -64,6 +64,9 @@ def test_a_sentence_that_comes_twice_too_fast_is_said_once() -> None:
         ("He was not an ill-disposed young man.", -0.54, False),
         ("Guten Tag, it must again be the reason.", -1.01, True),
         ("Okay.", -1.03, False),
+        ("Guten Tag, it must begin a reason. Guten Tag. It must begin a reason.", -0.5, True),
+        ("Ten of clubs. Ten of clubs.", -0.5, False),
+        ("Yes. I do. Yes. And you?", -0.5, False),
     ],
 )
 def test_what_may_have_been_said_in_another_language_is_doubtful(

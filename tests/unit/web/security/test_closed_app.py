@@ -27,7 +27,7 @@ KEY = {"Authorization": "Bearer a-key-for-machines"}
 ROLE = "You are a lighthouse keeper."
 OPEN = re.compile(
     r"GET /(health|capacity)|(GET|HEAD) /|POST /login/?|GET /logout|GET /favicon.ico|GET /robots.txt"
-    r"|POST /twilio/(inbound|ended|status|outbound/answered)|WEBSOCKET /twilio/media-stream"
+    r"|POST /twilio/(inbound|ended|status|transferred|outbound/answered)|WEBSOCKET /twilio/media-stream"
     r"|(GET|HEAD|POST) /operator"
 )
 
