@@ -66,7 +66,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory, server: SpeechServer) -> Iter
     variables = {
         "echo": {**ECHO, **one_voice, **keys, **llm, "MAX_CALLS": "2"},
         "cascade": {"ENGINE": "cascade", "CAPTIONS": "auto", "MAX_CALLS": "2", **server.variables},
-        "tiny": {**TINY, "MAX_CALLS": "1"},
+        "tiny": {**TINY, "MAX_CALLS": "2"},
     }
     started = {name: AppProcess(tmp_path_factory.mktemp(name), **given) for name, given in variables.items()}
     try:
@@ -96,6 +96,7 @@ def held(
         for name, app, more in (
             ("pipecat-echo", "echo", [VOICE]),
             ("pipecat-cascade", "cascade", ["alloy", "function"]),
+            ("pipecat-tiny", "tiny", ["NATM1"]),
         ):
             command = [python, pipecat, apps[app].url, str(folder / name), *more]
             programs[name] = Program(folder / name, command, KEY=KEY)
@@ -265,6 +266,15 @@ def test_a_pipecat_pipeline_hears_and_is_heard(held: dict[str, Program]) -> None
     assert "dBFS" in text
     assert kinds.index("TTSStartedFrame") < kinds.index("UserStartedSpeakingFrame")
     assert kinds.index("UserStartedSpeakingFrame") < kinds.index("UserStoppedSpeakingFrame")
+
+
+def test_a_pipecat_pipeline_talks_to_personaplex(held: dict[str, Program]) -> None:
+    told, _ = told_by(held["pipecat-tiny"])
+    assert "ErrorFrame" not in [kind for kind, _ in told]
+    assert re.search(r"\w\w", "".join(text for kind, text in told if kind == "TTSTextFrame"))
+    sound, rate_hz = held["pipecat-tiny"].heard()
+    assert len(sound) / rate_hz > 1.0
+    assert np.sqrt(np.mean(sound**2)) > 0.005
 
 
 def test_a_pipecat_pipelines_function_is_called(held: dict[str, Program]) -> None:
