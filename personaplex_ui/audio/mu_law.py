@@ -7,7 +7,7 @@ decoded sound encodes to the same codes.
 import numpy as np
 import numpy.typing as npt
 
-from personaplex_ui.audio.frames import Samples
+from personaplex_ui.audio.companding import Companding
 
 SILENT_CODE = 0xFF
 """The code of 0. (0x7F, negative zero, is decoded but never produced.)"""
@@ -24,27 +24,6 @@ def _levels() -> npt.NDArray[np.int32]:
     return np.where(bits & 0x80, -magnitude, magnitude)
 
 
-def _codes() -> npt.NDArray[np.uint8]:
-    """The code of the level nearest to each 16-bit number, at index ``number + 32768``."""
-    codes = np.delete(np.arange(256), 0x7F)
-    levels = _levels()[codes]
-    order = np.argsort(levels)
-    between = (levels[order][1:] + levels[order][:-1]) / 2
-    nearest = np.searchsorted(between, np.arange(-32768, 32768))
-    return codes[order][nearest].astype(np.uint8)
-
-
-_DECODED: Samples = (_levels() / 32768.0).astype(np.float32)
-_ENCODED = _codes()
-
-
-def decode(codes: bytes) -> Samples:
-    """``codes``, one byte per sample, as float32 ``[len(codes)]`` in (-1, 1)."""
-    return _DECODED[np.frombuffer(codes, dtype=np.uint8)]
-
-
-def encode(samples: Samples) -> bytes:
-    """``samples`` ``[n]`` as n codes, clipped at the loudest level; NaN becomes silence."""
-    loud = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32, copy=False) * 32768.0
-    pcm = np.rint(np.clip(loud, -32768.0, 32767.0)).astype(np.int32)
-    return _ENCODED[pcm + 32768].tobytes()
+_LAW = Companding(_levels(), np.delete(np.arange(256), 0x7F), ties="left")
+decode = _LAW.decode
+encode = _LAW.encode
