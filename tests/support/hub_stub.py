@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -23,6 +23,7 @@ from huggingface_hub import constants
 from personaplex_ui.models.personaplex.hub import download, ranged_download
 from personaplex_ui.models.personaplex.hub.download import Hub, find_checkpoint
 from personaplex_ui.models.personaplex.loading.checkpoint_files import CheckpointFiles, CheckpointUnusable
+from tests.support.loopback_http import serving_handler
 
 TINY = Path(__file__).parents[1] / "data/tiny"
 REPO = "nvidia/personaplex-7b-v1"
@@ -118,17 +119,8 @@ def etag(content: bytes) -> str:
 def serving(stub: HubStub) -> Generator[HubStub]:
     """Serve ``stub`` at ``stub.url``."""
     handler = cast(type[_Handler], type("Handler", (_Handler,), {"stub": stub}))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving_handler(handler) as stub.url:
         yield stub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

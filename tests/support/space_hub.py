@@ -8,13 +8,14 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 from urllib.parse import unquote
+
+from tests.support.loopback_http import serving_handler
 
 Json = dict[str, Any]
 Answer = tuple[int, object]
@@ -225,17 +226,8 @@ def _oid(content: bytes, large: bool) -> str:
 def serving(hub: SpaceHub) -> Generator[SpaceHub]:
     """Serve ``hub`` at ``hub.url``."""
     handler = cast(type[_Handler], type("Handler", (_Handler,), {"hub": hub}))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving_handler(handler) as hub.url:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

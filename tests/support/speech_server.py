@@ -3,15 +3,16 @@ OpenAI's API for transcriptions, chat completions and speech, on loopback."""
 
 import io
 import json
-import threading
 import wave
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
+
+from tests.support.loopback_http import serving_handler
 
 RATE_HZ = 24_000
 WORD_SEC = 0.2
@@ -100,13 +101,6 @@ def speech_server() -> Generator[SpeechServer]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    machine.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    try:
+    with serving_handler(Handler) as address:
+        machine.url = f"{address}/v1"
         yield machine
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
